@@ -237,7 +237,7 @@ def test_leading_rows_of_a_larger_buffer(name, dtype):
 @each_dtype
 def test_no_array_is_allocated(name, dtype):
     activation = CASES[name]
-    z = np.random.default_rng(0).standard_normal((1, 256, 256)).astype(dtype)
+    z = np.random.default_rng(0).standard_normal((1, 512, 512)).astype(dtype)
     out = z if activation.in_place else np.empty_like(z)
     scratch = None if activation.in_place else np.empty_like(z)
     delta = np.ones_like(z)
@@ -248,8 +248,9 @@ def test_no_array_is_allocated(name, dtype):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # NumPy casts comparisons in chunks of 8192 one-byte Booleans; even a mask is 65 536.
-    assert peak < 16_000
+    # Even a Boolean mask would take z.size bytes. NumPy casts the result of a comparison in chunks
+    # of 8192 numbers: 9 kB whatever the size of the array, 75 kB in NumPy 2.0.
+    assert peak < 100_000 < z.size
 
 
 @each_activation
