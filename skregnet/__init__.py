@@ -1,0 +1,14 @@
+"""Regularised multilayer perceptrons for scikit-learn, in NumPy.
+
+functions    pure numerics: activations, initialisers, losses, penalties, schedules
+network      the model that survives fit, and backpropagation, which does not
+optim        minimisers of a function of a flat vector
+training     the loop, its batches, early stopping and history
+estimators   the scikit-learn interface
+"""
+
+from .estimators import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]

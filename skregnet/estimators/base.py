@@ -1,0 +1,417 @@
+"""What both estimators share: the way from X and y to a trained network, and back."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._sklearn_compat import fit_context
+from .data import (
+    Rows,
+    check_validation_arguments,
+    check_weights,
+    multiply_weights,
+    split_validation,
+    warn_small_validation,
+)
+from .parameters import PARAMETER_CONSTRAINTS, Architecture, check_combinations, is_stochastic
+from .scaling import fit_scaler, scaled_inputs
+from .seeding import Seeds
+from .session import Session, make_scorer
+
+# early_stopping='auto' holds rows back only where there are enough of them.
+_AUTO_EARLY_STOPPING_ROWS = 10_000
+
+
+def supports_partial_fit(estimator):
+    """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
+    if is_stochastic(estimator.solver):
+        return True
+    raise AttributeError(
+        f"partial_fit is only available for the stochastic solvers, not for {estimator.solver!r}."
+    )
+
+
+class BaseRegularizedMLP(BaseEstimator, ABC):
+    """Base class of the regressor and the classifier; not to be used directly."""
+
+    _parameter_constraints: dict = PARAMETER_CONSTRAINTS
+
+    @abstractmethod
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes,
+        activation,
+        init,
+        batch_norm,
+        batch_norm_momentum,
+        batch_norm_epsilon,
+        alpha,
+        l1_ratio,
+        dropout,
+        input_dropout,
+        max_norm,
+        max_grad_norm,
+        early_stopping,
+        validation_fraction,
+        scoring,
+        n_iter_no_change,
+        tol,
+        scaler,
+        solver,
+        batch_size,
+        learning_rate,
+        learning_rate_init,
+        power_t,
+        max_iter,
+        max_fun,
+        shuffle,
+        momentum,
+        nesterovs_momentum,
+        beta_1,
+        beta_2,
+        epsilon,
+        n_estimators,
+        n_init,
+        max_time,
+        warm_start,
+        random_state,
+        verbose,
+        dtype,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.batch_norm = batch_norm
+        self.batch_norm_momentum = batch_norm_momentum
+        self.batch_norm_epsilon = batch_norm_epsilon
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.max_norm = max_norm
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.scaler = scaler
+        self.solver = solver
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.shuffle = shuffle
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_estimators = n_estimators
+        self.n_init = n_init
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.dtype = dtype
+
+    @abstractmethod
+    def _encode_targets(self, y, *, reset, classes=None):
+        """Check `y`; return (targets of shape (n_samples, n_outputs), labels for scorers)."""
+
+    @abstractmethod
+    def _fit_target_scaling(self, rows):
+        """Set what `_scaled_targets` needs, from the training part."""
+
+    @abstractmethod
+    def _scaled_targets(self, y):
+        """Targets as the loss takes them."""
+
+    @abstractmethod
+    def _loss(self):
+        """Return the loss; the targets have been encoded before."""
+
+    def _class_weights(self, rows):
+        """Weights of the rows that stem from their classes, or None."""
+        return None
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training inputs, in any units: they are normalised by `scaler`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets: real numbers in any units, or class labels, or a multilabel indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; an integer weight is equal to repeating the row.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation inputs; they pass through the same scaler. Giving them switches early stopping
+            on under ``early_stopping='auto'``, and no training row is then held back.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Validation targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If data, weights or a combination of parameters cannot be used; the message names it.
+        """
+        check_validation_arguments(X, X_val, y_val, sample_weight_val)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=False)
+
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        if self.early_stopping is True:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: a stream has no validation part. "
+                "Use early_stopping='auto' or False, or fit."
+            )
+        return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
+
+    def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
+        check_combinations(self)
+        architecture = Architecture(self)
+        is_first = not hasattr(self, "network_") or not (incremental or self.warm_start)
+        if not is_first:
+            self._check_continuation(architecture)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=is_first
+        )
+        rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
+        given_validation = None
+        if validation[0] is not None:
+            X_val = validate_data(
+                self,
+                validation[0],
+                accept_sparse="csr",
+                dtype=(np.float64, np.float32),
+                reset=False,
+            )
+            given_validation = self._checked_rows(
+                X_val, *validation[1:], "sample_weight_val", False
+            )
+        self._check_batches(len(rows))
+        scorer = make_scorer(self)
+        seeds = Seeds(self.random_state) if is_first else self._seeds
+        training, validation = self._split(rows, given_validation, seeds, incremental)
+        if is_first:
+            self._start(training, seeds)
+        network = None if is_first else self.network_
+        session = Session(self, architecture, training, validation, seeds, network)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            outcome = session.run(self.__dict__.get("_training_state"), scorer, incremental)
+        self._architecture = architecture
+        self._keep(outcome, incremental)
+        self._record(outcome, session)
+        self._warn(outcome, incremental)
+        return self
+
+    def _checked_rows(self, X, y, sample_weight, weight_name, reset, classes=None):
+        y, labels = self._encode_targets(y, reset=reset, classes=classes)
+        if X.shape[0] != len(y):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "
+                f"rows, y has {len(y)}."
+            )
+        rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
+        weight = multiply_weights(rows.weight, self._class_weights(rows))
+        return Rows(X, y, labels, weight).without_zero_weights()
+
+    def _check_continuation(self, architecture):
+        changed = architecture.differences(self._architecture)
+        if self.network_.n_members != self.n_estimators:
+            changed.append("n_estimators")
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the last fit, so that training cannot continue "
+                "from the fitted network (warm_start=True or partial_fit). Set them back, or fit a "
+                "clone of this estimator."
+            )
+
+    def _check_batches(self, n_samples):
+        if self.batch_norm and n_samples < 2:
+            raise ValueError(
+                f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
+                "of one row is zero. Give more rows or set batch_norm=False."
+            )
+        if self.batch_size != "auto" and self.batch_size > n_samples:
+            warnings.warn(
+                f"Got batch_size={self.batch_size!r} larger than the n_samples={n_samples} rows "
+                "there are. It is clipped to their number.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _split(self, rows, validation, seeds, incremental):
+        early_stopping = self.early_stopping
+        if early_stopping == "auto":
+            early_stopping = not incremental and (
+                validation is not None or len(rows) > _AUTO_EARLY_STOPPING_ROWS
+            )
+        self.do_early_stopping_ = bool(early_stopping)
+        if not early_stopping or validation is not None:
+            return rows, validation if early_stopping else None
+        # The same rows are held back when training is resumed: none of them leaks.
+        rng = np.random.default_rng(seeds.split)
+        stratify = self._stratify(rows)
+        training, validation = split_validation(rows, self.validation_fraction, rng, stratify)
+        warn_small_validation(len(validation))
+        return training, validation
+
+    def _stratify(self, rows):
+        return None
+
+    def _start(self, training, seeds):
+        """Forget what an earlier fit has left; fit the scalers to the training part."""
+        self.scaler_ = fit_scaler(self.scaler, training.X, training.weight)
+        self._fit_target_scaling(training)
+        self._seeds = seeds
+        self.t_ = 0
+        self.loss_curve_, self.learning_rate_curve_ = [], []
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        for name in ("network_", "_training_state", "loss_"):
+            self.__dict__.pop(name, None)
+
+    def _keep(self, outcome, incremental):
+        """Keep the network, and what training needs to continue only where it can continue."""
+        self.network_ = outcome.network
+        if incremental or self.warm_start:
+            self._training_state = outcome.state
+        else:
+            self.__dict__.pop("_training_state", None)
+
+    def _record(self, outcome, session):
+        """Set the attributes that tell of the run; the curves go on where training did."""
+        history = outcome.history
+        self.loss_curve_ += history.curve("loss")
+        self.learning_rate_curve_ += history.learning_rate
+        self.n_iter_ = history.n_epochs
+        self.t_ += history.n_epochs * len(session.training)
+        self.best_iter_ = _one_or_all(outcome.kept_epoch)
+        self.stop_reason_ = _one_or_all(outcome.stop_reason)
+        if (outcome.kept_epoch > 0).all() or not hasattr(self, "loss_"):
+            self.loss_ = float(np.mean(outcome.kept_loss))
+        self.best_loss_ = float(np.nanmin([*self.loss_curve_, np.inf]))
+        self._record_validation(history if session.validation is not None else None)
+        self.n_layers_ = len(self.network_.dense_layers) + 1
+        self.n_outputs_ = self.network_.layers[-1].n_outputs
+        self.out_activation_ = session.loss.out_activation
+
+    def _record_validation(self, history):
+        if history is None:
+            self.validation_loss_curve_ = self.validation_scores_ = None
+            self.best_validation_score_ = None
+            return
+        losses = history.curve("validation_loss")
+        scores = history.curve("validation_score") or [-loss for loss in losses]
+        self.validation_loss_curve_ = [*(self.validation_loss_curve_ or ()), *losses]
+        self.validation_scores_ = [*(self.validation_scores_ or ()), *scores]
+        self.best_validation_score_ = float(np.nanmax([*self.validation_scores_, -np.inf]))
+
+    def _warn(self, outcome, incremental):
+        reasons = set(outcome.stop_reason)
+        if "diverged" in reasons:
+            epoch = outcome.history.n_epochs
+            warnings.warn(
+                f"Training diverged: the loss or the weights became infinite or NaN in epoch {epoch}."
+                f" The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
+                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        elif "max_iter" in reasons and not incremental:
+            kind = "Stochastic Optimizer" if is_stochastic(self.solver) else str(self.solver)
+            warnings.warn(
+                f"{kind}: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet. Raise max_iter, or learning_rate_init where that is what limits it.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        elif "interrupted" in reasons:
+            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
+
+    def _raw_predictions(self, X):
+        """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        return self.network_.infer(scaled_inputs(self.scaler_, X, self.network_.params.dtype)), X
+
+    def _predictor(self, network):
+        """Return an estimator that predicts with a given network and checks no feature names."""
+        predictor = copy.copy(self)
+        predictor.network_ = network
+        predictor.__dict__.pop("feature_names_in_", None)
+        return predictor
+
+    @property
+    def coefs_(self):
+        """Weight matrices, list of ndarray of shape (fan_in, fan_out), for scaled inputs.
+
+        With several members each array has a leading axis of members.
+        """
+        check_is_fitted(self, "network_")
+        return [self._without_single_member(d.weight) for d in self.network_.dense_layers]
+
+    @property
+    def intercepts_(self):
+        """Bias vectors, list of ndarray of shape (fan_out,); zeros where batch norm replaces them.
+
+        With several members each array has a leading axis of members.
+        """
+        check_is_fitted(self, "network_")
+        return [
+            self._without_single_member(
+                dense.bias[:, 0]
+                if dense.free_shapes
+                else np.zeros((self.network_.n_members, dense.n_outputs), dense.weight.dtype)
+            )
+            for dense in self.network_.dense_layers
+        ]
+
+    @property
+    def batch_norm_(self):
+        """Batch normalisations, list of dict with 'gamma', 'beta', 'mean' and 'variance'."""
+        check_is_fitted(self, "network_")
+        return [
+            {
+                "gamma": self._without_single_member(layer.gamma[:, 0]),
+                "beta": self._without_single_member(layer.beta[:, 0]),
+                "mean": self._without_single_member(layer.moments[:, 0]),
+                "variance": self._without_single_member(layer.moments[:, 1]),
+            }
+            for layer in self.network_.batch_norm_layers
+        ]
+
+    def _without_single_member(self, values):
+        return values[0] if self.network_.n_members == 1 else values
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not (isinstance(self.scaler, str) and self.scaler == "whiten")
+        return tags
+
+
+def _one_or_all(values):
+    """Return the value of a single member, or the array of all."""
+    return values.item() if len(values) == 1 else values

@@ -1,0 +1,438 @@
+"""The classifier."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.special import logit
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+
+from .._sklearn_compat import Interval, StrOptions, fit_context
+from ..functions.losses import CLASSIFICATION_LOSSES
+from .base import BaseRegularizedMLP, supports_partial_fit
+from .labels import class_weights, encode_labels, smooth
+
+
+class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
+    """Multilayer perceptron classifier with dropout, batch normalisation and early stopping.
+
+    A drop-in for scikit-learn's `MLPClassifier` that normalises its inputs. Two classes, several
+    exclusive classes, and multilabel indicator matrices.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; an int is one layer, ``()`` a linear model.
+    activation : str, Activation or sequence of these, default='relu'
+        Non-linearity of the hidden layers, one for all or one for each: 'identity', 'relu',
+        'leaky_relu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'softplus', 'softsign', 'tanh',
+        'lecun_tanh' (1.7159 tanh(2x/3)), 'logistic', or an instance of
+        `skregnet.functions.activations.Activation`.
+    init : str, callable or list of arrays, default='auto'
+        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform',
+        'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a callable
+        ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one array for
+        each weight matrix. 'auto' takes He's for relu and its relatives, Glorot's for 'tanh',
+        'softsign', 'logistic' and 'identity', and LeCun's for 'lecun_tanh' and 'selu'; the output
+        layer gets Glorot's. Biases start at zero.
+    batch_norm : bool, default=False
+        Normalise each hidden layer's affine map over the batch, before its non-linearity. After
+        the last epoch the population statistics are those of the training set; with early stopping
+        they are the running statistics of the best epoch.
+    batch_norm_momentum : float in (0, 1], default=0.1
+        Weight of the new batch in the running statistics.
+    batch_norm_epsilon : float, default=1e-5
+        Added to the variances that batch normalisation divides by.
+    alpha : float, default=1e-4
+        Strength of the penalty on the weights: ``alpha / W * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2
+        * |w|_2^2)`` is added to the mean loss, where W is the total weight of the training rows.
+        It does not depend on `batch_size`.
+    l1_ratio : float in [0, 1], default=0.0
+        Share of the L1 norm in the penalty; 0 is L2 alone.
+    dropout : float in [0, 1) or sequence of these, default=0.0
+        Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et al.'s
+        p is of keeping one. Kept units are scaled up in training, so that nothing changes in
+        prediction.
+    input_dropout : float in [0, 1), default=0.0
+        Probability of dropping an input.
+    max_norm : float, default=None
+        Upper bound on the Euclidean norm of the weights into each hidden unit.
+    max_grad_norm : float, default=None
+        Upper bound on the Euclidean norm of the gradient of each step.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each target that is spread evenly over the classes.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, a factor of the sample weights; 'balanced' gives every class the same
+        total. Not for multilabel targets.
+    early_stopping : bool or 'auto', default='auto'
+        Hold rows back, stop when they are no longer predicted better, and restore the best epoch's
+        parameters and running statistics. 'auto' does so if a validation set is given or there are
+        more than 10 000 rows.
+    validation_fraction : float in (0, 1) or int, default=0.1
+        Share or number of the rows that early stopping holds back where no validation set is given.
+    scoring : str or callable, default='loss'
+        What early stopping goes by: 'loss', the name of a scorer, or a callable
+        ``(estimator, X, y) -> float`` of which greater is better.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement after which training stops.
+    tol : float, default=1e-4
+        The least improvement of the training or validation loss that counts, as a share of the loss
+        of the best constant prediction; for the minimisers 'lbfgs', 'cg' and 'scg' the same share is
+        the largest gradient component of a minimum. With another `scoring` it is an absolute
+        improvement of the score.
+    scaler : {'standard', 'whiten'}, transformer or None, default='standard'
+        Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
+        centring of sparse input), the same and decorrelated, any transformer (it is cloned, its
+        parameters can be searched as ``scaler__...``), or none.
+    solver : str or StochasticOptimizer, default='adam'
+        'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate gradients,
+        Moller 1993) on all rows at once, whose iterations count as epochs; or an instance of
+        `skregnet.optim.StochasticOptimizer`.
+    batch_size : int or 'auto', default='auto'
+        Rows of a batch of the stochastic solvers; 'auto' is ``min(200, n_samples)``. A last batch of
+        a single row joins the one before it.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate, for every stochastic solver: 'constant', 'invscaling'
+        (``learning_rate_init / (t + 1)**power_t``, t the rows seen, once per epoch), 'adaptive' (a
+        fifth when `n_iter_no_change` epochs have not improved; training stops below 1e-6), 'cosine'
+        and 'one_cycle' (over `max_iter` epochs), or a callable ``(step, n_steps) -> factor`` of
+        `learning_rate_init`.
+    learning_rate_init : float, default=0.001
+        Initial learning rate; the peak of 'one_cycle'.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Largest number of epochs.
+    max_fun : int, default=15000
+        Largest number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
+    shuffle : bool, default=True
+        Whether the batches of each epoch are drawn in a new order.
+    momentum : float in [0, 1], default=0.9
+        Momentum of 'sgd'.
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of 'sgd' is Nesterov's.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of the first moment of 'adam' and 'adamw'.
+    beta_2 : float in [0, 1), default=0.999
+        Decay of the second moment of 'adam' and 'adamw'.
+    epsilon : float, default=1e-8
+        Keeps the denominators of 'adam', 'adamw' and 'rmsprop' from zero.
+    n_estimators : int, default=1
+        Members of an ensemble (Lakshminarayanan et al. 2017), trained in one pass, each with its own
+        initial weights, order of the rows and masks; predictions are averaged.
+    n_init : int, default=1
+        Restarts of each member, trained in the same pass; the one with the least training loss is
+        kept.
+    max_time : float, default=None
+        Seconds after which training stops, at the end of an epoch, with the best so far.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
+        random streams, so that two fits of k epochs equal one of 2 k.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, validation part, order of the rows and dropout, whose random streams
+        are independent of each other.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+    dtype : {'float32', 'float64'} or None, default=None
+        What training computes in; None follows `X`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; column numbers for multilabel targets.
+    network_ : skregnet.network.Network
+        The trained network: its flat parameter vector `params`, one row per member.
+    coefs_, intercepts_ : list of ndarray
+        Weights, (fan_in, fan_out), and biases, (fan_out,), of each affine map. They act on *scaled*
+        inputs. With several members they have a leading axis of members.
+    batch_norm_ : list of dict
+        Scale, shift and population statistics of each batch normalisation.
+    scaler_ : transformer or None
+        Fitted to the training part.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Features seen in fit; the names only where `X` has them.
+    n_layers_, n_outputs_, out_activation_ : int, int, str
+        Layers with input and output; raw outputs; the inverse link.
+    n_iter_, t_ : int
+        Epochs of the last fit; rows seen in all.
+    loss_curve_ : list of float
+        Training loss with the penalty of each epoch: the mean over its batches, each computed before
+        its step. It is in units of the normalised target, and a mean over members. It grows with
+        every `partial_fit`.
+    validation_loss_curve_, validation_scores_ : list of float or None
+        Loss and score on the validation part after each epoch; under ``scoring='loss'`` the scores
+        are negative losses.
+    learning_rate_curve_ : list of float
+        Learning rate of each epoch's last step.
+    loss_, best_loss_, best_validation_score_ : float
+        Training loss of the epoch that was kept; lowest training loss; highest validation score.
+    best_iter_ : int or ndarray of int
+        The epoch of the last fit whose parameters were kept, for each member; 0 if those it began with.
+    stop_reason_ : str or ndarray of str
+        'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each member.
+    do_early_stopping_ : bool
+        Whether a validation part was used.
+
+    See Also
+    --------
+    RegularizedMLPRegressor : The same for real targets.
+
+    References
+    ----------
+    .. [1] N. Srivastava et al.: Dropout: A Simple Way to Prevent Neural Networks from Overfitting,
+       JMLR 15, 2014.
+    .. [2] S. Ioffe, C. Szegedy: Batch Normalization, ICML 2015.
+    .. [3] X. Glorot, Y. Bengio: Understanding the Difficulty of Training Deep Feedforward Neural
+       Networks, AISTATS 2010.
+    .. [4] Y. LeCun et al.: Efficient BackProp, 1998.
+    .. [5] M. Moller: A Scaled Conjugate Gradient Algorithm for Fast Supervised Learning, Neural
+       Networks 6, 1993.
+    .. [6] B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty
+       Estimation Using Deep Ensembles, NIPS 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skregnet import RegularizedMLPClassifier
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> model = RegularizedMLPClassifier((20,), max_iter=50, tol=1e-2, random_state=0)
+    >>> model.fit(X, y).predict_proba(X[:2]).shape
+    (2, 3)
+    >>> bool(model.score(X, y) > 0.7)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRegularizedMLP._parameter_constraints,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        init="auto",
+        batch_norm=False,
+        batch_norm_momentum=0.1,
+        batch_norm_epsilon=1e-5,
+        alpha=1e-4,
+        l1_ratio=0.0,
+        dropout=0.0,
+        input_dropout=0.0,
+        max_norm=None,
+        max_grad_norm=None,
+        label_smoothing=0.0,
+        class_weight=None,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        scoring="loss",
+        n_iter_no_change=10,
+        tol=1e-4,
+        scaler="standard",
+        solver="adam",
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        max_fun=15000,
+        shuffle=True,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_estimators=1,
+        n_init=1,
+        max_time=None,
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+        dtype=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            init=init,
+            batch_norm=batch_norm,
+            batch_norm_momentum=batch_norm_momentum,
+            batch_norm_epsilon=batch_norm_epsilon,
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            max_norm=max_norm,
+            max_grad_norm=max_grad_norm,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            scoring=scoring,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            scaler=scaler,
+            solver=solver,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            max_fun=max_fun,
+            shuffle=shuffle,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_estimators=n_estimators,
+            n_init=n_init,
+            max_time=max_time,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            dtype=dtype,
+        )
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+
+    @available_if(supports_partial_fit)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Update the network with one epoch over the given rows.
+
+        The first call fits the scaler to its rows; later calls use it as it is. Calling this n times
+        with the same rows equals ``fit`` with ``max_iter=n``, except that batch normalisation keeps
+        its running statistics.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, relative to the other rows of this call.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever occur. Needed in the first call, except for multilabel targets.
+
+        Returns
+        -------
+        self : RegularizedMLPClassifier
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def decision_function(self, X):
+        """Raw predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of the second of two classes; raw scores of several classes, which softmax turns
+            into probabilities; log-odds of each label. For an ensemble they are those of the averaged
+            probabilities.
+        """
+        raw, X = self._raw_predictions(X)
+        if len(raw) == 1:
+            decision = raw[0]
+        else:
+            mean = self._loss().predict(raw).mean(axis=0)
+            with np.errstate(divide="ignore"):
+                decision = np.log(mean) if self._target_type == "multiclass" else logit(mean)
+        decision = decision.astype(X.dtype, copy=False)
+        return decision.ravel() if self._target_type == "binary" else decision
+
+    def predict(self, X):
+        """Predict the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or an indicator matrix of int.
+        """
+        decision = self.decision_function(X)
+        if self._target_type == "multiclass":
+            return self.classes_[decision.argmax(axis=1)]
+        positive = (decision > 0).astype(int)
+        return positive if self._target_type == "multilabel-indicator" else self.classes_[positive]
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`: the mean over the members. For multilabel targets the
+            probability of each label.
+        """
+        raw, X = self._raw_predictions(X)
+        proba = self._loss().predict(raw).mean(axis=0).astype(X.dtype, copy=False)
+        if self._target_type == "binary":
+            return np.column_stack([1.0 - proba, proba])
+        return proba
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities, finite where a probability itself underflows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        raw, X = self._raw_predictions(X)
+        log_proba = self._loss().log_predict(raw)
+        if self._target_type == "binary":
+            log_proba = np.concatenate(log_proba, axis=2)
+        elif self._target_type == "multilabel-indicator":
+            log_proba = log_proba[1]
+        log_proba = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(raw))
+        return log_proba.astype(X.dtype, copy=False)
+
+    def _loss(self):
+        return CLASSIFICATION_LOSSES[self._target_type]
+
+    def _encode_targets(self, y, *, reset, classes=None):
+        if reset:
+            for name in ("classes_", "_target_type"):
+                self.__dict__.pop(name, None)
+        encoded = encode_labels(y, classes, getattr(self, "classes_", None))
+        self.classes_, self._target_type = encoded.classes, encoded.target_type
+        return encoded.targets, encoded.labels
+
+    def _class_weights(self, rows):
+        if self.class_weight is None:
+            return None
+        return class_weights(self.class_weight, self.classes_, rows, self._target_type)
+
+    def _stratify(self, rows):
+        return None if self._target_type == "multilabel-indicator" else rows.labels
+
+    def _fit_target_scaling(self, rows):
+        pass
+
+    def _scaled_targets(self, y):
+        return smooth(y, self.label_smoothing, self._target_type)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,194 @@
+"""Rows, targets and weights on their way to the network: checked, weighted and split."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
+
+# With fewer rows than this the validation loss is mostly noise.
+SMALL_VALIDATION_PART = 30
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A set of rows.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Inputs, not scaled.
+    y : ndarray of shape (n_samples, n_outputs)
+        Encoded targets, not scaled.
+    labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets as the user gave them, for scorers.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights; None where all are one.
+    """
+
+    X: object
+    y: np.ndarray
+    labels: np.ndarray
+    weight: np.ndarray | None
+
+    def __len__(self):
+        return len(self.y)
+
+    def take(self, rows):
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(self.X[rows], self.y[rows], self.labels[rows], weight)
+
+    @property
+    def total_weight(self):
+        """Sum of the weights: the number of rows where there are none."""
+        return float(len(self) if self.weight is None else self.weight.sum())
+
+    def without_zero_weights(self):
+        """Leave out rows that count for nothing: they are equal to rows that are not there."""
+        if self.weight is None or (self.weight > 0).all():
+            return self
+        return self.take(np.flatnonzero(self.weight > 0))
+
+    def relative_weight(self, dtype):
+        """Weights with mean one, (n_samples, 1), or None where all are equal."""
+        if self.weight is None or (self.weight == self.weight[0]).all():
+            return None
+        return (self.weight / self.weight.mean()).astype(dtype)[:, np.newaxis]
+
+
+def check_weights(sample_weight, n_samples, name="sample_weight"):
+    """Return sample weights as a float64 array, or None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite, non-negative number for each row, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    if np.isscalar(sample_weight):
+        sample_weight = np.full(n_samples, sample_weight)
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, accept_sparse=False
+    )
+    if weight.ndim != 1:
+        raise ValueError(f"{name} must be a 1-D array, got shape {weight.shape}.")
+    if len(weight) != n_samples:
+        raise ValueError(
+            f"{name} must hold one weight for each of the {n_samples} rows, got {len(weight)}: "
+            f"{name}.shape == {weight.shape}, expected ({n_samples},)."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"{name} must not be negative, got a smallest value of {weight.min()}. "
+            "Leave the rows out or give them the weight 0."
+        )
+    if not weight.any():
+        raise ValueError(
+            f"{name} must have a positive sum, but all {n_samples} weights are zero: "
+            "no row is left to learn from."
+        )
+    return weight
+
+
+def multiply_weights(sample_weight, class_weight):
+    """Product of two arrays of weights, either of which may be None."""
+    if sample_weight is None or class_weight is None:
+        return class_weight if sample_weight is None else sample_weight
+    return sample_weight * class_weight
+
+
+def check_validation_arguments(X, X_val, y_val, sample_weight_val):
+    """Raise ValueError where the arguments of a validation set do not belong together."""
+    if (X_val is None) != (y_val is None):
+        given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+        raise ValueError(
+            f"{given} was given without {missing}: a validation set needs both X_val and y_val."
+        )
+    if X_val is None:
+        if sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val was given without X_val and y_val: pass the validation set too, "
+                "or leave it out."
+            )
+        return
+    try:
+        check_consistent_length(X_val, y_val)
+    except ValueError as error:
+        raise ValueError(
+            f"X_val and y_val must have the same number of rows: {error} If this happens inside a "
+            "search or cross-validation: fit arguments that are as long as X are split along with "
+            "it, so a validation set must not have the length of X."
+        ) from error
+
+
+def split_validation(rows, validation_fraction, rng, stratify):
+    """Split off a validation part.
+
+    Parameters
+    ----------
+    rows : Rows
+        All of them.
+    validation_fraction : float or int
+        Share or number of the rows.
+    rng : numpy.random.Generator
+        Where the rows are drawn from.
+    stratify : ndarray of int of shape (n_samples,) or None
+        Classes, whose frequencies are kept as far as possible: a class with a single row stays in
+        the training part, and where the validation part has fewer rows than classes, rows are drawn
+        without regard to them.
+
+    Returns
+    -------
+    training, validation : Rows
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty.
+    """
+    n_samples = len(rows)
+    if isinstance(validation_fraction, int | np.integer):
+        n_validation = int(validation_fraction)
+    else:
+        n_validation = int(np.ceil(validation_fraction * n_samples))
+    if not 1 <= n_validation <= n_samples - 1:
+        raise ValueError(
+            f"early_stopping needs at least one row to train on and one to validate with, but "
+            f"validation_fraction={validation_fraction!r} of n_samples={n_samples} gives "
+            f"{n_validation} for validation. Give more rows, another validation_fraction, or set "
+            "early_stopping=False."
+        )
+    seed = int(rng.integers(2**31))
+    validation = _draw(n_samples, n_validation, seed, stratify)
+    training = np.setdiff1d(np.arange(n_samples), validation)
+    return rows.take(training), rows.take(validation)
+
+
+def _draw(n_samples, n_validation, seed, stratify):
+    if stratify is not None:
+        _, position, counts = np.unique(stratify, return_inverse=True, return_counts=True)
+        candidates = np.flatnonzero(counts[position] > 1)
+        n_classes = np.count_nonzero(counts > 1)
+        if n_classes <= n_validation <= len(candidates) - n_classes:
+            splitter = StratifiedShuffleSplit(1, test_size=n_validation, random_state=seed)
+            _, chosen = next(splitter.split(candidates, stratify[candidates]))
+            return np.sort(candidates[chosen])
+    splitter = ShuffleSplit(1, test_size=n_validation, random_state=seed)
+    _, chosen = next(splitter.split(np.zeros(n_samples)))
+    return np.sort(chosen)
+
+
+def warn_small_validation(n_validation):
+    """Warn where the part that was split off is too small for early stopping to go by."""
+    if n_validation < SMALL_VALIDATION_PART:
+        warnings.warn(
+            f"Early stopping goes by only {n_validation} validation rows, whose loss is noisy and may "
+            "stop the training too early or too late. Raise validation_fraction, pass X_val and "
+            "y_val, or set early_stopping=False.",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,154 @@
+"""Class labels as the targets of a loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+
+@dataclass(frozen=True)
+class EncodedLabels:
+    """Labels and what stands for them.
+
+    Parameters
+    ----------
+    target_type : {'binary', 'multiclass', 'multilabel-indicator'}
+        A single class counts as 'multiclass': its probability is one.
+    classes : ndarray of shape (n_classes,)
+        Sorted labels; column numbers for multilabel targets.
+    targets : ndarray of shape (n_samples, n_outputs)
+        Zeros and ones: one column for two classes, else one for each class or label.
+    labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        The checked labels.
+    """
+
+    target_type: str
+    classes: np.ndarray
+    targets: np.ndarray
+    labels: np.ndarray
+
+
+def encode_labels(y, classes=None, known_classes=None):
+    """Check and encode labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
+        Labels.
+    classes : array-like of shape (n_classes,), default=None
+        All labels that may occur; None takes those of `y`.
+    known_classes : ndarray of shape (n_classes,), default=None
+        Those of a network that is trained on; they cannot change.
+
+    Returns
+    -------
+    encoded : EncodedLabels
+
+    Raises
+    ------
+    ValueError
+        If `y` does not hold classes, or one that is not among `classes`.
+    """
+    check_classification_targets(y)
+    target_type = type_of_target(y, input_name="y", raise_unknown=True)
+    if target_type == "multiclass-multioutput":
+        raise ValueError(
+            "Unknown label type: y has several columns that are not 0 or 1. Use "
+            "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
+        )
+    if target_type == "multilabel-indicator":
+        return _encode_indicators(y, classes, known_classes)
+    labels = column_or_1d(y, warn=True)
+    found = unique_labels(labels)
+    classes = _consistent_classes(found, classes, known_classes)
+    unknown = np.setdiff1d(found, classes)
+    if unknown.size:
+        raise ValueError(
+            f"y has the classes {unknown.tolist()}, which are not among classes="
+            f"{classes.tolist()}: name all classes in the first call of partial_fit, or in fit."
+        )
+    codes = np.searchsorted(classes, labels)
+    if len(classes) == 2:
+        return EncodedLabels("binary", classes, codes[:, np.newaxis].astype(float), labels)
+    targets = np.zeros((len(labels), len(classes)))
+    targets[np.arange(len(labels)), codes] = 1.0
+    return EncodedLabels("multiclass", classes, targets, labels)
+
+
+def _encode_indicators(y, classes, known_classes):
+    labels = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
+    labels = labels.toarray() if issparse(labels) else labels
+    found = np.arange(labels.shape[1])
+    classes = _consistent_classes(found, classes, known_classes)
+    if len(classes) != len(found):
+        raise ValueError(
+            f"y must be an indicator matrix with one column for each of the {len(classes)} classes, "
+            f"got {len(found)} columns."
+        )
+    return EncodedLabels("multilabel-indicator", classes, labels.astype(float), labels.astype(int))
+
+
+def _consistent_classes(found, classes, known_classes):
+    if classes is not None:
+        classes = unique_labels(classes)
+    if known_classes is None:
+        return found if classes is None else classes
+    if classes is not None and not np.array_equal(classes, known_classes):
+        raise ValueError(
+            f"classes={classes.tolist()} is not the same as on the last call, which had "
+            f"{known_classes.tolist()}."
+        )
+    return known_classes
+
+
+def class_weights(class_weight, classes, rows, target_type):
+    """Weight of each row that stems from its class.
+
+    Parameters
+    ----------
+    class_weight : dict or 'balanced'
+        The constructor's parameter; classes that a dict leaves out have the weight one.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    rows : Rows
+        Labels and sample weights.
+    target_type : str
+        See `EncodedLabels`.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,)
+    """
+    if target_type == "multilabel-indicator":
+        raise ValueError(
+            f"class_weight={class_weight!r} cannot be used with multilabel targets, where a row has no "
+            "single class. Set class_weight=None and pass sample_weight."
+        )
+    codes = np.searchsorted(classes, rows.labels)
+    if class_weight == "balanced":
+        totals = np.bincount(codes, weights=rows.weight, minlength=len(classes))
+        present = totals > 0
+        per_class = np.zeros(len(classes))
+        per_class[present] = totals.sum() / (np.count_nonzero(present) * totals[present])
+        return per_class[codes]
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(
+            f"class_weight names the classes {unknown}, which are not among {classes.tolist()}."
+        )
+    per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+    if not (np.isfinite(per_class).all() and (per_class >= 0).all()):
+        raise ValueError(
+            f"class_weight must not be negative, NaN or infinite, got {class_weight!r}."
+        )
+    return per_class[codes]
+
+
+def smooth(targets, label_smoothing, target_type):
+    """Targets of which a share is spread evenly over the classes (Szegedy et al. 2016)."""
+    if label_smoothing == 0.0:
+        return targets
+    n_classes = targets.shape[1] if target_type == "multiclass" else 2
+    return (1.0 - label_smoothing) * targets + label_smoothing / n_classes

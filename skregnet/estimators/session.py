@@ -1,0 +1,277 @@
+"""One run of training for an estimator: from rows in the user's units to a trained network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import check_scoring
+
+from ..functions.penalties import ElasticNet
+from ..functions.schedules import get_schedule
+from ..network import Backprop, Network, build_network
+from ..optim import FULL_BATCH_SOLVERS
+from ..training import (
+    Batches,
+    EarlyStopping,
+    History,
+    Monitor,
+    TrainingState,
+    print_progress,
+    train,
+    train_full_batch,
+)
+from ..training.full_batch import Objective
+from ..training.monitor import RateLowering
+from .parameters import decays_weights, is_stochastic, make_optimizer
+from .scaling import scaled_inputs
+
+_AUTO_BATCH_SIZE = 200
+
+
+@dataclass
+class Outcome:
+    """What a run leaves behind, for the members that are kept."""
+
+    network: Network
+    state: TrainingState
+    history: History
+    stop_reason: np.ndarray
+    kept_epoch: np.ndarray
+    kept_loss: np.ndarray
+
+
+class Session:
+    """A run of training.
+
+    Parameters
+    ----------
+    estimator : BaseRegularizedMLP
+        Its parameters are read, and its fitted scalers used; nothing of it is changed.
+    architecture : Architecture
+        The layers.
+    training : Rows
+        What is learned from.
+    validation : Rows or None
+        What early stopping goes by.
+    seeds : Seeds
+        Of a network that is started; one that is continued has generators of its own.
+    network : Network, default=None
+        What to continue from; it is changed in place. None starts a new one.
+    """
+
+    def __init__(self, estimator, architecture, training, validation, seeds, network=None):
+        self.estimator = estimator
+        self.architecture = architecture
+        self.training = training
+        self.validation = validation
+        self.seeds = seeds
+        self.loss = estimator._loss()
+        self.network = network
+        self.dtype = np.dtype(estimator.dtype or training.X.dtype)
+        if network is not None:
+            self.dtype = network.params.dtype
+        strength = float(estimator.alpha) / training.total_weight
+        l1_ratio = float(estimator.l1_ratio)
+        self.penalty = ElasticNet(strength, l1_ratio)
+        self._weight_decay = strength * (1.0 - l1_ratio)
+        if decays_weights(estimator.solver):
+            self.penalty = ElasticNet(strength * l1_ratio, 1.0)
+
+    def run(self, state, scorer, incremental):
+        """Train.
+
+        Parameters
+        ----------
+        state : TrainingState or None
+            Where to continue.
+        scorer : callable(network, rows) -> scores, or None
+            What early stopping goes by; None stands for the loss.
+        incremental : bool
+            Whether to make a single epoch of a stream.
+
+        Returns
+        -------
+        outcome : Outcome
+        """
+        x, y, weight = self._inputs(self.training)
+        network = self.network or self._new_network(x.shape[1], y.shape[1])
+        state = state or self._new_state(network.n_members)
+        validate = None if self.validation is None else self._validator(scorer)
+        tol = float(self.estimator.tol) * self._reference_loss(y, weight)
+        if validate is not None and scorer is not None:
+            tol = float(self.estimator.tol)  # scores have no reference
+        if is_stochastic(self.estimator.solver):
+            monitors = self._stochastic(network, state, (x, y, weight), tol, incremental, validate)
+        else:
+            monitors = self._full_batch(network, state, (x, y, weight), tol, validate)
+        if network.batch_norm_layers and not incremental and validate is None:
+            network.set_population_statistics(x, weight)
+        return self._outcome(network, state, monitors)
+
+    def _inputs(self, rows):
+        x = scaled_inputs(self.estimator.scaler_, rows.X, self.dtype)
+        y = np.ascontiguousarray(self.estimator._scaled_targets(rows.y), dtype=self.dtype)
+        return x, y, rows.relative_weight(self.dtype)
+
+    def _new_network(self, n_inputs, n_outputs):
+        architecture = self.architecture
+        n_members = self.estimator.n_estimators * self.estimator.n_init
+        network = build_network(
+            n_inputs,
+            n_outputs,
+            architecture.hidden_layer_sizes,
+            architecture.activations,
+            dropout=architecture.dropout,
+            input_dropout=architecture.input_dropout,
+            batch_norm=architecture.batch_norm,
+            batch_norm_momentum=architecture.batch_norm_momentum,
+            batch_norm_epsilon=architecture.batch_norm_epsilon,
+            n_members=n_members,
+            dtype=self.dtype,
+        )
+        network.initialize(
+            architecture.member_initializers(self.estimator.init, n_members),
+            self.seeds.init(n_members),
+        )
+        return network
+
+    def _new_state(self, n_members):
+        return TrainingState(
+            shuffling=self.seeds.shuffling(n_members),
+            dropout=self.seeds.dropout(n_members),
+            rate_factors=np.ones(n_members),
+        )
+
+    def _reference_loss(self, y, weight):
+        """Loss of the constant predictor: what `tol` is measured in."""
+        raw = self.loss.constant(y, weight)
+        raw = np.broadcast_to(raw, (1, len(y), len(raw)))
+        value = self.loss.value(raw, y[np.newaxis], _batched(weight), 1.0 / len(y))
+        return float(value[0])
+
+    def _stochastic(self, network, state, data, tol, incremental, validate):
+        estimator = self.estimator
+        n_rows = len(data[1])
+        batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
+        batches = Batches(*data, min(batch_size, n_rows), state.shuffling, estimator.shuffle)
+        max_epochs = 1 if incremental else estimator.max_iter
+        if not incremental:
+            state.step = 0  # each fit runs through the schedule once
+        schedule = get_schedule(
+            estimator.learning_rate,
+            power_t=float(estimator.power_t),
+            t_start=estimator.t_ - state.step // batches.n_steps * n_rows,
+            n_samples=n_rows,
+            steps_per_epoch=batches.n_steps,
+        )
+        learning_rate = float(estimator.learning_rate_init)
+        adaptive = (
+            isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"
+        )
+        monitor = self._monitor(
+            network,
+            validate,
+            EarlyStopping(network.n_members, estimator.n_iter_no_change, tol),
+            RateLowering(state.rate_factors, learning_rate) if adaptive else None,
+        )
+        train(
+            Backprop(network, self.loss, batches.max_rows, state.dropout),
+            batches,
+            make_optimizer(estimator, self._weight_decay, network.n_weights),
+            state,
+            monitor,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            penalty=self.penalty,
+            max_epochs=max_epochs,
+            n_schedule_steps=estimator.max_iter * batches.n_steps,
+            max_grad_norm=estimator.max_grad_norm,
+            max_norm=estimator.max_norm,
+        )
+        return [monitor]
+
+    def _full_batch(self, network, state, data, tol, validate):
+        estimator = self.estimator
+        x, y, weight = data
+        batches = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
+        monitors = []
+        for member in range(network.n_members):
+            sub_network = network.member(member)
+            # Without a validation part the minimiser alone decides when it has converged.
+            patience = np.inf if validate is None else estimator.n_iter_no_change
+            monitor = self._monitor(sub_network, validate, EarlyStopping(1, patience, tol))
+            train_full_batch(
+                Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
+                FULL_BATCH_SOLVERS[estimator.solver],
+                monitor,
+                max_epochs=estimator.max_iter,
+                max_fun=estimator.max_fun,
+                gtol=tol,
+            )
+            monitors.append(monitor)
+        return monitors
+
+    def _monitor(self, network, validate, stopping, lower_rates=None):
+        return Monitor(
+            network,
+            stopping,
+            validate=validate,
+            lower_rates=lower_rates,
+            max_time=self.estimator.max_time,
+            report=print_progress if self.estimator.verbose else None,
+        )
+
+    def _validator(self, scorer):
+        """Return a function of a network that gives loss and score on the validation part."""
+        x, y, weight = self._inputs(self.validation)
+        y, weight = y[np.newaxis], _batched(weight)
+
+        def validate(network):
+            raw = network.infer(x)
+            loss = self.loss.value(raw, y, weight, 1.0 / y.shape[1])
+            if scorer is None:
+                return loss, None
+            return loss, scorer(network, self.validation)
+
+        return validate
+
+    def _outcome(self, network, state, monitors):
+        """Join the monitors; of `n_init` restarts keep those with the least training loss."""
+        stop_reason = np.concatenate([monitor.stop_reason for monitor in monitors])
+        kept_epoch = np.concatenate([monitor.kept_epoch for monitor in monitors])
+        kept_loss = np.concatenate([monitor.kept_loss() for monitor in monitors])
+        history = monitors[0].history
+        if len(monitors) > 1:
+            history = History.merge([monitor.history for monitor in monitors])
+        n_kept = self.estimator.n_estimators
+        if network.n_members > n_kept:
+            losses = np.where(np.isfinite(kept_loss), kept_loss, np.inf).reshape(n_kept, -1)
+            members = losses.argmin(axis=1) + np.arange(n_kept) * losses.shape[1]
+            network, state = network.select(members), state.select(members)
+            history = history.select(members)
+            stop_reason, kept_epoch, kept_loss = (
+                values[members] for values in (stop_reason, kept_epoch, kept_loss)
+            )
+        return Outcome(network, state, history, stop_reason, kept_epoch, kept_loss)
+
+
+def make_scorer(estimator):
+    """Return scorer(network, rows) -> scores of the members, or None for ``scoring='loss'``."""
+    if estimator.scoring == "loss":
+        return None
+    scorer = check_scoring(estimator, scoring=estimator.scoring)
+
+    def scores(network, rows):
+        weight = {} if rows.weight is None else {"sample_weight": rows.weight}
+        return np.array(
+            [
+                scorer(estimator._predictor(network.member(member)), rows.X, rows.labels, **weight)
+                for member in range(network.n_members)
+            ],
+            dtype=np.float64,
+        )
+
+    return scores
+
+
+def _batched(weight):
+    return None if weight is None else weight[np.newaxis]

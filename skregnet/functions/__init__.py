@@ -1,0 +1,1 @@
+"""Pure numerics: activations, initialisers, losses, penalties and schedules, without state."""

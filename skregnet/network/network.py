@@ -1,0 +1,262 @@
+"""Network: layers over one flat parameter vector and one vector of running statistics."""
+
+import copy
+import math
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .layers import Activation, BatchNorm, Dense, Dropout
+from .sparse import SparseBatch
+
+# Prediction goes through the rows in chunks whose widest layer takes about this many bytes: small
+# enough for a second-level cache, large enough that the cost of a call does not show.
+_CHUNK_BYTES = 1 << 20
+
+
+class Network:
+    """Layers whose parameters are views on one vector per member.
+
+    ``params`` is ``(members, n_params)``: row m is a whole network, its penalised weights first
+    (``n_weights`` of them), then biases and the scales and shifts of batch normalisation. ``stats``
+    is ``(members, n_stats)`` and holds the running means and variances of batch normalisation.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the input to the raw output.
+    params : ndarray of shape (members, n_params)
+        The parameters; the array is used, not copied.
+    stats : ndarray of shape (members, n_stats)
+        The running statistics; the array is used, not copied.
+    """
+
+    def __init__(self, layers, params, stats):
+        self.layers = tuple(copy.copy(layer) for layer in layers)
+        self.params = params
+        self.stats = stats
+        self._bind()
+
+    def _bind(self):
+        params, stats = self.views(self.params), self.stat_views(self.stats)
+        for layer, parameters, statistics in zip(self.layers, params, stats, strict=True):
+            layer.bind({**parameters, **statistics})
+
+    def __getstate__(self):
+        return {"layers": self.layers, "params": self.params, "stats": self.stats}
+
+    def __setstate__(self, state):
+        # A pickle may have been read from a read-only memory map: training needs to write.
+        self.layers = state["layers"]
+        self.params = np.require(state["params"], requirements="W")
+        self.stats = np.require(state["stats"], requirements="W")
+        self._bind()
+
+    @property
+    def n_members(self):
+        """Number of networks that are trained and asked together."""
+        return len(self.params)
+
+    @property
+    def n_weights(self):
+        """Length of the penalised head of a parameter vector."""
+        return _size(self.layers, "weight_shapes")
+
+    @property
+    def dense_layers(self):
+        """The affine layers, from the input to the output."""
+        return [layer for layer in self.layers if isinstance(layer, Dense)]
+
+    @property
+    def batch_norm_layers(self):
+        """The batch normalisations, from the input to the output."""
+        return [layer for layer in self.layers if isinstance(layer, BatchNorm)]
+
+    def views(self, vector):
+        """Cut a vector like `params` into named views, a dict for each layer.
+
+        This is the one place that knows the layout; parameters, gradients and the moments of an
+        optimiser are all cut by it.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (members, n_params)
+
+        Returns
+        -------
+        views : list of dict of str to ndarray of shape (members, *shape)
+        """
+        weights, start = _cut(vector, [layer.weight_shapes for layer in self.layers], 0)
+        others, _ = _cut(vector, [layer.free_shapes for layer in self.layers], start)
+        return [{**head, **tail} for head, tail in zip(weights, others, strict=True)]
+
+    def stat_views(self, vector):
+        """Cut a vector like `stats` into named views, a dict for each layer."""
+        return _cut(vector, [layer.stat_shapes for layer in self.layers], 0)[0]
+
+    def initialize(self, initializers, generators):
+        """Draw new parameters.
+
+        Parameters
+        ----------
+        initializers : sequence of sequences of callable(shape, rng)
+            For each member, one for each dense layer.
+        generators : sequence of numpy.random.Generator
+            One for each member.
+        """
+        for member, generator in enumerate(generators):
+            remaining = iter(initializers[member])
+            for layer in self.layers:
+                initializer = next(remaining) if isinstance(layer, Dense) else None
+                layer.initialize(member, generator, initializer)
+
+    def select(self, members):
+        """Return a network of copies of the given members."""
+        return Network(self.layers, self.params[members].copy(), self.stats[members].copy())
+
+    def member(self, member):
+        """Return the network of one member; it shares the memory of this one."""
+        rows = slice(member, member + 1)
+        return Network(self.layers, self.params[rows], self.stats[rows])
+
+    def infer(self, x):
+        """Raw predictions.
+
+        Parameters
+        ----------
+        x : {ndarray, CSR matrix} of shape (rows, features)
+
+        Returns
+        -------
+        raw : ndarray of shape (members, rows, outputs)
+        """
+        raw = np.empty((self.n_members, x.shape[0], self.layers[-1].n_outputs), self.params.dtype)
+        for rows in self._chunks(x.shape[0]):
+            raw[:, rows] = self._infer_through(self.layers, x[rows])
+        return raw
+
+    def _chunks(self, n_rows):
+        widest = max(layer.n_outputs for layer in self.layers)
+        per_row = self.n_members * widest * self.params.itemsize
+        chunk = max(64, _CHUNK_BYTES // per_row)
+        return [slice(start, min(start + chunk, n_rows)) for start in range(0, n_rows, chunk)]
+
+    @staticmethod
+    def _infer_through(layers, x):
+        h = SparseBatch([x]) if issparse(x) else x[np.newaxis]
+        for layer in layers:
+            h = layer.infer(h)
+        return h
+
+    def set_population_statistics(self, x, weight=None):
+        """Set the running moments to the moments of a training set.
+
+        Ioffe & Szegedy (2015), Algorithm 2: with the parameters frozen, each batch normalisation gets
+        the mean and the variance of its input over the training set, from the first to the last.
+
+        Parameters
+        ----------
+        x : {ndarray, CSR matrix} of shape (rows, features)
+        weight : ndarray of shape (rows, 1) or None
+        """
+        n_rows = x.shape[0]
+        total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
+        for position, layer in enumerate(self.layers):
+            if not isinstance(layer, BatchNorm):
+                continue
+            # Deviations from a value near the mean keep the sum of squares accurate.
+            shift = layer.moments[:, :1].copy()
+            sums = np.zeros(layer.moments.shape, np.float64)
+            for rows in self._chunks(n_rows):
+                deviation = self._infer_through(self.layers[:position], x[rows]) - shift
+                row_weight = 1.0 if weight is None else weight[rows]
+                sums[:, 0] += (row_weight * deviation).sum(axis=1, dtype=np.float64)
+                sums[:, 1] += (row_weight * deviation**2).sum(axis=1, dtype=np.float64)
+            sums /= total
+            layer.moments[:, 0] = shift[:, 0] + sums[:, 0]
+            layer.moments[:, 1] = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0.0)
+
+
+def _size(layers, kind):
+    return sum(math.prod(shape) for layer in layers for shape in getattr(layer, kind).values())
+
+
+def _cut(vector, shapes_by_layer, start):
+    views = []
+    for shapes in shapes_by_layer:
+        views.append({})
+        for name, shape in shapes.items():
+            stop = start + math.prod(shape)
+            views[-1][name] = vector[:, start:stop].reshape(len(vector), *shape)
+            start = stop
+    return views, start
+
+
+def build_network(
+    n_inputs,
+    n_outputs,
+    hidden_layer_sizes=(),
+    activations=(),
+    *,
+    dropout=(),
+    input_dropout=0.0,
+    batch_norm=False,
+    batch_norm_momentum=0.1,
+    batch_norm_epsilon=1e-5,
+    n_members=1,
+    dtype=np.float64,
+):
+    """Build a multilayer perceptron with parameters that are still to be drawn.
+
+    Each hidden layer is an affine map, batch normalisation where it is asked for, a non-linearity
+    and dropout; the output layer is an affine map.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Features and raw outputs.
+    hidden_layer_sizes : sequence of int
+        Units of the hidden layers.
+    activations : sequence of skregnet.functions.activations.Activation
+        One for each hidden layer.
+    dropout : sequence of float
+        Probability of dropping a unit, for each hidden layer.
+    input_dropout : float
+        Probability of dropping an input.
+    batch_norm : bool
+        Whether to normalise between the affine map and the non-linearity.
+    batch_norm_momentum, batch_norm_epsilon : float
+        See `BatchNorm`.
+    n_members : int
+        Networks that are trained together.
+    dtype : dtype
+        That of parameters and computations.
+
+    Returns
+    -------
+    network : Network
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.activations import Tanh
+    >>> from skregnet.network import build_network
+    >>> network = build_network(2, 1, (3,), (Tanh(),), dropout=(0.0,))
+    >>> network.params.shape, network.infer(np.ones((5, 2))).shape
+    ((1, 13), (1, 5, 1))
+    """
+    layers = [Dropout(n_inputs, input_dropout)] if input_dropout > 0 else []
+    fan_in = n_inputs
+    for n_units, function, rate in zip(hidden_layer_sizes, activations, dropout, strict=True):
+        layers.append(Dense(fan_in, n_units, bias=not batch_norm))
+        if batch_norm:
+            layers.append(BatchNorm(n_units, batch_norm_momentum, batch_norm_epsilon))
+        layers.append(Activation(n_units, function))
+        if rate > 0:
+            layers.append(Dropout(n_units, rate))
+        fan_in = n_units
+    layers.append(Dense(fan_in, n_outputs))
+    n_params = _size(layers, "weight_shapes") + _size(layers, "free_shapes")
+    params = np.zeros((n_members, n_params), dtype)
+    stats = np.zeros((n_members, _size(layers, "stat_shapes")), dtype)
+    return Network(layers, params, stats)

@@ -1,0 +1,92 @@
+"""What happened in each epoch."""
+
+import time
+import warnings
+
+import numpy as np
+
+
+class History:
+    """Values of each epoch, one per member; not a number where a member had stopped.
+
+    Attributes
+    ----------
+    loss : list of ndarray of shape (members,)
+        Training loss with the penalty: the mean over the batches of the epoch, each at the parameters
+        it was computed with.
+    validation_loss, validation_score : list of ndarray of shape (members,)
+        Loss (without penalty) and score on the validation part; empty without one.
+    learning_rate : list of float
+        At the end of each epoch; the mean over the members where they differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.training import History
+    >>> history = History()
+    >>> history.append(np.array([True, True]), 0.1, loss=np.array([1.0, 3.0]))
+    >>> history.append(np.array([True, False]), 0.1, loss=np.array([0.5, 3.0]))
+    >>> history.curve("loss")
+    [2.0, 0.5]
+    """
+
+    def __init__(self):
+        self.loss = []
+        self.validation_loss = []
+        self.validation_score = []
+        self.learning_rate = []
+        self.start_time = time.monotonic()
+
+    @property
+    def n_epochs(self):
+        """Number of epochs so far."""
+        return len(self.loss)
+
+    def append(self, active, learning_rate, **values):
+        """Add an epoch; only the values of active members are kept."""
+        self.learning_rate.append(float(np.mean(learning_rate)))
+        for name, value in values.items():
+            getattr(self, name).append(np.where(active, value, np.nan))
+
+    def curve(self, name):
+        """Mean over the members that were still training, as a list of floats."""
+        values = getattr(self, name)
+        if not values:
+            return []
+        with warnings.catch_warnings():
+            # An epoch in which the last member diverged has no finite value: its mean is nan.
+            warnings.simplefilter("ignore", category=RuntimeWarning)
+            return np.nanmean(np.array(values), axis=1).tolist()
+
+    def select(self, members):
+        """Return the history of some members."""
+        chosen = History()
+        chosen.start_time = self.start_time
+        chosen.learning_rate = list(self.learning_rate)
+        for name in ("loss", "validation_loss", "validation_score"):
+            setattr(chosen, name, [value[members] for value in getattr(self, name)])
+        return chosen
+
+    @classmethod
+    def merge(cls, histories):
+        """Return one history of several one-member histories; the shorter ones are padded."""
+        merged = cls()
+        longest = max(histories, key=lambda history: history.n_epochs)
+        merged.learning_rate = list(longest.learning_rate)
+        for name in ("loss", "validation_loss", "validation_score"):
+            columns = [getattr(history, name) for history in histories]
+            for epoch in range(max(map(len, columns))):
+                row = [column[epoch] if epoch < len(column) else [np.nan] for column in columns]
+                getattr(merged, name).append(np.concatenate(row))
+        return merged
+
+
+def print_progress(history):
+    """Print a line about the newest epoch."""
+    parts = [f"Iteration {history.n_epochs}", f"loss = {np.nanmean(history.loss[-1]):.8f}"]
+    if history.validation_loss:
+        parts.append(f"validation loss = {np.nanmean(history.validation_loss[-1]):.8f}")
+    if history.validation_score:
+        parts.append(f"validation score = {np.nanmean(history.validation_score[-1]):.6f}")
+    parts.append(f"{time.monotonic() - history.start_time:.1f} s")
+    print(", ".join(parts))

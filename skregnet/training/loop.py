@@ -1,0 +1,128 @@
+"""The training loop of the stochastic optimisers."""
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+from ..functions.penalties import clip_gradient_norm, project_max_norm
+
+
+@dataclass
+class TrainingState:
+    """What a run must hand on so that the next one continues as if there had been no break.
+
+    Parameters
+    ----------
+    shuffling, dropout : list of numpy.random.Generator
+        One for each member.
+    rate_factors : ndarray of shape (members,)
+        What ``learning_rate='adaptive'`` has lowered the rates to.
+    optimizer : object, default=None
+        State of the optimiser; made by the first run.
+    step : int, default=0
+        Steps of the learning-rate schedule so far.
+    """
+
+    shuffling: list
+    dropout: list
+    rate_factors: np.ndarray = field(repr=False)
+    optimizer: object = None
+    step: int = 0
+
+    def select(self, members):
+        """Return the state of some of the members."""
+        optimizer = self.optimizer
+        if optimizer is not None:
+            arrays = {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
+            optimizer = replace(
+                optimizer,
+                **{
+                    name: array[members]
+                    for name, array in arrays.items()
+                    if isinstance(array, np.ndarray)
+                },
+            )
+        return TrainingState(
+            [self.shuffling[member] for member in members],
+            [self.dropout[member] for member in members],
+            self.rate_factors[members],
+            optimizer,
+            self.step,
+        )
+
+
+def train(
+    backprop,
+    batches,
+    optimizer,
+    state,
+    monitor,
+    *,
+    learning_rate,
+    schedule,
+    penalty,
+    max_epochs,
+    n_schedule_steps,
+    max_grad_norm=None,
+    max_norm=None,
+):
+    """Minimise the penalised loss of a network by stochastic gradients.
+
+    Parameters
+    ----------
+    backprop : Backprop
+        Loss and gradient of a batch; holds the network.
+    batches : Batches
+        The training rows.
+    optimizer : StochasticOptimizer
+        Makes a step.
+    state : TrainingState
+        Where the run begins; changed in place.
+    monitor : Monitor
+        Told of each epoch; says when to stop and restores what is to be kept.
+    learning_rate : float
+        The initial rate.
+    schedule : callable(step, n_steps) -> float
+        Factor of the rate.
+    penalty : ElasticNet
+        Penalty of the weights.
+    max_epochs, n_schedule_steps : int
+        Length of the run in epochs, and of the schedule in steps.
+    max_grad_norm, max_norm : float, default=None
+        Bounds on the norm of the gradient, and of the weights into each hidden unit.
+    """
+    params, gradient = backprop.network.params, backprop.gradient
+    n_weights = backprop.network.n_weights
+    weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
+    scratch = np.empty_like(weights)
+    hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
+    if state.optimizer is None:
+        state.optimizer = optimizer.init(params)
+    try:
+        for _ in range(max_epochs):
+            loss = batches.n_rows * penalty.value(weights, scratch)
+            base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
+            for x, y, weight in batches:
+                loss += backprop(x, y, weight) * y.shape[1]
+                penalty.add_gradient(weights, weight_gradient, scratch)
+                if max_grad_norm is not None:
+                    clip_gradient_norm(gradient, max_grad_norm)
+                rate = base_rate * schedule(state.step, n_schedule_steps)
+                optimizer.step(params, gradient, state.optimizer, rate)
+                if max_norm is not None:
+                    for incoming in hidden_weights:
+                        project_max_norm(incoming, max_norm)
+                state.step += 1
+            optimizer.flush_denormals(state.optimizer)
+            if monitor.end_of_epoch(loss / batches.n_rows, rate):
+                break
+    except KeyboardInterrupt:
+        monitor.interrupted()
+    monitor.restore()
+
+
+def _per_member(learning_rate, factors, dtype):
+    """One rate for all where they agree: a Python float is the fastest to multiply by."""
+    if (factors == factors[0]).all():
+        return learning_rate * float(factors[0])
+    return (learning_rate * factors[:, np.newaxis]).astype(dtype)
