@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import fit_context
@@ -157,8 +156,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row; an integer weight is equal to repeating the row.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Validation inputs; they pass through the same scaler. Giving them switches early stopping
-            on under ``early_stopping='auto'``, and no training row is then held back.
+            Validation inputs; they pass through the same scaler. Giving them switches early
+            stopping on under ``early_stopping='auto'``, and no training row is then held back.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Validation targets.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -181,8 +180,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
     def _partial_fit(self, X, y, sample_weight, classes=None):
         if self.early_stopping is True:
             raise ValueError(
-                "partial_fit does not support early_stopping=True: a stream has no validation part. "
-                "Use early_stopping='auto' or False, or fit."
+                "partial_fit does not support early_stopping=True: a stream has no validation "
+                "part. Use early_stopping='auto' or False, or fit."
             )
         return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
 
@@ -241,8 +240,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             changed.append("n_estimators")
         if changed:
             raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, so that training cannot continue "
-                "from the fitted network (warm_start=True or partial_fit). Set them back, or fit a "
+                f"{', '.join(changed)} changed since the last fit, so that training cannot "
+                "continue from the fitted network (warm_start=True or partial_fit). Set them back, or fit a "
                 "clone of this estimator."
             )
 
@@ -331,8 +330,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         if "diverged" in reasons:
             epoch = outcome.history.n_epochs
             warnings.warn(
-                f"Training diverged: the loss or the weights became infinite or NaN in epoch {epoch}."
-                f" The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
+                "Training diverged: the loss or the weights became infinite or NaN in epoch "
+                f"{epoch}. The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
                 "learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
                 ConvergenceWarning,
                 stacklevel=5,
@@ -341,7 +340,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             kind = "Stochastic Optimizer" if is_stochastic(self.solver) else str(self.solver)
             warnings.warn(
                 f"{kind}: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                "converged yet. Raise max_iter, or learning_rate_init where that is what limits it.",
+                "converged yet. Raise max_iter, or learning_rate_init if progress is slow.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

@@ -29,12 +29,12 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         'lecun_tanh' (1.7159 tanh(2x/3)), 'logistic', or an instance of
         `skregnet.functions.activations.Activation`.
     init : str, callable or list of arrays, default='auto'
-        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform',
-        'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a callable
-        ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one array for
-        each weight matrix. 'auto' takes He's for relu and its relatives, Glorot's for 'tanh',
-        'softsign', 'logistic' and 'identity', and LeCun's for 'lecun_tanh' and 'selu'; the output
-        layer gets Glorot's. Biases start at zero.
+        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
+        'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a
+        callable ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one
+        array for each weight matrix. 'auto' takes He's for relu and its relatives, Glorot's for
+        'tanh', 'softsign', 'logistic' and 'identity', and LeCun's for 'lecun_tanh' and 'selu'; the
+        output layer gets Glorot's. Biases start at zero.
     batch_norm : bool, default=False
         Normalise each hidden layer's affine map over the batch, before its non-linearity. After
         the last epoch the population statistics are those of the training set; with early stopping
@@ -50,8 +50,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 is L2 alone.
     dropout : float in [0, 1) or sequence of these, default=0.0
-        Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et al.'s
-        p is of keeping one. Kept units are scaled up in training, so that nothing changes in
+        Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et
+        al.'s p is of keeping one. Kept units are scaled up in training, so that nothing changes in
         prediction.
     input_dropout : float in [0, 1), default=0.0
         Probability of dropping an input.
@@ -62,8 +62,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     label_smoothing : float in [0, 1), default=0.0
         Share of each target that is spread evenly over the classes.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, a factor of the sample weights; 'balanced' gives every class the same
-        total. Not for multilabel targets.
+        Weights of the classes, a factor of the sample weights; 'balanced' gives every class the
+        same total. Not for multilabel targets.
     early_stopping : bool or 'auto', default='auto'
         Hold rows back, stop when they are no longer predicted better, and restore the best epoch's
         parameters and running statistics. 'auto' does so if a validation set is given or there are
@@ -77,20 +77,20 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
         The least improvement of the training or validation loss that counts, as a share of the loss
-        of the best constant prediction; for the minimisers 'lbfgs', 'cg' and 'scg' the same share is
-        the largest gradient component of a minimum. With another `scoring` it is an absolute
+        of the best constant prediction; for the minimisers 'lbfgs', 'cg' and 'scg' the same share
+        is the largest gradient component of a minimum. With another `scoring` it is an absolute
         improvement of the score.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, its
         parameters can be searched as ``scaler__...``), or none.
     solver : str or StochasticOptimizer, default='adam'
-        'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate gradients,
-        Moller 1993) on all rows at once, whose iterations count as epochs; or an instance of
-        `skregnet.optim.StochasticOptimizer`.
+        'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
+        gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an
+        instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int or 'auto', default='auto'
-        Rows of a batch of the stochastic solvers; 'auto' is ``min(200, n_samples)``. A last batch of
-        a single row joins the one before it.
+        Rows of a batch of the stochastic solvers; 'auto' is ``min(200, n_samples)``. A last batch
+        of a single row joins the one before it.
     learning_rate : str or callable, default='constant'
         Schedule of the learning rate, for every stochastic solver: 'constant', 'invscaling'
         (``learning_rate_init / (t + 1)**power_t``, t the rows seen, once per epoch), 'adaptive' (a
@@ -118,8 +118,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     epsilon : float, default=1e-8
         Keeps the denominators of 'adam', 'adamw' and 'rmsprop' from zero.
     n_estimators : int, default=1
-        Members of an ensemble (Lakshminarayanan et al. 2017), trained in one pass, each with its own
-        initial weights, order of the rows and masks; predictions are averaged.
+        Members of an ensemble (Lakshminarayanan et al. 2017), trained in one pass, each with its
+        own initial weights, order of the rows and masks; predictions are averaged.
     n_init : int, default=1
         Restarts of each member, trained in the same pass; the one with the least training loss is
         kept.
@@ -129,8 +129,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
         random streams, so that two fits of k epochs equal one of 2 k.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, validation part, order of the rows and dropout, whose random streams
-        are independent of each other.
+        Seed of initial weights, validation part, order of the rows and dropout, whose random
+        streams are independent of each other.
     verbose : bool or int, default=False
         Whether to print a line per epoch.
     dtype : {'float32', 'float64'} or None, default=None
@@ -156,9 +156,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
     loss_curve_ : list of float
-        Training loss with the penalty of each epoch: the mean over its batches, each computed before
-        its step. It is in units of the normalised target, and a mean over members. It grows with
-        every `partial_fit`.
+        Training loss with the penalty of each epoch: the mean over its batches, each computed
+        before its step. It is in units of the normalised target, and a mean over members. It grows
+        with every `partial_fit`.
     validation_loss_curve_, validation_scores_ : list of float or None
         Loss and score on the validation part after each epoch; under ``scoring='loss'`` the scores
         are negative losses.
@@ -167,9 +167,11 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     loss_, best_loss_, best_validation_score_ : float
         Training loss of the epoch that was kept; lowest training loss; highest validation score.
     best_iter_ : int or ndarray of int
-        The epoch of the last fit whose parameters were kept, for each member; 0 if those it began with.
+        The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
+        with.
     stop_reason_ : str or ndarray of str
-        'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each member.
+        'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each
+        member.
     do_early_stopping_ : bool
         Whether a validation part was used.
 
@@ -300,9 +302,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Update the network with one epoch over the given rows.
 
-        The first call fits the scaler to its rows; later calls use it as it is. Calling this n times
-        with the same rows equals ``fit`` with ``max_iter=n``, except that batch normalisation keeps
-        its running statistics.
+        The first call fits the scaler to its rows; later calls use it as it is. Calling this n
+        times with the same rows equals ``fit`` with ``max_iter=n``, except that batch normalisation
+        keeps its running statistics.
 
         Parameters
         ----------
@@ -313,7 +315,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, relative to the other rows of this call.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever occur. Needed in the first call, except for multilabel targets.
+            All classes that will ever occur. Needed in the first call, except for multilabel
+            targets.
 
         Returns
         -------
@@ -332,9 +335,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Returns
         -------
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Log-odds of the second of two classes; raw scores of several classes, which softmax turns
-            into probabilities; log-odds of each label. For an ensemble they are those of the averaged
-            probabilities.
+            Log-odds of the second of two classes; raw scores of several classes, which softmax
+            turns into probabilities; log-odds of each label. For an ensemble they are those of the
+            averaged probabilities.
         """
         raw, X = self._raw_predictions(X)
         if len(raw) == 1:

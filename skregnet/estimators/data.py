@@ -186,8 +186,8 @@ def warn_small_validation(n_validation):
     """Warn where the part that was split off is too small for early stopping to go by."""
     if n_validation < SMALL_VALIDATION_PART:
         warnings.warn(
-            f"Early stopping goes by only {n_validation} validation rows, whose loss is noisy and may "
-            "stop the training too early or too late. Raise validation_fraction, pass X_val and "
+            f"Early stopping goes by only {n_validation} validation rows, whose loss is noisy and "
+            "may stop the training too early or too late. Raise validation_fraction, pass X_val and "
             "y_val, or set early_stopping=False.",
             UserWarning,
             stacklevel=5,

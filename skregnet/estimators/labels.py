@@ -84,8 +84,8 @@ def _encode_indicators(y, classes, known_classes):
     classes = _consistent_classes(found, classes, known_classes)
     if len(classes) != len(found):
         raise ValueError(
-            f"y must be an indicator matrix with one column for each of the {len(classes)} classes, "
-            f"got {len(found)} columns."
+            f"y must be an indicator matrix with one column for each of the {len(classes)} "
+            f"classes, got {len(found)} columns."
         )
     return EncodedLabels("multilabel-indicator", classes, labels.astype(float), labels.astype(int))
 
@@ -123,8 +123,8 @@ def class_weights(class_weight, classes, rows, target_type):
     """
     if target_type == "multilabel-indicator":
         raise ValueError(
-            f"class_weight={class_weight!r} cannot be used with multilabel targets, where a row has no "
-            "single class. Set class_weight=None and pass sample_weight."
+            f"class_weight={class_weight!r} cannot be used with multilabel targets, where a row "
+            "has no single class. Set class_weight=None and pass sample_weight."
         )
     codes = np.searchsorted(classes, rows.labels)
     if class_weight == "balanced":

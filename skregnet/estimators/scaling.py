@@ -8,8 +8,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-# Directions with less than this share of the largest variance are rounding noise of a rank-deficient
-# covariance, or nearly: scaling them to variance one would make noise the loudest input.
+# Directions with less than this share of the largest variance are rounding noise of a
+# rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
+# input.
 _NEGLIGIBLE_VARIANCE = 1e-10
 
 
@@ -17,9 +18,9 @@ class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Centre, scale and decorrelate the features, with sample weights.
 
     After the features are standardised, the eigenvectors of their correlation matrix turn them into
-    decorrelated ones of variance one (LeCun et al. 1998, section 4.3), and are turned back (zero-phase
-    whitening), so that an output stays close to the feature whose place it has. Constant features, and
-    directions without variance, give zeros.
+    decorrelated ones of variance one (LeCun et al. 1998, section 4.3), and are turned back
+    (zero-phase whitening), so that an output stays close to the feature whose place it has.
+    Constant features, and directions without variance, give zeros.
 
     Attributes
     ----------
@@ -34,8 +35,8 @@ class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     References
     ----------
-    Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller: Efficient BackProp. Neural Networks: Tricks of the Trade,
-    Springer 1998.
+    Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller: Efficient BackProp. Neural Networks: Tricks of the
+    Trade, Springer 1998.
 
     Examples
     --------

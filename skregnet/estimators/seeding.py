@@ -7,8 +7,8 @@ from sklearn.utils import check_random_state
 class Seeds:
     """Seeds of a fit: one for each purpose, and within it one for each member.
 
-    Adding dropout does not change the initial weights, and a member of an ensemble draws what it would
-    draw alone.
+    Adding dropout does not change the initial weights, and a member of an ensemble draws what it
+    would draw alone.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class Seeds:
         self._init, self.split, self._shuffling, self._dropout, self.sampling = root.spawn(5)
 
     def init(self, n_members):
-        """Generators for the initial weights."""
+        """Return the generators for the initial weights."""
         return _generators(self._init, n_members)
 
     def shuffling(self, n_members):
-        """Generators for the order of the rows."""
+        """Return the generators for the order of the rows."""
         return _generators(self._shuffling, n_members)
 
     def dropout(self, n_members):
-        """Generators for the masks of dropout."""
+        """Return the generators for the masks of dropout."""
         return _generators(self._dropout, n_members)
 
 

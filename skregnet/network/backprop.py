@@ -58,9 +58,9 @@ class Backprop:
     def __call__(self, x, y, weight=None):
         """Mean loss of a batch for each member; its gradient is left in `gradient`.
 
-        The sum of the weighted losses is divided by the number of rows, not by the sum of the batch's
-        weights: with weights whose mean over the training set is one, a batch of heavy rows counts
-        for more than a batch of light ones, and the batches add up to the loss of the whole.
+        The sum of the weighted losses is divided by the number of rows, not by the sum of the
+        batch's weights: with weights whose mean over the training set is one, a batch of heavy rows
+        counts for more than a batch of light ones, and the batches add up to the loss of the whole.
 
         Parameters
         ----------

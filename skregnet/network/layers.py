@@ -8,8 +8,8 @@ The rules of the buffers:
 
 1. Every buffer has one owner, the cache that allocated it. ``forward`` may overwrite its input
    unless the layer below keeps its output, which only `Activation` does; `Activation` is followed
-   by `Dense` or `Dropout`, and these leave their input alone. ``backward`` may overwrite `delta` and
-   what the forward pass left. The first layer computes no derivative with respect to its input.
+   by `Dense` or `Dropout`, and these leave their input alone. ``backward`` may overwrite `delta`
+   and what the forward pass left. The first layer computes no derivative with respect to its input.
 2. A smaller batch uses the leading rows of the same buffers (`Cache.leading`).
 3. The dtype is that of the parameter vector; no layer names one.
 4. An activation says whether its derivative needs its input or only its output.
@@ -117,7 +117,8 @@ class Layer:
         gradient : dict of str to ndarray
             This layer's views on the gradient.
         is_first : bool
-            Whether no layer below has parameters: no derivative with respect to the input is needed.
+            Whether no layer below has parameters: no derivative with respect to the input is
+            needed.
         """
         raise NotImplementedError
 
@@ -202,10 +203,10 @@ class BatchNorm(Layer):
     r"""Batch normalisation (Ioffe & Szegedy 2015, Algorithm 1) with weighted statistics.
 
     :math:`y = \gamma \hat x + \beta`, :math:`\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}`,
-    with :math:`\mu = \sum_i w_i x_i` and :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows of
-    the batch, whose weights are normalised to :math:`\sum_i w_i = 1`; without sample weights they
-    are one over the number of rows, as in the paper. With :math:`\delta = \partial L/\partial y` the
-    paper's backward pass simplifies to
+    with :math:`\mu = \sum_i w_i x_i` and :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows
+    of the batch, whose weights are normalised to :math:`\sum_i w_i = 1`; without sample weights
+    they are one over the number of rows, as in the paper. With :math:`\delta = \partial L/\partial
+    y` the paper's backward pass simplifies to
 
     .. math:: \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
         \left(\delta_i - w_i \sum_j \delta_j - w_i \hat x_i \sum_j \delta_j \hat x_j \right).
@@ -226,8 +227,8 @@ class BatchNorm(Layer):
 
     References
     ----------
-    S. Ioffe, C. Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing Internal
-    Covariate Shift, ICML 2015.
+    S. Ioffe, C. Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing
+    Internal Covariate Shift, ICML 2015.
     """
 
     def __init__(self, n_units, momentum=0.1, epsilon=1e-5):
@@ -355,8 +356,8 @@ class Dropout(Layer):
 
     References
     ----------
-    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: A Simple Way to
-    Prevent Neural Networks from Overfitting, JMLR 15, 2014.
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: A Simple Way
+    to Prevent Neural Networks from Overfitting, JMLR 15, 2014.
     """
 
     _LEVELS = 2**16

@@ -151,8 +151,9 @@ class Network:
     def set_population_statistics(self, x, weight=None):
         """Set the running moments to the moments of a training set.
 
-        Ioffe & Szegedy (2015), Algorithm 2: with the parameters frozen, each batch normalisation gets
-        the mean and the variance of its input over the training set, from the first to the last.
+        Ioffe & Szegedy (2015), Algorithm 2: with the parameters frozen, each batch normalisation
+        gets the mean and the variance of its input over the training set, from the first to the
+        last.
 
         Parameters
         ----------

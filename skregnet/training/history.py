@@ -12,8 +12,8 @@ class History:
     Attributes
     ----------
     loss : list of ndarray of shape (members,)
-        Training loss with the penalty: the mean over the batches of the epoch, each at the parameters
-        it was computed with.
+        Training loss with the penalty: the mean over the batches of the epoch, each at the
+        parameters it was computed with.
     validation_loss, validation_score : list of ndarray of shape (members,)
         Loss (without penalty) and score on the validation part; empty without one.
     learning_rate : list of float

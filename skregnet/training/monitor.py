@@ -22,8 +22,8 @@ class Monitor:
     network : Network
         What is trained.
     stopping : EarlyStopping
-        Fed with the validation loss, the negative validation score, or without a validation part the
-        training loss.
+        Fed with the validation loss, the negative validation score, or without a validation part
+        the training loss.
     validate : callable(network) -> (loss, score or None), default=None
         Values on the validation part, arrays of shape (members,).
     lower_rates : callable(members) -> members, default=None
