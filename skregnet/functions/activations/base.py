@@ -1,0 +1,102 @@
+"""The interface of an activation function."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+
+class Activation(ABC):
+    """Base class of the activation functions; subclass it to use one of your own.
+
+    Instances hold parameters but no data, so that one instance can serve any number of layers.
+
+    Attributes
+    ----------
+    in_place : bool
+        Whether `forward` may write over its input and `backward` needs only the output.
+    default_init : str
+        Name of the initialiser that ``init="auto"`` chooses for a layer with this activation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.activations import Activation
+    >>> class Cube(Activation):
+    ...     def forward(self, z, out):
+    ...         np.multiply(z, z, out=out)
+    ...         out *= z
+    ...         return out
+    ...
+    ...     def backward(self, delta, z, out, scratch):
+    ...         np.multiply(z, z, out=scratch)
+    ...         scratch *= 3.0
+    ...         delta *= scratch
+    ...         return delta
+    >>> Cube()([1.0, 2.0, 3.0])
+    array([ 1.,  8., 27.])
+    """
+
+    in_place: ClassVar[bool] = False
+    default_init: ClassVar[str] = "glorot_uniform"
+
+    @abstractmethod
+    def forward(self, z, out):
+        """Write the activation of `z` into `out`.
+
+        Parameters
+        ----------
+        z : ndarray of float
+            Pre-activations, of any shape. Not modified, unless it is `out`.
+        out : ndarray of float
+            Buffer of the same shape and dtype. If `in_place` is true it may be `z` itself.
+
+        Returns
+        -------
+        out : ndarray of float
+            The buffer given.
+        """
+
+    @abstractmethod
+    def backward(self, delta, z, out, scratch):
+        """Multiply `delta` by the derivative of the activation at `z`, in place.
+
+        Parameters
+        ----------
+        delta : ndarray of float
+            Gradient with respect to the activation's output; becomes the gradient with respect
+            to its input.
+        z : ndarray of float
+            Pre-activations; if `in_place` is true this is the same buffer as `out`.
+        out : ndarray of float
+            What `forward` returned.
+        scratch : ndarray of float or None
+            A buffer to write in; None if `in_place` is true.
+
+        Returns
+        -------
+        delta : ndarray of float
+            The buffer given.
+
+        Notes
+        -----
+        This is the last use of `z`, `out` and `scratch`: all three may be overwritten.
+        """
+
+    def __call__(self, z):
+        """Return the activation of `z` as a new array.
+
+        Parameters
+        ----------
+        z : array-like
+            Pre-activations. Floating dtypes are kept, others become float64.
+
+        Returns
+        -------
+        out : ndarray of float
+            Array of the shape of `z`.
+        """
+        z = np.asarray(z)
+        if not np.issubdtype(z.dtype, np.floating):
+            z = z.astype(float)
+        return self.forward(z, np.empty(z.shape, z.dtype))
