@@ -301,7 +301,7 @@ def test_get_activation(name):
 
 @pytest.mark.parametrize("value", ["sigmoid", None, 3, ["relu"], ELU, np.tanh])
 def test_get_activation_names_value_and_choices(value):
-    with pytest.raises(ValueError, match=r"one of \['identity', 'relu'.*\], got") as error:
+    with pytest.raises(ValueError, match=r"one of \['elu', 'gelu', 'identity'.*\], got") as error:
         get_activation(value)
     assert repr(value) in str(error.value)
 

@@ -71,6 +71,6 @@ def get_activation(activation):
     if isinstance(activation, str) and activation in ACTIVATIONS:
         return ACTIVATIONS[activation]
     raise ValueError(
-        f"activation must be an Activation instance or one of {list(ACTIVATIONS)}, "
+        f"activation must be an Activation instance or one of {sorted(ACTIVATIONS)}, "
         f"got {activation!r}."
     )
