@@ -29,7 +29,8 @@ def _weighted_sum(values, weight):
     """Sum over rows and outputs of ``weight * values``; `weight` may be None."""
     if weight is None:
         return values.sum(axis=(1, 2), dtype=np.float64)
-    return _inner(values, np.broadcast_to(weight, values.shape))
+    # The BLAS sums in blocks: float32 keeps its digits over any number of rows.
+    return np.matmul(weight.swapaxes(1, 2), values).sum(axis=(1, 2), dtype=np.float64)
 
 
 def _apply_weight(gradient, weight, scale):
@@ -40,7 +41,8 @@ def _apply_weight(gradient, weight, scale):
 
 def _mean_over_rows(y, weight):
     """Weighted mean of ``y`` (rows, outputs) in float64; the weights are (rows, 1) or None."""
-    return np.average(y, axis=0, weights=None if weight is None else weight[:, 0])
+    weights = None if weight is None else weight[:, 0]
+    return np.average(y.astype(np.float64), axis=0, weights=weights)
 
 
 class Loss(ABC):

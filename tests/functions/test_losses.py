@@ -1,0 +1,427 @@
+"""Tests of the losses against scikit-learn's, formulas written out and finite differences."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, softmax
+from sklearn._loss.loss import HalfBinomialLoss, HalfMultinomialLoss, HalfSquaredError
+
+from skregnet.functions.losses import (
+    CLASSIFICATION_LOSSES,
+    LOSSES,
+    REGRESSION_LOSSES,
+    Loss,
+    get_loss,
+)
+
+MULTINOMIAL = "multinomial_log_loss"
+BINARY = "binary_log_loss"
+N_ROWS, N_OUTPUTS = 9, 4
+
+each_loss = pytest.mark.parametrize("name", LOSSES)
+each_log_loss = pytest.mark.parametrize("name", [BINARY, MULTINOMIAL])
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+with_and_without_weight = pytest.mark.parametrize("weighted", [False, True])
+
+
+def targets(name, members=1, rows=N_ROWS, seed=0, soft=False):
+    """Targets of the kind that the loss is for."""
+    rng = np.random.default_rng(seed)
+    shape = (members, rows, N_OUTPUTS)
+    if name == MULTINOMIAL:
+        if soft:
+            return softmax(rng.standard_normal(shape), axis=2)
+        return np.eye(N_OUTPUTS)[rng.integers(N_OUTPUTS, size=shape[:2])]
+    if name == BINARY:
+        return rng.random(shape) if soft else rng.integers(2, size=shape).astype(float)
+    return rng.standard_normal(shape)
+
+
+def problem(name, members=1, rows=N_ROWS, seed=0, soft=False, scale=3.0):
+    rng = np.random.default_rng(seed + 100)
+    raw = scale * rng.standard_normal((members, rows, N_OUTPUTS))
+    weight = rng.uniform(0.1, 3.0, (members, rows, 1))
+    return raw, targets(name, members, rows, seed, soft), weight
+
+
+def value_and_gradient(loss, raw, y, weight=None, scale=1.0):
+    raw = raw.copy()
+    gradient = np.full_like(raw, np.nan)
+    return loss.value_and_gradient(raw, y, weight, scale, gradient), gradient
+
+
+def sklearn_value_and_gradient(name, raw, y, weight):
+    """Value and gradient of one member by scikit-learn's losses, summed over rows and outputs."""
+    if name == MULTINOMIAL:
+        loss, weight = HalfMultinomialLoss(n_classes=N_OUTPUTS), weight[:, 0].copy()
+        value, gradient = loss.loss_gradient(y.argmax(axis=1).astype(float), raw, weight)
+        return value.sum(), gradient
+    loss = {BINARY: HalfBinomialLoss(), "squared_error": HalfSquaredError()}[name]
+    flat_weight = np.broadcast_to(weight, y.shape).ravel().copy()
+    value, gradient = loss.loss_gradient(y.ravel(), raw.ravel(), flat_weight)
+    return value.sum(), gradient.reshape(y.shape)
+
+
+def written_out(name, raw, y):
+    """Value per row, without a thought for overflow, in extended precision."""
+    raw, y = raw.astype(np.longdouble), y.astype(np.longdouble)
+    if name == MULTINOMIAL:
+        return -(y * np.log(np.exp(raw) / np.exp(raw).sum(axis=2, keepdims=True))).sum(axis=2)
+    if name == BINARY:
+        p = 1 / (1 + np.exp(-raw))
+        return -(y * np.log(p) + (1 - y) * np.log1p(-p)).sum(axis=2)
+    return 0.5 * ((raw - y) ** 2).sum(axis=2)
+
+
+def finite_difference_gradient(loss, raw, y, weight, scale, h=1e-5):
+    gradient = np.empty_like(raw)
+    for index in np.ndindex(raw.shape):
+        step = np.zeros_like(raw)
+        step[index] = h
+        difference = loss.value(raw + step, y, weight, scale) - loss.value(
+            raw - step, y, weight, scale
+        )
+        gradient[index] = difference[index[0]] / (2 * h)
+    return gradient
+
+
+def relative_error(a, b):
+    return np.abs(a - b).max() / np.abs(b).max()
+
+
+@each_loss
+@with_and_without_weight
+def test_value_and_gradient_are_scikit_learns(name, weighted):
+    raw, y, weight = problem(name, members=2)
+    value, gradient = value_and_gradient(LOSSES[name], raw, y, weight if weighted else None)
+    assert value.shape == (2,)
+    assert value.dtype == np.float64
+    for member in range(2):
+        member_weight = weight[member] if weighted else np.ones((N_ROWS, 1))
+        expected = sklearn_value_and_gradient(name, raw[member], y[member], member_weight)
+        assert_allclose(value[member], expected[0], rtol=1e-13)
+        assert_allclose(gradient[member], expected[1], rtol=1e-11, atol=1e-15)
+
+
+@each_loss
+@pytest.mark.parametrize("soft", [False, True])
+def test_value_is_the_formula(name, soft):
+    raw, y, weight = problem(name, members=2, soft=soft)
+    expected = written_out(name, raw, y)
+    assert_allclose(LOSSES[name].value(raw, y), expected.sum(axis=1), rtol=1e-13)
+    assert_allclose(
+        LOSSES[name].value(raw, y, weight, 0.3),
+        0.3 * (weight[..., 0] * expected).sum(axis=1),
+        rtol=1e-13,
+    )
+
+
+@each_loss
+@with_and_without_weight
+@pytest.mark.parametrize("soft", [False, True])
+def test_gradient_by_central_differences(name, weighted, soft):
+    raw, y, weight = problem(name, members=2, soft=soft)
+    weight = weight if weighted else None
+    _, gradient = value_and_gradient(LOSSES[name], raw, y, weight, 0.7)
+    expected = finite_difference_gradient(LOSSES[name], raw, y, weight, 0.7)
+    assert relative_error(gradient, expected) < 1e-6
+
+
+@each_loss
+@with_and_without_weight
+def test_scale_multiplies_value_and_gradient(name, weighted):
+    raw, y, weight = problem(name)
+    weight = weight if weighted else None
+    value, gradient = value_and_gradient(LOSSES[name], raw, y, weight)
+    scaled_value, scaled_gradient = value_and_gradient(LOSSES[name], raw, y, weight, 0.25)
+    assert_allclose(scaled_value, 0.25 * value, rtol=1e-15)
+    assert_allclose(scaled_gradient, 0.25 * gradient, rtol=1e-15)
+
+
+@each_loss
+def test_integer_weights_are_repeated_rows(name):
+    raw, y, _ = problem(name, soft=True)
+    counts = np.random.default_rng(1).integers(0, 4, N_ROWS)
+    weight = counts.astype(float).reshape(1, -1, 1)
+    value, gradient = value_and_gradient(LOSSES[name], raw, y, weight)
+    repeated = (np.repeat(raw, counts, axis=1), np.repeat(y, counts, axis=1))
+    repeated_value, repeated_gradient = value_and_gradient(LOSSES[name], *repeated)
+    assert_allclose(value, repeated_value, rtol=1e-14)
+    ends = np.cumsum(counts)
+    for row, (count, end) in enumerate(zip(counts, ends, strict=True)):
+        total = repeated_gradient[0, end - count : end].sum(axis=0)
+        assert_allclose(gradient[0, row], total, rtol=1e-14, atol=1e-15)
+
+
+@each_loss
+@pytest.mark.parametrize("shared_weight", [False, True])
+def test_targets_and_weights_broadcast_over_the_members(name, shared_weight):
+    raw, _, _ = problem(name, members=3)
+    y, weight = targets(name), problem(name, members=1 if shared_weight else 3)[2]
+    value, gradient = value_and_gradient(LOSSES[name], raw, y, weight, 0.5)
+    assert value.shape == (3,)
+    for member in range(3):
+        own = slice(member, member + 1)
+        alone = value_and_gradient(
+            LOSSES[name], raw[own], y, weight if shared_weight else weight[own], 0.5
+        )
+        assert_allclose(value[own], alone[0], rtol=1e-14)
+        assert_array_equal(gradient[own], alone[1])
+
+
+@each_loss
+@each_dtype
+def test_value_changes_nothing_and_agrees(name, dtype):
+    raw, y, weight = (a.astype(dtype) for a in problem(name, members=2))
+    copies = [a.copy() for a in (raw, y, weight)]
+    for array in (raw, y, weight):
+        array.flags.writeable = False
+    value = LOSSES[name].value(raw, y, weight, 0.5)
+    for array, copy in zip((raw, y, weight), copies, strict=True):
+        assert_array_equal(array, copy)
+    assert_array_equal(value, value_and_gradient(LOSSES[name], raw, y, weight, 0.5)[0])
+
+
+@each_loss
+@with_and_without_weight
+def test_float32_stays_float32_and_near_float64(name, weighted):
+    raw, y, weight = problem(name, rows=500)
+    single = [a.astype(np.float32) for a in (raw, y, weight)]
+    double = [a.astype(np.float64) for a in single]
+    if not weighted:
+        single[2] = double[2] = None
+    value, gradient = value_and_gradient(LOSSES[name], *single, 1 / 500)
+    expected_value, expected_gradient = value_and_gradient(LOSSES[name], *double, 1 / 500)
+    assert gradient.dtype == np.float32
+    assert value.dtype == np.float64
+    assert_allclose(value, expected_value, rtol=1e-6)
+    assert_allclose(gradient, expected_gradient, rtol=1e-5, atol=1e-8)
+
+
+@each_loss
+def test_a_float32_sum_over_many_rows_keeps_its_digits(name):
+    raw, y, weight = (a.astype(np.float32) for a in problem(name, rows=200_000, scale=1.0))
+    wide = [a.astype(np.float64) for a in (raw, y, weight)]
+    value = LOSSES[name].value(raw, y, weight)
+    assert_allclose(value, LOSSES[name].value(*wide), rtol=2e-6)
+
+
+@each_log_loss
+@each_dtype
+@with_and_without_weight
+def test_extreme_raw_predictions(name, dtype, weighted):
+    """Wrong by 1e4 costs 1e4, right by 1e4 costs nothing, and nothing overflows."""
+    raw = np.array([[[1e4, 0.0], [-1e4, 0.0], [1e4, 0.0]]], dtype)
+    y = np.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]], dtype)
+    weight = np.array([[[1.0], [2.0], [3.0]]], dtype) if weighted else None
+    scale = [1.0, 2.0, 3.0] if weighted else [1.0, 1.0, 1.0]
+    with np.errstate(all="raise", under="ignore"):
+        value, gradient = value_and_gradient(LOSSES[name], raw, y, weight)
+    assert_allclose(value, 1e4 * (scale[1] + scale[2]), rtol=1e-3)
+    assert_allclose(gradient[0, :, 0], [0.0, -scale[1], scale[2]], atol=1e-7)
+
+
+def test_extreme_values_of_the_multinomial_loss_are_exact():
+    raw = np.array([[[1e5, 0.0, 0.0], [-1e5, 0.0, 0.0]]])
+    y = np.array([[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+    assert_allclose(LOSSES[MULTINOMIAL].value(raw, y), 1e5 + np.log(2.0), rtol=1e-15)
+
+
+def test_small_binary_losses_keep_their_relative_precision():
+    raw, y = np.array([[[12.0], [-15.0]]]), np.array([[[1.0], [0.0]]])
+    expected = np.log1p(np.exp(-12.0)) + np.log1p(np.exp(-15.0))
+    assert_allclose(LOSSES[BINARY].value(raw, y), expected, rtol=1e-8)
+
+
+@each_loss
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_not_hidden(name, bad):
+    """Divergence must show in the loss: of the member it concerns, and of no other."""
+    raw, y, _ = problem(name, members=2, soft=True)
+    raw[1, 3, 2] = bad
+    with np.errstate(invalid="ignore"):
+        value = LOSSES[name].value(raw, y)
+    assert_array_equal(np.isfinite(value), [True, False])
+
+
+@each_loss
+@with_and_without_weight
+@each_dtype
+def test_no_constant_has_a_smaller_loss(name, weighted, dtype):
+    y, weight = targets(name, soft=True)[0].astype(dtype), None
+    if weighted:
+        weight = problem(name)[2][0].astype(dtype)
+    constant = LOSSES[name].constant(y, weight)
+    assert constant.shape == (N_OUTPUTS,)
+
+    def value(shift):
+        raw = np.tile(constant.astype(np.float64) + shift, (1, N_ROWS, 1))
+        batched_weight = None if weight is None else weight[np.newaxis].astype(np.float64)
+        return LOSSES[name].value(raw, y[np.newaxis].astype(np.float64), batched_weight).item()
+
+    least = value(np.zeros(N_OUTPUTS))
+    rng = np.random.default_rng(0)
+    for size in (1e-3, 0.1, 3.0):
+        for _ in range(20):
+            # Shifting all classes by the same amount changes nothing: keep the sum.
+            shift = rng.standard_normal(N_OUTPUTS)
+            shift -= shift.mean() if name == MULTINOMIAL else 0.0
+            assert value(size * shift) > least
+
+
+@each_loss
+def test_constant_of_weighted_rows_is_that_of_repeated_rows(name):
+    y = targets(name)[0]
+    counts = np.random.default_rng(1).integers(1, 4, N_ROWS)
+    weighted = LOSSES[name].constant(y, counts[:, np.newaxis].astype(float))
+    assert_allclose(weighted, LOSSES[name].constant(np.repeat(y, counts, axis=0)), rtol=1e-13)
+
+
+@each_log_loss
+@each_dtype
+def test_constant_is_finite_where_a_class_never_or_always_occurs(name, dtype):
+    y = np.zeros((5, N_OUTPUTS), dtype)
+    y[:, 1] = 1.0
+    loss = LOSSES[name]
+    constant = loss.constant(y)
+    assert np.isfinite(constant).all()
+    assert_allclose(loss.predict(constant[np.newaxis]), y[:1], atol=1e-14)
+    assert loss.value(np.tile(constant, (1, 5, 1)), y[np.newaxis]).item() < 1e-12
+
+
+@each_loss
+def test_constant_of_many_float32_rows_keeps_its_digits(name):
+    y = targets(name, rows=300_000, soft=True)[0].astype(np.float32)
+    expected = LOSSES[name].constant(y.astype(np.float64))
+    assert_allclose(LOSSES[name].constant(y), expected, rtol=1e-9, atol=1e-9)
+
+
+@each_loss
+def test_predict_is_the_inverse_link(name):
+    raw = problem(name, members=2)[0]
+    inverse_links = {"identity": np.array, "logistic": expit, "softmax": softmax_over_outputs}
+    loss = LOSSES[name]
+    assert_allclose(loss.predict(raw), inverse_links[loss.out_activation](raw), rtol=1e-14)
+
+
+def softmax_over_outputs(raw):
+    return np.exp(raw) / np.exp(raw).sum(axis=-1, keepdims=True)
+
+
+@each_loss
+@each_dtype
+def test_predict_is_a_new_array_of_the_same_dtype(name, dtype):
+    raw = problem(name)[0].astype(dtype)
+    predicted = LOSSES[name].predict(raw)
+    assert predicted.dtype == dtype
+    assert not np.shares_memory(raw, predicted)
+
+
+@each_loss
+def test_the_gradient_is_the_difference_of_prediction_and_target(name):
+    """All three links are canonical."""
+    raw, y, _ = problem(name, soft=True)
+    _, gradient = value_and_gradient(LOSSES[name], raw, y)
+    assert_allclose(gradient, LOSSES[name].predict(raw) - y, atol=1e-15)
+
+
+@each_dtype
+def test_log_predict_is_finite_where_the_probability_underflows(dtype):
+    raw = np.array([[[1e4, -1e4, 0.0]]], dtype)
+    log_proba = LOSSES[MULTINOMIAL].log_predict(raw)
+    assert_allclose(log_proba, [[[0.0, -2e4, -1e4]]])
+    log_no, log_yes = LOSSES[BINARY].log_predict(raw)
+    assert_allclose(log_yes, [[[0.0, -1e4, -np.log(2.0)]]], rtol=1e-6)
+    assert_allclose(log_no, [[[-1e4, 0.0, -np.log(2.0)]]], rtol=1e-6)
+
+
+@each_log_loss
+def test_log_predict_is_the_logarithm_of_predict(name):
+    raw = problem(name)[0]
+    proba, log_proba = LOSSES[name].predict(raw), LOSSES[name].log_predict(raw)
+    if name == BINARY:
+        assert_allclose(log_proba[0], np.log1p(-proba), rtol=1e-12)
+        log_proba = log_proba[1]
+    assert_allclose(log_proba, np.log(proba), rtol=1e-12)
+
+
+@each_loss
+@with_and_without_weight
+def test_nothing_as_large_as_the_predictions_is_allocated(name, weighted):
+    rows, outputs = 2_000, 200
+    raw = np.random.default_rng(0).standard_normal((1, rows, outputs)).astype(np.float32)
+    y = softmax(raw, axis=2)
+    weight = np.ones((1, rows, 1), np.float32) if weighted else None
+    gradient = np.empty_like(raw)
+    loss = LOSSES[name]
+    loss.value_and_gradient(raw, y, weight, 1.0, gradient)
+    tracemalloc.start()
+    try:
+        loss.value_and_gradient(raw, y, weight, 1.0, gradient)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A few numbers per row, and NumPy's cast buffers of fixed size.
+    assert peak < 200_000 < raw.nbytes / 4
+
+
+@each_loss
+def test_pickle_equality_and_hash(name):
+    loss = LOSSES[name]
+    copy = pickle.loads(pickle.dumps(loss))
+    assert copy == loss
+    assert hash(copy) == hash(loss)
+    assert [other for other in LOSSES if LOSSES[other] == loss] == [name]
+
+
+def test_registries_agree():
+    assert set(REGRESSION_LOSSES) <= set(LOSSES)
+    assert set(CLASSIFICATION_LOSSES.values()) <= set(LOSSES.values())
+
+
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+def test_get_loss(name):
+    assert get_loss(name) is REGRESSION_LOSSES[name]
+    assert get_loss(REGRESSION_LOSSES[name]) is REGRESSION_LOSSES[name]
+
+
+@pytest.mark.parametrize("value", ["absolute", "", "multinomial_log_loss"])
+def test_get_loss_names_value_and_choices(value):
+    with pytest.raises(ValueError, match=r"one of \['squared_error'.*\].*got") as error:
+        get_loss(value)
+    assert repr(value) in str(error.value)
+
+
+def test_loss_of_a_user():
+    class LogCosh(Loss):
+        def value_and_gradient(self, raw, y, weight, scale, gradient):
+            np.subtract(raw, y, out=raw)
+            value = scale * np.log(np.cosh(raw)).sum(axis=(1, 2))
+            np.multiply(np.tanh(raw), scale, out=gradient)
+            return value
+
+        def predict(self, raw):
+            return raw.copy()
+
+        def constant(self, y, weight=None):
+            return np.median(y, axis=0)
+
+    loss = LogCosh()
+    assert get_loss(loss) is loss
+    assert loss.out_activation == "identity"
+    raw, y, _ = problem("squared_error")
+    _, gradient = value_and_gradient(loss, raw, y, None, 0.5)
+    expected = finite_difference_gradient(loss, raw, y, None, 0.5)
+    assert relative_error(gradient, expected) < 1e-6
+
+
+def test_loss_without_methods_cannot_be_made():
+    class Nothing(Loss):
+        def predict(self, raw):
+            return raw.copy()
+
+    with pytest.raises(TypeError, match="abstract"):
+        Nothing()
