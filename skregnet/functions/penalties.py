@@ -1,0 +1,189 @@
+"""Penalties on the weights, and the two norm constraints used beside them.
+
+Arrays keep the members of an ensemble on their leading axis, and every function works on all
+members at once. Everything here runs at each training step, so it works in place and allocates
+nothing that grows with the number of parameters.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ElasticNet:
+    r"""Elastic-net penalty: a mixture of the L1 and the squared L2 norm.
+
+    .. math::
+
+        \Omega(w) = \mathrm{strength} \left( \mathrm{l1\_ratio} \, \lVert w \rVert_1
+        + \frac{1 - \mathrm{l1\_ratio}}{2} \lVert w \rVert_2^2 \right)
+
+    Parameters
+    ----------
+    strength : float
+        Multiplies the whole penalty; 0 switches it off.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm, in [0, 1]: 0 is weight decay (ridge), 1 is the lasso.
+
+    References
+    ----------
+    Zou, H., & Hastie, T. (2005). Regularization and variable selection via the elastic net.
+    Journal of the Royal Statistical Society B, 67(2), 301-320.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.penalties import ElasticNet
+    >>> weights = np.array([[3.0, -4.0]])
+    >>> ElasticNet(strength=0.1).value(weights)
+    array([1.25])
+    >>> gradient = np.zeros_like(weights)
+    >>> ElasticNet(strength=0.1, l1_ratio=1.0).add_gradient(
+    ...     weights, gradient, scratch=np.empty_like(weights)
+    ... )
+    >>> gradient
+    array([[ 0.1, -0.1]])
+    """
+
+    strength: float
+    l1_ratio: float = 0.0
+
+    @property
+    def _factors(self):
+        """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
+        return (
+            float(self.strength * self.l1_ratio),
+            float(self.strength * (1.0 - self.l1_ratio)),
+        )
+
+    def value(self, weights, scratch=None):
+        """Penalty of each member.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        scratch : ndarray of shape (members, n_weights), default=None
+            Overwritten by the L1 part; allocated when it is needed and not given.
+
+        Returns
+        -------
+        ndarray of shape (members,), float64
+            Value of the objective stated in the class docstring.
+        """
+        l1, l2 = self._factors
+        total = np.zeros(weights.shape[0])
+        if l2:
+            total += 0.5 * l2 * _squared_norms(weights)
+        if l1:
+            total += l1 * np.abs(weights, out=scratch).sum(axis=1, dtype=np.float64)
+        return total
+
+    def add_gradient(self, weights, gradient, scratch):
+        """Add the penalty's gradient to ``gradient``, in place.
+
+        At zero, where the L1 norm has no derivative, the subgradient ``sign(0) = 0`` is taken.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        gradient : ndarray of shape (members, n_weights)
+            Gradient of the loss; the penalty's is added to it.
+        scratch : ndarray of shape (members, n_weights)
+            Overwritten.
+        """
+        l1, l2 = self._factors
+        if l2:
+            np.multiply(weights, l2, out=scratch)
+            np.add(gradient, scratch, out=gradient)
+        if l1:
+            np.sign(weights, out=scratch)
+            np.multiply(scratch, l1, out=scratch)
+            np.add(gradient, scratch, out=gradient)
+
+
+def project_max_norm(weight, max_norm):
+    """Rescale, in place, the incoming weights of each unit to a norm of at most ``max_norm``.
+
+    A unit whose norm is within the bound keeps its weights bit for bit; so does one whose norm
+    is not finite, because zeroed weights would hide that the training has diverged.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (members, fan_in, fan_out)
+        Weights of a layer; column ``j`` holds what enters unit ``j``.
+    max_norm : float
+        Largest Euclidean norm a column may have.
+
+    References
+    ----------
+    Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I., & Salakhutdinov, R. (2014).
+    Dropout: a simple way to prevent neural networks from overfitting. Journal of Machine
+    Learning Research, 15, 1929-1958, section 5.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.penalties import project_max_norm
+    >>> weight = np.array([[[3.0, 0.3], [4.0, 0.4]]])
+    >>> project_max_norm(weight, max_norm=1.0)
+    >>> weight
+    array([[[0.6, 0.3],
+            [0.8, 0.4]]])
+    """
+    norms = np.sqrt(np.einsum("mio,mio->mo", weight, weight))
+    exceeds = (norms > max_norm) & np.isfinite(norms)
+    if exceeds.any():
+        # A factor of exactly 1 leaves the other columns bit-identical.
+        factors = np.ones_like(norms)
+        np.divide(float(max_norm), norms, out=factors, where=exceeds)
+        np.multiply(weight, factors[:, np.newaxis, :], out=weight)
+
+
+def clip_gradient_norm(gradient, max_norm):
+    """Rescale, in place, the gradient of each member to a norm of at most ``max_norm``.
+
+    A gradient within the bound keeps its values bit for bit, and one whose norm is not finite
+    is left as it is, for the training loop to notice.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (members, n_params)
+        Row ``m`` is the whole gradient of member ``m``.
+    max_norm : float
+        Largest Euclidean norm a row may have.
+
+    Returns
+    -------
+    ndarray of shape (members,), float64
+        The norms before clipping.
+
+    References
+    ----------
+    Pascanu, R., Mikolov, T., & Bengio, Y. (2013). On the difficulty of training recurrent
+    neural networks. ICML, section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.penalties import clip_gradient_norm
+    >>> gradient = np.array([[3.0, 4.0], [0.3, 0.4]])
+    >>> clip_gradient_norm(gradient, max_norm=1.0)
+    array([5. , 0.5])
+    >>> gradient
+    array([[0.6, 0.8],
+           [0.3, 0.4]])
+    """
+    norms = np.sqrt(_squared_norms(gradient))
+    for row, norm in zip(gradient, norms.tolist(), strict=True):
+        if max_norm < norm < math.inf:
+            np.multiply(row, float(max_norm) / norm, out=row)
+    return norms
+
+
+def _squared_norms(rows):
+    """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
+    return np.vecdot(rows, rows).astype(np.float64)

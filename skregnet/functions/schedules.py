@@ -1,0 +1,254 @@
+"""Learning-rate schedules: plain functions of the step.
+
+A schedule is called as ``schedule(step, n_steps)`` and returns the factor, a Python float, that
+multiplies ``learning_rate_init`` at that step. ``step`` counts from 0 and ``n_steps`` is the
+number of steps of the whole run. To add one, write the function and name it in `SCHEDULES`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Real
+
+#: Factor at the first step, share of the steps that rise, and factor at the end of `one_cycle`.
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_RISE = 0.3
+ONE_CYCLE_END = ONE_CYCLE_START * 1e-4
+
+
+def constant(step, n_steps):
+    """Return 1: the learning rate stays at its initial value.
+
+    Parameters
+    ----------
+    step, n_steps : int
+        Number of the step, from 0, and of all steps; neither matters here.
+
+    Returns
+    -------
+    float
+        1.0
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import constant
+    >>> constant(7, 10)
+    1.0
+    """
+    return 1.0
+
+
+def cosine(step, n_steps):
+    r"""Fall from 1 to 0 along half a cosine: :math:`(1 + \cos(\pi \, step / n\_steps)) / 2`.
+
+    Parameters
+    ----------
+    step : int
+        Number of the step, from 0.
+    n_steps : int
+        Number of steps until 0 is reached; later steps get 0.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in [0, 1].
+
+    References
+    ----------
+    Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts.
+    ICLR. (One period, without restarts.)
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import cosine
+    >>> [round(cosine(step, 4), 3) for step in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    return _half_cosine(1.0, 0.0, _progress(step, n_steps))
+
+
+def one_cycle(step, n_steps):
+    """Rise to 1 over the first 30 % of the steps, then fall almost to 0.
+
+    Both parts are half cosines. The factor starts at ``ONE_CYCLE_START`` = 1/25 and ends at
+    ``ONE_CYCLE_END`` = 1/250 000, so ``learning_rate_init`` is the peak of the cycle.
+
+    Parameters
+    ----------
+    step : int
+        Number of the step, from 0.
+    n_steps : int
+        Number of steps of the cycle; later steps stay at its end.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in (0, 1].
+
+    References
+    ----------
+    Smith, L. N., & Topin, N. (2019). Super-convergence: very fast training of neural networks
+    using large learning rates. Artificial Intelligence and Machine Learning for Multi-Domain
+    Operations Applications, SPIE 11006.
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import one_cycle
+    >>> [round(one_cycle(step, 10), 3) for step in (0, 1, 3, 6, 10)]
+    [0.04, 0.28, 1.0, 0.611, 0.0]
+    """
+    progress = _progress(step, n_steps)
+    if progress < ONE_CYCLE_RISE:
+        return _half_cosine(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_RISE)
+    return _half_cosine(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_RISE) / (1.0 - ONE_CYCLE_RISE))
+
+
+@dataclass(frozen=True)
+class InverseScaling:
+    """Fall as an inverse power of the number of samples seen: ``1 / (t + 1)**power_t``.
+
+    As in scikit-learn, ``t`` counts samples, not steps, and moves once per epoch: during the
+    first epoch of a run it is ``t_start``, during the next ``t_start + n_samples``.
+
+    Parameters
+    ----------
+    power_t : float, default=0.5
+        The exponent.
+    t_start : int, default=0
+        Samples seen before the run; not 0 when training continues.
+    n_samples : int, default=1
+        Samples seen in each epoch.
+    steps_per_epoch : int, default=1
+        Optimiser steps in each epoch.
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import InverseScaling
+    >>> schedule = InverseScaling(power_t=0.5, n_samples=3, steps_per_epoch=2)
+    >>> [schedule(step, 4) for step in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
+
+    power_t: float = 0.5
+    t_start: int = 0
+    n_samples: int = 1
+    steps_per_epoch: int = 1
+
+    def __call__(self, step, n_steps):
+        """Return the factor of the learning rate at ``step``; ``n_steps`` does not matter."""
+        t = self.t_start + self.n_samples * (step // self.steps_per_epoch)
+        return float((t + 1) ** -self.power_t)
+
+
+SCHEDULES: dict[str, Callable[[int, int], float]] = {
+    "constant": constant,
+    "invscaling": InverseScaling(),
+    # 'adaptive' reacts to plateaus of the loss, which no function of the step can see: the
+    # training loop lowers a factor of its own and this one stays at 1.
+    "adaptive": constant,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+}
+
+
+def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch):
+    """Return the schedule for the value of the parameter ``learning_rate``.
+
+    Parameters
+    ----------
+    learning_rate : str or callable
+        A key of `SCHEDULES`, or a user's own ``(step, n_steps) -> factor``, whose every factor
+        is then checked by `check_factor`.
+    power_t, t_start, n_samples, steps_per_epoch
+        Parameters of `InverseScaling`; the other schedules do not use them.
+
+    Returns
+    -------
+    callable
+        ``(step, n_steps) -> float``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import get_schedule
+    >>> run = dict(power_t=0.5, t_start=0, n_samples=100, steps_per_epoch=10)
+    >>> get_schedule("cosine", **run)(5, 10)
+    0.5
+    >>> get_schedule(lambda step, n_steps: 0.9**step, **run)(2, 10)
+    0.81
+    """
+    if callable(learning_rate):
+        return _CheckedSchedule(learning_rate)
+    try:
+        schedule = SCHEDULES[learning_rate]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"learning_rate must be one of {sorted(SCHEDULES)} or a callable "
+            f"(step, n_steps) -> factor, got {learning_rate!r}."
+        ) from None
+    if isinstance(schedule, InverseScaling):
+        return replace(
+            schedule,
+            power_t=power_t,
+            t_start=t_start,
+            n_samples=n_samples,
+            steps_per_epoch=steps_per_epoch,
+        )
+    return schedule
+
+
+def check_factor(factor, step):
+    """Return a learning-rate factor as a Python float, or say why it cannot be one.
+
+    Parameters
+    ----------
+    factor : object
+        What a schedule returned.
+    step : int
+        The step it was returned for; named in the error message.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        If it is not a finite, non-negative real number.
+
+    Examples
+    --------
+    >>> from skregnet.functions.schedules import check_factor
+    >>> check_factor(1, step=0)
+    1.0
+    """
+    if isinstance(factor, Real) and 0.0 <= factor < math.inf:
+        return float(factor)
+    raise ValueError(
+        "The callable given as learning_rate must return a finite, non-negative number, "
+        f"got {factor!r} at step {step}."
+    )
+
+
+@dataclass(frozen=True)
+class _CheckedSchedule:
+    """A user's schedule; a class rather than a closure so that it pickles when theirs does."""
+
+    schedule: Callable
+
+    def __call__(self, step, n_steps):
+        return check_factor(self.schedule(step, n_steps), step)
+
+
+def _progress(step, n_steps):
+    """Share of the run that is over, in [0, 1]; an empty run is over from the start."""
+    return 1.0 if step >= n_steps else step / n_steps
+
+
+def _half_cosine(start, end, progress):
+    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))

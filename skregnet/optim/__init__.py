@@ -1,0 +1,25 @@
+"""Minimisers of a function of a flat vector; they know nothing of layers.
+
+`skregnet.optim.stochastic` follows noisy gradients of mini-batches, `skregnet.optim.full_batch`
+minimises the exact objective.
+"""
+
+from skregnet.optim.full_batch import FULL_BATCH_SOLVERS
+from skregnet.optim.stochastic import (
+    SGD,
+    STOCHASTIC_OPTIMIZERS,
+    Adam,
+    AdamW,
+    RMSprop,
+    StochasticOptimizer,
+)
+
+__all__ = [
+    "FULL_BATCH_SOLVERS",
+    "SGD",
+    "STOCHASTIC_OPTIMIZERS",
+    "Adam",
+    "AdamW",
+    "RMSprop",
+    "StochasticOptimizer",
+]

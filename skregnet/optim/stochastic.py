@@ -1,0 +1,375 @@
+"""Stochastic optimisers: SGD, Adam, AdamW and RMSprop.
+
+An optimiser is a frozen set of hyperparameters. What changes from step to step lives in a
+separate state, made by ``init`` and updated in place by ``step``, so that it can be pickled and
+training continued. Parameters, gradient and moments are arrays of shape (members, n_params); the
+recurrences are elementwise, so members never mix and the optimiser needs no notion of layers.
+
+At small sizes the cost of a step is the number of ufunc calls. So constant factors are folded
+into scalars, each call writes into an array that exists, and the gradient serves as scratch.
+To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class StochasticOptimizer(ABC):
+    """What the training loop asks of an optimiser."""
+
+    @abstractmethod
+    def init(self, params):
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        params : ndarray of shape (members, n_params)
+            The parameters to be optimised; only their shape and dtype matter.
+
+        Returns
+        -------
+        object
+            A picklable dataclass.
+        """
+
+    @abstractmethod
+    def step(self, params, gradient, state, learning_rate):
+        """Update ``params`` and ``state`` in place.
+
+        Parameters
+        ----------
+        params : ndarray of shape (members, n_params)
+            The parameters.
+        gradient : ndarray of shape (members, n_params)
+            Gradient of the objective at ``params``. It is used as scratch space: its values are
+            lost.
+        state : object
+            What `init` returned.
+        learning_rate : float or ndarray of shape (members, 1)
+            A Python float, or one rate per member in the dtype of ``params``.
+        """
+
+    @abstractmethod
+    def flush_denormals(self, state):
+        """Set moments below the smallest normal number to zero.
+
+        The moments of a dead unit decay until they are denormal and, by rounding, stay there;
+        arithmetic on denormal numbers is tens of times slower. Call it once per epoch.
+
+        Parameters
+        ----------
+        state : object
+            What `init` returned.
+        """
+
+
+@dataclass(slots=True)
+class SGDState:
+    """State of `SGD`.
+
+    Parameters
+    ----------
+    velocity : ndarray of shape (members, n_params) or None
+        The velocity; times ``momentum`` under Nesterov's momentum, which saves a pass over the
+        parameters; None without momentum.
+    """
+
+    velocity: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class SGD(StochasticOptimizer):
+    r"""Stochastic gradient descent with momentum.
+
+    .. math::
+
+        v_t &= \mu v_{t-1} - \eta g_t \\
+        w_t &= w_{t-1} + v_t \quad \text{(classical)} \\
+        w_t &= w_{t-1} + \mu v_t - \eta g_t \quad \text{(Nesterov)}
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        :math:`\mu`, in [0, 1).
+    nesterovs_momentum : bool, default=True
+        Whether the gradient step is repeated after the velocity step.
+
+    References
+    ----------
+    Sutskever, I., Martens, J., Dahl, G., & Hinton, G. (2013). On the importance of
+    initialization and momentum in deep learning. ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.optim import SGD
+    >>> params = np.array([[1.0, -2.0]])
+    >>> optimizer = SGD(momentum=0.5)
+    >>> state = optimizer.init(params)
+    >>> for _ in range(100):
+    ...     optimizer.step(params, params.copy(), state, learning_rate=0.1)
+    >>> bool(np.all(np.abs(params) < 1e-6))
+    True
+    """
+
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+
+    def init(self, params):
+        """Return the state before the first step: a zero velocity."""
+        return SGDState(np.zeros_like(params) if self.momentum else None)
+
+    def step(self, params, gradient, state, learning_rate):
+        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
+        np.multiply(gradient, learning_rate, out=gradient)
+        velocity = state.velocity
+        if velocity is None:
+            np.subtract(params, gradient, out=params)
+        elif self.nesterovs_momentum:
+            # `velocity` enters and leaves as mu * v.
+            np.subtract(velocity, gradient, out=velocity)
+            np.multiply(velocity, self.momentum, out=velocity)
+            np.subtract(velocity, gradient, out=gradient)
+            np.add(params, gradient, out=params)
+        else:
+            np.multiply(velocity, self.momentum, out=velocity)
+            np.subtract(velocity, gradient, out=velocity)
+            np.add(params, velocity, out=params)
+
+    def flush_denormals(self, state):
+        """Set denormal velocities to zero; see `StochasticOptimizer.flush_denormals`."""
+        if state.velocity is not None:
+            _flush_denormals(state.velocity)
+
+
+@dataclass(slots=True)
+class AdamState:
+    """State of `Adam` and `AdamW`.
+
+    Parameters
+    ----------
+    first_moment, second_moment : ndarray of shape (members, n_params)
+        Decaying sums (not means) of the gradients and of their squares: the usual moments
+        divided by ``1 - beta_1`` and ``1 - beta_2``.
+    t : int, default=0
+        Number of steps made.
+    """
+
+    first_moment: np.ndarray
+    second_moment: np.ndarray
+    t: int = 0
+
+
+@dataclass(frozen=True)
+class Adam(StochasticOptimizer):
+    r"""Adaptive moment estimation.
+
+    .. math::
+
+        m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
+        v_t &= \beta_2 v_{t-1} + (1 - \beta_2) g_t^2 \\
+        w_t &= w_{t-1} - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t}
+            \frac{m_t}{\sqrt{v_t} + \epsilon}
+
+    This is the efficient form at the end of section 2 of the paper, which scikit-learn uses too:
+    :math:`\epsilon` is added to the square root of the uncorrected moment.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        Decay rate of the first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay rate of the second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps the denominator away from zero.
+
+    References
+    ----------
+    Kingma, D. P., & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.optim import Adam
+    >>> params = np.array([[1.0, -2.0]])
+    >>> optimizer = Adam()
+    >>> state = optimizer.init(params)
+    >>> optimizer.step(params, params.copy(), state, learning_rate=0.1)
+    >>> params.round(4)
+    array([[ 0.9, -1.9]])
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def init(self, params):
+        """Return the state before the first step: zero moments."""
+        return AdamState(np.zeros_like(params), np.zeros_like(params))
+
+    def step(self, params, gradient, state, learning_rate):
+        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
+        state.t += 1
+        # With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is
+        # rate * M / (sqrt(V) + epsilon), both scalars being rescaled once.
+        scale = math.sqrt(1.0 - self.beta_2)
+        epsilon = self.epsilon / scale
+        bias_correction = math.sqrt(1.0 - self.beta_2**state.t) / (1.0 - self.beta_1**state.t)
+        rate = learning_rate * (bias_correction * (1.0 - self.beta_1) / scale)
+
+        first, second = state.first_moment, state.second_moment
+        np.multiply(first, self.beta_1, out=first)
+        np.add(first, gradient, out=first)
+        np.multiply(second, self.beta_2, out=second)
+        np.multiply(gradient, gradient, out=gradient)
+        np.add(second, gradient, out=second)
+        np.sqrt(second, out=gradient)
+        np.add(gradient, epsilon, out=gradient)
+        np.divide(first, gradient, out=gradient)
+        np.multiply(gradient, rate, out=gradient)
+        np.subtract(params, gradient, out=params)
+
+    def flush_denormals(self, state):
+        """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
+        _flush_denormals(state.first_moment)
+        _flush_denormals(state.second_moment)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay.
+
+    .. math::
+
+        w_t = (1 - \eta \lambda) \, w_{t-1} - \text{step of Adam}
+
+    Unlike an L2 penalty, the decay is not divided by the second moment.
+
+    Parameters
+    ----------
+    beta_1, beta_2, epsilon : float
+        As for `Adam`.
+    weight_decay : float, default=0.01
+        :math:`\lambda`.
+    n_decayed : int or None, default=None
+        Only the first ``n_decayed`` parameters of each member decay (weights but not biases);
+        None means all.
+
+    References
+    ----------
+    Loshchilov, I., & Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.optim import AdamW
+    >>> params = np.array([[1.0, 1.0]])
+    >>> optimizer = AdamW(weight_decay=0.5, n_decayed=1)
+    >>> state = optimizer.init(params)
+    >>> optimizer.step(params, np.zeros_like(params), state, learning_rate=0.1)
+    >>> params
+    array([[0.95, 1.  ]])
+    """
+
+    weight_decay: float = 0.01
+    n_decayed: int | None = None
+
+    def step(self, params, gradient, state, learning_rate):
+        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
+        decayed = params[:, : self.n_decayed]
+        np.multiply(decayed, 1.0 - learning_rate * self.weight_decay, out=decayed)
+        super().step(params, gradient, state, learning_rate)
+
+
+@dataclass(slots=True)
+class RMSpropState:
+    """State of `RMSprop`.
+
+    Parameters
+    ----------
+    second_moment : ndarray of shape (members, n_params)
+        Decaying sum (not mean) of the squared gradients: the usual moment divided by
+        ``1 - decay``.
+    scratch : ndarray of shape (members, n_params)
+        Carries nothing from one step to the next.
+    """
+
+    second_moment: np.ndarray
+    scratch: np.ndarray
+
+
+@dataclass(frozen=True)
+class RMSprop(StochasticOptimizer):
+    r"""Gradient divided by a running root mean square of itself.
+
+    .. math::
+
+        v_t &= \rho v_{t-1} + (1 - \rho) g_t^2 \\
+        w_t &= w_{t-1} - \eta \frac{g_t}{\sqrt{v_t} + \epsilon}
+
+    Parameters
+    ----------
+    decay : float, default=0.9
+        :math:`\rho`, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps the denominator away from zero.
+
+    References
+    ----------
+    Tieleman, T., & Hinton, G. (2012). Lecture 6e: RMSProp, divide the gradient by a running
+    average of its recent magnitude. Coursera: Neural Networks for Machine Learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.optim import RMSprop
+    >>> params = np.array([[1.0, -2.0]])
+    >>> optimizer = RMSprop(decay=0.75)
+    >>> state = optimizer.init(params)
+    >>> optimizer.step(params, params.copy(), state, learning_rate=0.1)
+    >>> params.round(4)
+    array([[ 0.8, -1.8]])
+    """
+
+    decay: float = 0.9
+    epsilon: float = 1e-8
+
+    def init(self, params):
+        """Return the state before the first step: a zero moment."""
+        return RMSpropState(np.zeros_like(params), np.zeros_like(params))
+
+    def step(self, params, gradient, state, learning_rate):
+        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
+        # As in Adam, the factor 1 - decay moves from the array into the two scalars.
+        scale = math.sqrt(1.0 - self.decay)
+        second, scratch = state.second_moment, state.scratch
+        np.multiply(second, self.decay, out=second)
+        np.multiply(gradient, gradient, out=scratch)
+        np.add(second, scratch, out=second)
+        np.sqrt(second, out=scratch)
+        np.add(scratch, self.epsilon / scale, out=scratch)
+        np.divide(gradient, scratch, out=gradient)
+        np.multiply(gradient, learning_rate / scale, out=gradient)
+        np.subtract(params, gradient, out=params)
+
+    def flush_denormals(self, state):
+        """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
+        _flush_denormals(state.second_moment)
+
+
+STOCHASTIC_OPTIMIZERS: dict[str, type[StochasticOptimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+
+
+def _flush_denormals(array):
+    smallest_normal = np.finfo(array.dtype).smallest_normal
+    denormal = array < smallest_normal
+    denormal &= array > -smallest_normal
+    np.copyto(array, 0.0, where=denormal)

@@ -1,0 +1,112 @@
+"""Tests of the learning-rate schedules."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
+
+from skregnet.functions.schedules import (
+    ONE_CYCLE_END,
+    ONE_CYCLE_START,
+    SCHEDULES,
+    InverseScaling,
+    check_factor,
+    cosine,
+    get_schedule,
+    one_cycle,
+)
+
+RUN = {"power_t": 0.5, "t_start": 0, "n_samples": 10, "steps_per_epoch": 4}
+
+
+def half_life(step, n_steps):
+    return 0.5**step
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("n_steps", [0, 1, 7, 1000])
+def test_factors_are_python_floats_between_0_and_1(name, n_steps):
+    schedule = get_schedule(name, **RUN)
+    for step in range(n_steps + 3):
+        factor = schedule(step, n_steps)
+        assert type(factor) is float
+        assert 0.0 <= factor <= 1.0
+        assert factor == SCHEDULES[name](step, n_steps) or name == "invscaling"
+
+
+@pytest.mark.parametrize("name", ["constant", "adaptive"])
+def test_constant(name):
+    assert {get_schedule(name, **RUN)(step, 5) for step in range(9)} == {1.0}
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 1.0), (25, 0.8535533905932737), (50, 0.5)])
+def test_cosine_table(step, expected):
+    assert cosine(step, 100) == pytest.approx(expected, abs=1e-15)
+    assert cosine(100 - step, 100) == pytest.approx(1.0 - expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("step", [100, 101, 10_000])
+def test_schedules_stay_at_their_end(step):
+    assert cosine(step, 100) == 0.0
+    assert one_cycle(step, 100) == pytest.approx(ONE_CYCLE_END, abs=1e-15)
+
+
+def test_one_cycle_shape():
+    factors = [one_cycle(step, 1000) for step in range(1001)]
+    assert factors[0] == pytest.approx(ONE_CYCLE_START)
+    assert factors[300] == pytest.approx(1.0)
+    assert factors[150] == pytest.approx((ONE_CYCLE_START + 1.0) / 2)
+    assert factors[650] == pytest.approx((1.0 + ONE_CYCLE_END) / 2)
+    assert all(np.diff(factors[:301]) > 0)
+    assert all(np.diff(factors[300:]) < 0)
+    # No jump where the two halves meet.
+    assert max(abs(np.diff(factors))) < 0.01
+
+
+@pytest.mark.parametrize("t_start", [0, 30])
+def test_invscaling_is_scikit_learns(t_start):
+    optimizer = SGDOptimizer([], learning_rate_init=0.2, lr_schedule="invscaling", power_t=0.3)
+    optimizer.iteration_ends(t_start)
+    schedule = get_schedule(
+        "invscaling", power_t=0.3, t_start=t_start, n_samples=10, steps_per_epoch=4
+    )
+    for epoch in range(5):
+        for step in range(4 * epoch, 4 * epoch + 4):
+            assert 0.2 * schedule(step, 20) == pytest.approx(optimizer.learning_rate, rel=1e-14)
+        optimizer.iteration_ends(t_start + 10 * (epoch + 1))
+
+
+def test_a_users_schedule_is_used_as_it_is():
+    own = InverseScaling(power_t=1.0)
+    assert get_schedule(own, **RUN)(3, 10) == 0.25
+    assert get_schedule(half_life, **RUN)(3, 10) == 0.125
+    assert get_schedule(lambda step, n_steps: step / n_steps, **RUN)(3, 12) == 0.25
+
+
+@pytest.mark.parametrize("learning_rate", [*SCHEDULES, half_life])
+def test_schedules_pickle(learning_rate):
+    schedule = get_schedule(learning_rate, **RUN)
+    copy = pickle.loads(pickle.dumps(schedule))
+    assert [copy(step, 20) for step in range(20)] == [schedule(step, 20) for step in range(20)]
+
+
+@pytest.mark.parametrize("name", ["linear", "", None, 0.1, ["cosine"]])
+def test_unknown_schedules_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=r"learning_rate must be one of .*'cosine'.* got"):
+        get_schedule(name, **RUN)
+
+
+@pytest.mark.parametrize("factor", [0, 1, 0.5, np.float32(0.5), np.float64(2.0), np.int64(3)])
+def test_real_factors_become_python_floats(factor):
+    assert type(check_factor(factor, 0)) is float
+    assert check_factor(factor, 0) == factor
+
+
+@pytest.mark.parametrize(
+    "factor", [-0.1, math.nan, math.inf, None, "0.5", 1j, np.array([0.5])], ids=repr
+)
+def test_bad_factors_are_refused_with_the_step(factor):
+    with pytest.raises(ValueError, match=r"learning_rate .* got .* at step 7"):
+        get_schedule(lambda step, n_steps: factor, **RUN)(7, 10)

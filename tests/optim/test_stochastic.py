@@ -1,0 +1,221 @@
+"""Tests of the stochastic optimisers."""
+
+import dataclasses
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+from skregnet.optim import SGD, STOCHASTIC_OPTIMIZERS, Adam, AdamW, RMSprop
+
+N_STEPS = 50
+RATE = 0.02
+
+
+def naive_sgd(w, gradients, rate, o):
+    v = 0.0
+    for g in gradients:
+        v = o.momentum * v - rate * g
+        w = w + (o.momentum * v - rate * g if o.nesterovs_momentum else v)
+    return w
+
+
+def naive_adam(w, gradients, rate, o, decay=0.0):
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = o.beta_1 * m + (1 - o.beta_1) * g
+        v = o.beta_2 * v + (1 - o.beta_2) * g**2
+        rate_t = rate * np.sqrt(1 - o.beta_2**t) / (1 - o.beta_1**t)
+        w = w - rate * decay * w - rate_t * m / (np.sqrt(v) + o.epsilon)
+    return w
+
+
+def naive_adamw(w, gradients, rate, o):
+    decay = np.full(w.shape[1], o.weight_decay)
+    if o.n_decayed is not None:
+        decay[o.n_decayed :] = 0.0
+    return naive_adam(w, gradients, rate, o, decay)
+
+
+def naive_rmsprop(w, gradients, rate, o):
+    v = 0.0
+    for g in gradients:
+        v = o.decay * v + (1 - o.decay) * g**2
+        w = w - rate * g / (np.sqrt(v) + o.epsilon)
+    return w
+
+
+NAIVE = {SGD: naive_sgd, Adam: naive_adam, AdamW: naive_adamw, RMSprop: naive_rmsprop}
+OPTIMIZERS = [
+    *(optimizer() for optimizer in STOCHASTIC_OPTIMIZERS.values()),
+    SGD(momentum=0.7, nesterovs_momentum=False),
+    SGD(momentum=0.0),
+    SGD(momentum=0.0, nesterovs_momentum=False),
+    Adam(beta_1=0.0),
+    Adam(beta_2=0.0),
+    Adam(beta_1=0.5, beta_2=0.9, epsilon=0.1),
+    AdamW(weight_decay=0.3, n_decayed=4),
+    AdamW(weight_decay=0.3, n_decayed=0),
+    RMSprop(decay=0.0, epsilon=0.1),
+]
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+
+
+def problem(members=3, n_params=11, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    params = rng.normal(size=(members, n_params)).astype(dtype)
+    # Scales from 1e-6 to 1e3, so that epsilon matters for some parameters and not for others.
+    scales = 10.0 ** rng.uniform(-6, 3, size=n_params)
+    gradients = (rng.normal(size=(N_STEPS, members, n_params)) * scales).astype(dtype)
+    return params, gradients
+
+
+def run(optimizer, params, gradients, rate=RATE):
+    params = params.copy()
+    state = optimizer.init(params)
+    for gradient in gradients:
+        assert optimizer.step(params, gradient.copy(), state, rate) is None
+    return params
+
+
+def state_arrays(state):
+    values = (getattr(state, field.name) for field in dataclasses.fields(state))
+    return [value for value in values if isinstance(value, np.ndarray)]
+
+
+def test_every_registered_optimizer_has_an_oracle():
+    assert set(NAIVE) == set(STOCHASTIC_OPTIMIZERS.values())
+
+
+@every_optimizer
+def test_equals_the_written_out_recurrence(optimizer):
+    params, gradients = problem()
+    expected = NAIVE[type(optimizer)](params, gradients, RATE, optimizer)
+    assert_allclose(run(optimizer, params, gradients), expected, rtol=1e-12, atol=1e-12)
+
+
+@every_optimizer
+def test_float32_follows_float64(optimizer):
+    params, gradients = problem(dtype=np.float32)
+    result = run(optimizer, params, gradients)
+    exact = run(optimizer, params.astype(np.float64), gradients.astype(np.float64))
+    assert result.dtype == np.float32
+    moved = np.abs(exact - params).max()
+    assert_allclose(result, exact, rtol=1e-4, atol=1e-5 * moved)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Adam(), AdamOptimizer),
+        (Adam(beta_1=0.8, beta_2=0.99, epsilon=1e-3), AdamOptimizer),
+        (SGD(), SGDOptimizer),
+        (SGD(momentum=0.5, nesterovs_momentum=False), SGDOptimizer),
+        (SGD(momentum=0.0), SGDOptimizer),
+    ],
+    ids=repr,
+)
+def test_equals_scikit_learn(ours, theirs):
+    params, gradients = problem()
+    their_params = [params.copy()]
+    names = {"nesterovs_momentum": "nesterov"}
+    options = {names.get(k, k): v for k, v in dataclasses.asdict(ours).items()}
+    optimizer = theirs(their_params, learning_rate_init=RATE, **options)
+    for gradient in gradients:
+        optimizer.update_params(their_params, [gradient])
+    assert_allclose(run(ours, params, gradients), their_params[0], rtol=1e-10, atol=1e-10)
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("one_rate", [True, False])
+def test_members_do_not_mix(optimizer, dtype, one_rate):
+    params, gradients = problem(dtype=dtype)
+    rates = np.full((3, 1), RATE, dtype) if one_rate else np.array([[0.1], [0.01], [0]], dtype)
+    together = run(optimizer, params, gradients, rates)
+    assert together.dtype == dtype
+    for member in range(3):
+        rows = slice(member, member + 1)
+        alone = run(optimizer, params[rows], gradients[:, rows], float(rates[member, 0]))
+        assert_allclose(together[rows], alone, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@every_optimizer
+def test_step_allocates_nothing_that_grows_with_the_parameters(optimizer):
+    params = np.ones((2, 100_000), dtype=np.float32)
+    gradient = np.ones_like(params)
+    state = optimizer.init(params)
+    rates = np.full((2, 1), RATE, dtype=np.float32)
+    optimizer.step(params, gradient, state, RATE)
+    tracemalloc.start()
+    optimizer.step(params, gradient, state, RATE)
+    optimizer.step(params, gradient, state, rates)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000
+
+
+@every_optimizer
+def test_pickled_state_continues_identically(optimizer):
+    params, gradients = problem(dtype=np.float32)
+    whole = run(optimizer, params, gradients)
+    state = optimizer.init(params)
+    for gradient in gradients[:20]:
+        optimizer.step(params, gradient.copy(), state, RATE)
+    optimizer, state, params = pickle.loads(pickle.dumps((optimizer, state, params)))
+    for gradient in gradients[20:]:
+        optimizer.step(params, gradient.copy(), state, RATE)
+    assert_array_equal(params, whole)
+
+
+@every_optimizer
+def test_state_does_not_alias_the_parameters(optimizer):
+    params, _ = problem()
+    for array in state_arrays(optimizer.init(params)):
+        assert array.shape == params.shape
+        assert not np.shares_memory(array, params)
+        assert_array_equal(array, 0.0)
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flush_zeroes_denormals_and_nothing_else(optimizer, dtype):
+    params, gradients = problem(dtype=dtype)
+    state = optimizer.init(params)
+    for gradient in gradients:
+        optimizer.step(params, gradient.copy(), state, RATE)
+    tiny = np.finfo(dtype).smallest_normal
+    decayed = ["velocity", "first_moment", "second_moment"]
+    moments = [getattr(state, name, None) for name in decayed]
+    moments = [moment for moment in moments if moment is not None]
+    for moment in moments:
+        moment[0, :4] = [tiny / 2, -tiny / 2, tiny, -tiny]
+    expected = [moment.copy() for moment in moments]
+    for moment in expected:
+        moment[0, :2] = 0.0
+    optimizer.flush_denormals(state)
+    for moment, wanted in zip(moments, expected, strict=True):
+        assert_array_equal(moment, wanted)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), AdamW(), RMSprop(), SGD()], ids=repr)
+def test_dead_parameters_stay_finite_and_get_out_of_the_denormals(optimizer):
+    params = np.ones((1, 3), dtype=np.float32)
+    state = optimizer.init(params)
+    optimizer.step(params, np.full_like(params, 1e-12), state, 1e-3)
+    with np.errstate(under="ignore"):
+        for _ in range(3000):
+            optimizer.step(params, np.zeros_like(params), state, 1e-3)
+    optimizer.flush_denormals(state)
+    tiny = np.finfo(np.float32).smallest_normal
+    assert np.isfinite(params).all()
+    for array in state_arrays(state):
+        assert not np.any((array != 0) & (np.abs(array) < tiny))
+
+
+def test_hyperparameters_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Adam().beta_1 = 0.5
