@@ -29,11 +29,17 @@ _AUTO_EARLY_STOPPING_ROWS = 10_000
 
 def supports_partial_fit(estimator):
     """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
-    if is_stochastic(estimator.solver):
-        return True
-    raise AttributeError(
-        f"partial_fit is only available for the stochastic solvers, not for {estimator.solver!r}."
-    )
+    if not is_stochastic(estimator.solver):
+        raise AttributeError(
+            "partial_fit is only available for the stochastic solvers, not for "
+            f"{estimator.solver!r}."
+        )
+    if estimator.early_stopping not in (False, "auto"):
+        raise AttributeError(
+            "partial_fit does not support early_stopping=True: a stream has no validation "
+            "part. Use early_stopping='auto' or False, or fit."
+        )
+    return True
 
 
 class BaseRegularizedMLP(BaseEstimator, ABC):
@@ -178,11 +184,6 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        if self.early_stopping is True:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True: a stream has no validation "
-                "part. Use early_stopping='auto' or False, or fit."
-            )
         return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
 
     def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
@@ -195,22 +196,11 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=is_first
         )
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
-        given_validation = None
-        if validation[0] is not None:
-            X_val = validate_data(
-                self,
-                validation[0],
-                accept_sparse="csr",
-                dtype=(np.float64, np.float32),
-                reset=False,
-            )
-            given_validation = self._checked_rows(
-                X_val, *validation[1:], "sample_weight_val", False
-            )
-        self._check_batches(len(rows))
+        given_validation = self._checked_validation(*validation)
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
         training, validation = self._split(rows, given_validation, seeds, incremental)
+        self._check_batches(len(training))
         if is_first:
             self._start(training, seeds)
         network = None if is_first else self.network_
@@ -223,7 +213,25 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         self._warn(outcome, incremental)
         return self
 
+    def _checked_validation(self, X_val, y_val, sample_weight_val):
+        if X_val is None:
+            return None
+        try:
+            X = validate_data(
+                self, X_val, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
+            )
+            return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
+        except ValueError as error:
+            raise ValueError(
+                f"The validation set, X_val and y_val, cannot be used: {error}"
+            ) from error
+
     def _checked_rows(self, X, y, sample_weight, weight_name, reset, classes=None):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
         y, labels = self._encode_targets(y, reset=reset, classes=classes)
         if X.shape[0] != len(y):
             raise ValueError(
@@ -232,17 +240,27 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             )
         rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
         weight = multiply_weights(rows.weight, self._class_weights(rows))
+        if weight is not None and not weight.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row to learn from: the product of "
+                f"class_weight and {weight_name} is zero for all {len(y)} rows. Give a class that "
+                "is there a positive weight."
+            )
         return Rows(X, y, labels, weight).without_zero_weights()
 
     def _check_continuation(self, architecture):
-        changed = architecture.differences(self._architecture)
-        if self.network_.n_members != self.n_estimators:
-            changed.append("n_estimators")
+        pairs = architecture.compared_with(self._architecture)
+        pairs["n_estimators"] = (self.network_.n_members, self.n_estimators)
+        if self.dtype is not None:
+            pairs["dtype"] = (self.network_.params.dtype.name, self.dtype)
+        changed = [
+            f"{name} from {old!r} to {new!r}" for name, (old, new) in pairs.items() if old != new
+        ]
         if changed:
             raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, so that training cannot "
-                "continue from the fitted network (warm_start=True or partial_fit). Set them back, or fit a "
-                "clone of this estimator."
+                f"Since the last fit these parameters have changed: {', '.join(changed)}. Training "
+                "cannot continue from the fitted network (warm_start=True or partial_fit). Set "
+                "them back, or fit a clone of this estimator."
             )
 
     def _check_batches(self, n_samples):
@@ -331,8 +349,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             epoch = outcome.history.n_epochs
             warnings.warn(
                 "Training diverged: the loss or the weights became infinite or NaN in epoch "
-                f"{epoch}. The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
-                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
+                f"{epoch}. The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. "
+                "Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -351,7 +369,9 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        return self.network_.infer(scaled_inputs(self.scaler_, X, self.network_.params.dtype)), X
+        raw = self.network_.infer(scaled_inputs(self.scaler_, X, self.network_.params.dtype))
+        # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
+        return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
 
     def _predictor(self, network):
         """Return an estimator that predicts with a given network and checks no feature names."""

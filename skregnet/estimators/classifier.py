@@ -3,9 +3,9 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import is_multilabel
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import CLASSIFICATION_LOSSES
@@ -322,6 +322,11 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         -------
         self : RegularizedMLPClassifier
         """
+        if classes is None and not hasattr(self, "network_") and not is_multilabel(y):
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all the labels that will "
+                "ever occur, of which the first y may hold only some."
+            )
         return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X):
@@ -342,10 +347,11 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         raw, X = self._raw_predictions(X)
         if len(raw) == 1:
             decision = raw[0]
+        elif self._target_type == "multiclass":
+            decision = _log_of_mean(self._loss().log_predict(raw))
         else:
-            mean = self._loss().predict(raw).mean(axis=0)
-            with np.errstate(divide="ignore"):
-                decision = np.log(mean) if self._target_type == "multiclass" else logit(mean)
+            log_no, log_yes = map(_log_of_mean, self._loss().log_predict(raw))
+            decision = log_yes - log_no
         decision = decision.astype(X.dtype, copy=False)
         return decision.ravel() if self._target_type == "binary" else decision
 
@@ -383,10 +389,13 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             probability of each label.
         """
         raw, X = self._raw_predictions(X)
-        proba = self._loss().predict(raw).mean(axis=0).astype(X.dtype, copy=False)
+        loss = self._loss()
         if self._target_type == "binary":
-            return np.column_stack([1.0 - proba, proba])
-        return proba
+            # 1 - p would round a small probability of the first class to zero.
+            proba = np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2)
+        else:
+            proba = loss.predict(raw)
+        return proba.mean(axis=0).astype(X.dtype, copy=False)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, finite where a probability itself underflows.
@@ -407,8 +416,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             log_proba = np.concatenate(log_proba, axis=2)
         elif self._target_type == "multilabel-indicator":
             log_proba = log_proba[1]
-        log_proba = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(raw))
-        return log_proba.astype(X.dtype, copy=False)
+        return _log_of_mean(log_proba).astype(X.dtype, copy=False)
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]
@@ -418,7 +426,12 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             for name in ("classes_", "_target_type"):
                 self.__dict__.pop(name, None)
         encoded = encode_labels(y, classes, getattr(self, "classes_", None))
-        self.classes_, self._target_type = encoded.classes, encoded.target_type
+        known_type = getattr(self, "_target_type", encoded.target_type)
+        if encoded.target_type != known_type:
+            raise ValueError(
+                f"y must be {known_type} labels as before, got {encoded.target_type} labels."
+            )
+        self.classes_, self._target_type = encoded.classes, known_type
         return encoded.targets, encoded.labels
 
     def _class_weights(self, rows):
@@ -437,5 +450,11 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        # A row of several labels has no single class to take a weight from.
+        tags.classifier_tags.multi_label = self.class_weight is None
         return tags
+
+
+def _log_of_mean(log_proba):
+    """Logarithm of the mean over the members, without leaving the logarithms."""
+    return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
