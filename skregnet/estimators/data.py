@@ -95,10 +95,13 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
 
 
 def multiply_weights(sample_weight, class_weight):
-    """Product of two arrays of weights, either of which may be None."""
+    """Product of two arrays of weights; None stands for ones, also in what is returned."""
     if sample_weight is None or class_weight is None:
-        return class_weight if sample_weight is None else sample_weight
-    return sample_weight * class_weight
+        weight = class_weight if sample_weight is None else sample_weight
+    else:
+        weight = sample_weight * class_weight
+    # Scalers sum weighted rows in another order: ones must not differ from None by their rounding.
+    return None if weight is None or (weight == 1.0).all() else weight
 
 
 def check_validation_arguments(X, X_val, y_val, sample_weight_val):
