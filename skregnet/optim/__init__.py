@@ -4,8 +4,8 @@
 minimises the exact objective.
 """
 
-from skregnet.optim.full_batch import FULL_BATCH_SOLVERS
-from skregnet.optim.stochastic import (
+from .full_batch import FULL_BATCH_SOLVERS
+from .stochastic import (
     SGD,
     STOCHASTIC_OPTIMIZERS,
     Adam,
