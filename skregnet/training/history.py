@@ -36,6 +36,7 @@ class History:
         self.validation_score = []
         self.learning_rate = []
         self.start_time = time.monotonic()
+        self._active = []
 
     @property
     def n_epochs(self):
@@ -45,6 +46,7 @@ class History:
     def append(self, active, learning_rate, **values):
         """Add an epoch; only the values of active members are kept."""
         self.learning_rate.append(float(np.mean(learning_rate)))
+        self._active.append(np.array(active))
         for name, value in values.items():
             getattr(self, name).append(np.where(active, value, np.nan))
 
@@ -59,12 +61,13 @@ class History:
             return np.nanmean(np.array(values), axis=1).tolist()
 
     def select(self, members):
-        """Return the history of some members."""
+        """Return the history of some members, up to the epoch when the last of them stopped."""
         chosen = History()
         chosen.start_time = self.start_time
-        chosen.learning_rate = list(self.learning_rate)
-        for name in ("loss", "validation_loss", "validation_score"):
-            setattr(chosen, name, [value[members] for value in getattr(self, name)])
+        n_epochs = sum(bool(active[members].any()) for active in self._active)
+        chosen.learning_rate = self.learning_rate[:n_epochs]
+        for name in ("_active", "loss", "validation_loss", "validation_score"):
+            setattr(chosen, name, [value[members] for value in getattr(self, name)[:n_epochs]])
         return chosen
 
     @classmethod
@@ -73,6 +76,8 @@ class History:
         merged = cls()
         longest = max(histories, key=lambda history: history.n_epochs)
         merged.learning_rate = list(longest.learning_rate)
+        lengths = np.array([history.n_epochs for history in histories])
+        merged._active = [epoch < lengths for epoch in range(longest.n_epochs)]
         for name in ("loss", "validation_loss", "validation_score"):
             columns = [getattr(history, name) for history in histories]
             for epoch in range(max(map(len, columns))):

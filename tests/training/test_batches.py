@@ -1,0 +1,161 @@
+"""Batches: every row once per epoch, in an order of each member's own."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array, csr_matrix
+
+from skregnet.network.sparse import SparseBatch
+from skregnet.training import Batches
+
+each_shuffle = pytest.mark.parametrize("shuffle", [False, True])
+
+
+def generators(n_members, seed=0):
+    return [np.random.default_rng([seed, member]) for member in range(n_members)]
+
+
+def numbered(n_rows, container=np.asarray, dtype=np.float64):
+    """Inputs, targets and weights from which the number of a row can be read."""
+    numbers = np.arange(n_rows, dtype=dtype)
+    x = np.column_stack([numbers + 1, numbers**2, np.zeros(n_rows, dtype)]).astype(dtype)
+    return container(x), -numbers[:, np.newaxis], numbers[:, np.newaxis] + 0.5
+
+
+def epoch(batches):
+    """The rows of an epoch: a list, with one array (members, rows) of row numbers per batch."""
+    rows = []
+    for x, y, weight in batches:
+        number = -y[:, :, 0]
+        if isinstance(x, SparseBatch):
+            x = np.array([x.for_member(m).toarray() for m in range(x.shape[0])])
+        assert_array_equal(x[:, :, 0], number + 1)
+        assert_array_equal(x[:, :, 1], number**2)
+        if weight is not None:
+            assert_array_equal(weight[:, :, 0], number + 0.5)
+        rows.append(number.astype(int))
+    return rows
+
+
+@each_shuffle
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "sizes"),
+    [
+        (10, 5, [5, 5]),
+        (12, 5, [5, 5, 2]),
+        (11, 5, [5, 6]),  # a last batch of one row joins the one before it
+        (6, 5, [6]),
+        (5, 5, [5]),
+        (1, 5, [1]),
+        (1, 1, [1]),
+        (2, 1, [1, 1]),
+        (3, 1, [1, 1, 1]),
+        (3, 2, [3]),
+        (5, 2, [2, 3]),
+        (7, 100, [7]),
+    ],
+)
+def test_sizes(n_rows, batch_size, sizes, shuffle):
+    batches = Batches(*numbered(n_rows), batch_size, generators(2), shuffle)
+    rows = epoch(batches)
+    assert [batch.shape[1] for batch in rows] == sizes
+    assert batches.n_steps == len(sizes)
+    assert batches.max_rows == max(sizes)
+    assert batches.n_rows == n_rows
+
+
+@each_shuffle
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("container", [np.asarray, csr_matrix, csr_array])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_every_row_comes_once_in_each_epoch(n_members, container, weighted, shuffle):
+    x, y, weight = numbered(23, container)
+    batches = Batches(x, y, weight if weighted else None, 4, generators(n_members), shuffle)
+    for _ in range(3):
+        for member_rows in np.concatenate(epoch(batches), axis=1):
+            assert_array_equal(np.sort(member_rows), np.arange(23))
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_matrix])
+def test_without_shuffling_the_order_is_the_given_one(container):
+    batches = Batches(*numbered(23, container), 4, generators(2), shuffle=False)
+    for _ in range(2):
+        assert_array_equal(np.concatenate(epoch(batches), axis=1), [np.arange(23)])
+
+
+def test_epochs_and_members_have_orders_of_their_own():
+    batches = Batches(*numbered(200), 10, generators(3))
+    orders = [np.concatenate(epoch(batches), axis=1) for _ in range(2)]
+    orders = [*orders[0], *orders[1], np.arange(200)]
+    for i, order in enumerate(orders):
+        for other in orders[:i]:
+            assert (order == other).sum() < 12  # one on average agrees by chance
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_matrix])
+def test_the_order_of_a_member_is_that_it_would_have_alone(container):
+    together = Batches(*numbered(50, container), 8, generators(3))
+    first, second = (np.concatenate(epoch(together), axis=1) for _ in range(2))
+    for member, generator in enumerate(generators(3)):
+        alone = Batches(*numbered(50, container), 8, [generator])
+        assert_array_equal(np.concatenate(epoch(alone), axis=1)[0], first[member])
+        assert_array_equal(np.concatenate(epoch(alone), axis=1)[0], second[member])
+
+
+def test_the_order_does_not_depend_on_the_weights_or_the_batch_size():
+    x, y, weight = numbered(50)
+    orders = [
+        np.concatenate(epoch(Batches(x, y, w, batch_size, generators(2))), axis=1)
+        for w, batch_size in ((None, 8), (weight, 8), (None, 20))
+    ]
+    assert_array_equal(orders[0], orders[1])
+    assert_array_equal(orders[0], orders[2])
+
+
+def test_all_orders_are_equally_likely():
+    """Each row is in the first batch of two as often as any other."""
+    batches = Batches(*numbered(6), 3, generators(1))
+    counts = np.zeros(6)
+    for _ in range(3000):
+        counts[next(iter(batches))[1][0, :, 0].astype(int) * -1] += 1
+    # Five standard deviations of a binomial variable with p = 1/2.
+    assert np.abs(counts - 1500).max() < 5 * np.sqrt(3000 / 4)
+
+
+@each_shuffle
+def test_data_are_not_changed_and_keep_their_dtype(shuffle):
+    x, y, weight = (a.astype(np.float32) for a in numbered(10))
+    kept = [a.copy() for a in (x, y, weight)]
+    for batch in Batches(x, y, weight, 4, generators(2), shuffle):
+        for array in batch:
+            assert array.dtype == np.float32
+            if shuffle:
+                array[...] = 99.0  # the buffers belong to whoever got the batch
+    for array, before in zip((x, y, weight), kept, strict=True):
+        assert_array_equal(array, before)
+
+
+def test_rows_in_their_order_are_not_copied():
+    x, y, weight = numbered(10)
+    for batch in Batches(x, y, weight, 4, generators(2), shuffle=False):
+        assert all(map(np.shares_memory, batch, (x, y, weight)))
+
+
+def test_one_batch_of_all_rows_is_neither_copied_nor_shuffled():
+    """The gradient does not depend on the order, and members share the rows."""
+    x, y, weight = numbered(10)
+    generator = np.random.default_rng(0)
+    state = generator.bit_generator.state
+    batches = Batches(x, y, weight, 10, [generator, generator])
+    for batch in batches:
+        assert all(map(np.shares_memory, batch, (x, y, weight)))
+        assert all(len(array) == 1 for array in batch)
+    assert generator.bit_generator.state == state
+
+
+def test_shuffled_batches_share_their_buffers():
+    addresses = {
+        tuple(array.__array_interface__["data"][0] for array in batch)
+        for batch in Batches(*numbered(12), 4, generators(2))
+    }
+    assert len(addresses) == 1
