@@ -8,7 +8,6 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
-from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_classes
 
 __all__ = [
     "HasMethods",
@@ -16,6 +15,5 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
-    "check_partial_fit_classes",
     "fit_context",
 ]

@@ -349,8 +349,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             epoch = outcome.history.n_epochs
             warnings.warn(
                 "Training diverged: the loss or the weights became infinite or NaN in epoch "
-                f"{epoch}. The parameters of epoch {_one_or_all(outcome.kept_epoch)} were restored. "
-                "Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
+                f"{epoch}. Those of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
+                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

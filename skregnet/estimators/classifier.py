@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import is_multilabel
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import CLASSIFICATION_LOSSES
 from .base import BaseRegularizedMLP, supports_partial_fit
-from .labels import class_weights, encode_labels, smooth
+from .labels import class_weights, encode_labels, log_of_mean, smooth
 
 
 class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
@@ -197,7 +197,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     >>> from sklearn.datasets import load_iris
     >>> from skregnet import RegularizedMLPClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> model = RegularizedMLPClassifier((20,), max_iter=50, tol=1e-2, random_state=0)
+    >>> model = RegularizedMLPClassifier(
+    ...     learning_rate_init=0.01, tol=1e-2, random_state=0
+    ... )
     >>> model.fit(X, y).predict_proba(X[:2]).shape
     (2, 3)
     >>> bool(model.score(X, y) > 0.7)
@@ -324,8 +326,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         """
         if classes is None and not hasattr(self, "network_") and not is_multilabel(y):
             raise ValueError(
-                "classes must be passed on the first call to partial_fit: all the labels that will "
-                "ever occur, of which the first y may hold only some."
+                "classes, all the labels that will ever occur, must be passed on the first call to "
+                "partial_fit."
             )
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -348,9 +350,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         if len(raw) == 1:
             decision = raw[0]
         elif self._target_type == "multiclass":
-            decision = _log_of_mean(self._loss().log_predict(raw))
+            decision = log_of_mean(self._loss().log_predict(raw))
         else:
-            log_no, log_yes = map(_log_of_mean, self._loss().log_predict(raw))
+            log_no, log_yes = map(log_of_mean, self._loss().log_predict(raw))
             decision = log_yes - log_no
         decision = decision.astype(X.dtype, copy=False)
         return decision.ravel() if self._target_type == "binary" else decision
@@ -388,14 +390,12 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             In the order of `classes_`: the mean over the members. For multilabel targets the
             probability of each label.
         """
-        raw, X = self._raw_predictions(X)
-        loss = self._loss()
+        (raw, X), loss = self._raw_predictions(X), self._loss()
         if self._target_type == "binary":
             # 1 - p would round a small probability of the first class to zero.
             proba = np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2)
-        else:
-            proba = loss.predict(raw)
-        return proba.mean(axis=0).astype(X.dtype, copy=False)
+            return proba.mean(axis=0).astype(X.dtype, copy=False)
+        return loss.predict(raw).mean(axis=0).astype(X.dtype, copy=False)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, finite where a probability itself underflows.
@@ -416,22 +416,15 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             log_proba = np.concatenate(log_proba, axis=2)
         elif self._target_type == "multilabel-indicator":
             log_proba = log_proba[1]
-        return _log_of_mean(log_proba).astype(X.dtype, copy=False)
+        return log_of_mean(log_proba).astype(X.dtype, copy=False)
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]
 
     def _encode_targets(self, y, *, reset, classes=None):
-        if reset:
-            for name in ("classes_", "_target_type"):
-                self.__dict__.pop(name, None)
-        encoded = encode_labels(y, classes, getattr(self, "classes_", None))
-        known_type = getattr(self, "_target_type", encoded.target_type)
-        if encoded.target_type != known_type:
-            raise ValueError(
-                f"y must be {known_type} labels as before, got {encoded.target_type} labels."
-            )
-        self.classes_, self._target_type = encoded.classes, known_type
+        known = () if reset else (self.classes_, self._target_type)
+        encoded = encode_labels(y, classes, *known)
+        self.classes_, self._target_type = encoded.classes, encoded.target_type
         return encoded.targets, encoded.labels
 
     def _class_weights(self, rows):
@@ -453,8 +446,3 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         # A row of several labels has no single class to take a weight from.
         tags.classifier_tags.multi_label = self.class_weight is None
         return tags
-
-
-def _log_of_mean(log_proba):
-    """Logarithm of the mean over the members, without leaving the logarithms."""
-    return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))

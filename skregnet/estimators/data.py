@@ -71,9 +71,12 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
         return None
     if np.isscalar(sample_weight):
         sample_weight = np.full(n_samples, sample_weight)
-    weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, accept_sparse=False
-    )
+    try:
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, accept_sparse=False
+        )
+    except ValueError as error:
+        raise ValueError(f"{name} must hold finite numbers: {error}") from error
     if weight.ndim != 1:
         raise ValueError(f"{name} must be a 1-D array, got shape {weight.shape}.")
     if len(weight) != n_samples:
@@ -190,8 +193,8 @@ def warn_small_validation(n_validation):
     if n_validation < SMALL_VALIDATION_PART:
         warnings.warn(
             f"Early stopping goes by only {n_validation} validation rows, whose loss is noisy and "
-            "may stop the training too early or too late. Raise validation_fraction, pass X_val and "
-            "y_val, or set early_stopping=False.",
+            "may stop the training too early or too late. Raise validation_fraction, pass X_val "
+            "and y_val, or set early_stopping=False.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

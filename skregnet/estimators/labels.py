@@ -1,6 +1,7 @@
 """Class labels as the targets of a loss."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -30,7 +31,7 @@ class EncodedLabels:
     labels: np.ndarray
 
 
-def encode_labels(y, classes=None, known_classes=None):
+def encode_labels(y, classes=None, known_classes=None, known_type=None):
     """Check and encode labels.
 
     Parameters
@@ -41,6 +42,8 @@ def encode_labels(y, classes=None, known_classes=None):
         All labels that may occur; None takes those of `y`.
     known_classes : ndarray of shape (n_classes,), default=None
         Those of a network that is trained on; they cannot change.
+    known_type : str, default=None
+        Its target type; it cannot change either.
 
     Returns
     -------
@@ -51,13 +54,16 @@ def encode_labels(y, classes=None, known_classes=None):
     ValueError
         If `y` does not hold classes, or one that is not among `classes`.
     """
-    check_classification_targets(y)
-    target_type = type_of_target(y, input_name="y", raise_unknown=True)
+    with np.errstate(invalid="ignore"):  # NaN gives an error, not a warning about a cast
+        check_classification_targets(y)
+        target_type = type_of_target(y, input_name="y", raise_unknown=True)
     if target_type == "multiclass-multioutput":
         raise ValueError(
             "Unknown label type: y has several columns that are not 0 or 1. Use "
             "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
         )
+    if known_type is not None and (target_type, known_type).count("multilabel-indicator") == 1:
+        raise ValueError(f"y must hold {known_type} labels as before, got {target_type} labels.")
     if target_type == "multilabel-indicator":
         return _encode_indicators(y, classes, known_classes)
     labels = column_or_1d(y, warn=True)
@@ -67,7 +73,8 @@ def encode_labels(y, classes=None, known_classes=None):
     if unknown.size:
         raise ValueError(
             f"y has the classes {unknown.tolist()}, which are not among classes="
-            f"{classes.tolist()}: name all classes in the first call of partial_fit, or in fit."
+            f"{classes.tolist()}: all classes must be known from the start, from the y of fit or "
+            "the classes of the first partial_fit."
         )
     codes = np.searchsorted(classes, labels)
     if len(classes) == 2:
@@ -136,13 +143,16 @@ def class_weights(class_weight, classes, rows, target_type):
     unknown = [label for label in class_weight if label not in classes]
     if unknown:
         raise ValueError(
-            f"class_weight names the classes {unknown}, which are not among {classes.tolist()}."
+            f"class_weight names the classes {unknown}, which are not among {classes.tolist()}. "
+            "Use the labels of y as its keys."
+        )
+    if not all(
+        isinstance(weight, Real) and 0 <= weight < np.inf for weight in class_weight.values()
+    ):
+        raise ValueError(
+            f"class_weight must hold finite numbers that are not negative, got {class_weight!r}."
         )
     per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
-    if not (np.isfinite(per_class).all() and (per_class >= 0).all()):
-        raise ValueError(
-            f"class_weight must not be negative, NaN or infinite, got {class_weight!r}."
-        )
     return per_class[codes]
 
 
@@ -152,3 +162,8 @@ def smooth(targets, label_smoothing, target_type):
         return targets
     n_classes = targets.shape[1] if target_type == "multiclass" else 2
     return (1.0 - label_smoothing) * targets + label_smoothing / n_classes
+
+
+def log_of_mean(log_proba):
+    """Logarithm of the mean over the members of probabilities given as logarithms."""
+    return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))

@@ -108,7 +108,7 @@ class Architecture:
     def __init__(self, estimator):
         self.hidden_layer_sizes = hidden_sizes(estimator.hidden_layer_sizes)
         n_hidden = len(self.hidden_layer_sizes)
-        self.activations = tuple(
+        self.activation = tuple(
             get_activation(activation)
             for activation in per_layer(
                 "activation",
@@ -136,9 +136,9 @@ class Architecture:
 
     __hash__ = None
 
-    def differences(self, other):
-        """Return the names of the parameters in which two architectures differ."""
-        return [name for name in vars(self) if getattr(self, name) != getattr(other, name)]
+    def compared_with(self, other):
+        """Return, for each parameter, what it is in another architecture and in this one."""
+        return {name: (getattr(other, name), value) for name, value in vars(self).items()}
 
     def member_initializers(self, init, n_members):
         """Return, for each member, an initialiser for each affine layer."""
@@ -152,7 +152,7 @@ class Architecture:
             return [[_given(init, i, m) for i in range(n_dense)] for m in range(n_members)]
         if isinstance(init, str) and init == "auto":
             names = [
-                *(activation.default_init for activation in self.activations),
+                *(activation.default_init for activation in self.activation),
                 "glorot_uniform",
             ]
         else:
@@ -174,9 +174,11 @@ def _given(init, i, member):
                 f"init[{i}] must have shape {shape} (fan_in, fan_out), or that behind an axis of "
                 f"members, got {np.shape(init[i])}."
             )
+        if not np.isfinite(values.astype(np.float64)).all():
+            raise ValueError(f"init[{i}] must hold finite numbers, got {values!r}.")
         return values
 
-    return _checked(take)
+    return take
 
 
 def check_combinations(estimator):

@@ -199,7 +199,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> model = RegularizedMLPRegressor(
-    ...     dropout=0.2, max_iter=50, tol=1e-2, random_state=0
+    ...     alpha=30, learning_rate_init=0.01, tol=1e-2, random_state=0
     ... )
     >>> model.fit(X_train, y_train).predict(X_test[:3]).shape
     (3,)
@@ -359,9 +359,11 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         targets = y.reshape(len(y), -1)
-        if not reset and targets.shape[1] != len(self.y_mean_):
+        if reset:
+            self._n_targets = targets.shape[1]
+        if targets.shape[1] != self._n_targets:
             raise ValueError(
-                f"y must have {len(self.y_mean_)} outputs as before, got {targets.shape[1]}."
+                f"y must have as many outputs as before, {self._n_targets}, got {targets.shape[1]}."
             )
         return targets, y
 

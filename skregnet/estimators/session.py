@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.metrics import check_scoring
 
 from ..functions.penalties import ElasticNet
@@ -109,6 +110,12 @@ class Session:
 
     def _inputs(self, rows):
         x = scaled_inputs(self.estimator.scaler_, rows.X, self.dtype)
+        if not np.isfinite(x.data if issparse(x) else x).all():
+            raise ValueError(
+                f"X holds NaN or infinity after scaler={self.estimator.scaler!r} and the "
+                f"conversion to {self.dtype}. Look at what the scaler makes of X, and for values "
+                "that are out of the range of the dtype."
+            )
         y = np.ascontiguousarray(self.estimator._scaled_targets(rows.y), dtype=self.dtype)
         return x, y, rows.relative_weight(self.dtype)
 
@@ -119,7 +126,7 @@ class Session:
             n_inputs,
             n_outputs,
             architecture.hidden_layer_sizes,
-            architecture.activations,
+            architecture.activation,
             dropout=architecture.dropout,
             input_dropout=architecture.input_dropout,
             batch_norm=architecture.batch_norm,
@@ -230,7 +237,7 @@ class Session:
             loss = self.loss.value(raw, y, weight, 1.0 / y.shape[1])
             if scorer is None:
                 return loss, None
-            return loss, scorer(network, self.validation)
+            return loss, scorer(network, self.validation, np.isfinite(loss))
 
         return validate
 
@@ -255,19 +262,40 @@ class Session:
 
 
 def make_scorer(estimator):
-    """Return scorer(network, rows) -> scores of the members, or None for ``scoring='loss'``."""
-    if estimator.scoring == "loss":
-        return None
-    scorer = check_scoring(estimator, scoring=estimator.scoring)
+    """Return scorer(network, rows, finite) -> scores of the members; None for the loss.
 
-    def scores(network, rows):
+    Members whose predictions are not `finite` get NaN, for scorers refuse such predictions.
+    """
+    scoring = estimator.scoring
+    if scoring == "loss":
+        return None
+    try:
+        scorer = check_scoring(estimator, scoring=scoring)
+    except ValueError as error:
+        raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
+
+    def score(network, rows):
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}
+        try:
+            value = float(scorer(estimator._predictor(network), rows.X, rows.labels, **weight))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"scoring={scoring!r} cannot score the validation part: {error}"
+            ) from error
+        if np.isnan(value):
+            raise ValueError(
+                f"scoring={scoring!r} gave NaN for the {len(rows)} rows of the validation part, "
+                "where early stopping needs a number. Validate with more rows (validation_fraction "
+                "or X_val), or use another scoring."
+            )
+        return value
+
+    def scores(network, rows, finite):
         return np.array(
             [
-                scorer(estimator._predictor(network.member(member)), rows.X, rows.labels, **weight)
+                score(network.member(member), rows) if finite[member] else np.nan
                 for member in range(network.n_members)
-            ],
-            dtype=np.float64,
+            ]
         )
 
     return scores

@@ -55,6 +55,8 @@ class Monitor:
         self.kept_epoch = np.zeros(network.n_members, int)
         self._deadline = None if max_time is None else time.monotonic() + max_time
         self._params, self._stats = network.params.copy(), network.stats.copy()
+        # Where the current epoch, and the one with the lowest training loss, began.
+        self._start, self._safe = ((network.params.copy(), network.stats.copy()) for _ in range(2))
         if validate is not None:
             # Parameters that training is resumed from may be better than all that follow.
             self.stopping.update(_monitored(*validate(network)))
@@ -89,8 +91,11 @@ class Monitor:
         self.history.append(self.active, learning_rate, **values)
         # Infinite parameters show in the loss only one step later: look at them too.
         finite = np.isfinite(loss) & np.isfinite(self.network.params.sum(axis=1))
-        self._stop(self.active & ~finite, "diverged")
-        self._keep(self.stopping.update(monitored) & self.active)
+        self._diverge(self.active & ~finite)
+        is_best = self.stopping.update(monitored) & self.active
+        self._keep(is_best)
+        if self.validate is None:
+            self._remember_start(is_best)
         exhausted = self.stopping.exhausted & self.active
         if self.lower_rates is not None and exhausted.any():
             stopped = self.lower_rates(exhausted)
@@ -102,6 +107,19 @@ class Monitor:
         if self.report is not None:
             self.report(self.history)
         return not self.active.any()
+
+    def _diverge(self, members):
+        self._stop(members, "diverged")
+        if self.validate is None:
+            # The steps of the epoch with the lowest loss may have been the ruin: go back before it.
+            self._params[members], self._stats[members] = (safe[members] for safe in self._safe)
+            self.kept_epoch[members] = np.maximum(self.kept_epoch[members] - 1, 0)
+
+    def _remember_start(self, members):
+        current = (self.network.params, self.network.stats)
+        for safe, start, now in zip(self._safe, self._start, current, strict=True):
+            safe[members] = start[members]
+            np.copyto(start, now)
 
     def _converge(self, members):
         if self.validate is None:
