@@ -139,5 +139,5 @@ def test_nothing_that_grows_with_the_parameters_is_allocated():
         "max norm": lambda: project_max_norm(layer, 1.0),
     }
     for name, call in calls.items():
-        # Far below the 800 kB of one array; NumPy's casting buffers are 8192 elements.
-        assert traced_peak(call) < 100_000, name
+        # An array has 800 kB, a mask 200 kB; NumPy's casting buffers have 8192 elements.
+        assert traced_peak(call) < 150_000, name

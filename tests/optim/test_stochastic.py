@@ -155,7 +155,8 @@ def test_step_allocates_nothing_that_grows_with_the_parameters(optimizer):
     optimizer.step(params, gradient, state, rates)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 10_000
+    # An array has 800 kB, a mask 200 kB; the casting buffers of old NumPys have 8192 elements.
+    assert peak < 50_000
 
 
 @every_optimizer
