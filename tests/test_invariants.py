@@ -149,6 +149,17 @@ class TestMembers:
         assert_allclose(together.loss_curve_[:n_common], curves.mean(axis=0), rtol=1e-9)
         assert not np.allclose(alone[0].coefs_[0], alone[1].coefs_[0], rtol=1e-2)
 
+    def test_a_member_that_diverges_leaves_the_others_alone(self):
+        X, y = make_data("regression")
+        rng = np.random.default_rng(0)
+        start = [rng.normal(size=shape) for shape in ((4, 6), (6, 5), (5, 1))]
+        doubled = [np.stack([coef, coef * 1e200]) for coef in start]
+        params = {"activation": "relu", "batch_size": 16, "solver": "sgd", "max_grad_norm": 1.0}
+        alone = make_model("regression", init=start, **params).fit(X, y)
+        together = make_model("regression", init=doubled, n_estimators=2, **params).fit(X, y)
+        assert together.stop_reason_.tolist() == ["max_iter", "diverged"]
+        assert_allclose(together.network_.params[0], alone.network_.params[0], rtol=1e-10)
+
     def test_first_member_has_the_seed_of_a_single_network(self):
         X, y = make_data("regression")
         together = make_model("regression", n_estimators=3, dropout=0.2, batch_size=20).fit(X, y)
@@ -364,11 +375,15 @@ class TestWeights:
 class TestAlpha:
     """The strength of the penalty does not depend on the batches."""
 
+    @pytest.mark.parametrize("weighted", [False, True])
     @pytest.mark.parametrize("batch_size", [8, 40, 400])
-    def test_linear_network_is_ridge_regression_at_any_batch_size(self, batch_size):
+    def test_linear_network_is_ridge_regression_at_any_batch_size(self, batch_size, weighted):
         X, y = make_data("regression", 400)
-        X, y = StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
-        ridge = Ridge(alpha=200.0).fit(X, y)
+        # Light rows and heavy rows come in blocks: a batch has a weight of its own.
+        weight = np.repeat([0.1, 2.0, 0.5, 1.4], 100) if weighted else None
+        X = StandardScaler().fit_transform(X, sample_weight=weight)
+        y = StandardScaler().fit_transform(y[:, np.newaxis], sample_weight=weight).ravel()
+        ridge = Ridge(alpha=200.0).fit(X, y, sample_weight=weight)
         model = RegularizedMLPRegressor(
             (),
             alpha=200.0,
@@ -378,10 +393,11 @@ class TestAlpha:
             learning_rate_init=0.1 * batch_size / 400,
             max_iter=300,
             n_iter_no_change=np.inf,
+            shuffle=not weighted,
             random_state=0,
-        ).fit(X, y)
+        ).fit(X, y, sample_weight=weight)
         assert_allclose(model.coefs_[0].ravel(), ridge.coef_, atol=2e-3)
-        unpenalised = Ridge(alpha=0.0).fit(X, y)
+        unpenalised = Ridge(alpha=0.0).fit(X, y, sample_weight=weight)
         assert np.abs(unpenalised.coef_ - ridge.coef_).max() > 0.05
 
     def test_norm_of_a_deep_network_is_the_same_at_any_batch_size(self):
@@ -599,6 +615,21 @@ class TestContinuation:
         assert model.n_iter_ > 1  # patience begins anew
         assert min(model.validation_loss_curve_) <= first
 
+    @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+    def test_a_second_fit_that_only_gets_worse_keeps_the_first(self, solver):
+        X, y = make_data("regression", 400)
+        model = make_model("regression", solver=solver, warm_start=True, max_iter=500)
+        model.set_params(n_iter_no_change=5, momentum=0.0, learning_rate_init=0.2)
+        validation = {"X_val": X[200:], "y_val": y[200:]}
+        model.fit(X[:200], y[:200], **validation)
+        assert model.stop_reason_ == "early_stopping"
+        kept, loss = model.network_.params.copy(), model.loss_
+        # Targets of the other sign: every step is one in the wrong direction.
+        model.set_params(learning_rate_init=1e-3).fit(X[:200], -y[:200], **validation)
+        assert model.best_iter_ == 0
+        assert model.loss_ == loss
+        assert_array_equal(model.network_.params, kept)
+
     @pytest.mark.parametrize("solver", STOCHASTIC)
     @pytest.mark.parametrize("method", ["partial_fit", "fit"])
     def test_pickling_in_the_middle_changes_nothing(self, method, solver):
@@ -693,7 +724,7 @@ class TestRandomness:
 
     def test_dropout_changes_neither_the_initial_weights_nor_the_order_nor_the_split(self):
         X, y = make_data("regression")
-        starts, orders = [], []
+        starts, orders, means = [], [], []
         for dropout in (0.0, 0.5):
             model = make_model(
                 "regression",
@@ -706,9 +737,11 @@ class TestRandomness:
             ).fit(X, y)
             starts.append(model.network_.params)
             orders.append(model._training_state.shuffling[0].permutation(100))
-            assert_array_equal(model.scaler_.mean_, starts and model.scaler_.mean_)
+            means.append(model.scaler_.mean_)  # of the rows that are not held back
         assert_array_equal(*starts)
         assert_array_equal(*orders)
+        assert_array_equal(*means)
+        assert not np.allclose(means[0], X.mean(axis=0), rtol=1e-3)
 
     def test_random_state_instances_are_used_and_move_on(self):
         X, y = make_data("regression")
@@ -804,6 +837,43 @@ class TestFormats:
         dense = clone(model).fit(X, y, sample_weight=weight)
         model.fit(sparse.csr_array(X), y, sample_weight=weight)
         assert_same_network(model, dense, rtol=1e-8)
+
+    @pytest.mark.parametrize("batch_norm", [False, True])
+    @pytest.mark.parametrize("kind", ["regression", "multiclass"])
+    def test_a_row_is_predicted_as_it_is_alone(self, kind, batch_norm):
+        X, y = make_data(kind, 3000)  # more than one chunk of this width
+        model = make_model(
+            kind, hidden_layer_sizes=(300,), batch_norm=batch_norm, max_iter=2, n_estimators=2
+        ).fit(X, y)
+        together = raw_predictions(model, X)
+        for row in (0, 1, 999, 2998, 2999):
+            alone = raw_predictions(model, X[row : row + 1])
+            assert_allclose(alone, together[row : row + 1], rtol=1e-9)
+        assert_allclose(raw_predictions(model, X[::-1]), together[::-1], rtol=1e-9)
+
+    @pytest.mark.parametrize("kind", ["binary", "multiclass"])
+    def test_names_of_classes_do_not_matter(self, kind):
+        X, y = make_data(kind)
+        model = make_model(kind, batch_size=16, early_stopping=True).fit(X, y)
+        classes, codes = np.unique(y, return_inverse=True)
+        for labels in (["x", "y", "z"], [-1, 7, 100], [0.0, 1.0, 2.0]):
+            names = np.array(labels[: len(classes)])
+            renamed = clone(model).fit(X, names[codes])
+            assert_same_network(renamed, model)
+            assert_array_equal(
+                renamed.predict(X), names[np.searchsorted(classes, model.predict(X))]
+            )
+
+    @pytest.mark.parametrize("solver", ["adam", "scg"])
+    def test_order_of_rows_and_features_does_not_matter_to_a_full_batch(self, solver):
+        X, y = make_data("regression")
+        rng = np.random.default_rng(0)
+        start = [rng.normal(size=shape) for shape in ((4, 6), (6, 5), (5, 1))]
+        expected = make_model("regression", init=start, solver=solver).fit(X, y).predict(X)
+        rows, features = rng.permutation(60), rng.permutation(4)
+        permuted = make_model("regression", init=[start[0][features], *start[1:]], solver=solver)
+        permuted.fit(X[rows][:, features], y[rows])
+        assert_allclose(permuted.predict(X[:, features]), expected, atol=1e-8)
 
     @pytest.mark.parametrize("order", ["C", "F", "strided", "read-only"])
     def test_memory_layout_does_not_matter_and_data_is_left_alone(self, order):
