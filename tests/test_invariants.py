@@ -624,8 +624,8 @@ class TestContinuation:
         model.fit(X[:200], y[:200], **validation)
         assert model.stop_reason_ == "early_stopping"
         kept, loss = model.network_.params.copy(), model.loss_
-        # Targets of the other sign: every step is one in the wrong direction.
-        model.set_params(learning_rate_init=1e-3).fit(X[:200], -y[:200], **validation)
+        # Targets far away: every step is a long one in the wrong direction.
+        model.fit(X[:200], y[:200] + 100 * y.std(), **validation)
         assert model.best_iter_ == 0
         assert model.loss_ == loss
         assert_array_equal(model.network_.params, kept)
