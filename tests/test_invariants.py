@@ -112,11 +112,11 @@ class TestMembers:
             def init(self, n_members):
                 return super().init(member + n_members)[member:]
 
-            def shuffling(self, n_members):
-                return super().shuffling(member + n_members)[member:]
+            def shuffling(self, n_members, rows_seen=0):
+                return super().shuffling(member + n_members, rows_seen)[member:]
 
-            def dropout(self, n_members):
-                return super().dropout(member + n_members)[member:]
+            def dropout(self, n_members, rows_seen=0):
+                return super().dropout(member + n_members, rows_seen)[member:]
 
         with monkeypatch.context() as context:
             context.setattr(estimators_base, "Seeds", SeedsOfMember)
@@ -570,6 +570,20 @@ class TestContinuation:
         model.set_params(warm_start=False, max_iter=6).fit(X, y)
         assert_same_network(model, whole)
         assert_array_equal(model.loss_curve_, whole.loss_curve_)
+
+    def test_no_order_and_no_mask_is_drawn_twice(self):
+        X, y = make_data("regression")
+        # After a plain fit the generators are not kept; partial_fit gets others.
+        model = make_model("regression", dropout=0.2, batch_size=16, max_iter=1).fit(X, y)
+        after_one = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+        after_two = make_model("regression", dropout=0.2, batch_size=16, max_iter=2)
+        after_two.fit(X, y).partial_fit(X, y)
+        streamed = clone(model).partial_fit(X, y)
+        states = [each._training_state for each in (after_one, after_two, streamed)]
+        for purpose in ("shuffling", "dropout"):
+            draws = [tuple(getattr(state, purpose)[0].permutation(100)) for state in states]
+            assert len(set(draws)) == 3
+        assert_same_network(model.partial_fit(X, y), after_one)
 
     @pytest.mark.parametrize("solver", FULL_BATCH)
     def test_minimisers_continue_from_the_fitted_network(self, solver):

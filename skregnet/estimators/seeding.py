@@ -31,18 +31,23 @@ class Seeds:
         """Return the generators for the initial weights."""
         return _generators(self._init, n_members)
 
-    def shuffling(self, n_members):
-        """Return the generators for the order of the rows."""
-        return _generators(self._shuffling, n_members)
+    def shuffling(self, n_members, rows_seen=0):
+        """Return the generators for the order of the rows.
 
-    def dropout(self, n_members):
-        """Return the generators for the masks of dropout."""
-        return _generators(self._dropout, n_members)
+        Training that goes on from a network whose generators were not kept gets new ones, that
+        depend on the number of rows seen so far: no order and no mask is drawn a second time.
+        """
+        return _generators(self._shuffling, n_members, rows_seen)
+
+    def dropout(self, n_members, rows_seen=0):
+        """Return the generators for the masks of dropout; see `shuffling`."""
+        return _generators(self._dropout, n_members, rows_seen)
 
 
-def _generators(sequence, n_members):
+def _generators(sequence, n_members, rows_seen=0):
+    tail = (rows_seen,) if rows_seen else ()
     children = [
-        np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, member))
+        np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, member, *tail))
         for member in range(n_members)
     ]
     return [np.random.Generator(np.random.SFC64(child)) for child in children]

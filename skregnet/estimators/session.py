@@ -143,8 +143,8 @@ class Session:
 
     def _new_state(self, n_members):
         return TrainingState(
-            shuffling=self.seeds.shuffling(n_members),
-            dropout=self.seeds.dropout(n_members),
+            shuffling=self.seeds.shuffling(n_members, self.estimator.t_),
+            dropout=self.seeds.dropout(n_members, self.estimator.t_),
             rate_factors=np.ones(n_members),
         )
 
