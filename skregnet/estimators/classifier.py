@@ -390,15 +390,20 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             In the order of `classes_`: the mean over the members. For multilabel targets the
             probability of each label.
         """
-        (raw, X), loss = self._raw_predictions(X), self._loss()
+        raw, X = self._raw_predictions(X)
+        return self._mean_proba(raw, X.dtype)
+
+    def _mean_proba(self, raw, dtype):
+        loss = self._loss()
         if self._target_type == "binary":
             # 1 - p would round a small probability of the first class to zero.
             proba = np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2)
-            return proba.mean(axis=0).astype(X.dtype, copy=False)
-        return loss.predict(raw).mean(axis=0).astype(X.dtype, copy=False)
+        else:
+            proba = loss.predict(raw)
+        return proba.mean(axis=0).astype(dtype, copy=False)
 
     def predict_log_proba(self, X):
-        """Logarithms of the probabilities, finite where a probability itself underflows.
+        """Logarithms of `predict_proba`, but finite where a probability itself underflows.
 
         Parameters
         ----------
@@ -411,12 +416,17 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             In the order of `classes_`.
         """
         raw, X = self._raw_predictions(X)
+        proba = self._mean_proba(raw, X.dtype)
+        is_normal = proba >= np.finfo(proba.dtype).tiny
+        if is_normal.all():
+            return np.log(proba)
         log_proba = self._loss().log_predict(raw)
         if self._target_type == "binary":
             log_proba = np.concatenate(log_proba, axis=2)
         elif self._target_type == "multilabel-indicator":
             log_proba = log_proba[1]
-        return log_of_mean(log_proba).astype(X.dtype, copy=False)
+        log_proba = log_of_mean(log_proba).astype(X.dtype, copy=False)
+        return np.log(proba, out=log_proba, where=is_normal)
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]
