@@ -63,13 +63,23 @@ class Batches:
         self.max_rows = max(stop - start for start, stop in self._bounds)
         self.shuffle = shuffle and self.n_steps > 1
         if self.shuffle:
-            shape = (len(self.generators), self.max_rows)
             dense = () if issparse(x) else (x,)
-            self._buffers = [
-                (source, np.empty((*shape, source.shape[1]), source.dtype))
-                for source in (*dense, y, weight)
-                if source is not None
-            ]
+            self._sources = [source for source in (*dense, y, weight) if source is not None]
+            self._buffers = self._make_buffers()
+
+    def _make_buffers(self):
+        """Return, for each size of a batch, contiguous arrays that all use the same memory."""
+        # Gathering into the leading rows of a larger array would go through a temporary.
+        n_members = len(self.generators)
+        sizes = {stop - start for start, stop in self._bounds}
+        buffers = {n_rows: [] for n_rows in sizes}
+        for source in self._sources:
+            n_columns = source.shape[1]
+            memory = np.empty(n_members * self.max_rows * n_columns, source.dtype)
+            for n_rows in sizes:
+                cut = memory[: n_members * n_rows * n_columns]
+                buffers[n_rows].append(cut.reshape(n_members, n_rows, n_columns))
+        return buffers
 
     def __iter__(self):
         if not self.shuffle:
@@ -89,11 +99,11 @@ class Batches:
         order = np.array([generator.permutation(self.n_rows) for generator in self.generators])
         for start, stop in self._bounds:
             rows = order[:, start:stop]
-            gathered = []
-            for source, buffer in self._buffers:
-                # mode="clip" writes into the buffer without a temporary; no index is out of range.
-                out = buffer if stop - start == self.max_rows else buffer[:, : stop - start]
-                gathered.append(source.take(rows, axis=0, out=out, mode="clip"))
+            # mode="clip" writes into the buffer without a temporary; no index is out of range.
+            gathered = [
+                source.take(rows, axis=0, out=buffer, mode="clip")
+                for source, buffer in zip(self._sources, self._buffers[stop - start], strict=True)
+            ]
             if issparse(self.x):
                 gathered.insert(0, SparseBatch([self.x[member_rows] for member_rows in rows]))
             if self.weight is None:
