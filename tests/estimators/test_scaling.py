@@ -1,0 +1,298 @@
+"""Scalers of inputs and targets."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import sklearn
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from skregnet.estimators.scaling import TargetScaler, fit_scaler, scaled_inputs
+
+
+def correlated(n_samples=200, n_features=4, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_samples, n_features)) @ rng.normal(size=(n_features, n_features)) + 3
+
+
+def weighted_covariance(Z, weight):
+    return np.cov(Z, rowvar=False, bias=True, aweights=weight)
+
+
+# ---- whitening ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_white_features_have_mean_zero_and_unit_covariance(weighted, scale):
+    X = scale * correlated()
+    weight = np.random.default_rng(1).uniform(0.1, 5, len(X)) if weighted else None
+    Z = WhiteningScaler().fit(X, sample_weight=weight).transform(X)
+    np.testing.assert_allclose(np.average(Z, axis=0, weights=weight), np.zeros(4), atol=1e-10)
+    np.testing.assert_allclose(weighted_covariance(Z, weight), np.eye(4), atol=1e-9)
+
+
+def test_whitening_is_that_of_the_correlation_matrix():
+    X = correlated()
+    values, vectors = np.linalg.eigh(np.corrcoef(X, rowvar=False))
+    standardised = (X - X.mean(axis=0)) / X.std(axis=0)
+    expected = standardised @ vectors @ np.diag(values**-0.5) @ vectors.T
+    np.testing.assert_allclose(WhiteningScaler().fit_transform(X), expected, rtol=1e-9, atol=1e-10)
+
+
+def test_uncorrelated_features_are_only_standardised():
+    X = np.array([[1.0, 5.0], [1.0, -5.0], [3.0, 5.0], [3.0, -5.0]])
+    np.testing.assert_allclose(
+        WhiteningScaler().fit_transform(X), StandardScaler().fit_transform(X), atol=1e-15
+    )
+
+
+def test_units_of_the_features_do_not_matter():
+    X = correlated()
+    factors, shifts = np.array([1e-6, 1.0, 1e6, 3.0]), np.array([0.0, 1e3, 5.0, -1.0])
+    np.testing.assert_allclose(
+        WhiteningScaler().fit_transform(factors * X + shifts),
+        WhiteningScaler().fit_transform(X),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_directions_without_variance_give_zeros(dtype):
+    X = correlated(n_features=3).astype(dtype)
+    X = np.column_stack([X, X[:, 0] + X[:, 1], np.full(len(X), 7.0, dtype)])
+    Z = WhiteningScaler().fit_transform(X)
+    assert Z.dtype == dtype
+    covariance = weighted_covariance(Z.astype(float), None)
+    assert np.linalg.matrix_rank(covariance, tol=1e-3) == 3
+    # A projection onto three directions: noise is not blown up in the others.
+    np.testing.assert_allclose(covariance @ covariance, covariance, atol=1e-3)
+    np.testing.assert_allclose(Z[:, 4], 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 10), (1, 4), (2, 1)])
+def test_fewer_rows_than_features(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    Z = WhiteningScaler().fit_transform(X)
+    assert np.isfinite(Z).all()
+    assert np.abs(Z).max() < 2 * np.sqrt(shape[0])
+    assert np.isfinite(WhiteningScaler().fit(X).transform(100 * X)).all()
+
+
+def test_only_constant_features():
+    Z = WhiteningScaler().fit_transform(np.full((5, 2), 3.3))
+    np.testing.assert_array_equal(Z, np.zeros((5, 2)))
+
+
+def test_integer_weights_are_repeated_rows():
+    X = correlated(30)
+    repeats = np.random.default_rng(2).integers(0, 4, len(X))
+    weighted = WhiteningScaler().fit(X, sample_weight=repeats)
+    repeated = WhiteningScaler().fit(np.repeat(X, repeats, axis=0))
+    np.testing.assert_allclose(weighted.mean_, repeated.mean_, rtol=1e-12)
+    np.testing.assert_allclose(weighted.whitening_, repeated.whitening_, rtol=1e-9)
+
+
+def test_the_scale_of_the_weights_does_not_matter():
+    X, weight = correlated(30), np.linspace(1, 2, 30)
+    a = WhiteningScaler().fit(X, sample_weight=weight)
+    b = WhiteningScaler().fit(X, sample_weight=1000 * weight)
+    np.testing.assert_allclose(a.whitening_, b.whitening_, rtol=1e-10)
+
+
+def test_names_go_through():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(correlated(), columns=list("abcd"), index=range(5, 205))
+    scaler = WhiteningScaler().fit(X)
+    assert scaler.get_feature_names_out().tolist() == list("abcd")
+    assert scaler.feature_names_in_.tolist() == list("abcd")
+    frame = scaler.set_output(transform="pandas").transform(X)
+    assert frame.columns.tolist() == list("abcd")
+    assert frame.index.tolist() == X.index.tolist()
+    np.testing.assert_array_equal(frame, WhiteningScaler().fit_transform(X.to_numpy()))
+
+
+def test_whitening_refuses_sparse_inputs():
+    with pytest.raises(TypeError, match="dense"):
+        WhiteningScaler().fit(scipy.sparse.csr_array(np.eye(3)))
+
+
+def test_the_data_are_not_changed():
+    X = correlated()
+    copy = X.copy()
+    WhiteningScaler().fit(X).transform(X)
+    np.testing.assert_array_equal(X, copy)
+
+
+# ---- the constructor's parameter ---------------------------------------------------------------
+
+
+class Recorder(TransformerMixin, BaseEstimator):
+    """Remembers what it was fitted with; takes weights."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.n_seen_, self.weight_ = X.shape[0], sample_weight
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class Plain(TransformerMixin, BaseEstimator):
+    """Takes no weights."""
+
+    def fit(self, X, y=None):
+        self.n_seen_ = X.shape[0]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_weights_are_passed_where_they_are_taken():
+    X, weight = correlated(), np.linspace(1, 2, 200)
+    assert fit_scaler(Recorder(), X, weight).weight_ is weight
+    assert fit_scaler(Recorder(), X, None).weight_ is None
+    assert fit_scaler(Plain(), X, weight).n_seen_ == 200
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), WhiteningScaler(), Plain(), MinMaxScaler()])
+def test_a_given_scaler_is_cloned(scaler):
+    before = dict(vars(scaler))
+    fitted = fit_scaler(scaler, correlated(), None)
+    assert fitted is not scaler
+    assert vars(scaler) == before
+    assert type(fitted) is type(scaler)
+
+
+@pytest.mark.parametrize("scaler", ["standard", "whiten"])
+def test_names_of_scalers(scaler):
+    X, weight = correlated(), np.linspace(1, 2, 200)
+    expected = {"standard": StandardScaler, "whiten": WhiteningScaler}[scaler]()
+    expected = expected.fit(X, sample_weight=weight).transform(X)
+    fitted = fit_scaler(scaler, X, weight)
+    np.testing.assert_array_equal(scaled_inputs(fitted, X, np.float64), expected)
+
+
+def test_no_scaler():
+    X = correlated()
+    assert fit_scaler(None, X, None) is None
+    assert scaled_inputs(None, X, np.float64) is X
+
+
+def test_sparse_inputs_are_not_centred():
+    values = np.random.default_rng(0).uniform(size=(50, 4))
+    X = scipy.sparse.csr_array(np.where(values < 0.3, values, 0.0))
+    scaled = scaled_inputs(fit_scaler("standard", X, None), X, np.float32)
+    assert scaled.dtype == np.float32
+    assert scaled.format == "csr"
+    assert scaled.nnz == X.nnz
+    np.testing.assert_allclose(scaled.toarray(), X.toarray() / X.toarray().std(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_are_as_the_network_takes_them(order, dtype):
+    X = np.array(correlated(), order=order)
+    for scaler in ("standard", "whiten", None, MinMaxScaler()):
+        scaled = scaled_inputs(fit_scaler(scaler, X, None), X, dtype)
+        assert scaled.dtype == dtype
+        assert scaled.flags.c_contiguous
+
+
+def test_a_global_output_setting_does_not_matter():
+    pytest.importorskip("pandas")
+    X, y = correlated(), correlated()[:, 0]
+    model = RegularizedMLPRegressor((3,), solver="lbfgs", tol=0.1, max_iter=1000, random_state=0)
+    expected = clone(model).fit(X, y).predict(X)
+    with sklearn.config_context(transform_output="pandas"):
+        np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), expected)
+
+
+# ---- in the estimators -------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("scaler", "n_inputs"),
+    [
+        (PolynomialFeatures(2), 15),
+        (PCA(2), 2),
+        (make_pipeline(StandardScaler(), PCA(3)), 3),
+        (FunctionTransformer(lambda X: X[:, :1]), 1),
+        (FunctionTransformer(lambda X: scipy.sparse.csc_matrix(X)), 4),
+        (FunctionTransformer(lambda X: scipy.sparse.coo_array(X)), 4),
+        (OneHotEncoder(handle_unknown="ignore"), 20),
+        (FunctionTransformer(lambda X: __import__("pandas").DataFrame(X)), 4),
+    ],
+    ids=["polynomial", "pca", "pipeline", "column", "csc matrix", "coo array", "one-hot", "frame"],
+)
+@pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
+def test_transformers_may_change_the_features(Estimator, scaler, n_inputs):
+    X = np.round(correlated()) % 5
+    y = (X[:, 0] > 2).astype(int)
+    model = Estimator((3,), scaler=scaler, batch_size=50, max_iter=3, random_state=0).fit(X, y)
+    assert model.coefs_[0].shape == (n_inputs, 3)
+    assert model.n_features_in_ == 4
+    assert model.scaler_ is not scaler
+    assert not hasattr(scaler, "n_features_in_")
+    # The same as transforming beforehand.
+    outer = clone(model).set_params(scaler=None)
+    transformed = clone(scaler).fit(X).transform(X)
+    np.testing.assert_allclose(
+        outer.fit(transformed, y).predict(transformed), model.predict(X), rtol=1e-12
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+def test_the_scaler_sees_the_training_part_alone():
+    X = correlated()
+    model = RegularizedMLPRegressor(
+        (3,), scaler=Recorder(), early_stopping=True, validation_fraction=50, max_iter=2
+    ).fit(X, X[:, 0], sample_weight=np.linspace(1, 2, 200))
+    assert model.scaler_.n_seen_ == len(model.scaler_.weight_) == 150
+
+
+def test_parameters_of_the_scaler_can_be_searched():
+    model = RegularizedMLPRegressor(scaler=MinMaxScaler())
+    model.set_params(scaler__feature_range=(-1, 1))
+    assert model.scaler.feature_range == (-1, 1)
+    assert model.get_params()["scaler__feature_range"] == (-1, 1)
+
+
+# ---- targets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_are_standardised_and_restored(weighted):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(100, 3)) * [1e-8, 1.0, 1e6] + [0.0, 1e3, -5.0]
+    weight = rng.uniform(0.1, 3, 100) if weighted else None
+    scaler = TargetScaler.fit(y, weight)
+    z = scaler.transform(y)
+    np.testing.assert_allclose(np.average(z, axis=0, weights=weight), 0.0, atol=1e-9)
+    np.testing.assert_allclose(np.average(z**2, axis=0, weights=weight), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(scaler.inverse_transform(z), y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e12, -1e-12])
+def test_constant_targets_are_not_divided_by_rounding_errors(value):
+    scaler = TargetScaler.fit(np.full((10, 1), value))
+    np.testing.assert_allclose(scaler.mean, value, rtol=1e-15)
+    assert scaler.scale.tolist() == [1.0]
+
+
+def test_identity():
+    scaler = TargetScaler.identity(2)
+    y = np.array([[1.0, 2.0]])
+    np.testing.assert_array_equal(scaler.transform(y), y)
+    np.testing.assert_array_equal(scaler.inverse_transform(y), y)
