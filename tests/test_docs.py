@@ -1,0 +1,94 @@
+"""The documentation: what it shows runs, and what can be chosen by name is in it."""
+
+import doctest
+import runpy
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from skregnet.functions.activations import ACTIVATIONS
+from skregnet.functions.initializers import INITIALIZERS
+from skregnet.functions.schedules import SCHEDULES
+from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
+
+DOCS = Path(__file__).parent.parent / "docs"
+WRITTEN = [
+    path
+    for path in sorted(DOCS.rglob("*.rst"))
+    if not {"_build", "_templates", "auto_examples", "generated"} & {*path.relative_to(DOCS).parts}
+]
+WITH_EXAMPLES = [path for path in WRITTEN if ">>>" in path.read_text(encoding="utf-8")]
+SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_page_shows_what_happens(path):
+    # Some pages switch warnings off for themselves.
+    with warnings.catch_warnings():
+        failed, attempted = doctest.testfile(
+            str(path),
+            module_relative=False,
+            optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS,
+            encoding="utf-8",
+        )
+    assert attempted > 0
+    assert failed == 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((DOCS / "snippets").glob("*.py")), ids=lambda path: path.stem
+)
+def test_snippet_runs_and_trains(path):
+    text = (DOCS / "extending.rst").read_text(encoding="utf-8")
+    assert f"literalinclude:: snippets/{path.name}" in text
+    model = runpy.run_path(str(path))["model"]
+    assert model.loss_curve_[-1] < 0.9 * model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("name", [*ACTIVATIONS, *INITIALIZERS, *SOLVERS, *SCHEDULES])
+def test_choice_is_on_the_page_of_solvers(name):
+    assert f"``'{name}'``" in (DOCS / "user_guide" / "solvers.rst").read_text(encoding="utf-8")
+
+
+def test_index_counts_right():
+    text = (DOCS / "index.rst").read_text(encoding="utf-8")
+    assert (
+        f"{len(ACTIVATIONS)} activations, {len(INITIALIZERS)} initialisations, "
+        f"{len(SOLVERS)} solvers, {len(SCHEDULES)} learning-rate schedules"
+    ) in text
+
+
+def test_markdown_becomes_rst(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    monkeypatch.delitem(sys.modules, "markdown_include", raising=False)
+    from markdown_include import to_rst
+
+    markdown = """# Title
+
+## [1.0]
+
+- `a` in [b](https://example.org/)
+
+| x | y |
+|---|--:|
+| 1 | 2 |
+"""
+    expected = """
+1.0
+---
+
+- ``a`` in `b <https://example.org/>`__
+
+.. list-table::
+   :header-rows: 1
+
+   * - x
+     - y
+   * - 1
+     - 2
+"""
+    assert [line for line in to_rst(markdown).splitlines() if line] == [
+        line for line in expected.splitlines() if line
+    ]
