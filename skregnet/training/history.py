@@ -1,7 +1,6 @@
 """What happened in each epoch."""
 
 import time
-import warnings
 
 import numpy as np
 
@@ -55,10 +54,7 @@ class History:
         values = getattr(self, name)
         if not values:
             return []
-        with warnings.catch_warnings():
-            # An epoch in which the last member diverged has no finite value: its mean is nan.
-            warnings.simplefilter("ignore", category=RuntimeWarning)
-            return np.nanmean(np.array(values), axis=1).tolist()
+        return _mean_over_members(values).tolist()
 
     def select(self, members):
         """Return the history of some members, up to the epoch when the last of them stopped."""
@@ -86,12 +82,22 @@ class History:
         return merged
 
 
+def _mean_over_members(values):
+    """Mean along the last axis without NaN; NaN where nothing else is, as after divergence."""
+    values = np.asarray(values)
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
 def print_progress(history):
     """Print a line about the newest epoch."""
-    parts = [f"Iteration {history.n_epochs}", f"loss = {np.nanmean(history.loss[-1]):.8f}"]
-    if history.validation_loss:
-        parts.append(f"validation loss = {np.nanmean(history.validation_loss[-1]):.8f}")
-    if history.validation_score:
-        parts.append(f"validation score = {np.nanmean(history.validation_score[-1]):.6f}")
+    parts = [f"Iteration {history.n_epochs}"]
+    for name, digits in (("loss", 8), ("validation_loss", 8), ("validation_score", 6)):
+        values = getattr(history, name)
+        if values:
+            mean = float(_mean_over_members(values[-1]))
+            parts.append(f"{name.replace('_', ' ')} = {mean:.{digits}f}")
     parts.append(f"{time.monotonic() - history.start_time:.1f} s")
     print(", ".join(parts))
