@@ -68,7 +68,8 @@ class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self : WhiteningScaler
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
-        standard = StandardScaler().fit(X, sample_weight=sample_weight)
+        standard = StandardScaler().set_output(transform="default")
+        standard.fit(X, sample_weight=sample_weight)
         Z = standard.transform(X).astype(np.float64, copy=False)
         weight = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight, float)
         correlation = (Z * weight[:, np.newaxis]).T @ Z / weight.sum()

@@ -46,10 +46,11 @@ class Network:
         return {"layers": self.layers, "params": self.params, "stats": self.stats}
 
     def __setstate__(self, state):
-        # A pickle may have been read from a read-only memory map: training needs to write.
+        # joblib can map a pickle's arrays from a file, read-only, but training needs to write; and
+        # a plain array, for every operation on the memmap subclass takes longer.
         self.layers = state["layers"]
-        self.params = np.require(state["params"], requirements="W")
-        self.stats = np.require(state["stats"], requirements="W")
+        self.params = np.require(state["params"], requirements=["W", "E"])
+        self.stats = np.require(state["stats"], requirements=["W", "E"])
         self._bind()
 
     @property

@@ -31,24 +31,32 @@ class TrainingState:
 
     def select(self, members):
         """Return the state of some of the members."""
-        optimizer = self.optimizer
-        if optimizer is not None:
-            arrays = {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
-            optimizer = replace(
-                optimizer,
-                **{
-                    name: array[members]
-                    for name, array in arrays.items()
-                    if isinstance(array, np.ndarray)
-                },
-            )
         return TrainingState(
             [self.shuffling[member] for member in members],
             [self.dropout[member] for member in members],
             self.rate_factors[members],
-            optimizer,
+            _with_arrays(self.optimizer, lambda array: array[members]),
             self.step,
         )
+
+    def __setstate__(self, state):
+        # See `Network.__setstate__`: the optimiser writes to its moments as to the parameters.
+        self.__dict__.update(state)
+        self.rate_factors = _writeable(self.rate_factors)
+        self.optimizer = _with_arrays(self.optimizer, _writeable)
+
+
+def _with_arrays(optimizer, change):
+    """Return the state of an optimiser with each of its arrays changed by a function."""
+    if optimizer is None:
+        return None
+    values = {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return replace(optimizer, **{name: change(array) for name, array in arrays.items()})
+
+
+def _writeable(array):
+    return np.require(array, requirements=["W", "E"])
 
 
 def train(
