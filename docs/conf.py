@@ -21,13 +21,15 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "snippets"]
+exclude_patterns = ["_build", "snippets", "benchmarks"]
 templates_path = ["_templates"]
 suppress_warnings = []
 default_role = "py:obj"
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# A page is about one class; its name before every method would only be cut off.
+toc_object_entries_show_parents = "hide"
 # The members of a class stand on its own page; numpydoc would list them a second time.
 numpydoc_show_class_members = False
 
@@ -57,7 +59,7 @@ html_title = "skregnet"
 html_static_path = ["_static"]
 html_css_files = ["skregnet.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "architecture": [], "benchmarks": [], "extending": []}
+html_sidebars = {"index": [], "architecture": [], "benchmarks": [], "extending": [], "whats_new": []}
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
