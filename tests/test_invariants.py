@@ -571,6 +571,14 @@ class TestContinuation:
         assert_same_network(model, whole)
         assert_array_equal(model.loss_curve_, whole.loss_curve_)
 
+    @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+    def test_each_fit_runs_through_the_schedule_once(self, schedule):
+        X, y = make_data("regression")
+        model = make_model("regression", learning_rate=schedule, warm_start=True, batch_size=16)
+        first = model.fit(X, y).learning_rate_curve_.copy()
+        assert len(set(first)) == 6
+        assert_array_equal(model.fit(X, y).learning_rate_curve_, [*first, *first])
+
     def test_no_order_and_no_mask_is_drawn_twice(self):
         X, y = make_data("regression")
         # After a plain fit the generators are not kept; partial_fit gets others.
@@ -756,6 +764,16 @@ class TestRandomness:
         assert_array_equal(*orders)
         assert_array_equal(*means)
         assert not np.allclose(means[0], X.mean(axis=0), rtol=1e-3)
+
+    def test_streams_are_independent(self):
+        seeds = Seeds(0)
+        generators = [
+            generator
+            for purpose in (seeds.init, seeds.shuffling, seeds.dropout)
+            for generator in purpose(3)
+        ]
+        generators += seeds.shuffling(3, rows_seen=60) + seeds.dropout(3, rows_seen=60)
+        assert len({generator.random() for generator in generators}) == 15
 
     def test_random_state_instances_are_used_and_move_on(self):
         X, y = make_data("regression")
@@ -986,6 +1004,33 @@ class TestStopping:
         model = make_model("regression", tol=1e6, n_iter_no_change=4, max_iter=50).fit(X, y)
         assert model.n_iter_ == 5  # the first epoch improves on nothing
         assert model.stop_reason_ == "tol"
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize("kind", ["multi-output", "binary", "multiclass"])
+    def test_tol_is_a_share_of_the_loss_of_the_best_constant(self, kind, weighted):
+        X, y = make_data(kind, 60)
+        weight = np.random.default_rng(1).uniform(0.1, 3.0, 60) if weighted else None
+        if kind == "multi-output":
+            y = y * [0.1, 0.03]
+            extra = {"normalize_y": False}
+            mean = np.average(y, axis=0, weights=weight)
+            constant_loss = 0.5 * np.average((y - mean) ** 2, axis=0, weights=weight).sum()
+        else:
+            extra = {}
+            totals = [np.average(y == label, weights=weight) for label in np.unique(y)]
+            constant_loss = -np.sum(totals * np.log(totals))
+        params = {"alpha": 0.0, "max_iter": 400, "n_iter_no_change": 3, **extra}
+        tol = 5e-3
+        whole = make_model(kind, **{**params, "n_iter_no_change": np.inf})
+        curve = whole.fit(X, y, sample_weight=weight).loss_curve_
+        best, wait, expected = np.inf, 0, 0
+        while wait < 3:
+            loss = curve[expected]
+            wait = 0 if loss < best - tol * constant_loss else wait + 1
+            best, expected = min(best, loss), expected + 1
+        model = make_model(kind, tol=tol, **params).fit(X, y, sample_weight=weight)
+        assert model.stop_reason_ == "tol"
+        assert model.n_iter_ == expected < 400
 
     def test_the_reason_is_told(self):
         X, y = make_data("regression", 60)
