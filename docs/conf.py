@@ -59,7 +59,13 @@ html_title = "skregnet"
 html_static_path = ["_static"]
 html_css_files = ["skregnet.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "architecture": [], "benchmarks": [], "extending": [], "whats_new": []}
+html_sidebars = {
+    "index": [],
+    "architecture": [],
+    "benchmarks": [],
+    "extending": [],
+    "whats_new": [],
+}
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
