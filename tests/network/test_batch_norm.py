@@ -275,7 +275,7 @@ def test_population_statistics_of_weighted_rows_are_those_of_repeated_rows():
     x = np.random.default_rng(1).standard_normal((50, 3))
     counts = np.random.default_rng(2).integers(0, 5, 50)
     weighted, repeated = stacked_network(), stacked_network()
-    weighted.set_population_statistics(x, (counts / counts.mean())[:, np.newaxis])
+    weighted.set_population_statistics(x, counts[:, np.newaxis].astype(float))
     repeated.set_population_statistics(np.repeat(x, counts, axis=0))
     assert_allclose(weighted.stats, repeated.stats, rtol=1e-12, atol=1e-14)
     assert_population_statistics(weighted, np.repeat(x, counts, axis=0), 1e-11)

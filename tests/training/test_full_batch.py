@@ -144,6 +144,15 @@ def test_value_at_does_not_evaluate_again():
     assert objective.value_at(point.copy()) == value
 
 
+def test_value_at_notices_a_point_that_was_changed_in_place():
+    """A minimiser may use the array of a point again for the next one."""
+    objective = make_objective()
+    point = objective.network.params[0].copy()
+    value, _ = objective(point)
+    point += 1.0
+    assert objective.value_at(point) == objective(point)[0] != value
+
+
 # --- training ---
 
 
@@ -199,15 +208,18 @@ def test_an_iteration_is_an_epoch(solver):
 
 
 @each_solver
-def test_max_fun_ends_the_run(solver):
-    objective = make_objective()
+@pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.parametrize("max_fun", [1, 2, 3, 4, 6, 11, 15])
+def test_max_fun_ends_the_run_at_the_best_point(solver, max_fun, seed):
+    """Wherever a line search is cut short, no trial point of it is left in the network."""
+    objective = make_objective(seed=seed)
     start = objective(objective.network.params[0].copy())[0]
-    monitor = run(objective, solver, max_fun=15)
+    monitor = run(objective, solver, max_fun=max_fun)
     assert monitor.stop_reason.tolist() == ["max_iter"]
-    assert monitor.history.n_epochs <= 15
+    assert 1 <= monitor.history.n_epochs <= max_fun
     value = objective(objective.network.params[0].copy())[0]
-    assert value < start
-    assert value <= monitor.history.loss[-1][0] * (1 + 1e-12)
+    lowest = min(loss[0] for loss in monitor.history.loss)
+    assert value <= min(start, lowest) * (1 + 1e-12)
 
 
 @each_solver
