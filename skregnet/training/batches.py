@@ -64,21 +64,21 @@ class Batches:
         self.shuffle = shuffle and self.n_steps > 1
         if self.shuffle:
             dense = () if issparse(x) else (x,)
-            self._sources = [source for source in (*dense, y, weight) if source is not None]
-            self._buffers = self._make_buffers()
+            sources = [source for source in (*dense, y, weight) if source is not None]
+            self._buffers = self._make_buffers(sources)
 
-    def _make_buffers(self):
-        """Return, for each size of a batch, contiguous arrays that all use the same memory."""
+    def _make_buffers(self, sources):
+        """Return, for each size of a batch, the sources with contiguous arrays to gather into."""
         # Gathering into the leading rows of a larger array would go through a temporary.
         n_members = len(self.generators)
         sizes = {stop - start for start, stop in self._bounds}
         buffers = {n_rows: [] for n_rows in sizes}
-        for source in self._sources:
+        for source in sources:
             n_columns = source.shape[1]
             memory = np.empty(n_members * self.max_rows * n_columns, source.dtype)
             for n_rows in sizes:
                 cut = memory[: n_members * n_rows * n_columns]
-                buffers[n_rows].append(cut.reshape(n_members, n_rows, n_columns))
+                buffers[n_rows].append((source, cut.reshape(n_members, n_rows, n_columns)))
         return buffers
 
     def __iter__(self):
@@ -102,7 +102,7 @@ class Batches:
             # mode="clip" writes into the buffer without a temporary; no index is out of range.
             gathered = [
                 source.take(rows, axis=0, out=buffer, mode="clip")
-                for source, buffer in zip(self._sources, self._buffers[stop - start], strict=True)
+                for source, buffer in self._buffers[stop - start]
             ]
             if issparse(self.x):
                 gathered.insert(0, SparseBatch([self.x[member_rows] for member_rows in rows]))
