@@ -2,7 +2,6 @@
 
 from numbers import Real
 
-import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import is_multilabel
@@ -10,7 +9,14 @@ from sklearn.utils.multiclass import is_multilabel
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import CLASSIFICATION_LOSSES
 from .base import BaseRegularizedMLP, supports_partial_fit
-from .labels import class_weights, encode_labels, log_of_mean, smooth
+from .labels import (
+    class_weights,
+    encode_labels,
+    log_mean_proba,
+    log_of_mean,
+    mean_proba,
+    smooth,
+)
 
 
 class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
@@ -72,7 +78,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Share or number of the rows that early stopping holds back where no validation set is given.
     scoring : str or callable, default='loss'
         What early stopping goes by: 'loss', the name of a scorer, or a callable
-        ``(estimator, X, y) -> float`` of which greater is better.
+        ``(estimator, X, y) -> float`` of which greater is better; where there are weights it is
+        also given ``sample_weight=``.
     n_iter_no_change : int or inf, default=10
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
@@ -127,7 +134,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Seconds after which training stops, at the end of an epoch, with the best so far.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
-        random streams, so that two fits of k epochs equal one of 2 k.
+        random streams, so that two fits of k epochs equal one of 2 k. 'cosine' and 'one_cycle'
+        begin anew with each fit, and so does the patience of `n_iter_no_change`.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, validation part, order of the rows and dropout, whose random
         streams are independent of each other.
@@ -156,16 +164,17 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
     loss_curve_ : list of float
-        Training loss with the penalty of each epoch: the mean over its batches, each computed
-        before its step. It is in units of the normalised target, and a mean over members. It grows
-        with every `partial_fit`.
+        Training loss of each epoch: the mean over its batches, each computed before its step, and
+        the penalty at the beginning of the epoch. It is in units of the normalised target, and a
+        mean over members. It grows with every `partial_fit`.
     validation_loss_curve_, validation_scores_ : list of float or None
         Loss and score on the validation part after each epoch; under ``scoring='loss'`` the scores
         are negative losses.
     learning_rate_curve_ : list of float
         Learning rate of each epoch's last step.
     loss_, best_loss_, best_validation_score_ : float
-        Training loss of the epoch that was kept; lowest training loss; highest validation score.
+        Training loss of the epoch that was kept, NaN if it is none; lowest training loss; highest
+        validation score.
     best_iter_ : int or ndarray of int
         The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
         with.
@@ -177,20 +186,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
 
     See Also
     --------
-    RegularizedMLPRegressor : The same for real targets.
-
-    References
-    ----------
-    .. [1] N. Srivastava et al.: Dropout: A Simple Way to Prevent Neural Networks from Overfitting,
-       JMLR 15, 2014.
-    .. [2] S. Ioffe, C. Szegedy: Batch Normalization, ICML 2015.
-    .. [3] X. Glorot, Y. Bengio: Understanding the Difficulty of Training Deep Feedforward Neural
-       Networks, AISTATS 2010.
-    .. [4] Y. LeCun et al.: Efficient BackProp, 1998.
-    .. [5] M. Moller: A Scaled Conjugate Gradient Algorithm for Fast Supervised Learning, Neural
-       Networks 6, 1993.
-    .. [6] B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty
-       Estimation Using Deep Ensembles, NIPS 2017.
+    RegularizedMLPRegressor : The same for real targets; it lists the references.
 
     Examples
     --------
@@ -391,16 +387,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             probability of each label.
         """
         raw, X = self._raw_predictions(X)
-        return self._mean_proba(raw, X.dtype)
-
-    def _mean_proba(self, raw, dtype):
-        loss = self._loss()
-        if self._target_type == "binary":
-            # 1 - p would round a small probability of the first class to zero.
-            proba = np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2)
-        else:
-            proba = loss.predict(raw)
-        return proba.mean(axis=0).astype(dtype, copy=False)
+        proba = mean_proba(self._loss(), raw, self._target_type)
+        return proba.astype(X.dtype, copy=False)
 
     def predict_log_proba(self, X):
         """Logarithms of `predict_proba`, but finite where a probability itself underflows.
@@ -416,17 +404,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             In the order of `classes_`.
         """
         raw, X = self._raw_predictions(X)
-        proba = self._mean_proba(raw, X.dtype)
-        is_normal = proba >= np.finfo(proba.dtype).tiny
-        if is_normal.all():
-            return np.log(proba)
-        log_proba = self._loss().log_predict(raw)
-        if self._target_type == "binary":
-            log_proba = np.concatenate(log_proba, axis=2)
-        elif self._target_type == "multilabel-indicator":
-            log_proba = log_proba[1]
-        log_proba = log_of_mean(log_proba).astype(X.dtype, copy=False)
-        return np.log(proba, out=log_proba, where=is_normal)
+        return log_mean_proba(self._loss(), raw, self._target_type, X.dtype)
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]

@@ -167,3 +167,26 @@ def smooth(targets, label_smoothing, target_type):
 def log_of_mean(log_proba):
     """Logarithm of the mean over the members of probabilities given as logarithms."""
     return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
+
+
+def mean_proba(loss, raw, target_type):
+    """Probabilities of the classes, the mean over the members of `raw`."""
+    if target_type == "binary":
+        # 1 - p would round a small probability of the first class to zero.
+        return np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2).mean(axis=0)
+    return loss.predict(raw).mean(axis=0)
+
+
+def log_mean_proba(loss, raw, target_type, dtype):
+    """Logarithms of `mean_proba` in `dtype`, but finite where a probability underflows."""
+    proba = mean_proba(loss, raw, target_type).astype(dtype, copy=False)
+    is_normal = proba >= np.finfo(dtype).tiny
+    if is_normal.all():
+        return np.log(proba)
+    log_proba = loss.log_predict(raw)
+    if target_type == "binary":
+        log_proba = np.concatenate(log_proba, axis=2)
+    elif target_type == "multilabel-indicator":
+        log_proba = log_proba[1]
+    log_proba = log_of_mean(log_proba).astype(dtype, copy=False)
+    return np.log(proba, out=log_proba, where=is_normal)
