@@ -34,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from skregnet import RegularizedMLPClassifier
 
 START = time.perf_counter()
-# A second BLAS thread gains nothing on matrices as small as these, and costs much on a busy machine.
+# On matrices as small as these a second BLAS thread gains nothing and costs much if others run.
 threadpool_limits(1)
 
 
