@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -449,6 +450,10 @@ class TestDataFrames:
                 assert isinstance(proba, np.ndarray)
             if scaler == "standard":
                 assert_array_equal(proba, expected)
+        # Frames hold no sparse rows: scikit-learn's scalers refuse to make them.
+        with sklearn.config_context(transform_output=output):
+            sparse = classifier(**parameters).fit(csr_array(X_IRIS), Y_IRIS)
+            assert sparse.score(csr_array(X_IRIS), Y_IRIS) > 0.9
 
     @pytest.mark.parametrize("output", ["pandas", "polars"])
     def test_a_pipeline_of_frames_hands_the_names_on(self, output):
