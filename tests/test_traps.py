@@ -292,6 +292,24 @@ def test_schedules_hold_for_every_solver(Estimator, solver, schedule):
     assert not np.array_equal(scheduled.network_.params, constant.network_.params)
 
 
+def test_a_stream_lowers_its_rate_on_a_plateau():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = X @ [1.0, -2.0, 0.5]
+    model = RegularizedMLPRegressor(
+        (5,), solver="sgd", learning_rate="adaptive", tol=0.5, n_iter_no_change=4, random_state=0
+    )
+    for _ in range(30):
+        model = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
+    fitted = clone(model).set_params(max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(X, y)
+    assert len(set(model.learning_rate_curve_)) > 2
+    assert model.learning_rate_curve_ == fitted.learning_rate_curve_
+    for streamed, coefs in zip(model.coefs_, fitted.coefs_, strict=True):
+        np.testing.assert_array_equal(streamed, coefs)
+
+
 def test_one_lucky_loss_does_not_lower_the_rate_for_ever():
     # Elsewhere 'adaptive' measures all later epochs by the lowest loss of the past.
     factors = np.ones(1)
@@ -617,3 +635,19 @@ def test_a_validation_set_switches_early_stopping_on(Estimator):
     assert model.stop_reason_ == "early_stopping"
     assert len(model.validation_loss_curve_) == model.n_iter_
     assert model.t_ == model.n_iter_ * len(X)  # and no row of X is held back
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+def test_restored_parameters_are_not_driven_by_the_momentum_of_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5))
+    y = X[:, 0] + rng.normal(size=60)
+    model = RegularizedMLPRegressor(
+        (50,), solver="sgd", early_stopping=True, warm_start=True, max_iter=500, random_state=0
+    ).fit(X, y)
+    assert model.best_iter_ < model.n_iter_
+    restored = [coefs.copy() for coefs in model.coefs_]
+    model.set_params(max_iter=1, n_iter_no_change=np.inf, learning_rate_init=1e-12).fit(X, y)
+    for coefs, before in zip(model.coefs_, restored, strict=True):
+        np.testing.assert_allclose(coefs, before, rtol=0, atol=1e-9)

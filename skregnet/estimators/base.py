@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import fit_context
@@ -19,6 +18,7 @@ from .data import (
     warn_small_validation,
 )
 from .parameters import PARAMETER_CONSTRAINTS, Architecture, check_combinations, is_stochastic
+from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler, scaled_inputs
 from .seeding import Seeds
 from .session import Session, make_scorer
@@ -209,8 +209,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             outcome = session.run(self.__dict__.get("_training_state"), scorer, incremental)
         self._architecture = architecture
         self._keep(outcome, incremental)
-        self._record(outcome, session)
-        self._warn(outcome, incremental)
+        record(self, outcome, session)
+        warn_of_outcome(self, outcome, is_first, incremental)
         return self
 
     def _checked_validation(self, X_val, y_val, sample_weight_val):
@@ -315,56 +315,6 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         else:
             self.__dict__.pop("_training_state", None)
 
-    def _record(self, outcome, session):
-        """Set the attributes that tell of the run; the curves go on where training did."""
-        history = outcome.history
-        self.loss_curve_ += history.curve("loss")
-        self.learning_rate_curve_ += history.learning_rate
-        self.n_iter_ = history.n_epochs
-        self.t_ += history.n_epochs * len(session.training)
-        self.best_iter_ = _one_or_all(outcome.kept_epoch)
-        self.stop_reason_ = _one_or_all(outcome.stop_reason)
-        if (outcome.kept_epoch > 0).all() or not hasattr(self, "loss_"):
-            self.loss_ = float(np.mean(outcome.kept_loss))
-        self.best_loss_ = float(np.nanmin([*self.loss_curve_, np.inf]))
-        self._record_validation(history if session.validation is not None else None)
-        self.n_layers_ = len(self.network_.dense_layers) + 1
-        self.n_outputs_ = self.network_.layers[-1].n_outputs
-        self.out_activation_ = session.loss.out_activation
-
-    def _record_validation(self, history):
-        if history is None:
-            self.validation_loss_curve_ = self.validation_scores_ = None
-            self.best_validation_score_ = None
-            return
-        losses = history.curve("validation_loss")
-        scores = history.curve("validation_score") or [-loss for loss in losses]
-        self.validation_loss_curve_ = [*(self.validation_loss_curve_ or ()), *losses]
-        self.validation_scores_ = [*(self.validation_scores_ or ()), *scores]
-        self.best_validation_score_ = float(np.nanmax([*self.validation_scores_, -np.inf]))
-
-    def _warn(self, outcome, incremental):
-        reasons = set(outcome.stop_reason)
-        if "diverged" in reasons:
-            epoch = outcome.history.n_epochs
-            warnings.warn(
-                "Training diverged: the loss or the weights became infinite or NaN in epoch "
-                f"{epoch}. Those of epoch {_one_or_all(outcome.kept_epoch)} were restored. Lower "
-                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        elif "max_iter" in reasons and not incremental:
-            kind = "Stochastic Optimizer" if is_stochastic(self.solver) else str(self.solver)
-            warnings.warn(
-                f"{kind}: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                "converged yet. Raise max_iter, or learning_rate_init if progress is slow.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        elif "interrupted" in reasons:
-            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
-
     def _raw_predictions(self, X):
         """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
         check_is_fitted(self)
@@ -429,8 +379,3 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not (isinstance(self.scaler, str) and self.scaler == "whiten")
         return tags
-
-
-def _one_or_all(values):
-    """Return the value of a single member, or the array of all."""
-    return values.item() if len(values) == 1 else values

@@ -68,7 +68,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Share or number of the rows that early stopping holds back where no validation set is given.
     scoring : str or callable, default='loss'
         What early stopping goes by: 'loss', the name of a scorer, or a callable
-        ``(estimator, X, y) -> float`` of which greater is better.
+        ``(estimator, X, y) -> float`` of which greater is better; where there are weights it is
+        also given ``sample_weight=``.
     n_iter_no_change : int or inf, default=10
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
@@ -126,7 +127,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Seconds after which training stops, at the end of an epoch, with the best so far.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
-        random streams, so that two fits of k epochs equal one of 2 k.
+        random streams, so that two fits of k epochs equal one of 2 k. 'cosine' and 'one_cycle'
+        begin anew with each fit, and so does the patience of `n_iter_no_change`.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, validation part, order of the rows and dropout, whose random
         streams are independent of each other.
@@ -155,16 +157,17 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
     loss_curve_ : list of float
-        Training loss with the penalty of each epoch: the mean over its batches, each computed
-        before its step. It is in units of the normalised target, and a mean over members. It grows
-        with every `partial_fit`.
+        Training loss of each epoch: the mean over its batches, each computed before its step, and
+        the penalty at the beginning of the epoch. It is in units of the normalised target, and a
+        mean over members. It grows with every `partial_fit`.
     validation_loss_curve_, validation_scores_ : list of float or None
         Loss and score on the validation part after each epoch; under ``scoring='loss'`` the scores
         are negative losses.
     learning_rate_curve_ : list of float
         Learning rate of each epoch's last step.
     loss_, best_loss_, best_validation_score_ : float
-        Training loss of the epoch that was kept; lowest training loss; highest validation score.
+        Training loss of the epoch that was kept, NaN if it is none; lowest training loss; highest
+        validation score.
     best_iter_ : int or ndarray of int
         The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
         with.

@@ -26,6 +26,8 @@ from .parameters import decays_weights, is_stochastic, make_optimizer
 from .scaling import scaled_inputs
 
 _AUTO_BATCH_SIZE = 200
+# A loss below this is the rounding error of a constant target.
+_EXACT = 1e-30
 
 
 @dataclass
@@ -149,11 +151,11 @@ class Session:
         )
 
     def _reference_loss(self, y, weight):
-        """Loss of the constant predictor: what `tol` is measured in."""
+        """Loss of the best constant prediction, what `tol` is measured in; one if it is exact."""
         raw = self.loss.constant(y, weight)
         raw = np.broadcast_to(raw, (1, len(y), len(raw)))
         value = self.loss.value(raw, y[np.newaxis], _batched(weight), 1.0 / len(y))
-        return float(value[0])
+        return float(value[0]) if value[0] > _EXACT else 1.0
 
     def _stochastic(self, network, state, data, tol, incremental, validate):
         estimator = self.estimator
@@ -162,7 +164,11 @@ class Session:
         batches = Batches(*data, min(batch_size, n_rows), state.shuffling, estimator.shuffle)
         max_epochs = 1 if incremental else estimator.max_iter
         if not incremental:
-            state.step = 0  # each fit runs through the schedule once
+            # Each fit runs through the schedule once and has its own patience.
+            state.step, state.stopping = 0, None
+        stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
+        stopping.patience, stopping.tol = estimator.n_iter_no_change, tol
+        state.stopping = stopping
         schedule = get_schedule(
             estimator.learning_rate,
             power_t=float(estimator.power_t),
@@ -177,7 +183,7 @@ class Session:
         monitor = self._monitor(
             network,
             validate,
-            EarlyStopping(network.n_members, estimator.n_iter_no_change, tol),
+            stopping,
             RateLowering(state.rate_factors, learning_rate) if adaptive else None,
         )
         train(
@@ -194,6 +200,8 @@ class Session:
             max_grad_norm=estimator.max_grad_norm,
             max_norm=estimator.max_norm,
         )
+        if validate is not None and (monitor.kept_epoch < monitor.history.n_epochs).any():
+            state.optimizer = None  # its moments belong to parameters that were given up
         return [monitor]
 
     def _full_batch(self, network, state, data, tol, validate):

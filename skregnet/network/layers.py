@@ -59,7 +59,7 @@ class Run:
     dtype : dtype
         That of the parameters.
     generators : list of numpy.random.Generator
-        One per member, for dropout.
+        One per member, for dropout; of bit generators with words of 64 bits (SFC64, PCG64).
     """
 
     n_members: int

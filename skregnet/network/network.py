@@ -85,7 +85,7 @@ class Network:
 
         Returns
         -------
-        views : list of dict of str to ndarray of shape (members, *shape)
+        views : list of dict of str to ndarray of shape (members, ...)
         """
         weights, start = _cut(vector, [layer.weight_shapes for layer in self.layers], 0)
         others, _ = _cut(vector, [layer.free_shapes for layer in self.layers], start)

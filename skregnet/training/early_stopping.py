@@ -60,5 +60,5 @@ class EarlyStopping:
 
     def restart(self, members):
         """Begin a new count; one lucky low value of the past no longer matters to it."""
-        self.wait[members] = 0
-        self._reference[members] = np.inf
+        self.wait = np.where(members, 0, self.wait)
+        self._reference = np.where(members, np.inf, self._reference)

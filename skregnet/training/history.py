@@ -11,8 +11,8 @@ class History:
     Attributes
     ----------
     loss : list of ndarray of shape (members,)
-        Training loss with the penalty: the mean over the batches of the epoch, each at the
-        parameters it was computed with.
+        Training loss: the mean over the batches of the epoch, each before its step, and the penalty
+        at the beginning of the epoch.
     validation_loss, validation_score : list of ndarray of shape (members,)
         Loss (without penalty) and score on the validation part; empty without one.
     learning_rate : list of float

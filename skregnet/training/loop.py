@@ -21,6 +21,8 @@ class TrainingState:
         State of the optimiser; made by the first run.
     step : int, default=0
         Steps of the learning-rate schedule so far.
+    stopping : EarlyStopping, default=None
+        What has been seen of the loss, where single epochs follow each other.
     """
 
     shuffling: list
@@ -28,6 +30,7 @@ class TrainingState:
     rate_factors: np.ndarray = field(repr=False)
     optimizer: object = None
     step: int = 0
+    stopping: object = None
 
     def select(self, members):
         """Return the state of some of the members."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -158,7 +158,10 @@ def test_with_normalisation_mean_and_scale_are_weighted(normalize_y):
 def test_normalisation_sees_the_training_part_alone():
     X, y = inputs(), target()
     y[:30] += 1000.0
-    model = small().fit(X[30:], y[30:], X_val=X[:30], y_val=y[:30])
+    with pytest.warns(ConvergenceWarning, match=r"kept the initial weights.* units of X and y"):
+        model = small().fit(X[30:], y[30:], X_val=X[:30], y_val=y[:30])
+    assert model.best_iter_ == 0
+    assert np.isnan(model.loss_)
     np.testing.assert_allclose(model.y_mean_, y[30:].mean(), rtol=1e-12)
 
 

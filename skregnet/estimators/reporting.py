@@ -1,0 +1,87 @@
+"""What an estimator tells of a run: fitted attributes and warnings."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .parameters import is_stochastic
+
+
+def record(estimator, outcome, session):
+    """Set the attributes that tell of the run; the curves go on where training did."""
+    history = outcome.history
+    estimator.loss_curve_ += history.curve("loss")
+    estimator.learning_rate_curve_ += history.learning_rate
+    estimator.n_iter_ = history.n_epochs
+    estimator.t_ += history.n_epochs * len(session.training)
+    estimator.best_iter_ = _one_or_all(outcome.kept_epoch)
+    estimator.stop_reason_ = _one_or_all(outcome.stop_reason)
+    if (outcome.kept_epoch > 0).all() or not hasattr(estimator, "loss_"):
+        known = np.where(outcome.kept_epoch > 0, outcome.kept_loss, np.nan)
+        estimator.loss_ = float(np.mean(known))
+    estimator.best_loss_ = float(np.nanmin([*estimator.loss_curve_, np.inf]))
+    _record_validation(estimator, history if session.validation is not None else None)
+    estimator.n_layers_ = len(estimator.network_.dense_layers) + 1
+    estimator.n_outputs_ = estimator.network_.layers[-1].n_outputs
+    estimator.out_activation_ = session.loss.out_activation
+
+
+def _record_validation(estimator, history):
+    if history is None:
+        estimator.validation_loss_curve_ = estimator.validation_scores_ = None
+        estimator.best_validation_score_ = None
+        return
+    losses = history.curve("validation_loss")
+    scores = history.curve("validation_score") or [-loss for loss in losses]
+    estimator.validation_loss_curve_ = [*(estimator.validation_loss_curve_ or ()), *losses]
+    estimator.validation_scores_ = [*(estimator.validation_scores_ or ()), *scores]
+    estimator.best_validation_score_ = float(np.nanmax([*estimator.validation_scores_, -np.inf]))
+
+
+def warn_of_outcome(estimator, outcome, is_first, incremental):
+    """Warn, with what to do, where the run did not end as it should; of the worst only."""
+    reasons = set(outcome.stop_reason)
+    kept = _one_or_all(outcome.kept_epoch)
+    if "diverged" in reasons:
+        message, category = (
+            (
+                "Training diverged: the loss or the weights became infinite or NaN in epoch "
+                f"{outcome.history.n_epochs}. Those of epoch {kept} were restored. Lower "
+                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
+            ),
+            ConvergenceWarning,
+        )
+    elif "interrupted" in reasons:
+        message, category = "Training interrupted by user.", UserWarning
+    elif is_first and "early_stopping" in reasons and not outcome.kept_epoch.all():
+        message, category = (
+            (
+                "Early stopping kept the initial weights: no epoch predicted the validation part "
+                "better than they do. Are X_val and y_val in the units of X and y (a Pipeline does not "
+                "transform X_val by itself)? If so, lower learning_rate_init or raise n_iter_no_change."
+            ),
+            ConvergenceWarning,
+        )
+    elif "max_iter" in reasons and not incremental:
+        message, category = _not_converged(estimator), ConvergenceWarning
+    else:
+        return
+    # The user's call of fit, behind _fit, fit and scikit-learn's wrapper.
+    warnings.warn(message, category, stacklevel=5)
+
+
+def _not_converged(estimator):
+    if is_stochastic(estimator.solver):
+        kind, remedy = "Stochastic Optimizer", "or learning_rate_init if progress is slow"
+    else:
+        kind, remedy = str(estimator.solver), "or max_fun"
+    return (
+        f"{kind}: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
+        f"converged yet. Raise max_iter, {remedy}."
+    )
+
+
+def _one_or_all(values):
+    """Return the value of a single member, or the array of all."""
+    return values.item() if len(values) == 1 else values
