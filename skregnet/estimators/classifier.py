@@ -192,7 +192,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skregnet import RegularizedMLPClassifier
-    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> X, y = load_iris(return_X_y=True)
     >>> model = RegularizedMLPClassifier(
     ...     learning_rate_init=0.01, tol=1e-2, random_state=0
     ... )
