@@ -108,9 +108,10 @@ def skip_impossible(estimator, check_name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
-    # With few epochs and rows both are to be expected.
+    # With few epochs and few rows of noise these are to be expected.
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning",
     "ignore:Early stopping goes by only:UserWarning",
+    "ignore:Early stopping kept the initial weights:sklearn.exceptions.ConvergenceWarning",
 )
 @each_check(estimators_to_check())
 def test_scikit_learn_checks(estimator, check):

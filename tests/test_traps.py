@@ -651,3 +651,39 @@ def test_restored_parameters_are_not_driven_by_the_momentum_of_others():
     model.set_params(max_iter=1, n_iter_no_change=np.inf, learning_rate_init=1e-12).fit(X, y)
     for coefs, before in zip(model.coefs_, restored, strict=True):
         np.testing.assert_allclose(coefs, before, rtol=0, atol=1e-9)
+
+
+def test_an_explosion_that_comes_to_rest_has_diverged():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    y = X[:, 0] + 0.1 * rng.normal(size=200)
+    model = RegularizedMLPRegressor(
+        (4, 4, 4), solver="sgd", learning_rate_init=10.0, early_stopping=False, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match=r"diverged.*learning_rate_init"):
+        model.fit(X, y)
+    assert np.isfinite(model.loss_curve_).all()  # it did not even become infinite
+    assert model.stop_reason_ == "diverged"
+    assert model.score(X, y) > -10.0
+
+
+@pytest.mark.parametrize("change", [{"scaler": None}, {"normalize_y": False}])
+def test_changed_normalisation_under_warm_start_is_an_error(change):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = RegularizedMLPRegressor((5,), warm_start=True, max_iter=500, tol=0.1).fit(X, X[:, 0])
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"{name} from .* to .*Set them back"):
+        model.set_params(**change).fit(X, X[:, 0])
+
+
+@not_converged
+def test_another_solver_under_warm_start_begins_with_fresh_moments():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = RegularizedMLPRegressor((5,), warm_start=True, max_iter=3, random_state=0)
+    for solver in ("adam", "sgd", "lbfgs", "rmsprop", "scg", "adamw", "adam"):
+        before = np.inf if solver == "adam" else model.loss_
+        model.set_params(solver=solver).fit(X, X[:, 0])
+        assert model.loss_ < before
+    model.set_params(solver="sgd", momentum=0.0).fit(X, X[:, 0])
+    model.set_params(momentum=0.9).fit(X, X[:, 0])
+    assert len(model.loss_curve_) > 20

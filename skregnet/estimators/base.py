@@ -46,6 +46,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
+    # What the scalers were made by; changing it has no effect on a network that is trained on.
+    _scaling_parameters = ("scaler",)
 
     @abstractmethod
     def __init__(
@@ -208,6 +210,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outcome = session.run(self.__dict__.get("_training_state"), scorer, incremental)
         self._architecture = architecture
+        self._scaling = {name: repr(getattr(self, name)) for name in self._scaling_parameters}
         self._keep(outcome, incremental)
         record(self, outcome, session)
         warn_of_outcome(self, outcome, is_first, incremental)
@@ -251,6 +254,9 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
     def _check_continuation(self, architecture):
         pairs = architecture.compared_with(self._architecture)
         pairs["n_estimators"] = (self.network_.n_members, self.n_estimators)
+        pairs.update(
+            {name: (old, repr(getattr(self, name))) for name, old in self._scaling.items()}
+        )
         if self.dtype is not None:
             pairs["dtype"] = (self.network_.params.dtype.name, self.dtype)
         changed = [

@@ -46,7 +46,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         the last epoch the population statistics are those of the training set; with early stopping
         they are the running statistics of the best epoch.
     batch_norm_momentum : float in (0, 1], default=0.1
-        Weight of the new batch in the running statistics.
+        Weight of the new batch in the running statistics; in the first steps they are plain
+        averages.
     batch_norm_epsilon : float, default=1e-5
         Added to the variances that batch normalisation divides by.
     alpha : float, default=1e-4
@@ -89,8 +90,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         improvement of the score.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
-        centring of sparse input), the same and decorrelated, any transformer (it is cloned, its
-        parameters can be searched as ``scaler__...``), or none.
+        centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
+        the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
     solver : str or StochasticOptimizer, default='adam'
         'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
         gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an

@@ -41,7 +41,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         the last epoch the population statistics are those of the training set; with early stopping
         they are the running statistics of the best epoch.
     batch_norm_momentum : float in (0, 1], default=0.1
-        Weight of the new batch in the running statistics.
+        Weight of the new batch in the running statistics; in the first steps they are plain
+        averages.
     batch_norm_epsilon : float, default=1e-5
         Added to the variances that batch normalisation divides by.
     alpha : float, default=1e-4
@@ -79,8 +80,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         improvement of the score.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
-        centring of sparse input), the same and decorrelated, any transformer (it is cloned, its
-        parameters can be searched as ``scaler__...``), or none.
+        centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
+        the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
     normalize_y : bool or 'auto', default='auto'
         Normalise each output to zero mean and unit standard deviation, with weights; predictions
         are in the units of `y`. 'auto' is on.
@@ -215,6 +216,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
         "normalize_y": ["boolean", StrOptions({"auto"})],
     }
+
+    _scaling_parameters = ("scaler", "normalize_y")
 
     def __init__(
         self,

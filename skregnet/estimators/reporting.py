@@ -7,6 +7,17 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .parameters import is_stochastic
 
+_DIVERGED = (
+    "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
+    "worse than at the start. Those of epoch {kept} were restored. Lower learning_rate_init, set "
+    "max_grad_norm, or look for extreme values in X and y."
+)
+_NEVER_IMPROVED = (
+    "Early stopping kept the initial weights: no epoch predicted the validation part better than "
+    "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
+    "itself)? If so, lower learning_rate_init or raise n_iter_no_change."
+)
+
 
 def record(estimator, outcome, session):
     """Set the attributes that tell of the run; the curves go on where training did."""
@@ -42,29 +53,16 @@ def _record_validation(estimator, history):
 def warn_of_outcome(estimator, outcome, is_first, incremental):
     """Warn, with what to do, where the run did not end as it should; of the worst only."""
     reasons = set(outcome.stop_reason)
-    kept = _one_or_all(outcome.kept_epoch)
+    category = ConvergenceWarning
     if "diverged" in reasons:
-        message, category = (
-            (
-                "Training diverged: the loss or the weights became infinite or NaN in epoch "
-                f"{outcome.history.n_epochs}. Those of epoch {kept} were restored. Lower "
-                "learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
-            ),
-            ConvergenceWarning,
-        )
+        kept = _one_or_all(outcome.kept_epoch)
+        message = _DIVERGED.format(epoch=outcome.history.n_epochs, kept=kept)
     elif "interrupted" in reasons:
         message, category = "Training interrupted by user.", UserWarning
     elif is_first and "early_stopping" in reasons and not outcome.kept_epoch.all():
-        message, category = (
-            (
-                "Early stopping kept the initial weights: no epoch predicted the validation part "
-                "better than they do. Are X_val and y_val in the units of X and y (a Pipeline does not "
-                "transform X_val by itself)? If so, lower learning_rate_init or raise n_iter_no_change."
-            ),
-            ConvergenceWarning,
-        )
+        message = _NEVER_IMPROVED
     elif "max_iter" in reasons and not incremental:
-        message, category = _not_converged(estimator), ConvergenceWarning
+        message = _not_converged(estimator)
     else:
         return
     # The user's call of fit, behind _fit, fit and scikit-learn's wrapper.

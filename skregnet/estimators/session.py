@@ -99,7 +99,8 @@ class Session:
         network = self.network or self._new_network(x.shape[1], y.shape[1])
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(scorer)
-        tol = float(self.estimator.tol) * self._reference_loss(y, weight)
+        self._reference = self._reference_loss(y, weight)
+        tol = float(self.estimator.tol) * self._reference
         if validate is not None and scorer is not None:
             tol = float(self.estimator.tol)  # scores have no reference
         if is_stochastic(self.estimator.solver):
@@ -206,6 +207,7 @@ class Session:
 
     def _full_batch(self, network, state, data, tol, validate):
         estimator = self.estimator
+        state.optimizer = None  # moments of earlier steps have nothing to do with what follows
         x, y, weight = data
         batches = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
         monitors = []
@@ -233,6 +235,7 @@ class Session:
             lower_rates=lower_rates,
             max_time=self.estimator.max_time,
             report=print_progress if self.estimator.verbose else None,
+            reference_loss=self._reference,
         )
 
     def _validator(self, scorer):

@@ -216,7 +216,8 @@ class BatchNorm(Layer):
     n_units : int
         Units of the layer.
     momentum : float
-        Weight of the new batch in the running mean and variance.
+        Weight of the new batch in the running mean and variance; that of the n-th batch is 1/n
+        where this is more.
     epsilon : float
         Added to the variance.
 
@@ -235,6 +236,7 @@ class BatchNorm(Layer):
         super().__init__(n_units)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
+        self.n_batches = 0
         self.free_shapes = {"gamma": (1, n_units), "beta": (1, n_units)}
         self.stat_shapes = {"moments": (2, n_units)}  # running mean and variance
 
@@ -274,8 +276,11 @@ class BatchNorm(Layer):
         return np.add(cache.out, self.beta, out=cache.out)
 
     def _update_running_moments(self, cache):
+        # A plain average at first: what the moments start with would stay in them for long.
+        self.n_batches += 1
+        share = max(self.momentum, 1.0 / self.n_batches)
         np.subtract(cache.moments, self.moments, out=cache.moments_scratch)
-        np.multiply(cache.moments_scratch, self.momentum, out=cache.moments_scratch)
+        np.multiply(cache.moments_scratch, share, out=cache.moments_scratch)
         np.add(self.moments, cache.moments_scratch, out=self.moments)
 
     def backward(self, delta, cache):

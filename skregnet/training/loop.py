@@ -1,6 +1,6 @@
 """The training loop of the stochastic optimisers."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 import numpy as np
 
@@ -107,8 +107,7 @@ def train(
     weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
     scratch = np.empty_like(weights)
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
-    if state.optimizer is None:
-        state.optimizer = optimizer.init(params)
+    state.optimizer = _continued(state.optimizer, optimizer.init(params))
     try:
         for _ in range(max_epochs):
             loss = batches.n_rows * penalty.value(weights, scratch)
@@ -137,3 +136,12 @@ def _per_member(learning_rate, factors, dtype):
     if (factors == factors[0]).all():
         return learning_rate * float(factors[0])
     return (learning_rate * factors[:, np.newaxis]).astype(dtype)
+
+
+def _continued(old, fresh):
+    """Return the old state of an optimiser, or the fresh one where it belongs to another kind."""
+    if type(old) is not type(fresh):
+        return fresh
+    names = [f.name for f in fields(fresh)] if is_dataclass(fresh) else []
+    alike = all((getattr(old, name) is None) == (getattr(fresh, name) is None) for name in names)
+    return old if alike else fresh

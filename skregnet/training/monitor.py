@@ -32,6 +32,9 @@ class Monitor:
         Seconds; the time is looked at after each epoch.
     report : callable(history), default=None
         Called after each epoch.
+    reference_loss : float, default=inf
+        Loss of the best constant prediction. A run without a validation part that ends with ten
+        times this and ten times its first loss has diverged, though it may have come to rest.
 
     Attributes
     ----------
@@ -43,13 +46,22 @@ class Monitor:
     """
 
     def __init__(
-        self, network, stopping, *, validate=None, lower_rates=None, max_time=None, report=None
+        self,
+        network,
+        stopping,
+        *,
+        validate=None,
+        lower_rates=None,
+        max_time=None,
+        report=None,
+        reference_loss=np.inf,
     ):
         self.network = network
         self.stopping = stopping
         self.validate = validate
         self.lower_rates = lower_rates
         self.report = report
+        self.reference_loss = reference_loss
         self.history = History()
         self.stop_reason = np.full(network.n_members, None, object)
         self.kept_epoch = np.zeros(network.n_members, int)
@@ -115,6 +127,15 @@ class Monitor:
             self._params[members], self._stats[members] = (safe[members] for safe in self._safe)
             self.kept_epoch[members] = np.maximum(self.kept_epoch[members] - 1, 0)
 
+    def _without_ruined(self, members):
+        """Stop those of the members that end far from where they began; return the others."""
+        if self.validate is not None or not self.history.n_epochs:
+            return members
+        tolerable = 10.0 * np.maximum(self.history.loss[0], self.reference_loss)
+        ruined = members & (self.history.loss[-1] > tolerable)
+        self._diverge(ruined)
+        return members & ~ruined
+
     def _remember_start(self, members):
         current = (self.network.params, self.network.stats)
         for safe, start, now in zip(self._safe, self._start, current, strict=True):
@@ -123,6 +144,7 @@ class Monitor:
 
     def _converge(self, members):
         if self.validate is None:
+            members = self._without_ruined(members)
             self._keep(members)  # where it converged, not where the loss happened to be lowest
             self._stop(members, "tol")
         else:
@@ -138,7 +160,7 @@ class Monitor:
 
     def restore(self):
         """Give the network the parameters and running statistics that are to be kept."""
-        at_limit = self.active
+        at_limit = self._without_ruined(self.active)
         self.stop_reason[at_limit] = "max_iter"
         if self.validate is None:
             # The last epoch is what a run of a given length asks for.
