@@ -38,7 +38,7 @@ VARIANTS = [
     {"scaler": "whiten", **FAST},
     {"hidden_layer_sizes": (10, 5), **FAST},
     {"hidden_layer_sizes": (10, 5), "activation": ["tanh", "relu"], **FAST},
-    {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 0.05, "max_iter": 50},
+    {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 0.01, "max_iter": 150},
     {"n_estimators": 2, **FAST},
 ]
 CLASSIFIER_VARIANTS = [
