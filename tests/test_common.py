@@ -21,8 +21,8 @@ FAST = {"learning_rate_init": 0.01, "max_iter": 50}
 # the kinks of relu; and without a penalty all three drive probabilities until they are 0 and 1.
 FULL_BATCH = {"activation": "tanh", "alpha": 1.0, "max_iter": 20}
 
+# Besides the defaults.
 VARIANTS = [
-    {},
     {"batch_norm": True, **FAST},
     {"solver": "lbfgs", **FULL_BATCH},
     {"solver": "cg", **FULL_BATCH},
@@ -88,8 +88,12 @@ IMPOSSIBLE_CHECKS = [
 
 
 def estimators_to_check():
-    estimators = [cls(**parameters) for cls in ESTIMATORS for parameters in VARIANTS]
-    estimators += [RegularizedMLPClassifier(**parameters) for parameters in CLASSIFIER_VARIANTS]
+    # Some checks set no random_state, and with one start in a hundred sgd diverges at this rate.
+    seeded = [{"random_state": 0, **parameters} for parameters in VARIANTS]
+    estimators = [cls(**parameters) for cls in ESTIMATORS for parameters in [{}, *seeded]]
+    estimators += [
+        RegularizedMLPClassifier(random_state=0, **parameters) for parameters in CLASSIFIER_VARIANTS
+    ]
     return [*estimators, WhiteningScaler()]
 
 
