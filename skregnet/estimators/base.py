@@ -1,7 +1,6 @@
 """What both estimators share: the way from X and y to a trained network, and back."""
 
 import copy
-import warnings
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import fit_context
+from .continuation import check_continuation
 from .data import (
     Rows,
     check_validation_arguments,
@@ -17,37 +17,23 @@ from .data import (
     split_validation,
     warn_small_validation,
 )
-from .parameters import PARAMETER_CONSTRAINTS, Architecture, check_combinations, is_stochastic
+from .parameters import PARAMETER_CONSTRAINTS, Architecture, check_combinations
 from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler, scaled_inputs
 from .seeding import Seeds
 from .session import Session, make_scorer
+from .user_warnings import warn_user
 
 # early_stopping='auto' holds rows back only where there are enough of them.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
-
-
-def supports_partial_fit(estimator):
-    """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
-    if not is_stochastic(estimator.solver):
-        raise AttributeError(
-            "partial_fit is only available for the stochastic solvers, not for "
-            f"{estimator.solver!r}."
-        )
-    if estimator.early_stopping not in (False, "auto"):
-        raise AttributeError(
-            "partial_fit does not support early_stopping=True: a stream has no validation "
-            "part. Use early_stopping='auto' or False, or fit."
-        )
-    return True
 
 
 class BaseRegularizedMLP(BaseEstimator, ABC):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
-    # What the scalers were made by; changing it has no effect on a network that is trained on.
-    _scaling_parameters = ("scaler",)
+    # Changing these makes no sense of a network that is trained on.
+    _fixed_parameters = ("scaler",)
 
     @abstractmethod
     def __init__(
@@ -147,6 +133,10 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
     def _loss(self):
         """Return the loss; the targets have been encoded before."""
 
+    def _exact_outputs(self, rows):
+        """Mask of the raw outputs that are right at zero, shape (n_outputs,), or None."""
+        return None
+
     def _class_weights(self, rows):
         """Weights of the rows that stem from their classes, or None."""
         return None
@@ -166,6 +156,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Validation inputs; they pass through the same scaler. Giving them switches early
             stopping on under ``early_stopping='auto'``, and no training row is then held back.
+            Under ``early_stopping=False`` the validation curves are recorded, and nothing else.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Validation targets.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -181,7 +172,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         ValueError
             If data, weights or a combination of parameters cannot be used; the message names it.
         """
-        check_validation_arguments(X, X_val, y_val, sample_weight_val)
+        check_validation_arguments(X_val, y_val, sample_weight_val)
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
@@ -190,39 +181,61 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
         check_combinations(self)
+        before = dict(self.__dict__)
+        try:
+            is_first, outcome = self._fit_network(
+                X, y, sample_weight, validation, incremental, classes
+            )
+        except BaseException:
+            # An estimator that cannot be fitted stays what it was; if training had begun, without
+            # the optimiser's state, which has moved on.
+            if "_training_state" not in self.__dict__:
+                before.pop("_training_state", None)
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        warn_of_outcome(self, outcome, is_first, incremental)
+        return self
+
+    def _fit_network(self, X, y, sample_weight, validation, incremental, classes):
         architecture = Architecture(self)
         is_first = not hasattr(self, "network_") or not (incremental or self.warm_start)
         if not is_first:
-            self._check_continuation(architecture)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=is_first
-        )
+            check_continuation(self, architecture)
+        X = self._checked_inputs(X, reset=is_first)
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
         given_validation = self._checked_validation(*validation)
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
-        training, validation = self._split(rows, given_validation, seeds, incremental)
+        training, validation = self._split(rows, given_validation, seeds, is_first, incremental)
         self._check_batches(len(training))
         if is_first:
             self._start(training, seeds)
-        network = None if is_first else self.network_
+        # What is trained is a copy: the network that predicts changes when all has gone well.
+        network = None if is_first else self.network_.select(slice(None))
         session = Session(self, architecture, training, validation, seeds, network)
+        self._fitted_loss = session.loss
+        state = self.__dict__.pop("_training_state", None)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            outcome = session.run(self.__dict__.get("_training_state"), scorer, incremental)
+            outcome = session.run(state, scorer, incremental)
         self._architecture = architecture
-        self._scaling = {name: repr(getattr(self, name)) for name in self._scaling_parameters}
-        self._keep(outcome, incremental)
+        self._fixed = {name: getattr(self, name) for name in self._fixed_parameters}
+        self.network_ = outcome.network
+        if incremental or self.warm_start:
+            self._training_state = outcome.state
         record(self, outcome, session)
-        warn_of_outcome(self, outcome, is_first, incremental)
-        return self
+        return is_first, outcome
+
+    def _checked_inputs(self, X, reset=False):
+        return validate_data(
+            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
+        )
 
     def _checked_validation(self, X_val, y_val, sample_weight_val):
         if X_val is None:
             return None
         try:
-            X = validate_data(
-                self, X_val, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
-            )
+            X = self._checked_inputs(X_val)
             return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
         except ValueError as error:
             raise ValueError(
@@ -251,24 +264,6 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             )
         return Rows(X, y, labels, weight).without_zero_weights()
 
-    def _check_continuation(self, architecture):
-        pairs = architecture.compared_with(self._architecture)
-        pairs["n_estimators"] = (self.network_.n_members, self.n_estimators)
-        pairs.update(
-            {name: (old, repr(getattr(self, name))) for name, old in self._scaling.items()}
-        )
-        if self.dtype is not None:
-            pairs["dtype"] = (self.network_.params.dtype.name, self.dtype)
-        changed = [
-            f"{name} from {old!r} to {new!r}" for name, (old, new) in pairs.items() if old != new
-        ]
-        if changed:
-            raise ValueError(
-                f"Since the last fit these parameters have changed: {', '.join(changed)}. Training "
-                "cannot continue from the fitted network (warm_start=True or partial_fit). Set "
-                "them back, or fit a clone of this estimator."
-            )
-
     def _check_batches(self, n_samples):
         if self.batch_norm and n_samples < 2:
             raise ValueError(
@@ -276,22 +271,27 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
                 "of one row is zero. Give more rows or set batch_norm=False."
             )
         if self.batch_size != "auto" and self.batch_size > n_samples:
-            warnings.warn(
+            warn_user(
                 f"Got batch_size={self.batch_size!r} larger than the n_samples={n_samples} rows "
-                "there are. It is clipped to their number.",
-                UserWarning,
-                stacklevel=5,
+                "there are. It is clipped to their number."
             )
 
-    def _split(self, rows, validation, seeds, incremental):
+    def _split(self, rows, validation, seeds, is_first, incremental):
+        """Return the training and the validation part, and set `do_early_stopping_`."""
         early_stopping = self.early_stopping
         if early_stopping == "auto":
             early_stopping = not incremental and (
                 validation is not None or len(rows) > _AUTO_EARLY_STOPPING_ROWS
             )
+        has_held_back = getattr(self, "do_early_stopping_", False)
         self.do_early_stopping_ = bool(early_stopping)
         if not early_stopping or validation is not None:
-            return rows, validation if early_stopping else None
+            return rows, validation
+        if not is_first and not has_held_back:
+            warn_user(
+                "early_stopping holds rows back that the last fit, which had none, was trained on: "
+                "they cannot show overfitting. Give X_val and y_val, or fit a clone."
+            )
         # The same rows are held back when training is resumed: none of them leaks.
         rng = np.random.default_rng(seeds.split)
         stratify = self._stratify(rows)
@@ -304,27 +304,19 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
 
     def _start(self, training, seeds):
         """Forget what an earlier fit has left; fit the scalers to the training part."""
-        self.scaler_ = fit_scaler(self.scaler, training.X, training.weight)
+        self.scaler_ = fit_scaler(self.scaler, training.X, training.relative_weight)
         self._fit_target_scaling(training)
         self._seeds = seeds
         self.t_ = 0
         self.loss_curve_, self.learning_rate_curve_ = [], []
         self.validation_loss_curve_ = self.validation_scores_ = None
-        for name in ("network_", "_training_state", "loss_"):
+        for name in ("network_", "_training_state", "loss_", "best_loss_"):
             self.__dict__.pop(name, None)
-
-    def _keep(self, outcome, incremental):
-        """Keep the network, and what training needs to continue only where it can continue."""
-        self.network_ = outcome.network
-        if incremental or self.warm_start:
-            self._training_state = outcome.state
-        else:
-            self.__dict__.pop("_training_state", None)
 
     def _raw_predictions(self, X):
         """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        X = self._checked_inputs(X)
         raw = self.network_.infer(scaled_inputs(self.scaler_, X, self.network_.params.dtype))
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X

@@ -8,7 +8,8 @@ from sklearn.utils.multiclass import is_multilabel
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import CLASSIFICATION_LOSSES
-from .base import BaseRegularizedMLP, supports_partial_fit
+from .base import BaseRegularizedMLP
+from .continuation import supports_partial_fit
 from .labels import (
     class_weights,
     encode_labels,
@@ -38,9 +39,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a
         callable ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one
-        array for each weight matrix. 'auto' takes He's for relu and its relatives, Glorot's for
-        'tanh', 'softsign', 'logistic' and 'identity', and LeCun's for 'lecun_tanh' and 'selu'; the
-        output layer gets Glorot's. Biases start at zero.
+        array for each weight matrix. 'auto' takes LeCun's for 'lecun_tanh' and
+        'selu' and Glorot's for all others, relu and its relatives too: on tables with few columns
+        He's larger weights predict worse. Biases start at zero.
     batch_norm : bool, default=False
         Normalise each hidden layer's affine map over the batch, before its non-linearity. After
         the last epoch the population statistics are those of the training set; with early stopping
@@ -84,10 +85,10 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     n_iter_no_change : int or inf, default=10
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
-        The least improvement of the training or validation loss that counts, as a share of the loss
-        of the best constant prediction; for the minimisers 'lbfgs', 'cg' and 'scg' the same share
-        is the largest gradient component of a minimum. With another `scoring` it is an absolute
-        improvement of the score.
+        The least improvement that counts, of the validation loss or of the training loss (without
+        dropout), as a share of the loss of the best constant prediction; for the minimisers
+        'lbfgs', 'cg' and 'scg' the same share is the largest gradient component of a minimum. With
+        another `scoring` it is an absolute improvement of the score.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
@@ -132,7 +133,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Restarts of each member, trained in the same pass; the one with the least training loss is
         kept.
     max_time : float, default=None
-        Seconds after which training stops, at the end of an epoch, with the best so far.
+        Seconds after which training stops, at the end of an epoch; under early stopping the best
+        epoch so far is restored.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
         random streams, so that two fits of k epochs equal one of 2 k. 'cosine' and 'one_cycle'
@@ -347,9 +349,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         if len(raw) == 1:
             decision = raw[0]
         elif self._target_type == "multiclass":
-            decision = log_of_mean(self._loss().log_predict(raw))
+            decision = log_of_mean(self._fitted_loss.log_predict(raw))
         else:
-            log_no, log_yes = map(log_of_mean, self._loss().log_predict(raw))
+            log_no, log_yes = map(log_of_mean, self._fitted_loss.log_predict(raw))
             decision = log_yes - log_no
         decision = decision.astype(X.dtype, copy=False)
         return decision.ravel() if self._target_type == "binary" else decision
@@ -388,7 +390,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             probability of each label.
         """
         raw, X = self._raw_predictions(X)
-        proba = mean_proba(self._loss(), raw, self._target_type)
+        proba = mean_proba(self._fitted_loss, raw, self._target_type)
         return proba.astype(X.dtype, copy=False)
 
     def predict_log_proba(self, X):
@@ -405,7 +407,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             In the order of `classes_`.
         """
         raw, X = self._raw_predictions(X)
-        return log_mean_proba(self._loss(), raw, self._target_type, X.dtype)
+        return log_mean_proba(self._fitted_loss, raw, self._target_type, X.dtype)
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]

@@ -1,12 +1,13 @@
 """Rows, targets and weights on their way to the network: checked, weighted and split."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
+
+from .user_warnings import warn_user
 
 # With fewer rows than this the validation loss is mostly noise.
 SMALL_VALIDATION_PART = 30
@@ -52,11 +53,12 @@ class Rows:
             return self
         return self.take(np.flatnonzero(self.weight > 0))
 
-    def relative_weight(self, dtype):
-        """Weights with mean one, (n_samples, 1), or None where all are equal."""
+    @property
+    def relative_weight(self):
+        """Weights with mean one, (n_samples,), or None where all are equal."""
         if self.weight is None or (self.weight == self.weight[0]).all():
             return None
-        return (self.weight / self.weight.mean()).astype(dtype)[:, np.newaxis]
+        return self.weight / self.weight.mean()
 
 
 def check_weights(sample_weight, n_samples, name="sample_weight"):
@@ -89,6 +91,13 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
             f"{name} must not be negative, got a smallest value of {weight.min()}. "
             "Leave the rows out or give them the weight 0."
         )
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"{name} must have a finite sum, but that of the {n_samples} weights, the largest of "
+            f"which is {weight.max()}, overflows. Divide them by their mean."
+        )
     if not weight.any():
         raise ValueError(
             f"{name} must have a positive sum, but all {n_samples} weights are zero: "
@@ -107,7 +116,7 @@ def multiply_weights(sample_weight, class_weight):
     return None if weight is None or (weight == 1.0).all() else weight
 
 
-def check_validation_arguments(X, X_val, y_val, sample_weight_val):
+def check_validation_arguments(X_val, y_val, sample_weight_val):
     """Raise ValueError where the arguments of a validation set do not belong together."""
     if (X_val is None) != (y_val is None):
         given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
@@ -191,10 +200,9 @@ def _draw(n_samples, n_validation, seed, stratify):
 def warn_small_validation(n_validation):
     """Warn where the part that was split off is too small for early stopping to go by."""
     if n_validation < SMALL_VALIDATION_PART:
-        warnings.warn(
-            f"Early stopping goes by only {n_validation} validation rows, whose loss is noisy and "
-            "may stop the training too early or too late. Raise validation_fraction, pass X_val "
-            "and y_val, or set early_stopping=False.",
-            UserWarning,
-            stacklevel=6,
+        rows = "row" if n_validation == 1 else "rows"
+        warn_user(
+            f"Early stopping goes by only {n_validation} validation {rows}: their loss is noisy "
+            "and may stop the training too early or too late. Raise validation_fraction, pass "
+            "X_val and y_val, or set early_stopping=False."
         )

@@ -141,7 +141,8 @@ def class_weights(class_weight, classes, rows, target_type):
         per_class[present] = totals.sum() / (np.count_nonzero(present) * totals[present])
         return per_class[codes]
     unknown = [label for label in class_weight if label not in classes]
-    if unknown:
+    # A class that is not in this fold does no harm, but one that was meant to be here would.
+    if unknown and any(label not in class_weight for label in classes.tolist()):
         raise ValueError(
             f"class_weight names the classes {unknown}, which are not among {classes.tolist()}. "
             "Use the labels of y as its keys."

@@ -1,6 +1,5 @@
 """Hyperparameters: what each may be, what may not be combined, and what they stand for."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +10,7 @@ from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.schedules import SCHEDULES
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import AdamW
+from .user_warnings import warn_user
 
 PARAMETER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -67,15 +67,18 @@ def is_stochastic(solver):
 
 def hidden_sizes(hidden_layer_sizes):
     """Return the units of the hidden layers as a tuple of int."""
-    if isinstance(hidden_layer_sizes, Integral):
-        return (int(hidden_layer_sizes),)
-    sizes = tuple(hidden_layer_sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    is_single = isinstance(hidden_layer_sizes, Integral)
+    sizes = (hidden_layer_sizes,) if is_single else tuple(hidden_layer_sizes)
+    if not all(_is_size(size) for size in sizes):
         raise ValueError(
             "hidden_layer_sizes must be > 0: one int, or one for each hidden layer "
             f"(an empty sequence for a linear model), got {hidden_layer_sizes!r}."
         )
     return tuple(map(int, sizes))
+
+
+def _is_size(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
 def per_layer(name, value, n_layers, is_single):
@@ -210,11 +213,9 @@ def check_combinations(estimator):
                 "default."
             )
     if estimator.learning_rate != "constant":
-        warnings.warn(
+        warn_user(
             f"learning_rate={estimator.learning_rate!r} has no effect with "
-            f"solver={estimator.solver!r}, which finds its own step sizes.",
-            UserWarning,
-            stacklevel=5,
+            f"solver={estimator.solver!r}, which finds its own step sizes."
         )
 
 

@@ -7,7 +7,8 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn_compat import StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from .base import BaseRegularizedMLP, supports_partial_fit
+from .base import BaseRegularizedMLP
+from .continuation import supports_partial_fit
 from .scaling import TargetScaler
 
 
@@ -33,9 +34,9 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a
         callable ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one
-        array for each weight matrix. 'auto' takes He's for relu and its relatives, Glorot's for
-        'tanh', 'softsign', 'logistic' and 'identity', and LeCun's for 'lecun_tanh' and 'selu'; the
-        output layer gets Glorot's. Biases start at zero.
+        array for each weight matrix. 'auto' takes LeCun's for 'lecun_tanh' and
+        'selu' and Glorot's for all others, relu and its relatives too: on tables with few columns
+        He's larger weights predict worse. Biases start at zero.
     batch_norm : bool, default=False
         Normalise each hidden layer's affine map over the batch, before its non-linearity. After
         the last epoch the population statistics are those of the training set; with early stopping
@@ -74,17 +75,17 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
     n_iter_no_change : int or inf, default=10
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
-        The least improvement of the training or validation loss that counts, as a share of the loss
-        of the best constant prediction; for the minimisers 'lbfgs', 'cg' and 'scg' the same share
-        is the largest gradient component of a minimum. With another `scoring` it is an absolute
-        improvement of the score.
+        The least improvement that counts, of the validation loss or of the training loss (without
+        dropout), as a share of the loss of the best constant prediction; for the minimisers
+        'lbfgs', 'cg' and 'scg' the same share is the largest gradient component of a minimum. With
+        another `scoring` it is an absolute improvement of the score.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
         the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
     normalize_y : bool or 'auto', default='auto'
         Normalise each output to zero mean and unit standard deviation, with weights; predictions
-        are in the units of `y`. 'auto' is on.
+        are in the units of `y`. 'auto' is on, but for a loss with a positive mean.
     solver : str or StochasticOptimizer, default='adam'
         'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
         gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an
@@ -125,7 +126,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Restarts of each member, trained in the same pass; the one with the least training loss is
         kept.
     max_time : float, default=None
-        Seconds after which training stops, at the end of an epoch, with the best so far.
+        Seconds after which training stops, at the end of an epoch; under early stopping the best
+        epoch so far is restored.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
         random streams, so that two fits of k epochs equal one of 2 k. 'cosine' and 'one_cycle'
@@ -217,7 +219,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         "normalize_y": ["boolean", StrOptions({"auto"})],
     }
 
-    _scaling_parameters = ("scaler", "normalize_y")
+    _fixed_parameters = ("scaler", "normalize_y", "loss")
 
     def __init__(
         self,
@@ -345,7 +347,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
             over the members.
         """
         raw, X = self._raw_predictions(X)
-        mean = self._loss().predict(raw).mean(axis=0)
+        mean = self._fitted_loss.predict(raw).mean(axis=0)
         y = TargetScaler(self.y_mean_, self.y_scale_).inverse_transform(mean)
         y = y.astype(X.dtype, copy=False)
         return y.ravel() if y.shape[1] == 1 else y
@@ -374,11 +376,20 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         return targets, y
 
     def _fit_target_scaling(self, rows):
-        if self.normalize_y:
-            scaler = TargetScaler.fit(rows.y, rows.weight)
-        else:
+        if self.normalize_y is True and self._loss().positive_mean:
+            raise ValueError(
+                f"normalize_y=True cannot be used with loss={self.loss!r}, whose mean is positive: "
+                "a centred target is not. Use normalize_y='auto' or False."
+            )
+        if self.normalize_y is False or self._loss().positive_mean:
             scaler = TargetScaler.identity(rows.y.shape[1])
+        else:
+            scaler = TargetScaler.fit(rows.y, rows.relative_weight)
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
+
+    def _exact_outputs(self, rows):
+        # Of a constant target the mean is all there is to predict, and the raw output stays zero.
+        return np.ptp(rows.y, axis=0) == 0.0 if self.normalize_y else None
 
     def _scaled_targets(self, y):
         return TargetScaler(self.y_mean_, self.y_scale_).transform(y)

@@ -1,11 +1,10 @@
 """What an estimator tells of a run: fitted attributes and warnings."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .parameters import is_stochastic
+from .user_warnings import warn_user
 
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
@@ -31,7 +30,8 @@ def record(estimator, outcome, session):
     if (outcome.kept_epoch > 0).all() or not hasattr(estimator, "loss_"):
         known = np.where(outcome.kept_epoch > 0, outcome.kept_loss, np.nan)
         estimator.loss_ = float(np.mean(known))
-    estimator.best_loss_ = float(np.nanmin([*estimator.loss_curve_, np.inf]))
+    lowest = float(np.nanmin([*history.curve("loss"), np.inf]))
+    estimator.best_loss_ = min(getattr(estimator, "best_loss_", np.inf), lowest)
     _record_validation(estimator, history if session.validation is not None else None)
     estimator.n_layers_ = len(estimator.network_.dense_layers) + 1
     estimator.n_outputs_ = estimator.network_.layers[-1].n_outputs
@@ -58,22 +58,32 @@ def warn_of_outcome(estimator, outcome, is_first, incremental):
         kept = _one_or_all(outcome.kept_epoch)
         message = _DIVERGED.format(epoch=outcome.history.n_epochs, kept=kept)
     elif "interrupted" in reasons:
-        message, category = "Training interrupted by user.", UserWarning
-    elif is_first and "early_stopping" in reasons and not outcome.kept_epoch.all():
+        kept = _one_or_all(outcome.kept_epoch)
+        message, category = f"Training interrupted by user. Kept: epoch {kept}.", UserWarning
+    elif is_first and "early_stopping" in reasons and _never_improved(estimator, outcome):
         message = _NEVER_IMPROVED
     elif "max_iter" in reasons and not incremental:
         message = _not_converged(estimator)
     else:
         return
-    # The user's call of fit, behind _fit, fit and scikit-learn's wrapper.
-    warnings.warn(message, category, stacklevel=5)
+    warn_user(message, category)
+
+
+def _never_improved(estimator, outcome):
+    # A loss of zero cannot be improved: a single class, or a constant target.
+    return not outcome.kept_epoch.all() and min(estimator.validation_loss_curve_) > 0.0
 
 
 def _not_converged(estimator):
     if is_stochastic(estimator.solver):
         kind, remedy = "Stochastic Optimizer", "or learning_rate_init if progress is slow"
     else:
-        kind, remedy = str(estimator.solver), "or max_fun"
+        kind, remedy = str(estimator.solver), "or increase alpha"
+        if estimator.n_iter_ < estimator.max_iter:
+            return (
+                f"{kind}: Maximum evaluations (max_fun={estimator.max_fun}) reached after "
+                f"{estimator.n_iter_} iterations. Raise max_fun."
+            )
     return (
         f"{kind}: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
         f"converged yet. Raise max_iter, {remedy}."

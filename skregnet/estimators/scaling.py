@@ -1,5 +1,6 @@
 """Normalisation of inputs and targets."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,8 +129,9 @@ def fit_scaler(scaler, X, sample_weight):
             scaler = WhiteningScaler()
     else:
         scaler = clone(scaler)
-    if hasattr(scaler, "set_output"):
-        # A global transform_output='pandas' must not put a DataFrame between scaler and network.
+    # A global transform_output='pandas' must not put a DataFrame between scaler and network; a
+    # pipeline with a step that knows no set_output says so by an error.
+    with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
         return scaler.fit(X, sample_weight=sample_weight)
@@ -138,6 +140,8 @@ def fit_scaler(scaler, X, sample_weight):
 
 def scaled_inputs(scaler, X, dtype):
     """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR."""
+    if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
+        X = X.toarray()  # it was fitted to dense rows
     if scaler is not None:
         X = scaler.transform(X)
     if issparse(X):
@@ -163,7 +167,9 @@ class TargetScaler:
         """Weighted mean and standard deviation of ``y`` (n_samples, n_outputs)."""
         # StandardScaler knows when a standard deviation is only the rounding error of a constant.
         scaler = StandardScaler().fit(y, sample_weight=sample_weight)
-        return cls(scaler.mean_, scaler.scale_)
+        is_constant = np.ptp(y, axis=0) == 0.0
+        mean = np.where(is_constant, y[0], scaler.mean_)
+        return cls(mean, np.where(is_constant, 1.0, scaler.scale_))
 
     @classmethod
     def identity(cls, n_outputs):

@@ -25,7 +25,7 @@ class Seeds:
         random_state = check_random_state(random_state)
         entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
         root = np.random.SeedSequence(entropy.tolist())
-        self._init, self.split, self._shuffling, self._dropout, self.sampling = root.spawn(5)
+        self._init, self.split, self._shuffling, self._dropout = root.spawn(4)
 
     def init(self, n_members):
         """Return the generators for the initial weights."""

@@ -1,5 +1,6 @@
 """One run of training for an estimator: from rows in the user's units to a trained network."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ from .scaling import scaled_inputs
 _AUTO_BATCH_SIZE = 200
 # A loss below this is the rounding error of a constant target.
 _EXACT = 1e-30
+# A plateau of the training loss is seen on about this many rows where dropout blurs the loss.
+_PLATEAU_ROWS = 2000
 
 
 @dataclass
@@ -69,10 +72,17 @@ class Session:
         self.seeds = seeds
         self.loss = estimator._loss()
         self.network = network
+        self._stops_early = estimator.do_early_stopping_
+        self._reference, self._tol, self._deadline = np.inf, 0.0, None
         self.dtype = np.dtype(estimator.dtype or training.X.dtype)
         if network is not None:
             self.dtype = network.params.dtype
         strength = float(estimator.alpha) / training.total_weight
+        if not np.isfinite(strength):
+            raise ValueError(
+                f"sample_weight must have a sum that alpha={estimator.alpha!r} can be divided by, "
+                f"got {training.total_weight}. Divide the weights by their mean."
+            )
         l1_ratio = float(estimator.l1_ratio)
         self.penalty = ElasticNet(strength, l1_ratio)
         self._weight_decay = strength * (1.0 - l1_ratio)
@@ -100,14 +110,14 @@ class Session:
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(scorer)
         self._reference = self._reference_loss(y, weight)
-        tol = float(self.estimator.tol) * self._reference
-        if validate is not None and scorer is not None:
-            tol = float(self.estimator.tol)  # scores have no reference
+        self._tol = float(self.estimator.tol) * self._reference
+        if self.estimator.max_time is not None:
+            self._deadline = time.monotonic() + self.estimator.max_time
         if is_stochastic(self.estimator.solver):
-            monitors = self._stochastic(network, state, (x, y, weight), tol, incremental, validate)
+            monitors = self._stochastic(network, state, (x, y, weight), incremental, validate)
         else:
-            monitors = self._full_batch(network, state, (x, y, weight), tol, validate)
-        if network.batch_norm_layers and not incremental and validate is None:
+            monitors = self._full_batch(network, state, (x, y, weight), validate)
+        if network.batch_norm_layers and not incremental and not self._stops_early:
             network.set_population_statistics(x, weight)
         return self._outcome(network, state, monitors)
 
@@ -120,7 +130,8 @@ class Session:
                 "that are out of the range of the dtype."
             )
         y = np.ascontiguousarray(self.estimator._scaled_targets(rows.y), dtype=self.dtype)
-        return x, y, rows.relative_weight(self.dtype)
+        weight = rows.relative_weight
+        return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 
     def _new_network(self, n_inputs, n_outputs):
         architecture = self.architecture
@@ -142,6 +153,9 @@ class Session:
             architecture.member_initializers(self.estimator.init, n_members),
             self.seeds.init(n_members),
         )
+        exact = self.estimator._exact_outputs(self.training)
+        if exact is not None:
+            network.dense_layers[-1].weight[..., exact] = 0.0
         return network
 
     def _new_state(self, n_members):
@@ -158,7 +172,7 @@ class Session:
         value = self.loss.value(raw, y[np.newaxis], _batched(weight), 1.0 / len(y))
         return float(value[0]) if value[0] > _EXACT else 1.0
 
-    def _stochastic(self, network, state, data, tol, incremental, validate):
+    def _stochastic(self, network, state, data, incremental, validate):
         estimator = self.estimator
         n_rows = len(data[1])
         batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
@@ -167,9 +181,10 @@ class Session:
         if not incremental:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
+            state.rate_factors[:] = 1.0
         stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
-        stopping.patience, stopping.tol = estimator.n_iter_no_change, tol
-        state.stopping = stopping
+        stopping.patience, stopping.tol = estimator.n_iter_no_change, self._stopping_tol
+        state.stopping = stopping if incremental else None
         schedule = get_schedule(
             estimator.learning_rate,
             power_t=float(estimator.power_t),
@@ -186,6 +201,7 @@ class Session:
             validate,
             stopping,
             RateLowering(state.rate_factors, learning_rate) if adaptive else None,
+            self._noiseless(data) if adaptive or not incremental else None,
         )
         train(
             Backprop(network, self.loss, batches.max_rows, state.dropout),
@@ -201,11 +217,9 @@ class Session:
             max_grad_norm=estimator.max_grad_norm,
             max_norm=estimator.max_norm,
         )
-        if validate is not None and (monitor.kept_epoch < monitor.history.n_epochs).any():
-            state.optimizer = None  # its moments belong to parameters that were given up
         return [monitor]
 
-    def _full_batch(self, network, state, data, tol, validate):
+    def _full_batch(self, network, state, data, validate):
         estimator = self.estimator
         state.optimizer = None  # moments of earlier steps have nothing to do with what follows
         x, y, weight = data
@@ -214,38 +228,64 @@ class Session:
         for member in range(network.n_members):
             sub_network = network.member(member)
             # Without a validation part the minimiser alone decides when it has converged.
-            patience = np.inf if validate is None else estimator.n_iter_no_change
-            monitor = self._monitor(sub_network, validate, EarlyStopping(1, patience, tol))
+            patience = estimator.n_iter_no_change if self._stops_early else np.inf
+            stopping = EarlyStopping(1, patience, self._stopping_tol)
+            monitor = self._monitor(sub_network, validate, stopping)
             train_full_batch(
                 Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
                 FULL_BATCH_SOLVERS[estimator.solver],
                 monitor,
                 max_epochs=estimator.max_iter,
                 max_fun=estimator.max_fun,
-                gtol=tol,
+                gtol=self._tol,
             )
             monitors.append(monitor)
         return monitors
 
-    def _monitor(self, network, validate, stopping, lower_rates=None):
+    def _noiseless(self, data):
+        """Return a function that gives the training loss without dropout, or None if there is none.
+
+        With new masks in each step the loss is too noisy to see a plateau in: the lowest value so
+        far is soon a lucky one. A sample of the rows is enough to see it.
+        """
+        if self._stops_early or not (
+            self.architecture.input_dropout or any(self.architecture.dropout)
+        ):
+            return None
+        x, y, weight = data
+        sample = slice(None, None, max(1, len(y) // _PLATEAU_ROWS))
+        return self._evaluation(x[sample], y[sample], None if weight is None else weight[sample])
+
+    def _evaluation(self, x, y, weight):
+        """Return a function network -> loss of each member on the given rows, in prediction."""
+        y, weight = y[np.newaxis], _batched(weight)
+        return lambda network: self.loss.value(network.infer(x), y, weight, 1.0 / y.shape[1])
+
+    def _monitor(self, network, validate, stopping, lower_rates=None, plateau_loss=None):
         return Monitor(
             network,
             stopping,
             validate=validate,
+            stop_early=self._stops_early,
             lower_rates=lower_rates,
-            max_time=self.estimator.max_time,
+            plateau_loss=plateau_loss,
+            deadline=self._deadline,
             report=print_progress if self.estimator.verbose else None,
             reference_loss=self._reference,
         )
 
+    @property
+    def _stopping_tol(self):
+        """The least improvement that counts; scores have no reference."""
+        by_score = self._stops_early and self.estimator.scoring != "loss"
+        return float(self.estimator.tol) if by_score else self._tol
+
     def _validator(self, scorer):
         """Return a function of a network that gives loss and score on the validation part."""
-        x, y, weight = self._inputs(self.validation)
-        y, weight = y[np.newaxis], _batched(weight)
+        evaluate = self._evaluation(*self._inputs(self.validation))
 
         def validate(network):
-            raw = network.infer(x)
-            loss = self.loss.value(raw, y, weight, 1.0 / y.shape[1])
+            loss = evaluate(network)
             if scorer is None:
                 return loss, None
             return loss, scorer(network, self.validation, np.isfinite(loss))

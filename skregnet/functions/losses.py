@@ -55,9 +55,12 @@ class Loss(ABC):
     ----------
     out_activation : str
         Name of the inverse link, in scikit-learn's vocabulary of ``out_activation_``.
+    positive_mean : bool
+        Whether the link makes the mean positive, so that targets must not be centred.
     """
 
     out_activation = "identity"
+    positive_mean = False
 
     @abstractmethod
     def value_and_gradient(self, raw, y, weight, scale, gradient):

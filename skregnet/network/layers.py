@@ -236,9 +236,9 @@ class BatchNorm(Layer):
         super().__init__(n_units)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
-        self.n_batches = 0
         self.free_shapes = {"gamma": (1, n_units), "beta": (1, n_units)}
-        self.stat_shapes = {"moments": (2, n_units)}  # running mean and variance
+        # Running mean and variance, and how many batches they have seen while that matters.
+        self.stat_shapes = {"moments": (2, n_units), "n_batches": (1, 1)}
 
     def initialize(self, member, rng, initializer):
         """Identity map: unit scale, no shift; mean zero, variance one."""
@@ -246,6 +246,7 @@ class BatchNorm(Layer):
         self.beta[member] = 0.0
         self.moments[member, 0] = 0.0
         self.moments[member, 1] = 1.0
+        self.n_batches[member] = 0.0
 
     def allocate(self, run, gradient, is_first):
         """See `Layer.allocate`."""
@@ -257,6 +258,7 @@ class BatchNorm(Layer):
             moments_scratch=np.empty_like(self.moments),
             inverse_std=np.empty_like(self.gamma),
             gradient=gradient,
+            share=None,  # weight of a new batch, once it is `momentum` for every member
         )
 
     def forward(self, x, cache):
@@ -276,12 +278,18 @@ class BatchNorm(Layer):
         return np.add(cache.out, self.beta, out=cache.out)
 
     def _update_running_moments(self, cache):
-        # A plain average at first: what the moments start with would stay in them for long.
-        self.n_batches += 1
-        share = max(self.momentum, 1.0 / self.n_batches)
+        share = self._share_of_new_batch(cache) if cache.share is None else cache.share
         np.subtract(cache.moments, self.moments, out=cache.moments_scratch)
         np.multiply(cache.moments_scratch, share, out=cache.moments_scratch)
         np.add(self.moments, cache.moments_scratch, out=self.moments)
+
+    def _share_of_new_batch(self, cache):
+        # A plain average at first: what the moments start with would stay in them for long.
+        if (self.n_batches * self.momentum >= 1.0).all():
+            cache.share = self.momentum
+            return cache.share
+        self.n_batches += 1.0
+        return np.maximum(1.0 / self.n_batches, self.momentum).astype(self.moments.dtype)
 
     def backward(self, delta, cache):
         """See `Layer.backward`."""

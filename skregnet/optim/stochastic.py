@@ -52,8 +52,7 @@ class StochasticOptimizer(ABC):
             A Python float, or one rate per member in the dtype of ``params``.
         """
 
-    @abstractmethod
-    def flush_denormals(self, state):
+    def flush_denormals(self, state):  # noqa: B027
         """Set moments below the smallest normal number to zero.
 
         The moments of a dead unit decay until they are denormal and, by rounding, stay there;

@@ -6,6 +6,10 @@ import numpy as np
 
 from ..functions.penalties import clip_gradient_norm, project_max_norm
 
+# Steps between two flushes of denormal moments, at the end of an epoch: it takes many steps for a
+# moment to become denormal, and a flush costs about as much as a step.
+_FLUSH_EVERY = 50
+
 
 @dataclass
 class TrainingState:
@@ -35,12 +39,26 @@ class TrainingState:
     def select(self, members):
         """Return the state of some of the members."""
         return TrainingState(
-            [self.shuffling[member] for member in members],
-            [self.dropout[member] for member in members],
-            self.rate_factors[members],
-            _with_arrays(self.optimizer, lambda array: array[members]),
-            self.step,
+            shuffling=[self.shuffling[member] for member in members],
+            dropout=[self.dropout[member] for member in members],
+            rate_factors=self.rate_factors[members],
+            optimizer=_with_arrays(self.optimizer, lambda array: array[members]),
+            step=self.step,
         )
+
+    def forget(self, members, fresh):
+        """Give members whose parameters were replaced the fresh state of an optimiser.
+
+        Moments that led to other parameters, or that are infinite, would drive them away again.
+        """
+        if not members.any():
+            return
+        self.stopping = None
+        if is_dataclass(fresh) and not members.all():
+            for name, array in _arrays(self.optimizer).items():
+                array[members] = getattr(fresh, name)[members]
+        else:
+            self.optimizer = fresh
 
     def __setstate__(self, state):
         # See `Network.__setstate__`: the optimiser writes to its moments as to the parameters.
@@ -53,9 +71,13 @@ def _with_arrays(optimizer, change):
     """Return the state of an optimiser with each of its arrays changed by a function."""
     if optimizer is None:
         return None
+    changed = {name: change(array) for name, array in _arrays(optimizer).items()}
+    return replace(optimizer, **changed)
+
+
+def _arrays(optimizer):
     values = {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
-    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    return replace(optimizer, **{name: change(array) for name, array in arrays.items()})
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def _writeable(array):
@@ -107,7 +129,9 @@ def train(
     weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
     scratch = np.empty_like(weights)
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
-    state.optimizer = _continued(state.optimizer, optimizer.init(params))
+    if not _continues(state.optimizer, optimizer.init(params[:0])):
+        state.optimizer = optimizer.init(params)
+    last_flush = state.step
     try:
         for _ in range(max_epochs):
             loss = batches.n_rows * penalty.value(weights, scratch)
@@ -123,12 +147,16 @@ def train(
                     for incoming in hidden_weights:
                         project_max_norm(incoming, max_norm)
                 state.step += 1
-            optimizer.flush_denormals(state.optimizer)
+            if state.step - last_flush >= _FLUSH_EVERY:
+                optimizer.flush_denormals(state.optimizer)
+                last_flush = state.step
             if monitor.end_of_epoch(loss / batches.n_rows, rate):
                 break
     except KeyboardInterrupt:
         monitor.interrupted()
-    monitor.restore()
+    replaced = monitor.restore()
+    if replaced.any():
+        state.forget(replaced, optimizer.init(params))
 
 
 def _per_member(learning_rate, factors, dtype):
@@ -138,10 +166,9 @@ def _per_member(learning_rate, factors, dtype):
     return (learning_rate * factors[:, np.newaxis]).astype(dtype)
 
 
-def _continued(old, fresh):
-    """Return the old state of an optimiser, or the fresh one where it belongs to another kind."""
+def _continues(old, fresh):
+    """Whether the old state of an optimiser is of the kind that the fresh one is."""
     if type(old) is not type(fresh):
-        return fresh
+        return False
     names = [f.name for f in fields(fresh)] if is_dataclass(fresh) else []
-    alike = all((getattr(old, name) is None) == (getattr(fresh, name) is None) for name in names)
-    return old if alike else fresh
+    return all((getattr(old, name) is None) == (getattr(fresh, name) is None) for name in names)

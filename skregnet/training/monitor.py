@@ -26,10 +26,15 @@ class Monitor:
         the training loss.
     validate : callable(network) -> (loss, score or None), default=None
         Values on the validation part, arrays of shape (members,).
+    stop_early : bool, default=True
+        Whether the validation values decide when to stop and what to keep; otherwise they are only
+        recorded.
     lower_rates : callable(members) -> members, default=None
         Called instead of stopping where patience is at an end; returns those that are to stop.
-    max_time : float, default=None
-        Seconds; the time is looked at after each epoch.
+    plateau_loss : callable(network) -> loss, default=None
+        What to judge a plateau by instead of the training loss, where that is noisy.
+    deadline : float, default=None
+        On the clock of ``time.monotonic``, which is looked at after each epoch.
     report : callable(history), default=None
         Called after each epoch.
     reference_loss : float, default=inf
@@ -51,8 +56,10 @@ class Monitor:
         stopping,
         *,
         validate=None,
+        stop_early=True,
         lower_rates=None,
-        max_time=None,
+        plateau_loss=None,
+        deadline=None,
         report=None,
         reference_loss=np.inf,
     ):
@@ -60,18 +67,23 @@ class Monitor:
         self.stopping = stopping
         self.validate = validate
         self.lower_rates = lower_rates
+        self.plateau_loss = plateau_loss
         self.report = report
         self.reference_loss = reference_loss
         self.history = History()
         self.stop_reason = np.full(network.n_members, None, object)
         self.kept_epoch = np.zeros(network.n_members, int)
-        self._deadline = None if max_time is None else time.monotonic() + max_time
-        self._params, self._stats = network.params.copy(), network.stats.copy()
-        # Where the current epoch, and the one with the lowest training loss, began.
-        self._start, self._safe = ((network.params.copy(), network.stats.copy()) for _ in range(2))
-        if validate is not None:
+        self._deadline = deadline
+        self._stops_early = validate is not None and stop_early
+        # What members that have stopped are to keep; with early stopping, the best so far.
+        self._kept = _copies(network)
+        if self._stops_early:
             # Parameters that training is resumed from may be better than all that follow.
             self.stopping.update(_monitored(*validate(network)))
+        else:
+            # Where the current epoch, and the one with the lowest training loss, began.
+            self._start, self._safe = _copies(network), _copies(network)
+            self._safe_epoch = np.zeros(network.n_members, int)
 
     @property
     def active(self):
@@ -99,14 +111,18 @@ class Monitor:
             values["validation_loss"] = validation_loss
             if score is not None:
                 values["validation_score"] = score
+        if self._stops_early:
             monitored = _monitored(validation_loss, score)
+        elif self.plateau_loss is not None:
+            monitored = self.plateau_loss(self.network)
         self.history.append(self.active, learning_rate, **values)
         # Infinite parameters show in the loss only one step later: look at them too.
         finite = np.isfinite(loss) & np.isfinite(self.network.params.sum(axis=1))
         self._diverge(self.active & ~finite)
         is_best = self.stopping.update(monitored) & self.active
-        self._keep(is_best)
-        if self.validate is None:
+        if self._stops_early:
+            self._keep(is_best)
+        else:
             self._remember_start(is_best)
         exhausted = self.stopping.exhausted & self.active
         if self.lower_rates is not None and exhausted.any():
@@ -115,61 +131,76 @@ class Monitor:
             exhausted = stopped
         self._converge(exhausted)
         if self._deadline is not None and time.monotonic() > self._deadline:
-            self._stop(self.active, "max_time")
+            self._end(self.active, "max_time")
         if self.report is not None:
             self.report(self.history)
         return not self.active.any()
 
     def _diverge(self, members):
-        self._stop(members, "diverged")
-        if self.validate is None:
+        self.stop_reason[members] = "diverged"
+        if not self._stops_early:
             # The steps of the epoch with the lowest loss may have been the ruin: go back before it.
-            self._params[members], self._stats[members] = (safe[members] for safe in self._safe)
-            self.kept_epoch[members] = np.maximum(self.kept_epoch[members] - 1, 0)
+            _copy_rows(self._safe, self._kept, members)
+            self.kept_epoch[members] = self._safe_epoch[members]
 
     def _without_ruined(self, members):
         """Stop those of the members that end far from where they began; return the others."""
-        if self.validate is not None or not self.history.n_epochs:
+        if self._stops_early or not self.history.n_epochs:
             return members
         tolerable = 10.0 * np.maximum(self.history.loss[0], self.reference_loss)
         ruined = members & (self.history.loss[-1] > tolerable)
         self._diverge(ruined)
         return members & ~ruined
 
-    def _remember_start(self, members):
-        current = (self.network.params, self.network.stats)
-        for safe, start, now in zip(self._safe, self._start, current, strict=True):
-            safe[members] = start[members]
-            np.copyto(start, now)
+    def _remember_start(self, is_best):
+        if is_best.all():
+            self._safe, self._start = self._start, self._safe
+        else:
+            _copy_rows(self._start, self._safe, is_best)
+        self._safe_epoch[is_best] = self.history.n_epochs - 1
+        np.copyto(self._start[0], self.network.params)
+        np.copyto(self._start[1], self.network.stats)
+
+    def _end(self, members, reason):
+        """Stop members where they are, or under early stopping with the best they had."""
+        if not self._stops_early:
+            members = self._without_ruined(members)
+            self._keep(members)
+        self.stop_reason[members] = reason
 
     def _converge(self, members):
-        if self.validate is None:
-            members = self._without_ruined(members)
-            self._keep(members)  # where it converged, not where the loss happened to be lowest
-            self._stop(members, "tol")
-        else:
-            self._stop(members, "early_stopping")
+        self._end(members, "early_stopping" if self._stops_early else "tol")
 
     def converged(self):
         """Take in that the minimiser has found a minimum."""
         self._converge(self.active)
 
     def interrupted(self):
-        """Take in that the user pressed the keys."""
-        self._stop(self.active, "interrupted")
+        """Take in that the user pressed the keys: an epoch that was begun does not count."""
+        members = self.active
+        if not self._stops_early:
+            _copy_rows(self._start, self._kept, members)
+            self.kept_epoch[members] = self.history.n_epochs
+        self.stop_reason[members] = "interrupted"
 
     def restore(self):
-        """Give the network the parameters and running statistics that are to be kept."""
+        """Give the network the parameters and running statistics that are to be kept.
+
+        Returns
+        -------
+        replaced : ndarray of bool of shape (members,)
+            Members whose parameters are not those that the last step has led to.
+        """
         at_limit = self._without_ruined(self.active)
         self.stop_reason[at_limit] = "max_iter"
-        if self.validate is None:
+        restored = np.ones_like(at_limit)
+        if not self._stops_early:
             # The last epoch is what a run of a given length asks for.
             self.kept_epoch[at_limit] = self.history.n_epochs
             restored = ~at_limit
-        else:
-            restored = np.ones_like(at_limit)
-        self.network.params[restored] = self._params[restored]
-        self.network.stats[restored] = self._stats[restored]
+        _copy_rows(self._kept, (self.network.params, self.network.stats), restored)
+        broken_off = np.isin(self.stop_reason, ["diverged", "interrupted"])
+        return broken_off | (self.kept_epoch < self.history.n_epochs)
 
     def kept_loss(self):
         """Training loss of the kept epoch of each member; infinite before the first epoch."""
@@ -177,13 +208,20 @@ class Monitor:
         return np.array([losses[epoch][m] for m, epoch in enumerate(self.kept_epoch)])
 
     def _keep(self, members):
-        if members.any():
-            self._params[members] = self.network.params[members]
-            self._stats[members] = self.network.stats[members]
-            self.kept_epoch[members] = self.history.n_epochs
+        _copy_rows((self.network.params, self.network.stats), self._kept, members)
+        self.kept_epoch[members] = self.history.n_epochs
 
-    def _stop(self, members, reason):
-        self.stop_reason[members] = reason
+
+def _copies(network):
+    return [network.params.copy(), network.stats.copy()]
+
+
+def _copy_rows(sources, targets, rows):
+    for source, target in zip(sources, targets, strict=True):
+        if rows.all():
+            np.copyto(target, source)
+        elif rows.any():
+            target[rows] = source[rows]
 
 
 class RateLowering:

@@ -24,7 +24,9 @@ BOTH = pytest.mark.parametrize("Estimator", ESTIMATORS)
 FULL_BATCH = pytest.mark.parametrize("solver", list(FULL_BATCH_SOLVERS))
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*Maximum (iterations|evaluations):sklearn.exceptions.ConvergenceWarning"
+    ),
     pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning"),
 ]
 

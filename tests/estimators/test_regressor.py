@@ -179,7 +179,8 @@ def test_one_row(solver, scaler):
 
 def test_two_rows_under_batch_norm():
     X = inputs()[:2]
-    model = small(batch_norm=True, learning_rate_init=0.05, max_iter=200).fit(X, [1.0, 2.0])
+    model = small(batch_norm=True, learning_rate_init=0.05, max_iter=200, n_iter_no_change=200)
+    model.fit(X, [1.0, 2.0])
     np.testing.assert_allclose(model.predict(X), [1.0, 2.0], atol=0.1)
 
 

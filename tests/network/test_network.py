@@ -103,7 +103,7 @@ def test_statistics_are_covered_exactly_once(name, n_members):
         for view in layer.values():
             view += 1.0
     assert_array_equal(counts, 1.0)
-    assert counts.shape == (n_members, sum(2 * n.n_outputs for n in network.batch_norm_layers))
+    assert counts.shape == (n_members, sum(2 * n.n_outputs + 1 for n in network.batch_norm_layers))
 
 
 @each_architecture
@@ -125,7 +125,7 @@ def test_number_of_parameters():
     # Under batch normalisation a scale and a shift in place of a bias.
     with_batch_norm = make_network((6, 5), batch_norm=True)
     assert with_batch_norm.params.shape == (1, 4 * 6 + 12 + 6 * 5 + 10 + 5 * 3 + 3)
-    assert with_batch_norm.stats.shape == (1, 12 + 10)
+    assert with_batch_norm.stats.shape == (1, 12 + 1 + 10 + 1)  # moments and a count of batches
 
 
 @each_architecture

@@ -29,7 +29,6 @@ class ReLU(Activation):
     """
 
     in_place = True
-    default_init = "he_uniform"
 
     def forward(self, z, out):  # noqa: D102
         return np.maximum(z, 0.0, out=out)
@@ -69,8 +68,6 @@ class LeakyReLU(Activation):
     >>> LeakyReLU(negative_slope=0.1)([-1.0, 2.0])
     array([-0.1,  2. ])
     """
-
-    default_init = "he_uniform"
 
     negative_slope: float = 0.01
 
@@ -118,8 +115,6 @@ class ELU(Activation):
     >>> ELU()([-1.0, 2.0]).round(4)
     array([-0.6321,  2.    ])
     """
-
-    default_init = "he_uniform"
 
     alpha: float = 1.0
 

@@ -19,7 +19,6 @@ class Identity(Activation):
     """
 
     in_place = True
-    default_init = "glorot_uniform"
 
     def forward(self, z, out):  # noqa: D102
         if out is not z:
@@ -49,8 +48,6 @@ class Softsign(Activation):
     array([-0.5 ,  0.75])
     """
 
-    default_init = "glorot_uniform"
-
     def forward(self, z, out):  # noqa: D102
         np.absolute(z, out=out)
         out += 1.0
@@ -76,7 +73,6 @@ class Tanh(Activation):
     """
 
     in_place = True
-    default_init = "glorot_uniform"
 
     def forward(self, z, out):  # noqa: D102
         return np.tanh(z, out=out)
@@ -139,7 +135,6 @@ class Logistic(Activation):
     """
 
     in_place = True
-    default_init = "glorot_uniform"
 
     def forward(self, z, out):  # noqa: D102
         return logistic(z, out)

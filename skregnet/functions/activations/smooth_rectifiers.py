@@ -30,8 +30,6 @@ class GELU(Activation):
     array([-0.1587,  1.9545])
     """
 
-    default_init = "he_uniform"
-
     def forward(self, z, out):  # noqa: D102
         ndtr(z, out=out)
         out *= z
@@ -74,8 +72,6 @@ class SiLU(Activation):
     array([-0.2689,  1.7616])
     """
 
-    default_init = "he_uniform"
-
     def forward(self, z, out):  # noqa: D102
         logistic(z, out)
         out *= z
@@ -109,8 +105,6 @@ class Mish(Activation):
     >>> Mish()([-1.0, 2.0]).round(4)
     array([-0.3034,  1.944 ])
     """
-
-    default_init = "he_uniform"
 
     # From here on tanh(softplus(z)) is 1 in float64 too, so exp need go no further.
     _saturation: ClassVar[float] = 20.0
@@ -155,8 +149,6 @@ class Softplus(Activation):
     >>> Softplus()([-1.0, 2.0]).round(4)
     array([0.3133, 2.1269])
     """
-
-    default_init = "he_uniform"
 
     # From here on log(1 + exp(z)) is z in float64 too, and exp is far from overflow in float32.
     _linear_from: ClassVar[float] = 40.0
