@@ -29,13 +29,10 @@ from sklearn.model_selection import (
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from threadpoolctl import threadpool_limits
 
 from skregnet import RegularizedMLPClassifier
 
 START = time.perf_counter()
-# On matrices as small as these a second BLAS thread gains nothing and costs much if others run.
-threadpool_limits(1)
 
 
 def stage(title):
