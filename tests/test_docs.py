@@ -1,6 +1,7 @@
 """The documentation: what it shows runs, and what can be chosen by name is in it."""
 
 import doctest
+import re
 import runpy
 import sys
 import warnings
@@ -20,6 +21,7 @@ WRITTEN = [
     if not {"_build", "_templates", "auto_examples", "generated"} & {*path.relative_to(DOCS).parts}
 ]
 WITH_EXAMPLES = [path for path in WRITTEN if ">>>" in path.read_text(encoding="utf-8")]
+BENCHMARKS = sorted((DOCS.parent / "examples" / "benchmarks").glob("bench_*.py"))
 SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 
 
@@ -50,6 +52,25 @@ def test_snippet_runs_and_trains(path):
 @pytest.mark.parametrize("name", [*ACTIVATIONS, *INITIALIZERS, *SOLVERS, *SCHEDULES])
 def test_choice_is_on_the_page_of_solvers(name):
     assert f"``'{name}'``" in (DOCS / "user_guide" / "solvers.rst").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_page_of_solvers_tells_the_default_initialisation(name):
+    text = (DOCS / "user_guide" / "solvers.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"\* - (``'.+)\n     - ``'(\w+)'``", text)
+    told = [init for activations, init in rows if f"``'{name}'``" in activations]
+    assert told == [ACTIVATIONS[name].default_init]
+
+
+@pytest.mark.parametrize("script", BENCHMARKS, ids=lambda path: path.stem)
+def test_benchmark_runs(script, tmp_path, monkeypatch, capsys):
+    report = tmp_path / "report.md"
+    monkeypatch.syspath_prepend(str(script.parent))
+    monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--output", str(report)])
+    runpy.run_path(str(script), run_name="__main__")
+    text = report.read_text(encoding="utf-8")
+    assert text == capsys.readouterr().out
+    assert "---: |" in text  # the table has begun
 
 
 def test_index_counts_right():

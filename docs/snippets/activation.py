@@ -10,7 +10,6 @@ class Snake(Activation):
     """Monotone with a periodic part, for targets that repeat."""
 
     in_place = False  # the derivative needs z, so that z must be kept next to the output
-    default_init = "he_uniform"  # what init="auto" takes for a layer with this activation
 
     def forward(self, z, out):
         np.sin(z, out=out)
