@@ -137,8 +137,9 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         epoch so far is restored.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
-        random streams, so that two fits of k epochs equal one of 2 k. 'cosine' and 'one_cycle'
-        begin anew with each fit, and so does the patience of `n_iter_no_change`.
+        random streams, so that two fits of k epochs equal one of 2 k for a stochastic solver with
+        a 'constant' or 'invscaling' rate. The other schedules begin anew with each fit, and so does
+        the patience of `n_iter_no_change`.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, validation part, order of the rows and dropout, whose random
         streams are independent of each other.

@@ -29,8 +29,10 @@ from .scaling import scaled_inputs
 _AUTO_BATCH_SIZE = 200
 # A loss below this is the rounding error of a constant target.
 _EXACT = 1e-30
-# A plateau of the training loss is seen on about this many rows where dropout blurs the loss.
-_PLATEAU_ROWS = 2000
+# About as many rows tell the training loss well enough to see a plateau or a ruin.
+_SAMPLE_ROWS = 2000
+# A run that ends with so many times the loss of its start and of the constant has diverged.
+_RUIN = 10.0
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Session:
         self.network = network
         self._stops_early = estimator.do_early_stopping_
         self._reference, self._tol, self._deadline = np.inf, 0.0, None
+        self._tolerable = np.inf
         self.dtype = np.dtype(estimator.dtype or training.X.dtype)
         if network is not None:
             self.dtype = network.params.dtype
@@ -182,6 +185,8 @@ class Session:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
+            initial = self._initial_loss(network, data)
+            self._tolerable = _RUIN * np.maximum(initial, self._reference)
         stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
         stopping.patience, stopping.tol = estimator.n_iter_no_change, self._stopping_tol
         state.stopping = stopping if incremental else None
@@ -252,9 +257,12 @@ class Session:
             self.architecture.input_dropout or any(self.architecture.dropout)
         ):
             return None
-        x, y, weight = data
-        sample = slice(None, None, max(1, len(y) // _PLATEAU_ROWS))
-        return self._evaluation(x[sample], y[sample], None if weight is None else weight[sample])
+        return self._evaluation(*_sample(data))
+
+    def _initial_loss(self, network, data):
+        """Penalised loss of each member before training, on a sample of the rows."""
+        penalty = self.penalty.value(network.params[:, : network.n_weights])
+        return self._evaluation(*_sample(data))(network) + penalty
 
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""
@@ -271,7 +279,7 @@ class Session:
             plateau_loss=plateau_loss,
             deadline=self._deadline,
             report=print_progress if self.estimator.verbose else None,
-            reference_loss=self._reference,
+            tolerable_loss=self._tolerable,
         )
 
     @property
@@ -350,6 +358,11 @@ def make_scorer(estimator):
         )
 
     return scores
+
+
+def _sample(data):
+    rows = slice(None, None, max(1, len(data[1]) // _SAMPLE_ROWS))
+    return tuple(None if values is None else values[rows] for values in data)
 
 
 def _batched(weight):

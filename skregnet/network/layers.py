@@ -341,7 +341,9 @@ class Activation(Layer):
         cache.z = x
         if self.function.in_place:
             cache.out = x
-        return self.function.forward(x, cache.out)
+        if self.function.forward(x, cache.out) is not cache.out:
+            raise TypeError(f"{self.function!r}.forward must write into `out` and return it.")
+        return cache.out
 
     def backward(self, delta, cache):
         """See `Layer.backward`."""

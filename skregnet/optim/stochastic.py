@@ -56,7 +56,7 @@ class StochasticOptimizer(ABC):
         """Set moments below the smallest normal number to zero.
 
         The moments of a dead unit decay until they are denormal and, by rounding, stay there;
-        arithmetic on denormal numbers is tens of times slower. Call it once per epoch.
+        arithmetic on denormal numbers is tens of times slower. It is called now and then.
 
         Parameters
         ----------

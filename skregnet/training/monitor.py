@@ -32,14 +32,14 @@ class Monitor:
     lower_rates : callable(members) -> members, default=None
         Called instead of stopping where patience is at an end; returns those that are to stop.
     plateau_loss : callable(network) -> loss, default=None
-        What to judge a plateau by instead of the training loss, where that is noisy.
+        A second series whose decrease is an improvement too, where the training loss is noisy.
     deadline : float, default=None
         On the clock of ``time.monotonic``, which is looked at after each epoch.
     report : callable(history), default=None
         Called after each epoch.
-    reference_loss : float, default=inf
-        Loss of the best constant prediction. A run without a validation part that ends with ten
-        times this and ten times its first loss has diverged, though it may have come to rest.
+    tolerable_loss : float or ndarray of shape (members,), default=inf
+        A run without early stopping that ends with more training loss than this has diverged,
+        though it may have come to rest.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Monitor:
         plateau_loss=None,
         deadline=None,
         report=None,
-        reference_loss=np.inf,
+        tolerable_loss=np.inf,
     ):
         self.network = network
         self.stopping = stopping
@@ -69,7 +69,7 @@ class Monitor:
         self.lower_rates = lower_rates
         self.plateau_loss = plateau_loss
         self.report = report
-        self.reference_loss = reference_loss
+        self.tolerable_loss = tolerable_loss
         self.history = History()
         self.stop_reason = np.full(network.n_members, None, object)
         self.kept_epoch = np.zeros(network.n_members, int)
@@ -111,15 +111,16 @@ class Monitor:
             values["validation_loss"] = validation_loss
             if score is not None:
                 values["validation_score"] = score
+        also = None
         if self._stops_early:
             monitored = _monitored(validation_loss, score)
         elif self.plateau_loss is not None:
-            monitored = self.plateau_loss(self.network)
+            also = self.plateau_loss(self.network)
         self.history.append(self.active, learning_rate, **values)
         # Infinite parameters show in the loss only one step later: look at them too.
         finite = np.isfinite(loss) & np.isfinite(self.network.params.sum(axis=1))
         self._diverge(self.active & ~finite)
-        is_best = self.stopping.update(monitored) & self.active
+        is_best = self.stopping.update(monitored, also) & self.active
         if self._stops_early:
             self._keep(is_best)
         else:
@@ -144,11 +145,10 @@ class Monitor:
             self.kept_epoch[members] = self._safe_epoch[members]
 
     def _without_ruined(self, members):
-        """Stop those of the members that end far from where they began; return the others."""
+        """Stop those of the members that end far above the tolerable; return the others."""
         if self._stops_early or not self.history.n_epochs:
             return members
-        tolerable = 10.0 * np.maximum(self.history.loss[0], self.reference_loss)
-        ruined = members & (self.history.loss[-1] > tolerable)
+        ruined = members & (self.history.loss[-1] > self.tolerable_loss)
         self._diverge(ruined)
         return members & ~ruined
 
