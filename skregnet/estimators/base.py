@@ -4,7 +4,7 @@ import copy
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import fit_context
@@ -187,10 +187,10 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
                 X, y, sample_weight, validation, incremental, classes
             )
         except BaseException:
-            # An estimator that cannot be fitted stays what it was; if training had begun, without
-            # the optimiser's state, which has moved on.
-            if "_training_state" not in self.__dict__:
-                before.pop("_training_state", None)
+            # An estimator that cannot be fitted stays what it was, but for the state of training
+            # where that has moved on: the next call begins with a new one.
+            if getattr(before.get("_training_state"), "is_running", False):
+                del before["_training_state"]
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -215,11 +215,14 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         network = None if is_first else self.network_.select(slice(None))
         session = Session(self, architecture, training, validation, seeds, network)
         self._fitted_loss = session.loss
-        state = self.__dict__.pop("_training_state", None)
+        state = self.__dict__.pop("_training_state", None)  # dropped where it cannot go on
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outcome = session.run(state, scorer, incremental)
         self._architecture = architecture
-        self._fixed = {name: getattr(self, name) for name in self._fixed_parameters}
+        # Copies: a transformer's own parameters may be changed in place.
+        self._fixed = {
+            name: clone(getattr(self, name), safe=False) for name in self._fixed_parameters
+        }
         self.network_ = outcome.network
         if incremental or self.warm_start:
             self._training_state = outcome.state
@@ -256,6 +259,11 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
             )
         rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
         weight = multiply_weights(rows.weight, self._class_weights(rows))
+        if weight is not None and not np.isfinite(weight).all():
+            raise ValueError(
+                f"The product of class_weight={self.class_weight!r} and {weight_name} must be "
+                "finite. Divide the weights by their mean."
+            )
         if weight is not None and not weight.any():
             raise ValueError(
                 f"class_weight={self.class_weight!r} leaves no row to learn from: the product of "

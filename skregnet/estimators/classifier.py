@@ -186,7 +186,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each
         member.
     do_early_stopping_ : bool
-        Whether a validation part was used.
+        Whether early stopping was on.
 
     See Also
     --------

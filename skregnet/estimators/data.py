@@ -111,7 +111,8 @@ def multiply_weights(sample_weight, class_weight):
     if sample_weight is None or class_weight is None:
         weight = class_weight if sample_weight is None else sample_weight
     else:
-        weight = sample_weight * class_weight
+        with np.errstate(over="ignore"):  # an infinite product is refused with its reason
+            weight = sample_weight * class_weight
     # Scalers sum weighted rows in another order: ones must not differ from None by their rounding.
     return None if weight is None or (weight == 1.0).all() else weight
 

@@ -179,7 +179,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each
         member.
     do_early_stopping_ : bool
-        Whether a validation part was used.
+        Whether early stopping was on.
 
     See Also
     --------
@@ -382,15 +382,18 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
                 f"normalize_y=True cannot be used with loss={self.loss!r}, whose mean is positive: "
                 "a centred target is not. Use normalize_y='auto' or False."
             )
-        if self.normalize_y is False or self._loss().positive_mean:
-            scaler = TargetScaler.identity(rows.y.shape[1])
-        else:
+        if self._normalizes_targets():
             scaler = TargetScaler.fit(rows.y, rows.relative_weight)
+        else:
+            scaler = TargetScaler.identity(rows.y.shape[1])
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
 
     def _exact_outputs(self, rows):
         # Of a constant target the mean is all there is to predict, and the raw output stays zero.
-        return np.ptp(rows.y, axis=0) == 0.0 if self.normalize_y else None
+        return np.ptp(rows.y, axis=0) == 0.0 if self._normalizes_targets() else None
+
+    def _normalizes_targets(self):
+        return self.normalize_y is not False and not self._loss().positive_mean
 
     def _scaled_targets(self, y):
         return TargetScaler(self.y_mean_, self.y_scale_).transform(y)

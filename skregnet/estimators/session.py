@@ -59,7 +59,7 @@ class Session:
     training : Rows
         What is learned from.
     validation : Rows or None
-        What early stopping goes by.
+        What the validation curves are computed on, and early stopping goes by.
     seeds : Seeds
         Of a network that is started; one that is continued has generators of its own.
     network : Network, default=None
@@ -116,12 +116,14 @@ class Session:
         self._tol = float(self.estimator.tol) * self._reference
         if self.estimator.max_time is not None:
             self._deadline = time.monotonic() + self.estimator.max_time
+        state.is_running = True
         if is_stochastic(self.estimator.solver):
             monitors = self._stochastic(network, state, (x, y, weight), incremental, validate)
         else:
             monitors = self._full_batch(network, state, (x, y, weight), validate)
         if network.batch_norm_layers and not incremental and not self._stops_early:
             network.set_population_statistics(x, weight)
+        state.is_running = False
         return self._outcome(network, state, monitors)
 
     def _inputs(self, rows):
@@ -157,7 +159,7 @@ class Session:
             self.seeds.init(n_members),
         )
         exact = self.estimator._exact_outputs(self.training)
-        if exact is not None:
+        if exact is not None and not isinstance(self.estimator.init, list | tuple):
             network.dense_layers[-1].weight[..., exact] = 0.0
         return network
 
@@ -232,18 +234,22 @@ class Session:
         monitors = []
         for member in range(network.n_members):
             sub_network = network.member(member)
-            # Without a validation part the minimiser alone decides when it has converged.
+            # Without early stopping the minimiser alone decides when it has converged.
             patience = estimator.n_iter_no_change if self._stops_early else np.inf
             stopping = EarlyStopping(1, patience, self._stopping_tol)
             monitor = self._monitor(sub_network, validate, stopping)
-            train_full_batch(
-                Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
-                FULL_BATCH_SOLVERS[estimator.solver],
-                monitor,
-                max_epochs=estimator.max_iter,
-                max_fun=estimator.max_fun,
-                gtol=self._tol,
-            )
+            if monitors and "interrupted" in monitors[-1].stop_reason:
+                monitor.interrupted()  # the keys are pressed once, for all members
+                monitor.restore()
+            else:
+                train_full_batch(
+                    Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
+                    FULL_BATCH_SOLVERS[estimator.solver],
+                    monitor,
+                    max_epochs=estimator.max_iter,
+                    max_fun=estimator.max_fun,
+                    gtol=self._tol,
+                )
             monitors.append(monitor)
         return monitors
 
@@ -266,8 +272,9 @@ class Session:
 
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""
+        scale = 1.0 / (len(y) if weight is None else float(weight.sum(dtype=np.float64)))
         y, weight = y[np.newaxis], _batched(weight)
-        return lambda network: self.loss.value(network.infer(x), y, weight, 1.0 / y.shape[1])
+        return lambda network: self.loss.value(network.infer(x), y, weight, scale)
 
     def _monitor(self, network, validate, stopping, lower_rates=None, plateau_loss=None):
         return Monitor(
@@ -341,7 +348,7 @@ def make_scorer(estimator):
             raise ValueError(
                 f"scoring={scoring!r} cannot score the validation part: {error}"
             ) from error
-        if np.isnan(value):
+        if np.isnan(value) and estimator.do_early_stopping_:
             raise ValueError(
                 f"scoring={scoring!r} gave NaN for the {len(rows)} rows of the validation part, "
                 "where early stopping needs a number. Validate with more rows (validation_fraction "
@@ -361,7 +368,13 @@ def make_scorer(estimator):
 
 
 def _sample(data):
-    rows = slice(None, None, max(1, len(data[1]) // _SAMPLE_ROWS))
+    """Return the same rows of inputs, targets and weights each time: few enough to be cheap."""
+    n_rows = len(data[1])
+    if n_rows <= _SAMPLE_ROWS:
+        return data
+    # Drawn, for rows may come in a periodic order; with a seed of its own, for it is no part of the
+    # training whose random numbers the user chooses.
+    rows = np.sort(np.random.default_rng(n_rows).choice(n_rows, _SAMPLE_ROWS, replace=False))
     return tuple(None if values is None else values[rows] for values in data)
 
 

@@ -40,7 +40,7 @@ class EarlyStopping:
         self.wait = np.zeros(n_members, int)
         # What an improvement is measured against: it follows `best` until `restart`.
         self._reference = np.full(n_members, np.inf)
-        self._also_reference = np.full(n_members, np.inf)
+        self._second_reference = np.full(n_members, np.inf)
 
     def update(self, values, also=None):
         """Take in the values of an epoch; return where they are the lowest so far.
@@ -50,8 +50,8 @@ class EarlyStopping:
         """
         improved = values < self._reference - self.tol
         if also is not None:
-            improved |= also < self._also_reference - self.tol
-            self._also_reference = np.fmin(self._also_reference, also)
+            improved |= also < self._second_reference - self.tol
+            self._second_reference = np.fmin(self._second_reference, also)
         self.wait = np.where(improved, 0, self.wait + 1)
         self._reference = np.fmin(self._reference, values)
         is_best = values < self.best
@@ -67,4 +67,4 @@ class EarlyStopping:
         """Begin a new count; one lucky low value of the past no longer matters to it."""
         self.wait = np.where(members, 0, self.wait)
         self._reference = np.where(members, np.inf, self._reference)
-        self._also_reference = np.where(members, np.inf, self._also_reference)
+        self._second_reference = np.where(members, np.inf, self._second_reference)

@@ -27,6 +27,8 @@ class TrainingState:
         Steps of the learning-rate schedule so far.
     stopping : EarlyStopping, default=None
         What has been seen of the loss, where single epochs follow each other.
+    is_running : bool, default=False
+        Whether a run is changing it; still true after one that was broken off by an error.
     """
 
     shuffling: list
@@ -35,6 +37,7 @@ class TrainingState:
     optimizer: object = None
     step: int = 0
     stopping: object = None
+    is_running: bool = False
 
     def select(self, members):
         """Return the state of some of the members."""
@@ -42,23 +45,21 @@ class TrainingState:
             shuffling=[self.shuffling[member] for member in members],
             dropout=[self.dropout[member] for member in members],
             rate_factors=self.rate_factors[members],
-            optimizer=_with_arrays(self.optimizer, lambda array: array[members]),
+            # Only of a dataclass is it known how to select; other states begin anew.
+            optimizer=_with_arrays(self.optimizer, lambda array: array[members])
+            if is_dataclass(self.optimizer)
+            else None,
             step=self.step,
         )
 
     def forget(self, members, fresh):
-        """Give members whose parameters were replaced the fresh state of an optimiser.
+        """Begin with the fresh state of an optimiser where parameters of members were replaced.
 
         Moments that led to other parameters, or that are infinite, would drive them away again.
         """
-        if not members.any():
-            return
-        self.stopping = None
-        if is_dataclass(fresh) and not members.all():
-            for name, array in _arrays(self.optimizer).items():
-                array[members] = getattr(fresh, name)[members]
-        else:
-            self.optimizer = fresh
+        if members.any():
+            # Of all members: they count their steps together.
+            self.optimizer, self.stopping = fresh, None
 
     def __setstate__(self, state):
         # See `Network.__setstate__`: the optimiser writes to its moments as to the parameters.
@@ -69,8 +70,8 @@ class TrainingState:
 
 def _with_arrays(optimizer, change):
     """Return the state of an optimiser with each of its arrays changed by a function."""
-    if optimizer is None:
-        return None
+    if not is_dataclass(optimizer):
+        return optimizer
     changed = {name: change(array) for name, array in _arrays(optimizer).items()}
     return replace(optimizer, **changed)
 
@@ -131,9 +132,9 @@ def train(
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
     if not _continues(state.optimizer, optimizer.init(params[:0])):
         state.optimizer = optimizer.init(params)
-    last_flush = state.step
     try:
         for _ in range(max_epochs):
+            first_step = state.step
             loss = batches.n_rows * penalty.value(weights, scratch)
             base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
             for x, y, weight in batches:
@@ -147,9 +148,8 @@ def train(
                     for incoming in hidden_weights:
                         project_max_norm(incoming, max_norm)
                 state.step += 1
-            if state.step - last_flush >= _FLUSH_EVERY:
+            if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
                 optimizer.flush_denormals(state.optimizer)
-                last_flush = state.step
             if monitor.end_of_epoch(loss / batches.n_rows, rate):
                 break
     except KeyboardInterrupt:

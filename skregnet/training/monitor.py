@@ -22,7 +22,7 @@ class Monitor:
     network : Network
         What is trained.
     stopping : EarlyStopping
-        Fed with the validation loss, the negative validation score, or without a validation part
+        Fed with the validation loss or the negative validation score; without early stopping, with
         the training loss.
     validate : callable(network) -> (loss, score or None), default=None
         Values on the validation part, arrays of shape (members,).
@@ -144,7 +144,7 @@ class Monitor:
             _copy_rows(self._safe, self._kept, members)
             self.kept_epoch[members] = self._safe_epoch[members]
 
-    def _without_ruined(self, members):
+    def _stop_ruined(self, members):
         """Stop those of the members that end far above the tolerable; return the others."""
         if self._stops_early or not self.history.n_epochs:
             return members
@@ -164,7 +164,7 @@ class Monitor:
     def _end(self, members, reason):
         """Stop members where they are, or under early stopping with the best they had."""
         if not self._stops_early:
-            members = self._without_ruined(members)
+            members = self._stop_ruined(members)
             self._keep(members)
         self.stop_reason[members] = reason
 
@@ -191,7 +191,7 @@ class Monitor:
         replaced : ndarray of bool of shape (members,)
             Members whose parameters are not those that the last step has led to.
         """
-        at_limit = self._without_ruined(self.active)
+        at_limit = self._stop_ruined(self.active)
         self.stop_reason[at_limit] = "max_iter"
         restored = np.ones_like(at_limit)
         if not self._stops_early:

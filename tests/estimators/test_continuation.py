@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
+from skregnet.optim import StochasticOptimizer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
@@ -327,3 +328,132 @@ def test_dropout_does_not_look_like_a_plateau():
         dropout=0.2, hidden_layer_sizes=(50,), max_iter=400, n_iter_no_change=np.inf
     ).fit(X, y)
     assert model.score(X, y) > patient.score(X, y) - 0.02
+
+
+def test_a_little_dropout_hardly_changes_when_training_ends():
+    X, y = regression(400)
+    y = y + np.random.default_rng(3).normal(size=400)
+    lengths = [
+        regressor(hidden_layer_sizes=(50,), dropout=dropout, alpha=100.0, max_iter=2000)
+        .fit(X, y)
+        .n_iter_
+        for dropout in (0.0, 1e-4)
+    ]
+    assert lengths[1] == pytest.approx(lengths[0], rel=0.1)
+
+
+def test_rows_in_a_periodic_order_show_no_plateau_of_their_own():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(4000, 3))
+    kind = np.arange(4000) % 2
+    y = np.where(kind == 0, 0.3 * rng.normal(size=4000), 2.0 * np.sin(3.0 * X[:, 0]))
+    model = RegularizedMLPRegressor(
+        (50,), dropout=0.05, max_iter=100, early_stopping=False, random_state=0
+    ).fit(np.column_stack([X, kind]), y)
+    assert model.score(np.column_stack([X, kind]), y) > 0.4
+
+
+# ---- what the second look found ------------------------------------------------------------------
+
+
+def test_bad_rows_do_not_cost_a_stream_its_state():
+    X, y = regression(40)
+    model = regressor(learning_rate="cosine", dtype="float32")
+    for _ in range(15):
+        model.partial_fit(X, y)
+    bad = X.copy()
+    bad[0, 0] = 1e300
+    with pytest.raises(ValueError, match="X holds NaN or infinity"):
+        model.partial_fit(bad, y)
+    model.partial_fit(X, y)
+    assert model.learning_rate_curve_[-1] < model.learning_rate_curve_[-2]
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "scg", "adam"])
+def test_the_keys_stop_all_members(solver):
+    class Interrupting(SquaredError):
+        calls = 0
+
+        def value_and_gradient(self, *arguments):
+            Interrupting.calls += 1
+            if Interrupting.calls == 40:
+                raise KeyboardInterrupt
+            return super().value_and_gradient(*arguments)
+
+    X, y = regression()
+    model = regressor(solver=solver, n_estimators=3, loss=Interrupting(), max_iter=1000, tol=0.0)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    assert model.stop_reason_[-1] == "interrupted"
+    assert Interrupting.calls <= 40
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_given_weights_are_kept_where_the_first_targets_are_constant():
+    X, _ = regression(20)
+    weights = [np.full((5, 4), 0.1), np.full((4, 1), 0.2)]
+    model = regressor(hidden_layer_sizes=4, init=weights, learning_rate_init=1e-12)
+    model.partial_fit(X, np.full(20, 3.0))
+    np.testing.assert_allclose(model.coefs_[1], 0.2, atol=1e-9)
+
+
+def test_a_loss_with_a_positive_mean_is_not_centred():
+    class Positive(SquaredError):
+        positive_mean = True
+
+    X, y = regression(20)
+    y = np.full(20, 3.0)
+    model = regressor(loss=Positive(), max_iter=500, learning_rate_init=0.01).fit(X, y)
+    assert (model.y_mean_, model.y_scale_) == (0.0, 1.0)
+    assert model.score(X, y + X[:, 0]) > -2.0  # it had to learn the constant
+    with pytest.raises(ValueError, match="normalize_y=True cannot be used with loss="):
+        regressor(loss=Positive(), normalize_y=True).fit(X, y)
+
+
+class PlainDescent(StochasticOptimizer):
+    """Its state is no dataclass, and it knows no denormals."""
+
+    def init(self, params):
+        return {"velocity": np.zeros_like(params)}
+
+    def step(self, params, gradient, state, learning_rate):
+        state["velocity"] *= 0.9
+        state["velocity"] -= learning_rate * gradient
+        params += state["velocity"]
+
+
+def test_the_state_of_an_optimiser_may_be_anything_that_pickles():
+    X, y = regression()
+    model = regressor(solver=PlainDescent(), learning_rate_init=0.01)
+    for _ in range(100):
+        model = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
+    assert model.score(X, y) > 0.9
+    restarted = regressor(solver=PlainDescent(), n_init=2, warm_start=True, max_iter=3).fit(X, y)
+    assert restarted.fit(X, y).loss_ < restarted.loss_curve_[0]
+
+
+def test_short_calls_of_a_stream_flush_denormals_too():
+    X, y = regression(30)
+    X, y = X.astype(np.float32), y.astype(np.float32)
+    X[:, 0] = 1.0  # a constant feature is scaled to zero: its weights have no gradient
+    model = regressor(alpha=0.0).partial_fit(X + np.arange(5, dtype=np.float32), y)
+    moments = model._training_state.optimizer.second_moment
+    moments[:] = np.finfo(np.float32).smallest_normal / 2
+    for _ in range(60):
+        model.partial_fit(X, y)
+    moments = np.abs(model._training_state.optimizer.second_moment)
+    assert not ((moments > 0) & (moments < np.finfo(np.float32).smallest_normal)).any()
+
+
+def test_a_parameter_of_the_scaler_may_not_change_in_place():
+    X, y = regression(30)
+    model = regressor(scaler=StandardScaler(), warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"scaler from StandardScaler\(\) to .*with_mean=False"):
+        model.set_params(scaler__with_mean=False).fit(X, y)
+
+
+def test_a_product_of_weights_that_overflows_is_named():
+    X, y = regression(20)
+    model = RegularizedMLPClassifier(class_weight={0: 1e200, 1: 1e200})
+    with pytest.raises(ValueError, match=r"class_weight=.* and sample_weight must be finite"):
+        model.fit(X, (y > 0).astype(int), sample_weight=np.full(20, 1e200))
