@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .blocks import column_blocks
+
 
 @dataclass(frozen=True)
 class ElasticNet:
@@ -95,6 +97,16 @@ class ElasticNet:
         scratch : ndarray of shape (members, n_weights)
             Overwritten.
         """
+        blocks = column_blocks(*weights.shape)
+        if len(blocks) == 1:
+            self._add_gradient(weights, gradient, scratch)
+            return
+        for columns in blocks:
+            # The same piece of scratch each time: it stays in the cache.
+            piece = scratch[:, : columns.stop - columns.start]
+            self._add_gradient(weights[:, columns], gradient[:, columns], piece)
+
+    def _add_gradient(self, weights, gradient, scratch):
         l1, l2 = self._factors
         if l2:
             np.multiply(weights, l2, out=scratch)

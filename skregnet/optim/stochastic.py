@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..functions.blocks import column_blocks
+
 
 class StochasticOptimizer(ABC):
     """What the training loop asks of an optimiser."""
@@ -219,7 +221,15 @@ class Adam(StochasticOptimizer):
         bias_correction = math.sqrt(1.0 - self.beta_2**state.t) / (1.0 - self.beta_1**state.t)
         rate = learning_rate * (bias_correction * (1.0 - self.beta_1) / scale)
 
-        first, second = state.first_moment, state.second_moment
+        arrays = (params, gradient, state.first_moment, state.second_moment)
+        blocks = column_blocks(*params.shape)
+        if len(blocks) == 1:
+            self._update(*arrays, epsilon, rate)
+            return
+        for columns in blocks:
+            self._update(*(array[:, columns] for array in arrays), epsilon, rate)
+
+    def _update(self, params, gradient, first, second, epsilon, rate):
         np.multiply(first, self.beta_1, out=first)
         np.add(first, gradient, out=first)
         np.multiply(second, self.beta_2, out=second)
