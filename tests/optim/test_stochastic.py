@@ -155,8 +155,9 @@ def test_step_allocates_nothing_that_grows_with_the_parameters(optimizer):
     optimizer.step(params, gradient, state, rates)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # An array has 800 kB, a mask 200 kB; the casting buffers of old NumPys have 8192 elements.
-    assert peak < 50_000
+    # An array has 800 kB, a mask 200 kB; NumPy 2.0 takes up to three casting buffers of 8192
+    # elements, whatever the size of the arrays, where a block of columns is not contiguous.
+    assert peak < 150_000
 
 
 @every_optimizer
