@@ -52,14 +52,13 @@ class TrainingState:
             step=self.step,
         )
 
-    def forget(self, members, fresh):
-        """Begin with the fresh state of an optimiser where parameters of members were replaced.
+    def forget(self):
+        """Let the next run begin with fresh moments and patience.
 
-        Moments that led to other parameters, or that are infinite, would drive them away again.
+        For parameters that were replaced: moments that led to others, or that are infinite, would
+        drive them away again. All members count their steps together, so all begin anew.
         """
-        if members.any():
-            # Of all members: they count their steps together.
-            self.optimizer, self.stopping = fresh, None
+        self.optimizer = self.stopping = None
 
     def __setstate__(self, state):
         # See `Network.__setstate__`: the optimiser writes to its moments as to the parameters.
@@ -154,9 +153,8 @@ def train(
                 break
     except KeyboardInterrupt:
         monitor.interrupted()
-    replaced = monitor.restore()
-    if replaced.any():
-        state.forget(replaced, optimizer.init(params))
+    if monitor.restore().any():
+        state.forget()
 
 
 def _per_member(learning_rate, factors, dtype):
