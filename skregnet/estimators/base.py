@@ -180,11 +180,12 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
 
     def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
-        check_combinations(self)
+        architecture = Architecture(self)
+        check_combinations(self, architecture)
         before = dict(self.__dict__)
         try:
             is_first, outcome = self._fit_network(
-                X, y, sample_weight, validation, incremental, classes
+                architecture, X, y, sample_weight, validation, incremental, classes
             )
         except BaseException:
             # An estimator that cannot be fitted stays what it was, but for the state of training
@@ -197,8 +198,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         warn_of_outcome(self, outcome, is_first, incremental)
         return self
 
-    def _fit_network(self, X, y, sample_weight, validation, incremental, classes):
-        architecture = Architecture(self)
+    def _fit_network(self, architecture, X, y, sample_weight, validation, incremental, classes):
         is_first = not hasattr(self, "network_") or not (incremental or self.warm_start)
         if not is_first:
             check_continuation(self, architecture)

@@ -1,6 +1,7 @@
 """Rows, targets and weights on their way to the network: checked, weighted and split."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
@@ -53,7 +54,7 @@ class Rows:
             return self
         return self.take(np.flatnonzero(self.weight > 0))
 
-    @property
+    @cached_property
     def relative_weight(self):
         """Weights with mean one, (n_samples,), or None where all are equal."""
         if self.weight is None or (self.weight == self.weight[0]).all():

@@ -134,10 +134,10 @@ class Architecture:
         self.batch_norm_momentum = float(estimator.batch_norm_momentum)
         self.batch_norm_epsilon = float(estimator.batch_norm_epsilon)
 
-    def __eq__(self, other):
-        return isinstance(other, Architecture) and vars(self) == vars(other)
-
-    __hash__ = None
+    @property
+    def has_dropout(self):
+        """Whether any input or hidden unit may be dropped."""
+        return self.input_dropout > 0 or any(self.dropout)
 
     def compared_with(self, other):
         """Return, for each parameter, what it is in another architecture and in this one."""
@@ -184,7 +184,7 @@ def _given(init, i, member):
     return take
 
 
-def check_combinations(estimator):
+def check_combinations(estimator, architecture):
     """Raise ValueError where parameters cannot work together; warn where one has no effect."""
     if estimator.batch_norm and estimator.batch_size == 1:
         raise ValueError(
@@ -193,10 +193,8 @@ def check_combinations(estimator):
         )
     if is_stochastic(estimator.solver):
         return
-    n_hidden = len(hidden_sizes(estimator.hidden_layer_sizes))
-    dropout = per_layer("dropout", estimator.dropout, n_hidden, lambda v: isinstance(v, Real))
     switched_on = {
-        "dropout": any(dropout),
+        "dropout": any(architecture.dropout),
         "input_dropout": estimator.input_dropout > 0,
         "batch_norm": estimator.batch_norm,
         "max_norm": estimator.max_norm is not None,

@@ -76,7 +76,6 @@ class Session:
         self.network = network
         self._stops_early = estimator.do_early_stopping_
         self._reference, self._tol, self._deadline = np.inf, 0.0, None
-        self._tolerable = np.inf
         self.dtype = np.dtype(estimator.dtype or training.X.dtype)
         if network is not None:
             self.dtype = network.params.dtype
@@ -187,8 +186,6 @@ class Session:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
-            initial = self._initial_loss(network, data)
-            self._tolerable = _RUIN * np.maximum(initial, self._reference)
         stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
         stopping.patience, stopping.tol = estimator.n_iter_no_change, self._stopping_tol
         state.stopping = stopping if incremental else None
@@ -207,8 +204,8 @@ class Session:
             network,
             validate,
             stopping,
-            RateLowering(state.rate_factors, learning_rate) if adaptive else None,
-            self._noiseless(data) if adaptive or not incremental else None,
+            lower_rates=RateLowering(state.rate_factors, learning_rate) if adaptive else None,
+            **self._judged_by_sample(network, data, incremental, adaptive),
         )
         train(
             Backprop(network, self.loss, batches.max_rows, state.dropout),
@@ -253,22 +250,20 @@ class Session:
             monitors.append(monitor)
         return monitors
 
-    def _noiseless(self, data):
-        """Return a function that gives the training loss without dropout, or None if there is none.
-
-        With new masks in each step the loss is too noisy to see a plateau in: the lowest value so
-        far is soon a lucky one. A sample of the rows is enough to see it.
-        """
-        if self._stops_early or not (
-            self.architecture.input_dropout or any(self.architecture.dropout)
-        ):
-            return None
-        return self._evaluation(*_sample(data))
-
-    def _initial_loss(self, network, data):
-        """Penalised loss of each member before training, on a sample of the rows."""
-        penalty = self.penalty.value(network.params[:, : network.n_weights])
-        return self._evaluation(*_sample(data))(network) + penalty
+    def _judged_by_sample(self, network, data, incremental, adaptive):
+        """Return what the monitor judges plateaus and ruin by: the loss on a sample of rows."""
+        if self._stops_early or (incremental and not adaptive):
+            return {}  # the validation part is the judge, or there is nothing to be judged
+        evaluate = self._evaluation(*_sample(data))
+        judged = {}
+        if self.architecture.has_dropout:
+            # With new masks in each step the loss is too noisy to see a plateau in: the lowest
+            # value so far is soon a lucky one.
+            judged["plateau_loss"] = evaluate
+        if not incremental:
+            initial = evaluate(network) + self.penalty.value(network.params[:, : network.n_weights])
+            judged["tolerable_loss"] = _RUIN * np.maximum(initial, self._reference)
+        return judged
 
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""
@@ -276,17 +271,15 @@ class Session:
         y, weight = y[np.newaxis], _batched(weight)
         return lambda network: self.loss.value(network.infer(x), y, weight, scale)
 
-    def _monitor(self, network, validate, stopping, lower_rates=None, plateau_loss=None):
+    def _monitor(self, network, validate, stopping, **judges):
         return Monitor(
             network,
             stopping,
             validate=validate,
             stop_early=self._stops_early,
-            lower_rates=lower_rates,
-            plateau_loss=plateau_loss,
             deadline=self._deadline,
             report=print_progress if self.estimator.verbose else None,
-            tolerable_loss=self._tolerable,
+            **judges,
         )
 
     @property

@@ -226,16 +226,16 @@ class MultinomialLogLoss(Loss):
 
 # The names that the regressor's parameter `loss` accepts.
 REGRESSION_LOSSES = {"squared_error": SquaredError()}
-# The classifier chooses by the kind of target.
-CLASSIFICATION_LOSSES = {
-    "binary": BinaryLogLoss(),
-    "multilabel-indicator": BinaryLogLoss(),
-    "multiclass": MultinomialLogLoss(),
-}
 LOSSES = {
-    "squared_error": SquaredError(),
+    **REGRESSION_LOSSES,
     "binary_log_loss": BinaryLogLoss(),
     "multinomial_log_loss": MultinomialLogLoss(),
+}
+# The classifier chooses by the kind of target.
+CLASSIFICATION_LOSSES = {
+    "binary": LOSSES["binary_log_loss"],
+    "multilabel-indicator": LOSSES["binary_log_loss"],
+    "multiclass": LOSSES["multinomial_log_loss"],
 }
 
 
