@@ -12,9 +12,6 @@ not in it. The libraries alternate, so that a disturbance of the machine meets b
 """
 
 import argparse
-import os
-import platform
-import statistics
 import sys
 import time
 import warnings
@@ -22,13 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy
-import sklearn
+from reporting import describe_machine, spread
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
-import skregnet
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 
@@ -128,37 +123,6 @@ def time_epochs(case, task, dtype, repeats):
             many = time_fit(model, case.n_epochs, X, y)
             times[repeat, column] = 1e3 * (many - once) / (case.n_epochs - 1)
     return times
-
-
-def spread(values, digits):
-    """Median with the smallest and the largest value, as text."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
-
-
-def cpu_name():
-    """Name of the processor where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def describe_machine():
-    """Lines about the hardware and the versions."""
-    blas = {
-        f"{info['internal_api']} {info.get('version')} ({info.get('architecture', 'unknown')})"
-        for info in threadpool_info()
-        if info["user_api"] == "blas"
-    }
-    return [
-        f"- {cpu_name()}, {os.cpu_count()} logical cores, {platform.system()}",
-        f"- Python {platform.python_version()}, skregnet {skregnet.__version__}, "
-        f"scikit-learn {sklearn.__version__}, NumPy {np.__version__}, SciPy {scipy.__version__}",
-        f"- BLAS: {', '.join(sorted(blas))}",
-    ]
 
 
 def table_row(cells):

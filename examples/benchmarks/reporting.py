@@ -1,0 +1,160 @@
+"""What the benchmark scripts share: the machine, tables, the report and its options."""
+
+import argparse
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import statistics
+from pathlib import Path
+
+from threadpoolctl import threadpool_info
+
+# Distributions whose versions a report names; those that are missing are left out.
+LIBRARIES = {
+    "skregnet": "skregnet",
+    "scikit-learn": "scikit-learn",
+    "NumPy": "numpy",
+    "SciPy": "scipy",
+    "PyTorch": "torch",
+    "JAX": "jax",
+}
+
+
+def cpu_name():
+    """Name of the processor where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def library_versions():
+    """Versions of the libraries that are installed, by their names."""
+    versions = {}
+    for name, distribution in LIBRARIES.items():
+        try:
+            versions[name] = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def blas_names():
+    """Linear algebra libraries that are loaded, each with its kernel and number of threads."""
+    names = set()
+    for info in threadpool_info():
+        if info["user_api"] == "blas":
+            count = info["num_threads"]
+            threads = f"{count} thread{'s' if count > 1 else ''}"
+            kernel = info.get("architecture")
+            detail = f"{kernel}, {threads}" if kernel else threads
+            names.add(f"{info['internal_api']} {info.get('version')} ({detail})")
+    return sorted(names)
+
+
+def describe_machine():
+    """Lines about the hardware and the versions, a Markdown list."""
+    versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
+    return [
+        f"- {cpu_name()}, {os.cpu_count()} logical cores, {platform.system()}",
+        f"- Python {platform.python_version()}, {versions}",
+        f"- BLAS: {', '.join(blas_names()) or 'unknown'}",
+    ]
+
+
+def spread(values, digits):
+    """Median with the smallest and the largest value, as text."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def geometric_mean(values):
+    """Geometric mean of positive numbers."""
+    return math.exp(statistics.fmean(math.log(value) for value in values))
+
+
+def table_lines(headings, rows, n_left=1):
+    """Lines of a Markdown table, aligned for the terminal too.
+
+    The first `n_left` columns hold names and are flush left, the others are flush right.
+    """
+    texts = [[str(cell) for cell in row] for row in [headings, *rows]]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    rule = ["---" if i < n_left else "---:" for i in range(len(widths))]
+    widths = [max(width, len(mark)) for width, mark in zip(widths, rule, strict=True)]
+    texts.insert(1, rule)
+    lines = []
+    for row in texts:
+        cells = [
+            text.ljust(width) if i < n_left else text.rjust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+class Report:
+    """Lines that are printed as they come and written to a file at the end.
+
+    Parameters
+    ----------
+    output : Path or None
+        The Markdown file. Raw numbers and pictures go beside it, with other suffixes.
+    """
+
+    def __init__(self, output=None):
+        self.output = output
+        self.lines = []
+        self._gap = False
+
+    def __call__(self, *lines):
+        """Add lines. No line, or an empty one, is a gap before the next line, if there is one."""
+        for line in lines or ("",):
+            if not line:
+                self._gap = bool(self.lines)
+                continue
+            if self._gap:
+                self._add("")
+                self._gap = False
+            self._add(line)
+
+    def _add(self, line):
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def table(self, headings, rows, n_left=1):
+        """Add a table between gaps."""
+        self("", *table_lines(headings, rows, n_left), "")
+
+    def write(self, raw=None):
+        """Write the report, and the raw numbers as JSON beside it."""
+        if self.output is None:
+            return
+        self.output.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+        if raw is not None:
+            text = json.dumps(raw, indent=1)
+            self.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def benchmark_parser(description):
+    """Return a command line parser with the options that all scripts have."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a smoke run on little data, whose figures mean nothing",
+    )
+    parser.add_argument("--output", type=Path, help="write the report to this file as well")
+    return parser
+
+
+def positive_int(text):
+    """Type of an option whose value is at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
