@@ -4,6 +4,10 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ..network.sparse import SparseBatch
+from .source import CHUNK_ELEMENTS, Source, index_dtype
+
+# Batches whose views are made in advance; more would take more memory than small ones save time.
+_MOST_TOGETHER = 1024
 
 
 class Batches:
@@ -11,7 +15,7 @@ class Batches:
 
     Parameters
     ----------
-    x : {ndarray, CSR matrix} of shape (rows, features)
+    x : {ndarray, Source, CSR matrix} of shape (rows, features)
         Inputs in the dtype of the network.
     y : ndarray of shape (rows, outputs)
         Targets in the dtype of the network.
@@ -36,8 +40,10 @@ class Batches:
 
     Notes
     -----
-    What is yielded are buffers that the next batch overwrites. Where the order does not matter,
-    in a batch of all rows, or is the given one, the rows are not copied.
+    Several batches are gathered at once into buffers that the next ones overwrite: what is yielded
+    are views of the buffers, made once, so that a batch at the same place of a block is the same
+    tuple of the same arrays each time. Where the order does not matter, in a batch of all rows, or
+    is the given one, arrays are not copied. The matrix of each member is C-contiguous.
 
     Examples
     --------
@@ -55,57 +61,95 @@ class Batches:
         self.x, self.y, self.weight = x, y, weight
         self.generators = list(generators)
         self.n_rows = len(y)
-        starts = list(range(0, self.n_rows, batch_size))
-        if batch_size > 1 and len(starts) > 1 and starts[-1] == self.n_rows - 1:
-            del starts[-1]
-        self._bounds = list(zip(starts, [*starts[1:], self.n_rows], strict=True))
-        self.n_steps = len(self._bounds)
-        self.max_rows = max(stop - start for start, stop in self._bounds)
+        self._batch_size = batch_size
+        n_whole, rest = divmod(self.n_rows, batch_size)
+        joins = rest == 1 and batch_size > 1 and n_whole > 0
+        self.n_steps = n_whole + int(rest > 0 and not joins)
+        self.max_rows = min(batch_size, self.n_rows) + int(joins)
         self.shuffle = shuffle and self.n_steps > 1
-        if self.shuffle:
-            dense = () if issparse(x) else (x,)
-            sources = [source for source in (*dense, y, weight) if source is not None]
-            self._buffers = self._make_buffers(sources)
+        parts = [None if issparse(x) else x, y, weight]
+        if self.shuffle or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:
+            # In the given order members share the rows.
+            n_members = len(self.generators) if self.shuffle else 1
+            self._order = np.empty((n_members, self.n_rows), index_dtype(self.n_rows))
+            self._order[:] = np.arange(self.n_rows, dtype=self._order.dtype)
+            self._n_together, buffers = self._make_buffers(parts)
+            self._gathered = [
+                pair for pair in zip(parts, buffers, strict=True) if pair[0] is not None
+            ]
+        else:
+            self._n_together, self._gathered = self.n_steps, []
+            buffers = [None if part is None else part[np.newaxis] for part in parts]
+        self._views = {}
+        self._blocks = [
+            (start, stop, self._cut(buffers, stop - start, n_batches))
+            for start, stop, n_batches in self._block_bounds()
+        ]
 
-    def _make_buffers(self, sources):
-        """Return, for each size of a batch, the sources with contiguous arrays to gather into."""
-        # Gathering into the leading rows of a larger array would go through a temporary.
-        n_members = len(self.generators)
-        sizes = {stop - start for start, stop in self._bounds}
-        buffers = {n_rows: [] for n_rows in sizes}
-        for source in sources:
-            n_columns = source.shape[1]
-            memory = np.empty(n_members * self.max_rows * n_columns, source.dtype)
-            for n_rows in sizes:
-                cut = memory[: n_members * n_rows * n_columns]
-                buffers[n_rows].append((source, cut.reshape(n_members, n_rows, n_columns)))
-        return buffers
+    def _make_buffers(self, parts):
+        """Return the number of batches that are gathered at once, and the arrays to hold them."""
+        n_members = len(self._order)
+        n_columns = sum(part.shape[1] for part in parts if part is not None)
+        size_of_batch = n_members * self.max_rows * n_columns
+        n_together = max(1, min(CHUNK_ELEMENTS // size_of_batch, _MOST_TOGETHER, self.n_steps))
+        # The last batch may be larger by one row.
+        n_rows = min(n_together * self._batch_size + 1, self.n_rows)
+        return n_together, [
+            None if part is None else np.empty((n_members, n_rows, part.shape[1]), part.dtype)
+            for part in parts
+        ]
+
+    def _block_bounds(self):
+        """Yield the first row, the one behind the last, and the number of batches of each block."""
+        for step in range(0, self.n_steps, self._n_together):
+            n_batches = min(self._n_together, self.n_steps - step)
+            start = step * self._batch_size
+            is_last = step + n_batches == self.n_steps
+            yield start, self.n_rows if is_last else start + n_batches * self._batch_size, n_batches
+
+    def _cut(self, buffers, n_rows, n_batches):
+        """Return the batches of a block as views of the buffers, the same for the same rows."""
+        starts = [i * self._batch_size for i in range(n_batches)]
+        batches = []
+        for bounds in zip(starts, [*starts[1:], n_rows], strict=True):
+            if bounds not in self._views:
+                rows = slice(*bounds)
+                self._views[bounds] = tuple(
+                    None if buffer is None else buffer[:, rows] for buffer in buffers
+                )
+            batches.append(self._views[bounds])
+        return batches
 
     def __iter__(self):
-        if not self.shuffle:
-            return self._in_order()
-        return self._in_random_order()
+        batches = self._dense()
+        return self._with_sparse(batches) if issparse(self.x) else batches
 
-    def _in_order(self):
-        for start, stop in self._bounds:
-            x = self.x[start:stop]
-            yield (
-                SparseBatch([x]) if issparse(x) else x[np.newaxis],
-                self.y[np.newaxis, start:stop],
-                None if self.weight is None else self.weight[np.newaxis, start:stop],
-            )
+    def _dense(self):
+        if self.shuffle:
+            self._order[:] = np.arange(self.n_rows, dtype=self._order.dtype)
+            for generator, order in zip(self.generators, self._order, strict=True):
+                generator.shuffle(order)
+        for start, stop, batches in self._blocks:
+            for part, buffer in self._gathered:
+                for member, order in enumerate(self._order):
+                    _gather(part, order[start:stop], buffer[member, : stop - start])
+            yield from batches
 
-    def _in_random_order(self):
-        order = np.array([generator.permutation(self.n_rows) for generator in self.generators])
-        for start, stop in self._bounds:
-            rows = order[:, start:stop]
-            # mode="clip" writes into the buffer without a temporary; no index is out of range.
-            gathered = [
-                source.take(rows, axis=0, out=buffer, mode="clip")
-                for source, buffer in self._buffers[stop - start]
-            ]
-            if issparse(self.x):
-                gathered.insert(0, SparseBatch([self.x[member_rows] for member_rows in rows]))
-            if self.weight is None:
-                gathered.append(None)
-            yield gathered
+    def _with_sparse(self, batches):
+        start = 0
+        for _, y, weight in batches:
+            stop = start + y.shape[1]
+            if self.shuffle:
+                matrices = [self.x[order[start:stop]] for order in self._order]
+            else:
+                matrices = [self.x[start:stop]]
+            yield SparseBatch(matrices), y, weight
+            start = stop
+
+
+def _gather(part, rows, out):
+    if isinstance(part, Source):
+        part.read(rows, out)
+    else:
+        # mode="clip" writes into `out` without a temporary; no index is out of range.
+        part.take(rows, axis=0, out=out, mode="clip")

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 
 from skregnet.network.sparse import SparseBatch
-from skregnet.training import Batches
+from skregnet.training import Batches, Source
 
 each_shuffle = pytest.mark.parametrize("shuffle", [False, True])
 
@@ -153,9 +153,80 @@ def test_one_batch_of_all_rows_is_neither_copied_nor_shuffled():
     assert generator.bit_generator.state == state
 
 
-def test_shuffled_batches_share_their_buffers():
-    addresses = {
-        tuple(array.__array_interface__["data"][0] for array in batch)
-        for batch in Batches(*numbered(12), 4, generators(2))
-    }
-    assert len(addresses) == 1
+def in_blocks(monkeypatch, elements):
+    """Let blocks hold about so many numbers."""
+    monkeypatch.setattr("skregnet.training.batches.CHUNK_ELEMENTS", elements)
+
+
+@each_shuffle
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("n_rows", [23, 24, 25])
+def test_blocks_of_any_size_give_the_same_batches(
+    monkeypatch, n_rows, n_members, weighted, streamed, shuffle
+):
+    x, y, weight = numbered(n_rows)
+    if streamed:
+        x = Source(x)
+    orders = []
+    for elements in (1, 50, 200, 10_000):
+        in_blocks(monkeypatch, elements)
+        batches = Batches(x, y, weight if weighted else None, 4, generators(n_members), shuffle)
+        orders.append([np.concatenate(epoch(batches), axis=1) for _ in range(2)])
+    for order in orders[1:]:
+        assert_array_equal(order, orders[0])
+
+
+@each_shuffle
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("container", [np.asarray, Source])
+def test_a_batch_at_its_place_of_a_block_is_the_same_object(
+    monkeypatch, container, n_members, shuffle
+):
+    in_blocks(monkeypatch, 3 * 4 * n_members * 5)  # three batches of four rows
+    x, y, weight = numbered(34)
+    batches = Batches(container(x), y, weight, 4, generators(n_members), shuffle)
+    # Kept alive, so that no id is used twice.
+    first, second = (list(batches) for _ in range(2))
+    assert len(first) == 9
+    for batch, again in zip(first, second, strict=True):
+        assert batch is again
+    if shuffle:
+        assert len(set(map(id, first))) == 4  # of a block, and the last one, of two rows
+        assert first[0] is first[3] is first[6]
+        assert first[8][0].shape == (n_members, 2, 3)
+
+
+@each_shuffle
+@pytest.mark.parametrize("container", [np.asarray, Source])
+def test_batches_are_contiguous_for_each_member(monkeypatch, container, shuffle):
+    in_blocks(monkeypatch, 100)
+    x, y, weight = numbered(34)
+    for n_members in (1, 3):
+        for batch in Batches(container(x), y, weight, 4, generators(n_members), shuffle):
+            for array in batch:
+                assert all(values.flags.c_contiguous for values in array)
+                assert array.flags.c_contiguous or n_members > 1
+
+
+def test_the_order_is_that_of_a_permutation():
+    """Whatever type counts the rows."""
+    n_rows = 2**17 + 10
+    x = np.zeros((n_rows, 1), np.float32)
+    y = np.arange(n_rows, dtype=np.float64)[:, np.newaxis]
+    batches = Batches(x, y, None, 1000, [np.random.Generator(np.random.SFC64(0))])
+    generator = np.random.Generator(np.random.SFC64(0))
+    for _ in range(2):
+        order = np.concatenate([y[0, :, 0].copy() for _, y, _ in batches])
+        assert_array_equal(order, generator.permutation(n_rows))
+
+
+def test_many_small_batches_in_order_are_cut_from_few_views():
+    n_rows = 5000
+    x, y, weight = numbered(n_rows)
+    batches = list(Batches(x, y, weight, 1, generators(1), shuffle=False))
+    assert len(batches) == n_rows
+    assert len(set(map(id, batches))) <= 1024
+    rows = epoch(Batches(x, y, weight, 1, generators(1), shuffle=False))
+    assert_array_equal(np.concatenate(rows, axis=1), [np.arange(n_rows)])

@@ -1,0 +1,116 @@
+"""Rows of a dense array that are scaled and cast when they are read."""
+
+import numpy as np
+
+# Inputs that take no more than this are scaled once; larger ones whenever they are read, so that
+# the memory of a run does not grow with them.
+MATERIALIZED_BYTES = 1 << 24
+# Elements of what is read at once: scaling goes through them several times, in a second-level
+# cache.
+CHUNK_ELEMENTS = 1 << 17
+
+
+class Source:
+    """Rows of an array, scaled and cast when they are read; the array is never copied.
+
+    A source has the `shape`, `dtype` and `nbytes` of the array that it stands for, and gives a part
+    of it for a slice or an array of row numbers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, features)
+        In any memory layout; it may be read-only, or mapped from a file.
+    dtype : dtype, default=None
+        Of what is read; None is that of `values`.
+    transform : callable(rows, out), default=None
+        Writes into `out` what the network is to see of some rows of `values`; it may not change
+        them, nor the number of features.
+    index : ndarray of int, default=None
+        The rows of `values` that belong to the source; None stands for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.training import Source
+    >>> def double(rows, out):
+    ...     np.multiply(rows, 2, out=out)
+    >>> source = Source(np.arange(6.0).reshape(3, 2), np.float32, double)
+    >>> source[:2]
+    array([[0., 2.],
+           [4., 6.]], dtype=float32)
+    >>> source.subset(np.array([0, 2])).shape
+    (2, 2)
+    """
+
+    def __init__(self, values, dtype=None, transform=None, index=None):
+        self._values = np.asarray(values)  # every operation on the memmap subclass takes longer
+        self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
+        self._transform = transform
+        self._index = index
+        self.shape = (len(values) if index is None else len(index), values.shape[1])
+
+    @property
+    def nbytes(self):
+        """Size of the array that this stands for."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        rows = self._raw(rows)
+        if self._transform is None:
+            return np.ascontiguousarray(rows, dtype=self.dtype)
+        out = np.empty(rows.shape, self.dtype)
+        self._transform(rows, out)
+        return out
+
+    def read(self, rows, out):
+        """Write some rows into an array of this source's dtype."""
+        rows = self._raw(rows)
+        if self._transform is None:
+            np.copyto(out, rows, casting="same_kind")
+        else:
+            self._transform(rows, out)
+
+    def subset(self, rows):
+        """Return a source of some of the rows, given by their numbers."""
+        index = rows if self._index is None else self._index[rows]
+        index = index.astype(index_dtype(len(self._values)), copy=False)
+        return Source(self._values, self.dtype, self._transform, index)
+
+    def transformed(self, transform, dtype):
+        """Return a source of the same rows with another transform and dtype."""
+        return Source(self._values, dtype, transform, self._index)
+
+    def _raw(self, rows):
+        if self._index is not None:
+            rows = self._index[rows]
+        return self._values[rows] if isinstance(rows, slice) else self._values.take(rows, axis=0)
+
+
+def index_dtype(n_rows):
+    """Return the type for numbers of rows: the fastest for few, the smallest for many."""
+    return np.int32 if 2**17 < n_rows < 2**31 else np.int64
+
+
+def row_chunks(n_rows, n_columns):
+    """Cut the rows of an array into slices of about `CHUNK_ELEMENTS`.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Shape of the array.
+
+    Returns
+    -------
+    chunks : list of slice
+        They cover the rows once, in their order.
+    """
+    size = max(1, CHUNK_ELEMENTS // max(1, n_columns))
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def in_memory(x):
+    """Return the array that a source stands for, where it is small; anything else as it is."""
+    return x[:] if isinstance(x, Source) and x.nbytes <= MATERIALIZED_BYTES else x
