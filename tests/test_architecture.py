@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "skregnet"
 FLOORS = {
     "functions": 0,
     "network.layers": 1,
-    "network.sparse": 1,
+    "network.sparse": 0.5,
     "network": 2,
     "optim": 3,
     "training": 4,

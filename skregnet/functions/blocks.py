@@ -9,6 +9,29 @@ BLOCK_ELEMENTS = 1 << 16
 
 
 @lru_cache
+def blocks(n):
+    """Cut a range of `n` elements into blocks of `BLOCK_ELEMENTS`.
+
+    Returns
+    -------
+    blocks : tuple of slice
+        They cover the range once, in order; a single one where `n` is small.
+
+    Examples
+    --------
+    >>> from skregnet.functions.blocks import blocks
+    >>> blocks(100)
+    (slice(0, 100, None),)
+    >>> len(blocks(100_000))
+    2
+    """
+    return tuple(
+        slice(start, min(start + BLOCK_ELEMENTS, n))
+        for start in range(0, max(n, 1), BLOCK_ELEMENTS)
+    )
+
+
+@lru_cache
 def column_blocks(n_rows, n_columns):
     """Cut the columns of a (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
 
@@ -31,5 +54,6 @@ def column_blocks(n_rows, n_columns):
     4
     """
     width = max(1, BLOCK_ELEMENTS // n_rows)
-    starts = range(0, n_columns, width) if n_columns else (0,)
-    return tuple(slice(start, min(start + width, n_columns)) for start in starts)
+    return tuple(
+        slice(start, min(start + width, n_columns)) for start in range(0, max(n_columns, 1), width)
+    )

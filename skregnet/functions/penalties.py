@@ -7,9 +7,11 @@ nothing that grows with the number of parameters.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from .blas import get_blas
 from .blocks import column_blocks
 
 
@@ -52,7 +54,7 @@ class ElasticNet:
     strength: float
     l1_ratio: float = 0.0
 
-    @property
+    @cached_property
     def _factors(self):
         """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
         return (
@@ -97,24 +99,18 @@ class ElasticNet:
         scratch : ndarray of shape (members, n_weights)
             Overwritten.
         """
-        blocks = column_blocks(*weights.shape)
-        if len(blocks) == 1:
-            self._add_gradient(weights, gradient, scratch)
-            return
-        for columns in blocks:
-            # The same piece of scratch each time: it stays in the cache.
-            piece = scratch[:, : columns.stop - columns.start]
-            self._add_gradient(weights[:, columns], gradient[:, columns], piece)
-
-    def _add_gradient(self, weights, gradient, scratch):
         l1, l2 = self._factors
         if l2:
-            np.multiply(weights, l2, out=scratch)
-            np.add(gradient, scratch, out=gradient)
+            axpy, n_weights = get_blas(weights.dtype).axpy, weights.shape[1]
+            for member_weights, member_gradient in zip(weights, gradient, strict=True):
+                axpy(member_weights, member_gradient, n_weights, l2)
         if l1:
-            np.sign(weights, out=scratch)
-            np.multiply(scratch, l1, out=scratch)
-            np.add(gradient, scratch, out=gradient)
+            for columns in column_blocks(*weights.shape):
+                # The same piece of scratch each time: it stays in the cache.
+                piece = scratch[:, : columns.stop - columns.start]
+                np.sign(weights[:, columns], out=piece)
+                np.multiply(piece, l1, out=piece)
+                np.add(gradient[:, columns], piece, out=gradient[:, columns])
 
 
 def project_max_norm(weight, max_norm):

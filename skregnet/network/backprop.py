@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from .layers import BatchNorm, Dense, Run
+from .layers import Dense, Run
+from .layers.batch_norm import BatchNormPass
+from .sparse import SparseBatch
 
 
 class Backprop:
@@ -43,17 +45,20 @@ class Backprop:
         self.n_rows = n_rows
         self.gradient = np.zeros_like(network.params)
         self._has_batch_norm = bool(network.batch_norm_layers)
-        run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
-        views = network.views(self.gradient)
-        first = next(i for i, layer in enumerate(network.layers) if isinstance(layer, Dense))
-        self._n_below = first
-        caches = [
+        self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
+        self._steps = {n_rows: self._allocate(self._run)}
+
+    def _allocate(self, run):
+        """Return the passes of all layers, those that go backward, and d loss / d output."""
+        layers = self.network.layers
+        first = next(i for i, layer in enumerate(layers) if isinstance(layer, Dense))
+        views = self.network.views(self.gradient)
+        passes = [
             layer.allocate(run, view, is_first=i <= first)
-            for i, (layer, view) in enumerate(zip(network.layers, views, strict=True))
+            for i, (layer, view) in enumerate(zip(layers, views, strict=True))
         ]
-        delta = run.rows_buffer(network.layers[-1].n_outputs)
-        self._steps = {n_rows: (list(zip(network.layers, caches, strict=True)), delta)}
-        self._set_row_weights(n_rows, None)
+        backward = passes[first:][::-1]  # nothing below the first affine layer has a gradient
+        return passes, backward, run.rows_buffer(layers[-1].n_outputs)
 
     def __call__(self, x, y, weight=None):
         """Mean loss of a batch for each member; its gradient is left in `gradient`.
@@ -74,29 +79,26 @@ class Backprop:
         """
         n_rows = y.shape[1]
         if n_rows not in self._steps:
-            self._cut(n_rows)
-        steps, delta = self._steps[n_rows]
-        if weight is not None and self._has_batch_norm:
-            self._set_row_weights(n_rows, weight)
-        for layer, cache in steps:
-            x = layer.forward(x, cache)
-        loss = self.loss.value_and_gradient(x, y, weight, 1.0 / n_rows, delta)
-        for layer, cache in reversed(steps[self._n_below :]):
-            delta = layer.backward(delta, cache)
+            self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
+        passes, backward, delta = self._steps[n_rows]
+        if self._has_batch_norm:
+            self._set_row_weights(passes, weight)
+        is_single = len(self.gradient) == 1
+        if is_single and not isinstance(x, SparseBatch):
+            x = x[0]
+        for each in passes:
+            x = each.forward(x)
+        raw, gradient = (x[np.newaxis], delta[np.newaxis]) if is_single else (x, delta)
+        loss = self.loss.value_and_gradient(raw, y, weight, 1.0 / n_rows, gradient)
+        for each in backward:
+            delta = each.backward(delta)
         return loss
 
-    def _cut(self, n_rows):
-        steps, delta = self._steps[self.n_rows]
-        cut = [(layer, cache.leading(n_rows)) for layer, cache in steps]
-        self._steps[n_rows] = (cut, delta[:, :n_rows])
-        self._set_row_weights(n_rows, None)
-
-    def _set_row_weights(self, n_rows, weight):
+    def _set_row_weights(self, passes, weight):
         """Give batch normalisation each row's share of the batch."""
-        if weight is None:
-            share = np.full((1, n_rows, 1), 1.0 / n_rows, self.gradient.dtype)
-        else:
-            share = weight / weight.sum(axis=1, keepdims=True)
-        for layer, cache in self._steps[n_rows][0]:
-            if isinstance(layer, BatchNorm):
-                cache.row_weight = share
+        share = None
+        if weight is not None:
+            share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
+        for each in passes:
+            if isinstance(each, BatchNormPass):
+                each.row_weight = each.equal_weight if share is None else share

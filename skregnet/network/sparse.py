@@ -29,17 +29,24 @@ class SparseBatch:
         return self.matrices[member if len(self.matrices) > 1 else 0]
 
     def dot(self, weight, out=None):
-        """Return the products with ``weight`` (members, features, units), per member."""
+        """Return the products with `weight`, (members, features, units), member by member.
+
+        For one member, `weight` and `out` may be without the axis of members.
+        """
         if out is None:
             out = np.empty((len(weight), self.shape[1], weight.shape[2]), weight.dtype)
-        for member, matrix in enumerate(weight):
-            out[member] = self.for_member(member) @ matrix
+        for member, (matrix, product) in enumerate(
+            zip(_members(weight), _members(out), strict=True)
+        ):
+            product[...] = self.for_member(member) @ matrix
         return out
 
     def transposed_dot(self, delta, out):
-        """Write the products of the transposed rows with ``delta`` (members, rows, units)."""
-        for member, matrix in enumerate(delta):
-            out[member] = self.for_member(member).T @ matrix
+        """Write the products of the transposed rows with `delta`, (members, rows, units)."""
+        for member, (matrix, product) in enumerate(
+            zip(_members(delta), _members(out), strict=True)
+        ):
+            product[...] = self.for_member(member).T @ matrix
         return out
 
     def dropped(self, rate, generators):
@@ -51,3 +58,7 @@ class SparseBatch:
             matrix.data *= keep / (1.0 - rate)
             matrices.append(matrix)
         return SparseBatch(matrices)
+
+
+def _members(array):
+    return array if array.ndim == 3 else array[np.newaxis]

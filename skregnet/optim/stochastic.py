@@ -5,8 +5,9 @@ separate state, made by ``init`` and updated in place by ``step``, so that it ca
 training continued. Parameters, gradient and moments are arrays of shape (members, n_params); the
 recurrences are elementwise, so members never mix and the optimiser needs no notion of layers.
 
-At small sizes the cost of a step is the number of ufunc calls. So constant factors are folded
-into scalars, each call writes into an array that exists, and the gradient serves as scratch.
+At small sizes the cost of a step is the number of calls. So constant factors are folded into
+scalars, each call writes into an array that exists, the gradient serves as scratch, and Adam takes
+the BLAS where it can: scaling and adding a multiple are its first routines.
 To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
 """
 
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..functions.blocks import column_blocks
+from ..functions.blas import get_blas
+from ..functions.blocks import blocks
 
 
 class StochasticOptimizer(ABC):
@@ -44,7 +46,7 @@ class StochasticOptimizer(ABC):
         Parameters
         ----------
         params : ndarray of shape (members, n_params)
-            The parameters.
+            The parameters; C-contiguous, as the other arrays are.
         gradient : ndarray of shape (members, n_params)
             Gradient of the objective at ``params``. It is used as scratch space: its values are
             lost.
@@ -222,24 +224,26 @@ class Adam(StochasticOptimizer):
         rate = learning_rate * (bias_correction * (1.0 - self.beta_1) / scale)
 
         arrays = (params, gradient, state.first_moment, state.second_moment)
-        blocks = column_blocks(*params.shape)
-        if len(blocks) == 1:
-            self._update(*arrays, epsilon, rate)
-            return
-        for columns in blocks:
-            self._update(*(array[:, columns] for array in arrays), epsilon, rate)
+        if isinstance(rate, np.ndarray):
+            for *rows, member_rate in zip(*arrays, rate.ravel().tolist(), strict=True):
+                self._update(*rows, epsilon, member_rate)
+        else:
+            self._update(*(array.ravel() for array in arrays), epsilon, rate)
 
     def _update(self, params, gradient, first, second, epsilon, rate):
-        np.multiply(first, self.beta_1, out=first)
-        np.add(first, gradient, out=first)
-        np.multiply(second, self.beta_2, out=second)
-        np.multiply(gradient, gradient, out=gradient)
-        np.add(second, gradient, out=second)
-        np.sqrt(second, out=gradient)
-        np.add(gradient, epsilon, out=gradient)
-        np.divide(first, gradient, out=gradient)
-        np.multiply(gradient, rate, out=gradient)
-        np.subtract(params, gradient, out=params)
+        _, _, axpy, scal = get_blas(params.dtype)
+        for block in blocks(params.size):
+            p, g, m, v = params[block], gradient[block], first[block], second[block]
+            n = p.size
+            scal(self.beta_1, m, n)
+            axpy(g, m, n, 1.0)
+            np.multiply(g, g, out=g)
+            scal(self.beta_2, v, n)
+            axpy(g, v, n, 1.0)
+            np.sqrt(v, out=g)
+            np.add(g, epsilon, out=g)
+            np.divide(m, g, out=g)
+            axpy(g, p, n, -rate)
 
     def flush_denormals(self, state):
         """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""

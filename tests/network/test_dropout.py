@@ -26,11 +26,10 @@ def generators(n_members, seed=0):
 
 def draw(rate, members=1, rows=400, units=250, dtype=np.float64, seed=0):
     """A mask: what forward makes of ones."""
-    layer = Dropout(units, rate)
-    cache = layer.allocate(
-        Run(members, rows, np.dtype(dtype), generators(members, seed)), {}, False
-    )
-    return layer.forward(np.ones((members, rows, units), dtype), cache).copy()
+    run = Run(members, rows, np.dtype(dtype), generators(members, seed))
+    training = Dropout(units, rate).allocate(run, {}, False)
+    ones = run.of_members(np.ones((members, rows, units), dtype))
+    return training.forward(ones).reshape(members, rows, units)
 
 
 def rounded_keep_probability(rate):
@@ -94,33 +93,35 @@ def test_any_number_of_units(units):
 
 def test_each_batch_has_masks_of_its_own():
     layer = Dropout(50, 0.5)
-    cache = layer.allocate(Run(1, 40, np.dtype(float), generators(1)), {}, False)
-    ones = np.ones((1, 40, 50))
-    first = layer.forward(ones, cache).copy()
-    second = layer.forward(ones, cache)
+    training = layer.allocate(Run(1, 40, np.dtype(float), generators(1)), {}, False)
+    ones = np.ones((40, 50))
+    first = training.forward(ones).copy()
+    second = training.forward(ones)
     assert 0.4 < (first == second).mean() < 0.6
 
 
 def test_forward_leaves_its_input_and_backward_uses_the_same_mask():
     layer = Dropout(5, 0.5)
-    cache = layer.allocate(Run(2, 40, np.dtype(float), generators(2)), {}, False)
+    training = layer.allocate(Run(2, 40, np.dtype(float), generators(2)), {}, False)
     x = np.random.default_rng(0).uniform(1.0, 2.0, (2, 40, 5))
     kept = x.copy()
-    out = layer.forward(x, cache)
+    out = training.forward(x)
     assert_array_equal(x, kept)
-    delta = layer.backward(np.ones_like(x), cache)
+    delta = training.backward(np.ones_like(x))
     assert_array_equal(delta, out / x)
 
 
 def test_a_smaller_batch_uses_the_leading_rows():
     layer = Dropout(6, 0.5)
-    whole = layer.allocate(Run(1, 30, np.dtype(float), generators(1)), {}, False)
+    run = Run(1, 30, np.dtype(float), generators(1))
+    whole = layer.allocate(run, {}, False)
     whole.out[...] = whole.mask[...] = 99.0
-    out = layer.forward(np.ones((1, 20, 6)), whole.leading(20))
+    out = layer.allocate(run.for_rows(20), {}, False).forward(np.ones((20, 6)))
     # The same bits as in buffers of just this size.
-    assert_array_equal(out, draw(0.5, rows=20, units=6))
-    assert (whole.out[:, 20:] == 99.0).all()
-    assert (whole.mask[:, 20:] == 99.0).all()
+    assert_array_equal(out, draw(0.5, rows=20, units=6)[0])
+    assert np.shares_memory(out, whole.out)
+    assert (whole.out[20:] == 99.0).all()
+    assert (whole.mask[20:] == 99.0).all()
 
 
 def test_infer_is_the_identity():
@@ -156,8 +157,8 @@ def test_a_member_draws_what_it_would_draw_alone():
     together = draw(0.3, members=3, rows=7, units=5)
     for member, generator in enumerate(generators(3)):
         layer = Dropout(5, 0.3)
-        cache = layer.allocate(Run(1, 7, np.dtype(float), [generator]), {}, False)
-        assert_array_equal(layer.forward(np.ones((1, 7, 5)), cache)[0], together[member])
+        training = layer.allocate(Run(1, 7, np.dtype(float), [generator]), {}, False)
+        assert_array_equal(training.forward(np.ones((7, 5))), together[member])
 
 
 def test_masks_do_not_depend_on_the_dtype():
@@ -169,8 +170,8 @@ def test_masks_do_not_depend_on_the_dtype():
 def test_bit_generators_of_64_bits(bit_generator):
     generator = np.random.Generator(getattr(np.random, bit_generator)(0))
     layer = Dropout(101, 0.5)
-    cache = layer.allocate(Run(1, 400, np.dtype(float), [generator]), {}, False)
-    mask = layer.forward(np.ones((1, 400, 101)), cache)
+    training = layer.allocate(Run(1, 400, np.dtype(float), [generator]), {}, False)
+    mask = training.forward(np.ones((400, 101)))
     assert abs((mask == 0.0).mean() - 0.5) < 5.0 * 0.5 / math.sqrt(mask.size)
 
 

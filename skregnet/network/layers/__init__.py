@@ -1,0 +1,27 @@
+"""Layers: architecture and views on the parameters; for training, a pass with the buffers.
+
+A layer holds no per-batch data and predicts by ``infer(x)``. What training needs lives in a pass
+that `Layer.allocate` makes once for a run: ``forward(x)`` and ``backward(delta)`` use its buffers.
+Arrays are ``(members, rows, units)``; in the passes of a network of one member, which takes the
+direct way to the BLAS, they are ``(rows, units)``.
+
+The rules of the buffers:
+
+1. Every buffer has one owner, the pass that allocated it. ``forward`` may overwrite its input
+   unless the layer below keeps its output, which only `Activation` does; `Activation` is followed
+   by `Dense` or `Dropout`, and these leave their input alone. ``backward`` may overwrite `delta`
+   and what the forward pass left. The first layer computes no derivative with respect to its input.
+2. A smaller batch uses the leading part of the same memory (`Run.for_rows`).
+3. The dtype is that of the parameter vector; no layer names one.
+4. An activation says whether its derivative needs its input or only its output.
+5. Nothing that grows with the batch, the width or the parameters is allocated in a step; the random
+   bits of dropout and the products of sparse rows are the exceptions.
+"""
+
+from .activation import Activation
+from .base import Layer, Run
+from .batch_norm import BatchNorm
+from .dense import Dense
+from .dropout import Dropout
+
+__all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Layer", "Run"]

@@ -1,0 +1,156 @@
+"""Batch normalisation."""
+
+import numpy as np
+
+from .base import Layer
+
+
+class BatchNorm(Layer):
+    r"""Batch normalisation (Ioffe & Szegedy 2015, Algorithm 1) with weighted statistics.
+
+    :math:`y = \gamma \hat x + \beta`, :math:`\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}`,
+    with :math:`\mu = \sum_i w_i x_i` and :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows
+    of the batch, whose weights are normalised to :math:`\sum_i w_i = 1`; without sample weights
+    they are one over the number of rows, as in the paper. With :math:`\delta = \partial L/\partial
+    y` the paper's backward pass simplifies to
+
+    .. math:: \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
+        \left(\delta_i - w_i \sum_j \delta_j - w_i \hat x_i \sum_j \delta_j \hat x_j \right).
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the layer.
+    momentum : float
+        Weight of the new batch in the running mean and variance; that of the n-th batch is 1/n
+        where this is more.
+    epsilon : float
+        Added to the variance.
+
+    Notes
+    -----
+    The running variance is the average of the biased batch variances. The paper's factor
+    m / (m - 1) would make it depend on the scale of the sample weights.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing
+    Internal Covariate Shift, ICML 2015.
+    """
+
+    def __init__(self, n_units, momentum=0.1, epsilon=1e-5):
+        super().__init__(n_units)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.free_shapes = {"gamma": (1, n_units), "beta": (1, n_units)}
+        # Running mean and variance, and how many batches they have seen while that matters.
+        self.stat_shapes = {"moments": (2, n_units), "n_batches": (1, 1)}
+
+    def initialize(self, member, rng, initializer):
+        """Identity map: unit scale, no shift; mean zero, variance one."""
+        self.gamma[member] = 1.0
+        self.beta[member] = 0.0
+        self.moments[member, 0] = 0.0
+        self.moments[member, 1] = 1.0
+        self.n_batches[member] = 0.0
+
+    def allocate(self, run, gradient, is_first):
+        """See `Layer.allocate`."""
+        return BatchNormPass(self, run, gradient)
+
+    def infer(self, x):
+        """Normalise with the running moments."""
+        mean, variance = self.moments[:, :1], self.moments[:, 1:]
+        scale = self.gamma / np.sqrt(variance + self.epsilon)
+        x *= scale
+        x += self.beta - mean * scale
+        return x
+
+
+class BatchNormPass:
+    """Training pass of `BatchNorm`.
+
+    Attributes
+    ----------
+    row_weight : ndarray of shape (rows, 1), for several members (members or 1, rows, 1)
+        Share of each row in the batch, with a sum of one; to be set where it is not `equal_weight`.
+
+    Notes
+    -----
+    What is kept for the backward pass is ``x - mean``, in the buffer of the input: dividing it by
+    the standard deviation is left to vectors of the length of a row.
+    """
+
+    def __init__(self, layer, run, gradient):
+        self.products = run.products
+        self.momentum = layer.momentum
+        self.epsilon = layer.epsilon
+        self.gamma, self.beta = run.of_members(layer.gamma), run.of_members(layer.beta)
+        self.running = run.of_members(layer.moments)
+        self.n_batches = run.of_members(layer.n_batches)
+        self.gamma_gradient = run.of_members(gradient["gamma"])
+        self.beta_gradient = run.of_members(gradient["beta"])
+        self.out = run.rows_buffer(layer.n_outputs)
+        self.ones = run.ones()
+        self.share_of_row = 1.0 / run.n_rows
+        self.equal_weight = self.ones * self.share_of_row
+        self.row_weight = self.equal_weight
+        self.moments = np.empty_like(self.running)
+        self.mean, self.variance = self.moments[..., :1, :], self.moments[..., 1:, :]
+        self.moments_scratch = np.empty_like(self.moments)
+        self.inverse_std, self.scale = np.empty_like(self.gamma), np.empty_like(self.gamma)
+        self.row_scratch = np.empty_like(self.gamma)
+        self.share = None  # weight of a new batch, once it is `momentum` for every member
+        self.deviation = None
+
+    def forward(self, x):
+        """Output for a training batch."""
+        products = self.products
+        products.multiply_left_transposed(self.row_weight, x, self.mean)
+        products.subtract_row(self.mean, x)
+        self.deviation = x
+        np.multiply(x, x, out=self.out)
+        products.multiply_left_transposed(self.row_weight, self.out, self.variance)
+        np.add(self.variance, self.epsilon, out=self.inverse_std)
+        np.sqrt(self.inverse_std, out=self.inverse_std)
+        np.reciprocal(self.inverse_std, out=self.inverse_std)
+        np.multiply(self.inverse_std, self.gamma, out=self.scale)
+        self._update_running_moments()
+        np.multiply(x, self.scale, out=self.out)
+        products.add_row(self.beta, self.out)
+        return self.out
+
+    def _update_running_moments(self):
+        share = self._share_of_new_batch() if self.share is None else self.share
+        np.subtract(self.moments, self.running, out=self.moments_scratch)
+        np.multiply(self.moments_scratch, share, out=self.moments_scratch)
+        np.add(self.running, self.moments_scratch, out=self.running)
+
+    def _share_of_new_batch(self):
+        # A plain average at first: what the moments start with would stay in them for long.
+        if (self.n_batches * self.momentum >= 1.0).all():
+            self.share = self.momentum
+            return self.share
+        self.n_batches += 1.0
+        return np.maximum(1.0 / self.n_batches, self.momentum).astype(self.running.dtype)
+
+    def backward(self, delta):
+        """Write the gradient of scale and shift; return the derivative of the input."""
+        products, deviation, row = self.products, self.deviation, self.row_scratch
+        np.multiply(delta, deviation, out=self.out)
+        products.multiply_left_transposed(self.ones, self.out, self.gamma_gradient)
+        products.multiply_left_transposed(self.ones, delta, self.beta_gradient)
+        np.multiply(self.gamma_gradient, self.inverse_std, out=self.gamma_gradient)
+        np.multiply(self.gamma_gradient, self.inverse_std, out=row)
+        if self.row_weight is self.equal_weight:
+            np.multiply(row, self.share_of_row, out=row)
+            np.multiply(deviation, row, out=deviation)
+            np.subtract(delta, deviation, out=delta)
+            np.multiply(self.beta_gradient, self.share_of_row, out=row)
+            products.subtract_row(row, delta)
+        else:
+            np.multiply(deviation, row, out=deviation)
+            products.add_row(self.beta_gradient, deviation)
+            np.multiply(deviation, self.row_weight, out=deviation)
+            np.subtract(delta, deviation, out=delta)
+        return np.multiply(delta, self.scale, out=delta)

@@ -1,0 +1,84 @@
+"""The affine layer."""
+
+import numpy as np
+
+from ..sparse import SparseBatch
+from .base import Layer
+
+
+class Dense(Layer):
+    """Affine map ``x @ weight + bias``.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Fan-in and fan-out.
+    bias : bool, default=True
+        Whether there is a bias; batch normalisation makes it redundant.
+    """
+
+    def __init__(self, n_inputs, n_outputs, bias=True):
+        super().__init__(n_outputs)
+        self.n_inputs = n_inputs
+        self.weight_shapes = {"weight": (n_inputs, n_outputs)}
+        self.free_shapes = {"bias": (1, n_outputs)} if bias else {}
+
+    def initialize(self, member, rng, initializer):
+        """Draw the weights; the bias starts at zero."""
+        self.weight[member] = initializer((self.n_inputs, self.n_outputs), rng)
+        if self.free_shapes:
+            self.bias[member] = 0.0
+
+    def allocate(self, run, gradient, is_first):
+        """See `Layer.allocate`."""
+        return DensePass(self, run, gradient, is_first)
+
+    def infer(self, x):
+        """See `Layer.infer`."""
+        out = x.dot(self.weight) if isinstance(x, SparseBatch) else np.matmul(x, self.weight)
+        if self.free_shapes:
+            out += self.bias
+        return out
+
+
+class DensePass:
+    """Training pass of `Dense`; its input may be a `SparseBatch` where it is the first."""
+
+    def __init__(self, layer, run, gradient, is_first):
+        self.products = run.products
+        self.layer = layer
+        self.gradient = gradient
+        self.weight = run.of_members(layer.weight)
+        self.weight_gradient = run.of_members(gradient["weight"])
+        self.bias = None
+        if layer.free_shapes:
+            self.bias = run.of_members(layer.bias)
+            self.bias_gradient = run.of_members(gradient["bias"])
+            self.ones = run.ones()
+        self.x = None
+        self.out = run.rows_buffer(layer.n_outputs)
+        self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
+
+    def forward(self, x):
+        """Output for a training batch."""
+        self.x = x
+        if isinstance(x, SparseBatch):
+            x.dot(self.weight, self.out)
+        else:
+            self.products.multiply(x, self.weight, self.out)
+        if self.bias is not None:
+            self.products.add_row(self.bias, self.out)
+        return self.out
+
+    def backward(self, delta):
+        """Write the gradient of weights and bias; return the derivative of the input."""
+        if isinstance(self.x, SparseBatch):
+            self.x.transposed_dot(delta, self.weight_gradient)
+        else:
+            self.products.multiply_left_transposed(self.x, delta, self.weight_gradient)
+        if self.bias is not None:
+            # A product with ones sums the columns several times faster than np.sum.
+            self.products.multiply_left_transposed(self.ones, delta, self.bias_gradient)
+        if self.delta_in is not None:
+            self.products.multiply_right_transposed(delta, self.weight, self.delta_in)
+        return self.delta_in

@@ -1,0 +1,84 @@
+"""Dropout."""
+
+import numpy as np
+
+from ..sparse import SparseBatch
+from .base import Layer
+
+
+class Dropout(Layer):
+    """Inverted dropout (Srivastava et al. 2014): units are zeroed, the others scaled up.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the layer.
+    rate : float in [0, 1)
+        Probability of dropping a unit. The paper's p is the probability of keeping one.
+
+    Notes
+    -----
+    A mask takes 16 random bits per unit, so the rate is rounded to a multiple of 2**-16; the scale
+    is the inverse of the rounded probability of keeping, and the expectation exact.
+
+    References
+    ----------
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: A Simple Way
+    to Prevent Neural Networks from Overfitting, JMLR 15, 2014.
+    """
+
+    _LEVELS = 2**16
+
+    def __init__(self, n_units, rate):
+        super().__init__(n_units)
+        self.rate = float(rate)
+
+    def allocate(self, run, gradient, is_first):
+        """See `Layer.allocate`."""
+        return DropoutPass(self, run)
+
+    def draw(self, mask, bit_generator):
+        """Fill a contiguous `mask` with zeros and the inverse of the probability of keeping.
+
+        Parameters
+        ----------
+        mask : ndarray of float
+            Of any shape.
+        bit_generator : numpy.random.BitGenerator
+            One with words of 64 bits.
+        """
+        n_kept = min(max(1, round((1.0 - self.rate) * self._LEVELS)), self._LEVELS - 1)
+        words = bit_generator.random_raw((mask.size + 3) // 4).view(np.uint16)
+        kept = words[: mask.size].reshape(mask.shape) < np.uint16(n_kept)
+        np.multiply(kept, mask.dtype.type(self._LEVELS / n_kept), out=mask)
+
+    def infer(self, x):
+        """Identity: the expectation of the training pass."""
+        return x
+
+
+class DropoutPass:
+    """Training pass of `Dropout`; its input may be a `SparseBatch`."""
+
+    def __init__(self, layer, run):
+        self.layer = layer
+        self.generators = run.generators
+        self.out = run.rows_buffer(layer.n_outputs)
+        self.mask = run.rows_buffer(layer.n_outputs)
+        member_masks = self.mask[np.newaxis] if run.n_members == 1 else self.mask
+        self._draws = [
+            (mask, generator.bit_generator)
+            for mask, generator in zip(member_masks, run.generators, strict=True)
+        ]
+
+    def forward(self, x):
+        """Output for a training batch, with new masks."""
+        if isinstance(x, SparseBatch):
+            return x.dropped(self.layer.rate, self.generators)
+        for mask, bit_generator in self._draws:
+            self.layer.draw(mask, bit_generator)
+        return np.multiply(x, self.mask, out=self.out)
+
+    def backward(self, delta):
+        """Multiply by the same masks."""
+        return np.multiply(delta, self.mask, out=delta)
