@@ -44,12 +44,13 @@ class Backprop:
         self.loss = loss
         self.n_rows = n_rows
         self.gradient = np.zeros_like(network.params)
+        self._is_single = network.n_members == 1
         self._has_batch_norm = bool(network.batch_norm_layers)
         self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
         self._steps = {n_rows: self._allocate(self._run)}
 
     def _allocate(self, run):
-        """Return the passes of all layers, those that go backward, and d loss / d output."""
+        """Return the passes of all layers, the ways forward and backward, and d loss / d output."""
         layers = self.network.layers
         first = next(i for i, layer in enumerate(layers) if isinstance(layer, Dense))
         views = self.network.views(self.gradient)
@@ -57,8 +58,10 @@ class Backprop:
             layer.allocate(run, view, is_first=i <= first)
             for i, (layer, view) in enumerate(zip(layers, views, strict=True))
         ]
-        backward = passes[first:][::-1]  # nothing below the first affine layer has a gradient
-        return passes, backward, run.rows_buffer(layers[-1].n_outputs)
+        forward = [each.forward for each in passes]
+        # Nothing below the first affine layer has a gradient.
+        backward = [each.backward for each in reversed(passes[first:])]
+        return passes, forward, backward, run.rows_buffer(layers[-1].n_outputs)
 
     def __call__(self, x, y, weight=None):
         """Mean loss of a batch for each member; its gradient is left in `gradient`.
@@ -80,18 +83,17 @@ class Backprop:
         n_rows = y.shape[1]
         if n_rows not in self._steps:
             self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
-        passes, backward, delta = self._steps[n_rows]
+        passes, forward, backward, delta = self._steps[n_rows]
         if self._has_batch_norm:
             self._set_row_weights(passes, weight)
-        is_single = len(self.gradient) == 1
-        if is_single and not isinstance(x, SparseBatch):
+        if self._is_single and not isinstance(x, SparseBatch):
             x = x[0]
-        for each in passes:
-            x = each.forward(x)
-        raw, gradient = (x[np.newaxis], delta[np.newaxis]) if is_single else (x, delta)
+        for go_forward in forward:
+            x = go_forward(x)
+        raw, gradient = (x[np.newaxis], delta[np.newaxis]) if self._is_single else (x, delta)
         loss = self.loss.value_and_gradient(raw, y, weight, 1.0 / n_rows, gradient)
-        for each in backward:
-            delta = each.backward(delta)
+        for go_backward in backward:
+            delta = go_backward(delta)
         return loss
 
     def _set_row_weights(self, passes, weight):

@@ -14,11 +14,12 @@ To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..functions.blas import get_blas
-from ..functions.blocks import blocks
+from ..functions.blocks import BLOCK_ELEMENTS, blocks
 
 
 class StochasticOptimizer(ABC):
@@ -216,34 +217,43 @@ class Adam(StochasticOptimizer):
     def step(self, params, gradient, state, learning_rate):
         """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
         state.t += 1
-        # With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is
-        # rate * M / (sqrt(V) + epsilon), both scalars being rescaled once.
-        scale = math.sqrt(1.0 - self.beta_2)
-        epsilon = self.epsilon / scale
         bias_correction = math.sqrt(1.0 - self.beta_2**state.t) / (1.0 - self.beta_1**state.t)
-        rate = learning_rate * (bias_correction * (1.0 - self.beta_1) / scale)
-
+        rate = learning_rate * (bias_correction * self._rate_factor)
         arrays = (params, gradient, state.first_moment, state.second_moment)
         if isinstance(rate, np.ndarray):
             for *rows, member_rate in zip(*arrays, rate.ravel().tolist(), strict=True):
-                self._update(*rows, epsilon, member_rate)
+                self._update(*rows, member_rate)
         else:
-            self._update(*(array.ravel() for array in arrays), epsilon, rate)
+            self._update(*[array.ravel() for array in arrays], rate)
 
-    def _update(self, params, gradient, first, second, epsilon, rate):
+    # With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is
+    # rate * M / (sqrt(V) + epsilon), both scalars being rescaled once.
+
+    @cached_property
+    def _rate_factor(self):
+        return (1.0 - self.beta_1) / math.sqrt(1.0 - self.beta_2)
+
+    @cached_property
+    def _epsilon(self):
+        return self.epsilon / math.sqrt(1.0 - self.beta_2)
+
+    def _update(self, params, gradient, first, second, rate):
+        """Make the step of flat arrays, through pieces that a cache holds where they are long."""
+        if params.size > BLOCK_ELEMENTS:
+            for block in blocks(params.size):
+                self._update(params[block], gradient[block], first[block], second[block], rate)
+            return
+        n = params.size
         _, _, axpy, scal = get_blas(params.dtype)
-        for block in blocks(params.size):
-            p, g, m, v = params[block], gradient[block], first[block], second[block]
-            n = p.size
-            scal(self.beta_1, m, n)
-            axpy(g, m, n, 1.0)
-            np.multiply(g, g, out=g)
-            scal(self.beta_2, v, n)
-            axpy(g, v, n, 1.0)
-            np.sqrt(v, out=g)
-            np.add(g, epsilon, out=g)
-            np.divide(m, g, out=g)
-            axpy(g, p, n, -rate)
+        scal(self.beta_1, first, n)
+        axpy(gradient, first, n, 1.0)
+        scal(self.beta_2, second, n)
+        np.multiply(gradient, gradient, out=gradient)
+        axpy(gradient, second, n, 1.0)
+        np.sqrt(second, out=gradient)
+        np.add(gradient, self._epsilon, out=gradient)
+        np.divide(first, gradient, out=gradient)
+        axpy(gradient, params, n, -rate)
 
     def flush_denormals(self, state):
         """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""

@@ -37,6 +37,8 @@ class Batches:
         Batches of an epoch.
     max_rows : int
         Rows of the largest batch.
+    sizes : ndarray of int of shape (n_steps,)
+        Rows of each batch.
 
     Notes
     -----
@@ -66,6 +68,8 @@ class Batches:
         joins = rest == 1 and batch_size > 1 and n_whole > 0
         self.n_steps = n_whole + int(rest > 0 and not joins)
         self.max_rows = min(batch_size, self.n_rows) + int(joins)
+        self.sizes = np.full(self.n_steps, batch_size)
+        self.sizes[-1] = self.n_rows - (self.n_steps - 1) * batch_size
         self.shuffle = shuffle and self.n_steps > 1
         parts = [None if issparse(x) else x, y, weight]
         if self.shuffle or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:

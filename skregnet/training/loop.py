@@ -128,16 +128,17 @@ def train(
     n_weights = backprop.network.n_weights
     weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
     scratch = np.empty_like(weights)
+    losses = np.empty((batches.n_steps, len(params)))
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
     if not _continues(state.optimizer, optimizer.init(params[:0])):
         state.optimizer = optimizer.init(params)
     try:
         for _ in range(max_epochs):
             first_step = state.step
-            loss = batches.n_rows * penalty.value(weights, scratch)
+            penalty_value = penalty.value(weights, scratch)
             base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
-            for x, y, weight in batches:
-                loss += backprop(x, y, weight) * y.shape[1]
+            for i, (x, y, weight) in enumerate(batches):
+                losses[i] = backprop(x, y, weight)
                 penalty.add_gradient(weights, weight_gradient, scratch)
                 if max_grad_norm is not None:
                     clip_gradient_norm(gradient, max_grad_norm)
@@ -149,7 +150,8 @@ def train(
                 state.step += 1
             if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
                 optimizer.flush_denormals(state.optimizer)
-            if monitor.end_of_epoch(loss / batches.n_rows, rate):
+            loss = penalty_value + batches.sizes @ losses / batches.n_rows
+            if monitor.end_of_epoch(loss, rate):
                 break
     except KeyboardInterrupt:
         monitor.interrupted()
