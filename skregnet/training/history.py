@@ -44,7 +44,8 @@ class History:
 
     def append(self, active, learning_rate, **values):
         """Add an epoch; only the values of active members are kept."""
-        self.learning_rate.append(float(np.mean(learning_rate)))
+        mean_rate = learning_rate.mean() if isinstance(learning_rate, np.ndarray) else learning_rate
+        self.learning_rate.append(float(mean_rate))
         self._active.append(np.array(active))
         for name, value in values.items():
             getattr(self, name).append(np.where(active, value, np.nan))

@@ -116,26 +116,33 @@ class Monitor:
             monitored = _monitored(validation_loss, score)
         elif self.plateau_loss is not None:
             also = self.plateau_loss(self.network)
-        self.history.append(self.active, learning_rate, **values)
+        active = self.active
+        self.history.append(active, learning_rate, **values)
         # Infinite parameters show in the loss only one step later: look at them too.
-        finite = np.isfinite(loss) & np.isfinite(self.network.params.sum(axis=1))
-        self._diverge(self.active & ~finite)
-        is_best = self.stopping.update(monitored, also) & self.active
+        ruined = active & ~np.isfinite(loss + self.network.params.sum(axis=1))
+        if ruined.any():
+            self._diverge(ruined)
+            active = self.active
+        is_best = self.stopping.update(monitored, also) & active
         if self._stops_early:
             self._keep(is_best)
         else:
             self._remember_start(is_best)
-        exhausted = self.stopping.exhausted & self.active
-        if self.lower_rates is not None and exhausted.any():
-            stopped = self.lower_rates(exhausted)
-            self.stopping.restart(exhausted & ~stopped)
-            exhausted = stopped
-        self._converge(exhausted)
+        exhausted = self.stopping.exhausted & active
+        if exhausted.any():
+            self._end_patience(exhausted)
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._end(self.active, "max_time")
         if self.report is not None:
             self.report(self.history)
         return not self.active.any()
+
+    def _end_patience(self, members):
+        if self.lower_rates is not None:
+            stopped = self.lower_rates(members)
+            self.stopping.restart(members & ~stopped)
+            members = stopped
+        self._converge(members)
 
     def _diverge(self, members):
         self.stop_reason[members] = "diverged"
@@ -217,10 +224,13 @@ def _copies(network):
 
 
 def _copy_rows(sources, targets, rows):
+    everywhere = rows.all()
+    if not everywhere and not rows.any():
+        return
     for source, target in zip(sources, targets, strict=True):
-        if rows.all():
+        if everywhere:
             np.copyto(target, source)
-        elif rows.any():
+        else:
             target[rows] = source[rows]
 
 
