@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.sparse import issparse
 
-from .layers import Activation, BatchNorm, Dense, Dropout
+from .layers import Activation, BatchNorm, Dense, Dropout, Run
 from .sparse import SparseBatch
 
 # Prediction goes through the rows in chunks whose widest layer takes about this many bytes: small
@@ -126,28 +126,40 @@ class Network:
         Parameters
         ----------
         x : {ndarray, CSR matrix} of shape (rows, features)
+            Or what gives an array for a slice of rows.
 
         Returns
         -------
         raw : ndarray of shape (members, rows, outputs)
         """
         raw = np.empty((self.n_members, x.shape[0], self.layers[-1].n_outputs), self.params.dtype)
-        for rows in self._chunks(x.shape[0]):
-            raw[:, rows] = self._infer_through(self.layers, x[rows])
+        for member, rows, outputs in self._outputs(self.layers, x):
+            raw[member, rows] = outputs
         return raw
+
+    def _outputs(self, layers, x):
+        """Yield (member, rows, outputs of the layers), chunk by chunk; the next ones overwrite."""
+        run = None
+        for rows in self._chunks(x.shape[0]):
+            n_rows = rows.stop - rows.start
+            if run is None or run.n_rows != n_rows:
+                run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
+                # The members take turns in the same buffers.
+                passes = [
+                    inference_passes(layers, run.for_rows(n_rows, member))
+                    for member in range(self.n_members)
+                ]
+            inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
+            for member, member_passes in enumerate(passes):
+                h = inputs
+                for each in member_passes:
+                    h = each.forward(h)
+                yield member, rows, h
 
     def _chunks(self, n_rows):
         widest = max(layer.n_outputs for layer in self.layers)
-        per_row = self.n_members * widest * self.params.itemsize
-        chunk = max(64, _CHUNK_BYTES // per_row)
+        chunk = max(64, _CHUNK_BYTES // (widest * self.params.itemsize))
         return [slice(start, min(start + chunk, n_rows)) for start in range(0, n_rows, chunk)]
-
-    @staticmethod
-    def _infer_through(layers, x):
-        h = SparseBatch([x]) if issparse(x) else x[np.newaxis]
-        for layer in layers:
-            h = layer.infer(h)
-        return h
 
     def set_population_statistics(self, x, weight=None):
         """Set the running moments to the moments of a training set.
@@ -159,6 +171,7 @@ class Network:
         Parameters
         ----------
         x : {ndarray, CSR matrix} of shape (rows, features)
+            Or what gives an array for a slice of rows.
         weight : ndarray of shape (rows, 1) or None
         """
         n_rows = x.shape[0]
@@ -167,16 +180,22 @@ class Network:
             if not isinstance(layer, BatchNorm):
                 continue
             # Deviations from a value near the mean keep the sum of squares accurate.
-            shift = layer.moments[:, :1].copy()
+            shift = layer.moments[:, 0].copy()
             sums = np.zeros(layer.moments.shape, np.float64)
-            for rows in self._chunks(n_rows):
-                deviation = self._infer_through(self.layers[:position], x[rows]) - shift
+            for member, rows, outputs in self._outputs(self.layers[:position], x):
+                deviation = outputs - shift[member]
                 row_weight = 1.0 if weight is None else weight[rows]
-                sums[:, 0] += (row_weight * deviation).sum(axis=1, dtype=np.float64)
-                sums[:, 1] += (row_weight * deviation**2).sum(axis=1, dtype=np.float64)
+                sums[member, 0] += (row_weight * deviation).sum(axis=0, dtype=np.float64)
+                sums[member, 1] += (row_weight * deviation**2).sum(axis=0, dtype=np.float64)
             sums /= total
-            layer.moments[:, 0] = shift[:, 0] + sums[:, 0]
+            layer.moments[:, 0] = shift + sums[:, 0]
             layer.moments[:, 1] = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0.0)
+
+
+def inference_passes(layers, run):
+    """Return the passes of the layers that do something in prediction."""
+    passes = [layer.allocate_inference(run) for layer in layers]
+    return [each for each in passes if each is not None]
 
 
 def _size(layers, kind):

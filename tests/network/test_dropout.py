@@ -124,9 +124,17 @@ def test_a_smaller_batch_uses_the_leading_rows():
     assert (whole.mask[20:] == 99.0).all()
 
 
-def test_infer_is_the_identity():
-    x = np.random.default_rng(0).standard_normal((2, 4, 5))
-    assert Dropout(5, 0.5).infer(x) is x
+def test_inference_is_the_identity():
+    assert Dropout(5, 0.5).allocate_inference(Run(2, 4, np.dtype(float))) is None
+
+
+@pytest.mark.parametrize("n_copies", [1, 3])
+def test_copies_have_masks_of_their_own(n_copies):
+    x = np.random.default_rng(0).uniform(1.0, 2.0, (20, 6))
+    run = Run(1, 20 * n_copies, np.dtype(float), generators(1))
+    out = Dropout(6, 0.5).allocate(run, {}, False).forward_copies(x)
+    masks = draw(0.5, rows=20 * n_copies, units=6)[0]
+    assert_array_equal(out, np.tile(x, (n_copies, 1)) * masks)
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -1,7 +1,5 @@
 """The layer of a non-linearity."""
 
-import numpy as np
-
 from .base import Layer
 
 
@@ -22,26 +20,26 @@ class Activation(Layer):
 
     def allocate(self, run, gradient, is_first):
         """See `Layer.allocate`."""
-        return ActivationPass(self, run)
+        return ActivationPass(self, run, trains=True)
 
-    def infer(self, x):
-        """See `Layer.infer`."""
-        return self.function.forward(x, x if self.function.in_place else np.empty_like(x))
+    def allocate_inference(self, run):
+        """See `Layer.allocate_inference`."""
+        return ActivationPass(self, run)
 
 
 class ActivationPass:
-    """Training pass of `Activation`."""
+    """Pass of `Activation`, for inference without `backward`."""
 
-    def __init__(self, layer, run):
+    def __init__(self, layer, run, trains=False):
         self.function = layer.function
         self.in_place = layer.function.in_place
-        self.z = self.out = self.scratch = None
-        if not self.in_place:
-            self.out = run.rows_buffer(layer.n_outputs)
-            self.scratch = run.rows_buffer(layer.n_outputs)
+        self.z = None
+        self.out = None if self.in_place else run.rows_buffer(layer.n_outputs)
+        needs_scratch = trains and not self.in_place
+        self.scratch = run.rows_buffer(layer.n_outputs) if needs_scratch else None
 
     def forward(self, x):
-        """Output for a training batch; it is kept."""
+        """Output for a batch; it is kept."""
         self.z = x
         if self.in_place:
             self.out = x

@@ -16,8 +16,10 @@ class Run:
         Leading axes of the buffers; there is no axis of members where there is one.
     dtype : dtype
         That of the parameters.
-    generators : list of numpy.random.Generator
+    generators : sequence of numpy.random.Generator
         One per member, for dropout; of bit generators with words of 64 bits (SFC64, PCG64).
+    member : int, default=0
+        For a run of one member: which of the network's.
 
     Attributes
     ----------
@@ -25,27 +27,28 @@ class Run:
         The matrix products.
     """
 
-    def __init__(self, n_members, n_rows, dtype, generators):
+    def __init__(self, n_members, n_rows, dtype, generators=(), member=0):
         self.n_members = n_members
         self.n_rows = n_rows
         self.dtype = dtype
         self.generators = generators
+        self._member = member
         self.products = OneMember(n_rows, dtype) if n_members == 1 else ManyMembers()
         self._memory = []
         self._n_handed_out = 0
 
-    def for_rows(self, n_rows):
-        """Return the run of a smaller batch, whose buffers lie in the memory of this one's.
+    def for_rows(self, n_rows, member=0):
+        """Return a run of as many or fewer rows whose buffers lie in the memory of this one's.
 
         They are handed out in the same order as those of this run were.
         """
-        smaller = Run(self.n_members, n_rows, self.dtype, self.generators)
-        smaller._memory = self._memory
-        return smaller
+        sharing = Run(self.n_members, n_rows, self.dtype, self.generators, member)
+        sharing._memory = self._memory
+        return sharing
 
     def of_members(self, array):
         """Return an array (members, ...) as the passes take it: without an axis of length one."""
-        return array[0] if self.n_members == 1 else array
+        return array[self._member] if self.n_members == 1 else array
 
     def rows_buffer(self, n_units):
         """Return an uninitialised buffer for the rows of a batch, C-contiguous."""
@@ -54,12 +57,12 @@ class Run:
             self._memory.append(np.empty(math.prod(shape), self.dtype))
         memory = self._memory[self._n_handed_out]
         self._n_handed_out += 1
-        return self.of_members(memory[: math.prod(shape)].reshape(shape))
+        return memory[: math.prod(shape)].reshape(shape[1:] if self.n_members == 1 else shape)
 
     def ones(self):
         """Return a column of ones, (rows, 1), that all members share."""
-        ones = np.ones((1, self.n_rows, 1), self.dtype)
-        return self.of_members(ones)
+        shape = (self.n_rows, 1) if self.n_members == 1 else (1, self.n_rows, 1)
+        return np.ones(shape, self.dtype)
 
 
 class Layer:
@@ -112,6 +115,10 @@ class Layer:
         """
         raise NotImplementedError
 
-    def infer(self, x):
-        """Output for prediction; `x` may be overwritten except by `Dense`."""
-        raise NotImplementedError
+    def allocate_inference(self, run):
+        """Return a pass with the method ``forward(x)`` for prediction; None where `x` stays.
+
+        The parameters and statistics at the time of the call count. ``forward`` may overwrite its
+        input, except that of `Dense`.
+        """
+        return None

@@ -58,12 +58,25 @@ class BatchNorm(Layer):
         """See `Layer.allocate`."""
         return BatchNormPass(self, run, gradient)
 
-    def infer(self, x):
-        """Normalise with the running moments."""
-        mean, variance = self.moments[:, :1], self.moments[:, 1:]
-        scale = self.gamma / np.sqrt(variance + self.epsilon)
-        x *= scale
-        x += self.beta - mean * scale
+    def allocate_inference(self, run):
+        """See `Layer.allocate_inference`."""
+        return BatchNormInference(self, run)
+
+
+class BatchNormInference:
+    """Normalisation by the running moments."""
+
+    def __init__(self, layer, run):
+        mean, variance = layer.moments[:, :1], layer.moments[:, 1:]
+        scale = layer.gamma / np.sqrt(variance + layer.epsilon)
+        self.products = run.products
+        self.scale = run.of_members(scale)
+        self.shift = run.of_members(layer.beta - mean * scale)
+
+    def forward(self, x):
+        """Normalise in place."""
+        np.multiply(x, self.scale, out=x)
+        self.products.add_row(self.shift, x)
         return x
 
 

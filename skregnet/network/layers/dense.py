@@ -1,7 +1,5 @@
 """The affine layer."""
 
-import numpy as np
-
 from ..sparse import SparseBatch
 from .base import Layer
 
@@ -33,35 +31,22 @@ class Dense(Layer):
         """See `Layer.allocate`."""
         return DensePass(self, run, gradient, is_first)
 
-    def infer(self, x):
-        """See `Layer.infer`."""
-        out = x.dot(self.weight) if isinstance(x, SparseBatch) else np.matmul(x, self.weight)
-        if self.free_shapes:
-            out += self.bias
-        return out
+    def allocate_inference(self, run):
+        """See `Layer.allocate_inference`."""
+        return DenseInference(self, run)
 
 
-class DensePass:
-    """Training pass of `Dense`; its input may be a `SparseBatch` where it is the first."""
+class DenseInference:
+    """Inference of `Dense`; its input may be a `SparseBatch` where it is the first layer."""
 
-    def __init__(self, layer, run, gradient, is_first):
+    def __init__(self, layer, run):
         self.products = run.products
-        self.layer = layer
-        self.gradient = gradient
         self.weight = run.of_members(layer.weight)
-        self.weight_gradient = run.of_members(gradient["weight"])
-        self.bias = None
-        if layer.free_shapes:
-            self.bias = run.of_members(layer.bias)
-            self.bias_gradient = run.of_members(gradient["bias"])
-            self.ones = run.ones()
-        self.x = None
+        self.bias = run.of_members(layer.bias) if layer.free_shapes else None
         self.out = run.rows_buffer(layer.n_outputs)
-        self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
 
     def forward(self, x):
-        """Output for a training batch."""
-        self.x = x
+        """Output for a batch."""
         if isinstance(x, SparseBatch):
             x.dot(self.weight, self.out)
         else:
@@ -69,6 +54,24 @@ class DensePass:
         if self.bias is not None:
             self.products.add_row(self.bias, self.out)
         return self.out
+
+
+class DensePass(DenseInference):
+    """Training pass of `Dense`."""
+
+    def __init__(self, layer, run, gradient, is_first):
+        super().__init__(layer, run)
+        self.weight_gradient = run.of_members(gradient["weight"])
+        if layer.free_shapes:
+            self.bias_gradient = run.of_members(gradient["bias"])
+            self.ones = run.ones()
+        self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
+        self.x = None
+
+    def forward(self, x):
+        """Output for a training batch, which is kept."""
+        self.x = x
+        return super().forward(x)
 
     def backward(self, delta):
         """Write the gradient of weights and bias; return the derivative of the input."""

@@ -18,6 +18,8 @@ class Dropout(Layer):
 
     Notes
     -----
+    In inference the layer is the identity: the expectation of the training pass.
+
     A mask takes 16 random bits per unit, so the rate is rounded to a multiple of 2**-16; the scale
     is the inverse of the rounded probability of keeping, and the expectation exact.
 
@@ -49,12 +51,9 @@ class Dropout(Layer):
         """
         n_kept = min(max(1, round((1.0 - self.rate) * self._LEVELS)), self._LEVELS - 1)
         words = bit_generator.random_raw((mask.size + 3) // 4).view(np.uint16)
-        kept = words[: mask.size].reshape(mask.shape) < np.uint16(n_kept)
-        np.multiply(kept, mask.dtype.type(self._LEVELS / n_kept), out=mask)
-
-    def infer(self, x):
-        """Identity: the expectation of the training pass."""
-        return x
+        # To copy truth values and then to scale is faster than to multiply them by a float.
+        np.copyto(mask, words[: mask.size].reshape(mask.shape) < np.uint16(n_kept))
+        np.multiply(mask, self._LEVELS / n_kept, out=mask)
 
 
 class DropoutPass:
@@ -78,6 +77,17 @@ class DropoutPass:
         for mask, bit_generator in self._draws:
             self.layer.draw(mask, bit_generator)
         return np.multiply(x, self.mask, out=self.out)
+
+    def forward_copies(self, x):
+        """Output for as many copies of few rows as there are in the buffers, one below the other.
+
+        Each copy has masks of its own.
+        """
+        copies = (-1, *x.shape)
+        for mask, bit_generator in self._draws:
+            self.layer.draw(mask, bit_generator)
+        np.multiply(x, self.mask.reshape(copies), out=self.out.reshape(copies))
+        return self.out
 
     def backward(self, delta):
         """Multiply by the same masks."""

@@ -1,0 +1,143 @@
+"""MC dropout: dropout as a Bayesian approximation (Gal & Ghahramani 2016).
+
+A network that was trained with dropout predicts with masks drawn anew for each sample; the samples
+are draws from an approximate posterior predictive distribution, without the noise of the targets.
+Everything else is as in prediction: batch normalisation uses its running moments, and nothing of
+the network is changed.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .network.layers import Dropout, Run
+from .network.network import inference_passes
+from .network.sparse import SparseBatch
+
+# The widest layer of a block of rows and samples takes about this many bytes. Measured with 100
+# samples of 10 000 rows and layers of 100 units: 128 kB to 1 MB are alike within 5 %, more is
+# slower.
+_BLOCK_BYTES = 1 << 18
+
+
+def mc_moments(network, x, n_samples, generator):
+    """Mean and variance of the raw predictions over random masks, and over members.
+
+    Parameters
+    ----------
+    network : Network
+        With dropout; without it, all samples of a member are the same.
+    x : {ndarray, CSR matrix} of shape (rows, features)
+        Inputs as the network takes them: scaled, in the dtype of its parameters. Or what gives
+        such an array for a slice of rows.
+    n_samples : int
+        Masks for each row and member.
+    generator : numpy.random.Generator
+        Of a bit generator with words of 64 bits.
+
+    Returns
+    -------
+    mean, variance : ndarray of shape (rows, outputs), float64
+        The variance is the mean squared deviation from the mean.
+
+    References
+    ----------
+    Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty in
+    Deep Learning, ICML 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.activations import ReLU
+    >>> from skregnet.network import build_network
+    >>> from skregnet.uncertainty import mc_moments
+    >>> network = build_network(1, 1, (1,), (ReLU(),), dropout=(0.5,))
+    >>> network.params[:] = [[1.0, 1.0, 0.0, 0.0]]  # f(x) = relu(x)
+    >>> mean, variance = mc_moments(
+    ...     network, np.ones((1, 1)), 10_000, np.random.default_rng(0)
+    ... )
+    >>> mean.round(1), variance.round(1)  # twice the input, or zero
+    (array([[1.]]), array([[1.]]))
+    """
+    shape = (x.shape[0], network.layers[-1].n_outputs)
+    # Deviations from a prediction near the mean keep the sum of squares accurate.
+    shift = network.infer(x).mean(axis=0, dtype=np.float64)
+    sums, squares = np.zeros(shape), np.zeros(shape)
+    for rows, samples in mc_samples(network, x, n_samples, generator):
+        deviation = samples - shift[rows]
+        sums[rows] += deviation.sum(axis=0)
+        squares[rows] += (deviation**2).sum(axis=0)
+    n = n_samples * network.n_members
+    mean = sums / n
+    return shift + mean, np.maximum(squares / n - mean**2, 0.0)
+
+
+def mc_samples(network, x, n_samples, generator):
+    """Yield ``(rows, samples)``: raw predictions of some rows with some of the masks.
+
+    The layers below the first dropout are computed once for all masks of a row, and a block of rows
+    and masks goes through the others together: memory is bounded, whatever the numbers of both.
+
+    Parameters
+    ----------
+    network, x, n_samples, generator
+        See `mc_moments`.
+
+    Yields
+    ------
+    rows : slice
+        Of `x`; each comes up until there are `n_samples` of it for each member.
+    samples : ndarray of shape (samples, rows, outputs)
+        A buffer that the next ones overwrite.
+    """
+    layers = network.layers
+    first = next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
+    n_rows, n_copies = _block_shape(network, x.shape[0], n_samples)
+    if issparse(x) and first == 0:
+        n_copies = 1  # the entries are dropped in the sparse rows themselves
+    below = Run(1, n_rows, network.params.dtype)
+    above = Run(1, n_rows * n_copies, network.params.dtype, [generator])
+    passes = {}
+    for start in range(0, x.shape[0], n_rows):
+        rows = slice(start, min(start + n_rows, x.shape[0]))
+        size = rows.stop - rows.start
+        inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
+        for member in range(network.n_members):
+            h = inputs
+            for each in inference_passes(layers[:first], below.for_rows(size, member)):
+                h = each.forward(h)
+            for done in range(0, n_samples, n_copies):
+                copies = min(n_copies, n_samples - done)
+                key = (size * copies, member)
+                if key not in passes:
+                    passes[key] = _sampling_passes(layers[first:], above.for_rows(*key))
+                samples = _sample(passes[key], h, copies)
+                yield rows, samples.reshape(copies, size, samples.shape[-1])
+
+
+def _block_shape(network, n_rows, n_samples):
+    """Return how many rows, and masks of each, go through the network together."""
+    widest = max(layer.n_outputs for layer in network.layers)
+    size = max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
+    n_rows = max(1, min(n_rows, size))
+    return n_rows, max(1, min(n_samples, size // n_rows))
+
+
+def _sampling_passes(layers, run):
+    passes = [
+        layer.allocate(run, {}, is_first=False)
+        if isinstance(layer, Dropout)
+        else layer.allocate_inference(run)
+        for layer in layers
+    ]
+    return [each for each in passes if each is not None]
+
+
+def _sample(passes, h, copies):
+    """Return outputs for copies of the input of the first dropout, with new masks."""
+    if not passes:
+        return np.concatenate([h] * copies)
+    dropout, *rest = passes
+    h = dropout.forward(h) if isinstance(h, SparseBatch) else dropout.forward_copies(h)
+    for each in rest:
+        h = each.forward(h)
+    return h
