@@ -1,0 +1,245 @@
+"""Memory that fit and predict need beyond what there is: a gigabyte of rows is not copied."""
+
+import contextlib
+import gc
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tasks_results import Result
+from tasks_running import is_installed
+
+from skregnet import RegularizedMLPRegressor
+
+STATUS = Path("/proc/self/status")
+MEGABYTE = 1e6
+N_FEATURES, BATCH_SIZE = 100, 1_000
+FIT_ROWS, PREDICT_ROWS, QUICK_ROWS = 1_250_000, 1_000_000, 5_000
+# Rows made at once: few, so that the making leaves no large block for fit to use unseen.
+CHUNK = 1_000
+SAMPLE_EVERY = 1e-3
+FIT_LIMIT = 64
+# What a process may allocate, with the rows in a file.
+ALLOWANCE = 256_000_000
+
+LIBRARIES = ("skregnet", "scikit-learn")
+
+
+def measure_fit(bench):
+    """Yield the results of fit on an array in memory, and on a read-only map of a file."""
+    if not _can_measure():
+        yield "memory: left out, this system does not tell how much a process uses"
+        return
+    n_rows = QUICK_ROWS if bench.quick else FIT_ROWS
+    what = f"fit of 1 epoch, {n_rows} × {N_FEATURES} float64"
+    runs = [_alternate(bench, fit_array, n_rows) for _ in range(bench.repeats)]
+    yield from _results(f"{what} array", runs, FIT_LIMIT)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "rows.npy")
+        bench.worker()(write_rows, path, n_rows)
+        runs = [_alternate(bench, fit_file, path) for _ in range(bench.repeats)]
+    allowance = f", {ALLOWANCE / MEGABYTE:.0f} MB allowed" if _has_limits() else ""
+    yield from _results(f"{what} file{allowance}", runs, FIT_LIMIT)
+    if not STATUS.exists():
+        yield "memory: of the largest resident set, which counts the pages of a mapped file too"
+
+
+def measure_predict(bench):
+    """Yield the results of predict."""
+    if not _can_measure():
+        yield "memory: left out, this system does not tell how much a process uses"
+        return
+    n_rows = QUICK_ROWS if bench.quick else PREDICT_ROWS
+    runs = [_alternate(bench, predict_array, n_rows) for _ in range(bench.repeats)]
+    yield from _results(f"predict, {n_rows} × {N_FEATURES} float64", runs, None)
+
+
+def _alternate(bench, function, argument):
+    """Return what a function measures of each library, each time in a new process."""
+    measured = []
+    for library in LIBRARIES:
+        with bench.fresh_worker() as worker:
+            measured.append(worker(function, library, argument))
+    return measured
+
+
+def _results(what, runs, limit):
+    """Return the results of memory and seconds of runs, in each of which both libraries ran."""
+    ours, theirs = zip(*runs, strict=True)
+    if any(run is None for run in ours):
+        return [f"memory: {what}: skregnet does not get by with it"]
+    # A library that needs more than it is allowed has no figure to compare.
+    has_failed = any(run is None for run in theirs)
+    peer = "scikit-learn: MemoryError" if has_failed else "scikit-learn"
+    theirs = [] if has_failed else theirs
+    memory, seconds = (
+        {"ours": [run[i] for run in ours], "theirs": [run[i] for run in theirs], "peer": peer}
+        for i in range(2)
+    )
+    return [
+        Result(
+            f"{what}: extra memory",
+            "MB",
+            **memory,
+            relation="amount",
+            limit=limit,
+            is_absolute=True,
+        ),
+        Result(f"{what}: time", "s", **seconds),
+    ]
+
+
+def make_rows(X):
+    """Fill an array with standard normal rows; return a target that depends on them."""
+    rng = np.random.default_rng(0)
+    y = np.empty(len(X))
+    weights = rng.standard_normal(X.shape[1]) / np.sqrt(X.shape[1])
+    for start in range(0, len(X), CHUNK):
+        chunk = rng.standard_normal(out=np.empty_like(X[start : start + CHUNK]))
+        X[start : start + CHUNK] = chunk
+        y[start : start + CHUNK] = np.tanh(chunk @ weights)
+    return y
+
+
+def write_rows(path, n_rows):
+    """Write rows to a file, and the target beside it."""
+    X = np.lib.format.open_memmap(path, "w+", dtype=np.float64, shape=(n_rows, N_FEATURES))
+    np.save(f"{path}.target.npy", make_rows(X))
+    X.flush()
+
+
+def make_model(library):
+    """Return a network that standardises, and stops early on a part of the rows."""
+    common = dict(batch_size=BATCH_SIZE, max_iter=1, early_stopping=True, random_state=0)
+    if library == "skregnet":
+        return RegularizedMLPRegressor(**common, dtype="float32")
+    return make_pipeline(StandardScaler(), MLPRegressor(**common))
+
+
+def fit_array(library, n_rows):
+    """Return the megabytes and seconds of a fit on rows in memory."""
+    X = np.empty((n_rows, N_FEATURES))
+    y = make_rows(X)
+    return _measure_fit(library, X, y)
+
+
+def fit_file(library, path):
+    """Return those of a fit on rows in a file; None if it needs more than is allowed."""
+    X = np.load(path, mmap_mode="r")
+    y = np.load(f"{path}.target.npy")
+    try:
+        return _measure_fit(library, X, y, ALLOWANCE)
+    except MemoryError:
+        return None
+
+
+def _measure_fit(library, X, y, allowance=None):
+    # What a process needs once, such as buffers of the linear algebra, is there before.
+    make_model(library).fit(np.array(X[: 2 * BATCH_SIZE]), y[: 2 * BATCH_SIZE])
+    with Memory(allowance) as memory:
+        make_model(library).fit(X, y)
+    return memory.extra / MEGABYTE, memory.seconds
+
+
+def predict_array(library, n_rows):
+    """Return the megabytes and seconds of predict, in float64 and with the scaler of each."""
+    X = np.empty((n_rows, N_FEATURES))
+    y = make_rows(X)
+    model = RegularizedMLPRegressor(max_iter=1, random_state=0)
+    if library == "scikit-learn":
+        model = make_pipeline(StandardScaler(), MLPRegressor(max_iter=1, random_state=0))
+    model.fit(X[:CHUNK], y[:CHUNK]).predict(X[:CHUNK])
+    with Memory() as memory:
+        model.predict(X)
+    return memory.extra / MEGABYTE, memory.seconds
+
+
+class Memory:
+    """The largest amount of memory in use within a ``with`` block, beyond that before it.
+
+    Parameters
+    ----------
+    allowance : int, default=None
+        Bytes that may be allocated, beyond what there is, before a MemoryError; where the system
+        can be told.
+
+    Attributes
+    ----------
+    extra : int
+        Bytes.
+    seconds : float
+        Time that the block took.
+    """
+
+    def __init__(self, allowance=None):
+        self.allowance = allowance
+
+    def __enter__(self):
+        gc.collect()
+        self._is_over = threading.Event()
+        self._before = self._peak = memory_in_use()
+        self._sampler = threading.Thread(target=self._sample)
+        self._sampler.start()
+        self._limit = _data_limit(self.allowance)
+        self._limit.__enter__()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *error):
+        self.seconds = time.perf_counter() - self._start
+        self._limit.__exit__(*error)
+        self._is_over.set()
+        self._sampler.join()
+        self.extra = self._peak - self._before
+
+    def _sample(self):
+        while not self._is_over.wait(SAMPLE_EVERY):
+            self._peak = max(self._peak, memory_in_use())
+        self._peak = max(self._peak, memory_in_use())
+
+
+def memory_in_use():
+    """Bytes that are this process's own, not pages of files; elsewhere the most it has had."""
+    if STATUS.exists():
+        return _status("RssAnon")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _status(name):
+    for line in STATUS.read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"{STATUS} does not tell {name}")
+
+
+def _can_measure():
+    return STATUS.exists() or is_installed("resource")
+
+
+def _has_limits():
+    # Linux counts all that is allocated, and no read-only maps of files.
+    return STATUS.exists() and sys.platform == "linux"
+
+
+@contextlib.contextmanager
+def _data_limit(allowance):
+    if allowance is None or not _has_limits():
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (_status("VmData") + allowance, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)

@@ -1,0 +1,57 @@
+"""Prediction beside scikit-learn's, for one row and for ten thousand."""
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from tasks_ensemble import make_regression
+from tasks_results import milliseconds
+from tasks_running import time_alternately
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+
+ESTIMATORS = {
+    "regressor": (RegularizedMLPRegressor, MLPRegressor),
+    "classifier": (RegularizedMLPClassifier, MLPClassifier),
+}
+N_FEATURES = 20
+# Rows, calls that one timing lasts, and the target.
+SIZES = [(1, 1_000, 1.0), (10_000, 30, 1.5)]
+N_QUICK_CALLS = 2
+
+
+def measure(bench):
+    """Yield the results of each estimator, dtype and number of rows."""
+    for n_threads in bench.threads:
+        for kind in ESTIMATORS:
+            for dtype in ("float64", "float32"):
+                for n_rows, n_calls, limit in SIZES:
+                    n_calls = N_QUICK_CALLS if bench.quick else n_calls
+                    ours, theirs = bench.worker(n_threads)(
+                        time_predictions, kind, dtype, n_rows, n_calls, bench.repeats
+                    )
+                    yield milliseconds(
+                        f"predict of the {kind}, {n_rows} × {N_FEATURES} {dtype}, (100,), "
+                        f"threads: {n_threads}",
+                        ours,
+                        theirs,
+                        n_calls=n_calls,
+                        peer="scikit-learn",
+                        limit=limit,
+                    )
+
+
+def time_predictions(kind, dtype, n_rows, n_calls, repeats):
+    """Seconds of some calls of predict of skregnet, which scales, and scikit-learn, which doesn't.
+
+    Both are the defaults but for the number of epochs, which prediction does not depend on.
+    """
+    X, y = make_regression(max(n_rows, 1_000), N_FEATURES, dtype)
+    if kind == "classifier":
+        y = y > 0
+    models = [Estimator(max_iter=2, random_state=0).fit(X, y) for Estimator in ESTIMATORS[kind]]
+    rows = np.ascontiguousarray(X[:n_rows])
+
+    def predict(model):
+        for _ in range(n_calls):
+            model.predict(rows)
+
+    return time_alternately([lambda m=model: predict(m) for model in models], repeats)
