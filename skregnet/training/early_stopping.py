@@ -45,13 +45,16 @@ class EarlyStopping:
     def update(self, values, also=None):
         """Take in the values of an epoch; return where they are the lowest so far.
 
-        A value that is not a number is no improvement. A decrease of a second series, `also`, is
-        an improvement too.
+        A value that is not a number is no improvement. Where there is none, a second opinion may be
+        asked for: `also` is a function that returns the values of another series, and a decrease of
+        these is an improvement too.
         """
         improved = values < self._reference - self.tol
-        if also is not None:
-            improved |= also < self._second_reference - self.tol
-            self._second_reference = np.fmin(self._second_reference, also)
+        if also is not None and not improved.all():
+            # Members that needed no second opinion have given none: each is judged as if alone.
+            second = np.where(improved, np.inf, also())
+            improved |= second < self._second_reference - self.tol
+            self._second_reference = np.fmin(self._second_reference, second)
         self.wait = np.where(improved, 0, self.wait + 1)
         self._reference = np.fmin(self._reference, values)
         is_best = values < self.best

@@ -1,6 +1,7 @@
 """The end of an epoch: record, keep the best, decide whether to go on; then restore."""
 
 import time
+from functools import partial
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Monitor:
     lower_rates : callable(members) -> members, default=None
         Called instead of stopping where patience is at an end; returns those that are to stop.
     plateau_loss : callable(network) -> loss, default=None
-        A second series whose decrease is an improvement too, where the training loss is noisy.
+        A second opinion where the training loss, which may be noisy, has not fallen.
     deadline : float, default=None
         On the clock of ``time.monotonic``, which is looked at after each epoch.
     report : callable(history), default=None
@@ -115,7 +116,7 @@ class Monitor:
         if self._stops_early:
             monitored = _monitored(validation_loss, score)
         elif self.plateau_loss is not None:
-            also = self.plateau_loss(self.network)
+            also = partial(self.plateau_loss, self.network)
         active = self.active
         self.history.append(active, learning_rate, **values)
         # Infinite parameters show in the loss only one step later: look at them too.

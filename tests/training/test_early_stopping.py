@@ -138,3 +138,46 @@ def test_restart_forgets_the_count_but_not_the_best():
     stopping.update(np.array([0.75, 0.75]))
     assert_array_equal(stopping.exhausted, [True, True])
     assert_array_equal(stopping.update(np.array([0.05, 0.05])), [True, True])
+
+
+def second_opinions(values):
+    """A function that gives one of `values` after the other, and a list of those it gave."""
+    given, remaining = [], iter(values)
+
+    def also():
+        given.append(np.array(next(remaining)))
+        return given[-1]
+
+    return also, given
+
+
+def test_a_second_opinion_prolongs_the_patience():
+    stopping = EarlyStopping(1, 2, 0.1)
+    also, _ = second_opinions([[5.0], [4.0], [3.95], [3.99]])
+    for value, wait in [(1.0, 0), (2.0, 0), (2.0, 0), (2.0, 1), (2.0, 2)]:
+        stopping.update(np.array([value]), also)
+        assert stopping.wait.tolist() == [wait]
+    assert stopping.exhausted.all()
+
+
+def test_a_second_opinion_is_asked_for_only_where_it_matters():
+    stopping = EarlyStopping(1, 2, 0.1)
+    also, given = second_opinions([[5.0], [4.0]])
+    for value in (3.0, 2.0, 1.0):
+        stopping.update(np.array([value]), also)
+    assert given == []
+    stopping.update(np.array([1.0]), also)
+    assert len(given) == 1
+
+
+def test_a_member_is_judged_by_its_own_second_opinions():
+    """Also where they were asked for because of another member."""
+    values, opinions = np.random.default_rng(0).standard_normal((2, 40, 3))
+    together = EarlyStopping(3, np.inf, 0.1)
+    alone = [EarlyStopping(1, np.inf, 0.1) for _ in range(3)]
+    for value, opinion in zip(values, opinions, strict=True):
+        together.update(value, lambda opinion=opinion: opinion)
+        for member, stopping in enumerate(alone):
+            own = slice(member, member + 1)
+            stopping.update(value[own], lambda opinion=opinion, own=own: opinion[own])
+        assert together.wait.tolist() == [stopping.wait[0] for stopping in alone]
