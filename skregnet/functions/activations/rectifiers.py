@@ -8,6 +8,10 @@ import numpy as np
 
 from .base import Activation
 
+# NumPy's maximum of two arrays is vectorised, that of an array and a number is not: 6 and 12 us for
+# 65 536 numbers in float32. Memory that is never written to takes no room in the caches.
+_ZEROS = {np.dtype(dtype).char: np.zeros(1 << 18, dtype) for dtype in (np.float32, np.float64)}
+
 
 @dataclass(frozen=True)
 class ReLU(Activation):
@@ -31,7 +35,10 @@ class ReLU(Activation):
     in_place = True
 
     def forward(self, z, out):  # noqa: D102
-        return np.maximum(z, 0.0, out=out)
+        zeros = _ZEROS.get(z.dtype.char)
+        if zeros is None or z.size > zeros.size:
+            return np.maximum(z, 0.0, out=out)
+        return np.maximum(z, zeros[: z.size].reshape(z.shape), out=out)
 
     def backward(self, delta, z, out, scratch):  # noqa: D102
         # Comparing into the float buffer costs what a Boolean mask does (float32, 1600 and
