@@ -119,15 +119,15 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _encode_targets(self, y, *, reset, classes=None):
-        """Check `y`; return (targets of shape (n_samples, n_outputs), labels for scorers)."""
+        """Check `y`; return (targets with a row for each sample, labels for scorers)."""
 
     @abstractmethod
     def _fit_target_scaling(self, rows):
         """Set what `_scaled_targets` needs, from the training part."""
 
     @abstractmethod
-    def _scaled_targets(self, y):
-        """Targets as the loss takes them."""
+    def _scaled_targets(self, y, dtype):
+        """Targets as the loss takes them, (n_samples, n_outputs), C-contiguous."""
 
     @abstractmethod
     def _loss(self):

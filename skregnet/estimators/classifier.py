@@ -16,7 +16,7 @@ from .labels import (
     log_mean_proba,
     log_of_mean,
     mean_proba,
-    smooth,
+    targets_of_loss,
 )
 
 
@@ -430,8 +430,10 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
     def _fit_target_scaling(self, rows):
         pass
 
-    def _scaled_targets(self, y):
-        return smooth(y, self.label_smoothing, self._target_type)
+    def _scaled_targets(self, y, dtype):
+        return targets_of_loss(
+            y, len(self.classes_), self.label_smoothing, self._target_type, dtype
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,13 +1,13 @@
 """Rows, targets and weights on their way to the network: checked, weighted and split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
+from ..training.source import Source
 from .user_warnings import warn_user
 
 # With fewer rows than this the validation loss is mostly noise.
@@ -20,9 +20,10 @@ class Rows:
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Inputs, not scaled.
-    y : ndarray of shape (n_samples, n_outputs)
+    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
+        Inputs, not scaled. A part of a dense array is a `Source`: it keeps the numbers of its rows
+        and copies none.
+    y : ndarray of shape (n_samples, n_targets)
         Encoded targets, not scaled.
     labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets as the user gave them, for scorers.
@@ -39,9 +40,15 @@ class Rows:
         return len(self.y)
 
     def take(self, rows):
-        """Return some of the rows."""
+        """Return some of the rows, given by their numbers."""
+        X = Source(self.X) if isinstance(self.X, np.ndarray) else self.X
+        X = X.subset(rows) if isinstance(X, Source) else X[rows]
         weight = None if self.weight is None else self.weight[rows]
-        return Rows(self.X[rows], self.y[rows], self.labels[rows], weight)
+        return Rows(X, self.y[rows], self.labels[rows], weight)
+
+    def in_memory(self):
+        """Return the same rows with all inputs in an array, for those who take no `Source`."""
+        return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
 
     @property
     def total_weight(self):
@@ -181,22 +188,50 @@ def split_validation(rows, validation_fraction, rng, stratify):
         )
     seed = int(rng.integers(2**31))
     validation = _draw(n_samples, n_validation, seed, stratify)
-    training = np.setdiff1d(np.arange(n_samples), validation)
-    return rows.take(training), rows.take(validation)
+    is_training = np.ones(n_samples, bool)
+    is_training[validation] = False
+    return rows.take(np.flatnonzero(is_training)), rows.take(validation)
 
 
 def _draw(n_samples, n_validation, seed, stratify):
+    """Return the sorted numbers of the rows to validate with."""
+    rng = np.random.RandomState(seed)
     if stratify is not None:
-        _, position, counts = np.unique(stratify, return_inverse=True, return_counts=True)
-        candidates = np.flatnonzero(counts[position] > 1)
-        n_classes = np.count_nonzero(counts > 1)
-        if n_classes <= n_validation <= len(candidates) - n_classes:
-            splitter = StratifiedShuffleSplit(1, test_size=n_validation, random_state=seed)
-            _, chosen = next(splitter.split(candidates, stratify[candidates]))
-            return np.sort(candidates[chosen])
-    splitter = ShuffleSplit(1, test_size=n_validation, random_state=seed)
-    _, chosen = next(splitter.split(np.zeros(n_samples)))
-    return np.sort(chosen)
+        by_class = [rows for rows in _rows_by_class(stratify) if len(rows) > 1]
+        counts = np.array([len(rows) for rows in by_class], int)
+        if len(counts) <= n_validation <= counts.sum() - len(counts):
+            # The other part is apportioned first, as in scikit-learn's StratifiedShuffleSplit,
+            # which would make a list of all rows.
+            n_left = _apportion(counts, counts.sum() - n_validation, rng)
+            n_drawn = _apportion(counts - n_left, n_validation, rng)
+            chosen = []
+            for rows, left, drawn in zip(by_class, n_left, n_drawn, strict=True):
+                chosen.append(rows[rng.permutation(len(rows))[left : left + drawn]])
+            return np.sort(np.concatenate(chosen))
+    return np.sort(rng.permutation(n_samples)[:n_validation])
+
+
+def _rows_by_class(labels):
+    """Return the numbers of the rows of each class."""
+    order = np.argsort(labels, kind="stable")
+    in_order = labels[order]
+    return np.split(order, np.flatnonzero(in_order[1:] != in_order[:-1]) + 1)
+
+
+def _apportion(counts, n_draws, rng):
+    """Split a number of draws by the counts: the largest remainders are rounded up."""
+    quota = counts / counts.sum() * n_draws
+    n_drawn = np.floor(quota).astype(int)
+    missing = n_draws - n_drawn.sum()
+    remainder = quota - n_drawn
+    for value in np.unique(remainder)[::-1]:
+        if missing == 0:
+            break
+        (tied,) = np.nonzero(remainder == value)
+        chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
+        n_drawn[chosen] += 1
+        missing -= len(chosen)
+    return n_drawn
 
 
 def warn_small_validation(n_validation):

@@ -19,8 +19,9 @@ class EncodedLabels:
         A single class counts as 'multiclass': its probability is one.
     classes : ndarray of shape (n_classes,)
         Sorted labels; column numbers for multilabel targets.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Zeros and ones: one column for two classes, else one for each class or label.
+    targets : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
+        Positions of the classes in `classes`; zeros and ones for multilabel targets. They take the
+        smallest type that holds them, for there may be many rows.
     labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
         The checked labels.
     """
@@ -54,34 +55,55 @@ def encode_labels(y, classes=None, known_classes=None, known_type=None):
     ValueError
         If `y` does not hold classes, or one that is not among `classes`.
     """
-    with np.errstate(invalid="ignore"):  # NaN gives an error, not a warning about a cast
-        check_classification_targets(y)
-        target_type = type_of_target(y, input_name="y", raise_unknown=True)
-    if target_type == "multiclass-multioutput":
-        raise ValueError(
-            "Unknown label type: y has several columns that are not 0 or 1. Use "
-            "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
-        )
+    labels, found = _plain_labels(y)
+    if found is None:
+        with np.errstate(invalid="ignore"):  # NaN gives an error, not a warning about a cast
+            check_classification_targets(y)
+            target_type = type_of_target(y, input_name="y", raise_unknown=True)
+        if target_type == "multiclass-multioutput":
+            raise ValueError(
+                "Unknown label type: y has several columns that are not 0 or 1. Use "
+                "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
+            )
+    else:
+        target_type = "binary" if len(found) <= 2 else "multiclass"
     if known_type is not None and (target_type, known_type).count("multilabel-indicator") == 1:
         raise ValueError(f"y must hold {known_type} labels as before, got {target_type} labels.")
     if target_type == "multilabel-indicator":
         return _encode_indicators(y, classes, known_classes)
-    labels = column_or_1d(y, warn=True)
-    found = unique_labels(labels)
+    if found is None:
+        labels = column_or_1d(y, warn=True)
+        found = unique_labels(labels)
+    return _encode_classes(labels, found, classes, known_classes)
+
+
+def _plain_labels(y):
+    """Return the labels and their unique values where no more than that needs to be looked at.
+
+    An array of integers or strings that repeat holds classes: it passes all of scikit-learn's
+    checks, which take longer than training on a small table does.
+    """
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
+        found = np.unique(y)
+        if 0 < len(found) <= 0.5 * len(y):
+            # As `unique_labels` does: strings of the length that they need.
+            return y, np.array(found.tolist()) if y.dtype.kind == "U" else found
+    return None, None
+
+
+def _encode_classes(labels, found, classes, known_classes):
+    is_given = classes is not None or known_classes is not None
     classes = _consistent_classes(found, classes, known_classes)
-    unknown = np.setdiff1d(found, classes)
-    if unknown.size:
+    unknown = np.setdiff1d(found, classes) if is_given else ()
+    if len(unknown):
         raise ValueError(
             f"y has the classes {unknown.tolist()}, which are not among classes="
             f"{classes.tolist()}: all classes must be known from the start, from the y of fit or "
             "the classes of the first partial_fit."
         )
-    codes = np.searchsorted(classes, labels)
-    if len(classes) == 2:
-        return EncodedLabels("binary", classes, codes[:, np.newaxis].astype(float), labels)
-    targets = np.zeros((len(labels), len(classes)))
-    targets[np.arange(len(labels)), codes] = 1.0
-    return EncodedLabels("multiclass", classes, targets, labels)
+    codes = np.searchsorted(classes, labels).astype(np.min_scalar_type(len(classes)))
+    target_type = "binary" if len(classes) == 2 else "multiclass"
+    return EncodedLabels(target_type, classes, codes[:, np.newaxis], labels)
 
 
 def _encode_indicators(y, classes, known_classes):
@@ -94,7 +116,8 @@ def _encode_indicators(y, classes, known_classes):
             f"y must be an indicator matrix with one column for each of the {len(classes)} "
             f"classes, got {len(found)} columns."
         )
-    return EncodedLabels("multilabel-indicator", classes, labels.astype(float), labels.astype(int))
+    targets = labels.astype(np.uint8)
+    return EncodedLabels("multilabel-indicator", classes, targets, labels.astype(int))
 
 
 def _consistent_classes(found, classes, known_classes):
@@ -157,12 +180,33 @@ def class_weights(class_weight, classes, rows, target_type):
     return per_class[codes]
 
 
-def smooth(targets, label_smoothing, target_type):
-    """Targets of which a share is spread evenly over the classes (Szegedy et al. 2016)."""
-    if label_smoothing == 0.0:
-        return targets
-    n_classes = targets.shape[1] if target_type == "multiclass" else 2
-    return (1.0 - label_smoothing) * targets + label_smoothing / n_classes
+def targets_of_loss(encoded, n_classes, label_smoothing, target_type, dtype):
+    """Return a probability for each output of the network.
+
+    Parameters
+    ----------
+    encoded : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
+        See `EncodedLabels`.
+    n_classes : int
+        Number of classes or labels.
+    label_smoothing : float
+        Share of each target that is spread evenly over the classes (Szegedy et al. 2016).
+    target_type : str
+        See `EncodedLabels`.
+    dtype : dtype
+        That of the targets.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, n_outputs)
+        One column for two classes, else one for each class or label.
+    """
+    if target_type == "multiclass":
+        is_on = encoded == np.arange(n_classes, dtype=encoded.dtype)
+        off = label_smoothing / n_classes
+    else:
+        is_on, off = encoded.astype(bool), label_smoothing / 2
+    return np.where(is_on, dtype.type(1.0 - label_smoothing + off), dtype.type(off))
 
 
 def log_of_mean(log_proba):

@@ -395,8 +395,9 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
     def _normalizes_targets(self):
         return self.normalize_y is not False and not self._loss().positive_mean
 
-    def _scaled_targets(self, y):
-        return TargetScaler(self.y_mean_, self.y_scale_).transform(y)
+    def _scaled_targets(self, y, dtype):
+        scaled = TargetScaler(self.y_mean_, self.y_scale_).transform(y)
+        return np.ascontiguousarray(scaled, dtype)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,6 +9,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
+from ..training.source import Source, row_chunks
+from .data import check_weights
+
 # Directions with less than this share of the largest variance are rounding noise of a
 # rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
 # input.
@@ -69,16 +72,23 @@ class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self : WhiteningScaler
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
-        standard = StandardScaler().set_output(transform="default")
-        standard.fit(X, sample_weight=sample_weight)
-        Z = standard.transform(X).astype(np.float64, copy=False)
-        weight = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight, float)
-        correlation = (Z * weight[:, np.newaxis]).T @ Z / weight.sum()
-        variances, directions = np.linalg.eigh(correlation)
+        return self._fit(X, check_weights(sample_weight, len(X)))
+
+    def _fit(self, X, weight):
+        """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
+        mean, variance, total = _moments(X, weight)
+        # Dividing by infinity leaves nothing of constant features, nor of their rounding errors.
+        scale = _standard_deviations(mean, variance, total, of_constants=np.inf)
+        correlation = np.zeros((len(mean), len(mean)))
+        for rows in row_chunks(*X.shape):
+            Z = (X[rows] - mean) / scale
+            weighted = Z if weight is None else Z * weight[rows, np.newaxis]
+            correlation += weighted.T @ Z
+        variances, directions = np.linalg.eigh(correlation / total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances[-1], np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
-        self.mean_ = standard.mean_
-        self.whitening_ = (scaled @ directions[:, kept].T) / standard.scale_[:, np.newaxis]
+        self.mean_ = mean
+        self.whitening_ = (scaled @ directions[:, kept].T) / scale[:, np.newaxis]
         return self
 
     def transform(self, X):
@@ -96,7 +106,52 @@ class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        return ((X - self.mean_) @ self.whitening_).astype(X.dtype, copy=False)
+        X_white = np.empty(X.shape, X.dtype)
+        for rows in row_chunks(*X.shape):
+            self._whiten(X[rows], X_white[rows])
+        return X_white
+
+    def _whiten(self, rows, out):
+        np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
+
+
+def _moments(X, weight):
+    """Mean and variance of each column, and the total weight, in one pass over chunks of rows.
+
+    The numbers are those of `StandardScaler`, whose algorithm it is: Chan, Golub & LeVeque (1983).
+    """
+    total = 0
+    for rows in row_chunks(*X.shape):
+        chunk = X[rows]
+        if weight is None:
+            n_new, sums = len(chunk), chunk.sum(axis=0, dtype=np.float64)
+        else:
+            n_new, sums = weight[rows].sum(), weight[rows] @ chunk
+        if n_new == 0:
+            continue
+        new_mean = sums / n_new
+        deviation = chunk - new_mean
+        if weight is None:
+            correction, new_squares = deviation.sum(axis=0), np.square(deviation).sum(axis=0)
+        else:
+            correction, new_squares = weight[rows] @ deviation, weight[rows] @ deviation**2
+        new_squares -= correction**2 / n_new
+        if total == 0:
+            mean, squares, total = new_mean, new_squares, n_new
+            continue
+        share = n_new / (total + n_new)
+        squares += new_squares + (new_mean - mean) ** 2 * (total * share)
+        mean += (new_mean - mean) * share
+        total += n_new
+    return mean, squares / total, total
+
+
+def _standard_deviations(mean, variance, total, of_constants=1.0):
+    """Return those; for features that differ from a constant by rounding alone, another value."""
+    epsilon = np.finfo(np.float64).eps
+    with np.errstate(over="ignore"):
+        rounding = total * epsilon * variance + (total * mean * epsilon) ** 2
+    return np.where(variance <= rounding, of_constants, np.sqrt(np.maximum(variance, 0.0)))
 
 
 def fit_scaler(scaler, X, sample_weight):
@@ -106,7 +161,7 @@ def fit_scaler(scaler, X, sample_weight):
     ----------
     scaler : {'standard', 'whiten'}, transformer or None
         The constructor's parameter; a transformer is cloned.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
         Training part.
     sample_weight : ndarray of shape (n_samples,) or None
         Passed on where the scaler's fit takes it.
@@ -133,20 +188,82 @@ def fit_scaler(scaler, X, sample_weight):
     # pipeline with a step that knows no set_output says so by an error.
     with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
+    if not issparse(X) and _is_plain(scaler):
+        return _fit_in_chunks(scaler, X, sample_weight)
+    if isinstance(X, Source):
+        X = X.to_array()
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
         return scaler.fit(X, sample_weight=sample_weight)
     return scaler.fit(X)
 
 
+def _is_plain(scaler):
+    """Whether the scaler is one whose fitted state is known here: a subclass may do anything."""
+    if type(scaler) is StandardScaler:
+        return scaler.with_mean and scaler.with_std
+    return type(scaler) is WhiteningScaler
+
+
+def _fit_in_chunks(scaler, X, weight):
+    """Fit a plain scaler to checked rows, at no more memory than that of a chunk."""
+    scaler.n_features_in_ = X.shape[1]
+    if type(scaler) is WhiteningScaler:
+        return scaler._fit(X, weight)
+    mean, variance, total = _moments(X, weight)
+    scaler.mean_, scaler.var_, scaler.n_samples_seen_ = mean, variance, np.array(total)[()]
+    scaler.scale_ = _standard_deviations(mean, variance, total)
+    return scaler
+
+
 def scaled_inputs(scaler, X, dtype):
-    """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR."""
+    """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
+
+    Parameters
+    ----------
+    scaler : transformer or None
+        Fitted.
+    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
+        Inputs in the user's units.
+    dtype : dtype
+        That of the network.
+
+    Returns
+    -------
+    x : {ndarray, Source, CSR matrix} of shape (n_samples, n_inputs)
+        With a scaler of this package's or with none, dense rows are copied when they are read; a
+        user's transformer is given all rows at once.
+    """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # it was fitted to dense rows
+    if not issparse(X) and (scaler is None or _is_plain(scaler)):
+        if scaler is None and isinstance(X, np.ndarray) and X.flags.c_contiguous:
+            if X.dtype == dtype:
+                return X
+        source = X if isinstance(X, Source) else Source(X)
+        return source.transformed(_row_transform(scaler, source.dtype, dtype), dtype)
+    if isinstance(X, Source):
+        X = X.to_array()
     if scaler is not None:
         X = scaler.transform(X)
     if issparse(X):
         return X.tocsr().astype(dtype, copy=False)
     return np.ascontiguousarray(X, dtype=dtype)
+
+
+def _row_transform(scaler, *dtypes):
+    """Return what a plain scaler does to some rows, as a function (rows, out), or None."""
+    if scaler is None:
+        return None
+    if type(scaler) is WhiteningScaler:
+        return scaler._whiten
+    dtype = np.result_type(*dtypes)
+    mean, scale = scaler.mean_.astype(dtype, copy=False), scaler.scale_.astype(dtype, copy=False)
+
+    def standardize(rows, out):
+        centred = np.subtract(rows, mean, out=out if out.dtype == dtype else None)
+        np.divide(centred, scale, out=out, casting="same_kind")
+
+    return standardize
 
 
 @dataclass(frozen=True)
@@ -165,11 +282,10 @@ class TargetScaler:
     @classmethod
     def fit(cls, y, sample_weight=None):
         """Weighted mean and standard deviation of ``y`` (n_samples, n_outputs)."""
-        # StandardScaler knows when a standard deviation is only the rounding error of a constant.
-        scaler = StandardScaler().fit(y, sample_weight=sample_weight)
+        mean, variance, total = _moments(y, sample_weight)
         is_constant = np.ptp(y, axis=0) == 0.0
-        mean = np.where(is_constant, y[0], scaler.mean_)
-        return cls(mean, np.where(is_constant, 1.0, scaler.scale_))
+        scale = _standard_deviations(mean, variance, total)
+        return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
 
     @classmethod
     def identity(cls, n_outputs):

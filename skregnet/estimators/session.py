@@ -23,6 +23,7 @@ from ..training import (
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
+from ..training.source import Source, in_memory, row_chunks
 from .parameters import decays_weights, is_stochastic, make_optimizer
 from .scaling import scaled_inputs
 
@@ -126,14 +127,14 @@ class Session:
         return self._outcome(network, state, monitors)
 
     def _inputs(self, rows):
-        x = scaled_inputs(self.estimator.scaler_, rows.X, self.dtype)
-        if not np.isfinite(x.data if issparse(x) else x).all():
+        x = in_memory(scaled_inputs(self.estimator.scaler_, rows.X, self.dtype))
+        if not _is_finite(x):
             raise ValueError(
                 f"X holds NaN or infinity after scaler={self.estimator.scaler!r} and the "
                 f"conversion to {self.dtype}. Look at what the scaler makes of X, and for values "
                 "that are out of the range of the dtype."
             )
-        y = np.ascontiguousarray(self.estimator._scaled_targets(rows.y), dtype=self.dtype)
+        y = self.estimator._scaled_targets(rows.y, self.dtype)
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 
@@ -171,9 +172,10 @@ class Session:
 
     def _reference_loss(self, y, weight):
         """Loss of the best constant prediction, what `tol` is measured in; one if it is exact."""
-        raw = self.loss.constant(y, weight)
-        raw = np.broadcast_to(raw, (1, len(y), len(raw)))
-        value = self.loss.value(raw, y[np.newaxis], _batched(weight), 1.0 / len(y))
+        constant = self.loss.constant(y, weight)
+        value = self._loss_in_chunks(
+            lambda rows: np.broadcast_to(constant, (1, *y[rows].shape)), y, weight, 1.0 / len(y)
+        )
         return float(value[0]) if value[0] > _EXACT else 1.0
 
     def _stochastic(self, network, state, data, incremental, validate):
@@ -227,6 +229,8 @@ class Session:
         estimator = self.estimator
         state.optimizer = None  # moments of earlier steps have nothing to do with what follows
         x, y, weight = data
+        if isinstance(x, Source):
+            x = x.to_array()  # every evaluation takes all rows
         batches = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
         monitors = []
         for member in range(network.n_members):
@@ -268,8 +272,21 @@ class Session:
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""
         scale = 1.0 / (len(y) if weight is None else float(weight.sum(dtype=np.float64)))
-        y, weight = y[np.newaxis], _batched(weight)
-        return lambda network: self.loss.value(network.infer(x), y, weight, scale)
+        return lambda network: self._loss_in_chunks(
+            lambda rows: network.infer(x[rows]), y, weight, scale, x.shape[1]
+        )
+
+    def _loss_in_chunks(self, raw_predictions, y, weight, scale, n_columns=1):
+        """Loss of what a function returns for slices of the rows; little memory is taken."""
+        return sum(
+            self.loss.value(
+                raw_predictions(rows),
+                y[np.newaxis, rows],
+                None if weight is None else weight[np.newaxis, rows],
+                scale,
+            )
+            for rows in row_chunks(len(y), max(n_columns, y.shape[1]))
+        )
 
     def _monitor(self, network, validate, stopping, **judges):
         return Monitor(
@@ -291,12 +308,13 @@ class Session:
     def _validator(self, scorer):
         """Return a function of a network that gives loss and score on the validation part."""
         evaluate = self._evaluation(*self._inputs(self.validation))
+        rows = self.validation if scorer is None else self.validation.in_memory()
 
         def validate(network):
             loss = evaluate(network)
             if scorer is None:
                 return loss, None
-            return loss, scorer(network, self.validation, np.isfinite(loss))
+            return loss, scorer(network, rows, np.isfinite(loss))
 
         return validate
 
@@ -371,5 +389,7 @@ def _sample(data):
     return tuple(None if values is None else values[rows] for values in data)
 
 
-def _batched(weight):
-    return None if weight is None else weight[np.newaxis]
+def _is_finite(x):
+    if issparse(x):
+        return bool(np.isfinite(x.data).all())
+    return all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))

@@ -43,8 +43,10 @@ def _apply_weight(gradient, weight, scale):
 
 def _mean_over_rows(y, weight):
     """Weighted mean of ``y`` (rows, outputs) in float64; the weights are (rows, 1) or None."""
-    weights = None if weight is None else weight[:, 0]
-    return np.average(y.astype(np.float64), axis=0, weights=weights)
+    if weight is None:
+        return y.mean(axis=0, dtype=np.float64)
+    weights = weight[:, 0].astype(np.float64)
+    return np.einsum("i,ik->k", weights, y) / weights.sum()
 
 
 class Loss(ABC):

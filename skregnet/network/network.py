@@ -140,7 +140,7 @@ class Network:
     def _outputs(self, layers, x):
         """Yield (member, rows, outputs of the layers), chunk by chunk; the next ones overwrite."""
         run = None
-        for rows in self._chunks(x.shape[0]):
+        for rows in self._chunks(x):
             n_rows = rows.stop - rows.start
             if run is None or run.n_rows != n_rows:
                 run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
@@ -156,9 +156,11 @@ class Network:
                     h = each.forward(h)
                 yield member, rows, h
 
-    def _chunks(self, n_rows):
-        widest = max(layer.n_outputs for layer in self.layers)
-        chunk = max(64, _CHUNK_BYTES // (widest * self.params.itemsize))
+    def _chunks(self, x):
+        # Dense inputs are a layer too: those that are scaled as they are read take memory.
+        widths = [layer.n_outputs for layer in self.layers]
+        widest = max(widths if issparse(x) else [x.shape[1], *widths])
+        chunk, n_rows = max(64, _CHUNK_BYTES // (widest * self.params.itemsize)), x.shape[0]
         return [slice(start, min(start + chunk, n_rows)) for start in range(0, n_rows, chunk)]
 
     def set_population_statistics(self, x, weight=None):

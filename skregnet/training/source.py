@@ -73,6 +73,13 @@ class Source:
         else:
             self._transform(rows, out)
 
+    def to_array(self):
+        """Return the array that this stands for; only a chunk is copied at a time."""
+        out = np.empty(self.shape, self.dtype)
+        for rows in row_chunks(*self.shape):
+            self.read(rows, out[rows])
+        return out
+
     def subset(self, rows):
         """Return a source of some of the rows, given by their numbers."""
         index = rows if self._index is None else self._index[rows]
@@ -113,4 +120,4 @@ def row_chunks(n_rows, n_columns):
 
 def in_memory(x):
     """Return the array that a source stands for, where it is small; anything else as it is."""
-    return x[:] if isinstance(x, Source) and x.nbytes <= MATERIALIZED_BYTES else x
+    return x.to_array() if isinstance(x, Source) and x.nbytes <= MATERIALIZED_BYTES else x

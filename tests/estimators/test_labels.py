@@ -1,5 +1,7 @@
 """Class labels, their weights and their smoothing against scikit-learn and formulas."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -7,9 +9,17 @@ from scipy.special import logsumexp
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from skregnet.estimators.data import Rows
-from skregnet.estimators.labels import class_weights, encode_labels, log_of_mean, smooth
+from skregnet.estimators.labels import class_weights, encode_labels, log_of_mean, targets_of_loss
+
+
+def one_hot(encoded):
+    return targets_of_loss(
+        encoded.targets, len(encoded.classes), 0.0, encoded.target_type, np.dtype(float)
+    )
+
 
 THREE = ["b", "a", "c", "a", "c", "c"]
 
@@ -30,29 +40,66 @@ def rows_of(labels, weight=None):
     ],
     ids=["strings", "integers", "whole floats", "objects", "bytes"],
 )
-def test_several_classes_are_one_hot(labels):
+@pytest.mark.parametrize("container", [list, np.array])
+def test_several_classes_are_one_hot(labels, container):
+    labels = labels if isinstance(labels, np.ndarray) else container(labels)
     encoded = encode_labels(labels)
     column = np.asarray(labels).reshape(-1, 1)
     expected = OneHotEncoder(sparse_output=False).fit(column)
     assert encoded.target_type == "multiclass"
     np.testing.assert_array_equal(encoded.classes, expected.categories_[0])
-    np.testing.assert_array_equal(encoded.targets, expected.transform(column))
+    np.testing.assert_array_equal(one_hot(encoded), expected.transform(column))
     np.testing.assert_array_equal(encoded.labels, labels)
 
 
-@pytest.mark.parametrize("labels", [["n", "y", "y"], [False, True, True], [-1, 1, 1], [1, 2, 2]])
-def test_two_classes_are_one_column(labels):
-    encoded = encode_labels(labels)
+@pytest.mark.parametrize("container", [list, np.array])
+@pytest.mark.parametrize(
+    "labels", [["n", "y", "y", "y"], [False, True, True, True], [-1, 1, 1, 1], [1, 2, 2, 2]]
+)
+def test_two_classes_are_one_column(labels, container):
+    encoded = encode_labels(container(labels))
     assert encoded.target_type == "binary"
     assert encoded.classes.tolist() == [labels[0], labels[1]]
-    assert encoded.targets.tolist() == [[0.0], [1.0], [1.0]]
+    assert one_hot(encoded).tolist() == [[0.0], [1.0], [1.0], [1.0]]
 
 
+@pytest.mark.parametrize("container", [list, np.array])
 @pytest.mark.parametrize("labels", [["one"] * 3, [7] * 3])
-def test_one_class_is_certain(labels):
-    encoded = encode_labels(labels)
+def test_one_class_is_certain(labels, container):
+    encoded = encode_labels(container(labels))
     assert (encoded.target_type, encoded.classes.tolist()) == ("multiclass", labels[:1])
-    assert encoded.targets.tolist() == [[1.0]] * 3
+    assert one_hot(encoded).tolist() == [[1.0]] * 3
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 255, 256, 257, 70_000])
+def test_many_classes_are_counted_in_few_bytes(n_classes):
+    labels = np.tile(np.arange(n_classes)[::-1] - 5, 2)
+    encoded = encode_labels(labels)
+    assert encoded.targets.dtype.itemsize <= 1 + (n_classes > 255) + 2 * (n_classes > 65_535)
+    np.testing.assert_array_equal(encoded.classes[encoded.targets[:, 0]], labels)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int32, np.uint64, "U1", "U20", object])
+def test_the_classes_are_the_unique_labels(dtype):
+    labels = np.array([1, 0, 1, 1, 0, 0]).astype(dtype)
+    if dtype is object:
+        labels = np.array(["b", "a", "b", "b", "a", "a"], object)
+    classes, expected = encode_labels(labels).classes, unique_labels(labels)
+    np.testing.assert_array_equal(classes, expected)
+    assert classes.dtype == expected.dtype
+
+
+def test_as_many_classes_as_rows_are_looked_at_twice():
+    """Where scikit-learn warns that they could be numbers, so do we."""
+    labels = np.arange(30)
+    with warnings.catch_warnings(record=True) as expected:
+        warnings.simplefilter("always")
+        check_classification_targets(labels)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        encoded = encode_labels(labels)
+    assert [str(w.message) for w in expected] == [str(w.message) for w in found]
+    assert encoded.targets[:, 0].tolist() == labels.tolist()
 
 
 @pytest.mark.parametrize("container", [np.array, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
@@ -62,9 +109,8 @@ def test_indicators_are_their_own_targets(container, dtype):
     encoded = encode_labels(container(Y.astype(dtype)))
     assert encoded.target_type == "multilabel-indicator"
     assert encoded.classes.tolist() == [0, 1, 2]
-    assert encoded.targets.dtype == np.float64
     assert np.issubdtype(encoded.labels.dtype, np.integer)
-    np.testing.assert_array_equal(encoded.targets, Y)
+    np.testing.assert_array_equal(one_hot(encoded), Y)
     np.testing.assert_array_equal(encoded.labels, Y)
 
 
@@ -77,9 +123,9 @@ def test_a_column_is_taken_with_a_warning():
 def test_classes_that_are_not_there_have_columns():
     encoded = encode_labels(["b", "b"], classes=["c", "a", "b"])
     assert encoded.classes.tolist() == ["a", "b", "c"]
-    assert encoded.targets.tolist() == [[0, 1, 0]] * 2
+    assert one_hot(encoded).tolist() == [[0, 1, 0]] * 2
     binary = encode_labels([1, 1], classes=[0, 1])
-    assert (binary.target_type, binary.targets.tolist()) == ("binary", [[1.0], [1.0]])
+    assert (binary.target_type, one_hot(binary).tolist()) == ("binary", [[1.0], [1.0]])
 
 
 def test_known_classes_stay():
@@ -142,20 +188,25 @@ def test_integer_and_boolean_labels_are_found_among_the_keys():
 # ---- smoothing ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("amount", [0.0, 0.1, 0.9])
-def test_smoothed_targets_remain_probabilities(amount):
-    targets = np.eye(4)
-    smoothed = smooth(targets, amount, "multiclass")
-    np.testing.assert_allclose(smoothed.sum(axis=1), 1.0)
-    np.testing.assert_allclose(smoothed, (1 - amount) * targets + amount / 4)
+def test_smoothed_targets_remain_probabilities(amount, dtype):
+    dtype = np.dtype(dtype)
+    codes = np.arange(4, dtype=np.uint8)[:, np.newaxis]
+    smoothed = targets_of_loss(codes, 4, amount, "multiclass", dtype)
+    assert smoothed.dtype == dtype
+    np.testing.assert_allclose(smoothed.sum(axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(smoothed, (1 - amount) * np.eye(4) + amount / 4, rtol=1e-6)
     for target_type in ("binary", "multilabel-indicator"):
-        smoothed = smooth(np.array([[0.0], [1.0]]), amount, target_type)
-        np.testing.assert_allclose(smoothed, [[amount / 2], [1 - amount / 2]])
-    np.testing.assert_array_equal(targets, np.eye(4))
+        smoothed = targets_of_loss(np.array([[0], [1]]), 2, amount, target_type, dtype)
+        assert smoothed.dtype == dtype
+        np.testing.assert_allclose(smoothed, [[amount / 2], [1 - amount / 2]], rtol=1e-6)
+    np.testing.assert_array_equal(codes[:, 0], np.arange(4))
 
 
 def test_a_single_class_stays_certain():
-    np.testing.assert_array_equal(smooth(np.ones((3, 1)), 0.3, "multiclass"), np.ones((3, 1)))
+    targets = targets_of_loss(np.zeros((3, 1), np.uint8), 1, 0.3, "multiclass", np.dtype(float))
+    np.testing.assert_array_equal(targets, np.ones((3, 1)))
 
 
 # ---- the mean over members ---------------------------------------------------------------------

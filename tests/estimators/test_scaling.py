@@ -17,6 +17,8 @@ from sklearn.preprocessing import (
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.estimators.scaling import TargetScaler, fit_scaler, scaled_inputs
+from skregnet.training import Source, source
+from skregnet.training.source import in_memory
 
 
 def correlated(n_samples=200, n_features=4, seed=0):
@@ -88,9 +90,12 @@ def test_fewer_rows_than_features(shape):
     assert np.isfinite(WhiteningScaler().fit(X).transform(100 * X)).all()
 
 
-def test_only_constant_features():
-    Z = WhiteningScaler().fit_transform(np.full((5, 2), 3.3))
-    np.testing.assert_array_equal(Z, np.zeros((5, 2)))
+@pytest.mark.parametrize("value", [3.3, 0.1, 1e10])
+@pytest.mark.parametrize("n_samples", [5, 300])
+def test_only_constant_features(n_samples, value):
+    """Rounding errors of the mean are not decorrelated and blown up."""
+    Z = WhiteningScaler().fit_transform(np.full((n_samples, 2), value))
+    np.testing.assert_array_equal(Z, np.zeros((n_samples, 2)))
 
 
 def test_integer_weights_are_repeated_rows():
@@ -180,7 +185,7 @@ def test_names_of_scalers(scaler):
     expected = {"standard": StandardScaler, "whiten": WhiteningScaler}[scaler]()
     expected = expected.fit(X, sample_weight=weight).transform(X)
     fitted = fit_scaler(scaler, X, weight)
-    np.testing.assert_array_equal(scaled_inputs(fitted, X, np.float64), expected)
+    np.testing.assert_array_equal(scaled_inputs(fitted, X, np.float64)[:], expected)
 
 
 def test_no_scaler():
@@ -204,7 +209,7 @@ def test_sparse_inputs_are_not_centred():
 def test_inputs_are_as_the_network_takes_them(order, dtype):
     X = np.array(correlated(), order=order)
     for scaler in ("standard", "whiten", None, MinMaxScaler()):
-        scaled = scaled_inputs(fit_scaler(scaler, X, None), X, dtype)
+        scaled = in_memory(scaled_inputs(fit_scaler(scaler, X, None), X, dtype))
         assert scaled.dtype == dtype
         assert scaled.flags.c_contiguous
 
@@ -216,6 +221,109 @@ def test_a_global_output_setting_does_not_matter():
     expected = clone(model).fit(X, y).predict(X)
     with sklearn.config_context(transform_output="pandas"):
         np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), expected)
+
+
+AWKWARD = {
+    "normal": correlated(),
+    "one row": correlated(1),
+    "two rows": correlated(2),
+    "many rows": np.random.default_rng(0).normal(size=(5000, 2)),
+    "constant columns": np.column_stack([np.full(300, value) for value in (0.0, 0.1, -7e8, 1e10)]),
+    "offset": correlated() + 1e8,
+    "offset and tiny deviations": 1e-9 * correlated() + [1.0, -3.0, 10.0, 1e3],
+    "huge and tiny units": correlated() * [1e-150, 1e150, 1e-8, 1e8],
+    "outlier": np.vstack([correlated(), np.full((1, 4), 1e12)]),
+    "nearly constant": np.r_[np.ones(299), 1.0 + 1e-15].reshape(-1, 1),
+}
+
+
+def fitted_attributes(scaler):
+    return {name for name in vars(scaler) if name.endswith("_")}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", AWKWARD)
+def test_standard_is_a_fitted_standard_scaler(name, weighted, dtype):
+    X = AWKWARD[name]
+    X = X[:, (np.abs(X) < np.finfo(dtype).max).all(axis=0)].astype(dtype)
+    weight = np.random.default_rng(1).uniform(0.1, 5, len(X)).astype(dtype) if weighted else None
+    with np.errstate(over="ignore"):
+        expected = StandardScaler().fit(X, None, weight)
+    fitted = fit_scaler("standard", X, None if weight is None else weight.astype(np.float64))
+    assert fitted_attributes(fitted) == fitted_attributes(expected)
+    assert fitted.n_features_in_ == expected.n_features_in_
+    if not weighted:
+        for attribute in ("mean_", "var_", "scale_", "n_samples_seen_"):
+            np.testing.assert_array_equal(getattr(fitted, attribute), getattr(expected, attribute))
+        return
+    # scikit-learn sums float32 weights in float32.
+    rtol = 1e-15 if dtype == np.float64 else 1e-6
+    np.testing.assert_allclose(fitted.n_samples_seen_, expected.n_samples_seen_, rtol=rtol)
+    np.testing.assert_allclose(fitted.mean_, expected.mean_, rtol=rtol, atol=1e-15)
+    np.testing.assert_allclose(fitted.scale_, expected.scale_, rtol=rtol)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", AWKWARD)
+def test_scalers_are_fitted_in_chunks_to_the_same(monkeypatch, name, weighted):
+    X = AWKWARD[name]
+    weight = np.random.default_rng(1).uniform(0.1, 5, len(X)) if weighted else None
+    whole = [fit_scaler(scaler, X, weight) for scaler in ("standard", "whiten")]
+    expected = [scaled_inputs(scaler, X, np.float64)[:] for scaler in whole]
+    monkeypatch.setattr(source, "CHUNK_ELEMENTS", 7 * X.shape[1])
+    every_second = np.arange(0, 2 * len(X), 2)
+    # Means are exact up to some rounding errors, which small deviations make large ones.
+    tolerance = 1e-9 + 20 * np.finfo(float).eps * np.abs(whole[0].mean_ / whole[0].scale_).max()
+    for rows in (X, Source(X), Source(np.repeat(X, 2, axis=0), index=every_second)):
+        for scaler, like, scaled in zip(("standard", "whiten"), whole, expected, strict=True):
+            fitted = fit_scaler(scaler, rows, weight)
+            assert fitted_attributes(fitted) == fitted_attributes(like)
+            read = scaled_inputs(fitted, rows, np.float64)[:]
+            np.testing.assert_allclose(read, scaled, atol=tolerance)
+
+
+@pytest.mark.parametrize("x_dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scaler", ["standard", "whiten"])
+def test_scaled_rows_are_those_of_the_scaler(scaler, dtype, x_dtype):
+    X = (correlated() * [1e-3, 1.0, 1e3, 1.0] + [0.0, 1e2, 0.0, -50.0]).astype(x_dtype)
+    fitted = fit_scaler(scaler, X, None)
+    scaled = scaled_inputs(fitted, X, dtype)[:]
+    expected = fitted.transform(X)
+    if x_dtype == np.float64:
+        np.testing.assert_array_equal(scaled, expected.astype(dtype))
+    else:
+        np.testing.assert_allclose(scaled, expected, atol=1e-4)
+
+
+class Doubling(StandardScaler):
+    """A subclass with a behaviour of its own."""
+
+    def transform(self, X, copy=None):
+        return 2 * super().transform(X, copy)
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        Doubling(),
+        StandardScaler(with_mean=False),
+        StandardScaler(with_std=False),
+        StandardScaler(with_mean=False, with_std=False),
+        MinMaxScaler(),
+    ],
+)
+def test_other_scalers_do_what_they_do_themselves(scaler):
+    X = correlated()
+    index = np.arange(0, 200, 3)
+    for rows, array in ((X, X), (Source(X, index=index), X[index])):
+        fitted = fit_scaler(scaler, rows, None)
+        expected = clone(scaler).fit(array)
+        assert fitted_attributes(fitted) == fitted_attributes(expected)
+        np.testing.assert_array_equal(
+            scaled_inputs(fitted, rows, np.float64), expected.transform(array)
+        )
 
 
 # ---- in the estimators -------------------------------------------------------------------------

@@ -277,7 +277,7 @@ def test_population_statistics_in_chunks(sparse):
     """More rows than one chunk of prediction holds, so that partial sums must be joined."""
     network = stacked_network((700, 5))
     x = np.random.default_rng(1).standard_normal((1001, 3))
-    assert len(network._chunks(len(x))) > 5
+    assert len(network._chunks(x)) > 5
     network.set_population_statistics(csr_matrix(x) if sparse else x)
     assert_population_statistics(network, x, 1e-10)
 

@@ -331,16 +331,17 @@ def test_chunks_join_to_the_whole(name, n_members, sparse, monkeypatch):
     x = make_inputs(rows=64 * 3 + 5)
     x = csr_matrix(x) if sparse else x
     whole = network.infer(x)
-    assert len(network._chunks(x.shape[0])) == 1
+    assert len(network._chunks(x)) == 1
     monkeypatch.setattr("skregnet.network.network._CHUNK_BYTES", 1)
-    assert len(network._chunks(x.shape[0])) == 4
+    assert len(network._chunks(x)) == 4
     assert_allclose(network.infer(x), whole, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 63, 64, 65, 1000])
 def test_chunks_cover_the_rows_once(n_rows, monkeypatch):
     monkeypatch.setattr("skregnet.network.network._CHUNK_BYTES", 1)
-    rows = [r for chunk in make_network((5,))._chunks(n_rows) for r in range(n_rows)[chunk]]
+    x = np.empty((n_rows, N_INPUTS))
+    rows = [r for chunk in make_network((5,))._chunks(x) for r in range(n_rows)[chunk]]
     assert rows == list(range(n_rows))
 
 

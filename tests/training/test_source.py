@@ -39,6 +39,7 @@ def test_rows_are_those_of_the_array_it_stands_for(rows, index, transform, dtype
     assert_array_equal(read, expected[rows])
     assert read.dtype == expected.dtype
     assert read.flags.c_contiguous
+    assert_array_equal(source.to_array(), expected)
     out = np.full_like(read, np.nan)
     source.read(rows, out)
     assert_array_equal(out, read)
@@ -51,6 +52,18 @@ def test_subsets_and_other_transforms_keep_the_rows():
     scaled = part.transformed(shifted, np.float32)
     assert_array_equal(scaled[:], (X[[1, 11]] - 1.0).astype(np.float32))
     assert_array_equal(scaled.subset(np.array([1]))[:], scaled[1:])
+
+
+def test_arrays_are_made_in_chunks(monkeypatch):
+    monkeypatch.setattr(source, "CHUNK_ELEMENTS", 12)
+    sizes = []
+
+    def record(rows, out):
+        sizes.append(len(rows))
+        shifted(rows, out)
+
+    assert_array_equal(Source(X, transform=record).to_array(), X - 1.0)
+    assert sizes == [4] * 5
 
 
 def test_contiguous_rows_that_need_nothing_done_are_not_copied():
