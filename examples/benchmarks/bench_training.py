@@ -1,200 +1,160 @@
-"""Time of an epoch of training beside scikit-learn's multilayer perceptron.
+"""Time of training beside the libraries a user would pick instead.
 
 Run it by hand on a quiet machine; ``--quick`` only shows that it works::
 
     python examples/benchmarks/bench_training.py --output training.md
 
-Both libraries get the same standardised rows and labels, type of float, layers, batch size and
-number of epochs, relu and Adam. Nothing stops early and nothing is scaled (``scaler=None``,
-``normalize_y=False``), since scikit-learn does not scale. The time of an epoch is that of a fit of
-many epochs less that of a fit of one, divided by the difference in epochs: what a fit does once is
-not in it. The libraries alternate, so that a disturbance of the machine meets both.
+Each library trains in a process of its own. The processes take turns within each repeat, so that a
+disturbance of the machine meets all of them, and ratios are formed within a repeat. All of them
+get the same standardised rows, layers, batch size, initialisation and type of float, relu and
+Adam, shuffle in each epoch and keep the smaller last batch; nothing stops early and nothing is
+scaled. The modules in ``peers`` show how each library is used.
+
+The time of an epoch leaves out what a fit does once, compiling above all; that is in the time of a
+whole fit. Of skregnet and scikit-learn it is a fit of many epochs less a fit of one, divided by the
+difference in epochs. The floor is the time of the matrix products of an epoch alone.
+
+With ``--output`` the raw numbers and a picture are written beside the report, and ``--from-json``
+makes report and picture anew from the numbers, without measuring.
 """
 
-import argparse
+import json
 import sys
 import time
-import warnings
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from reporting import describe_machine, spread
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from threadpoolctl import threadpool_limits
+import training_plot
+import training_tables
+from cases import SHAPES, VARIANTS
+from peers import PEERS
+from reporting import Report, benchmark_parser, describe_machine, positive_int
+from workers import PeerError, alternate, start_workers
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-
-
-class Case(NamedTuple):
-    """One shape of network and data."""
-
-    hidden_layer_sizes: tuple
-    batch_size: int
-    n_samples: int
-    n_features: int
-    n_epochs: int
+PIECE = 0.2  # seconds that a timed piece should take, if that is more than one epoch
+WITHOUT_DROPOUT = {"sklearn"}
+WITH_FLOAT64 = {"skregnet", "sklearn", "floor"}
+WHOLE_FIT_PEERS = ("skregnet", "jax")
+WHOLE_FIT_VARIANTS = ("plain", "dropout")
 
 
-# The number of epochs makes each timed fit long enough for the clock and no longer.
-CASES = [
-    Case((50,), 32, 2_000, 10, 60),
-    Case((64, 64), 64, 10_000, 20, 20),
-    Case((100,), 200, 10_000, 20, 40),
-    Case((256, 256), 256, 10_000, 20, 10),
-    Case((512, 512, 512), 256, 20_000, 100, 4),
-]
-ESTIMATORS = {
-    "regression": (RegularizedMLPRegressor, MLPRegressor),
-    "classification": (RegularizedMLPClassifier, MLPClassifier),
-}
-N_CLASSES = 10
-
-# Headings of the table and their widths.
-COLUMNS = {
-    "hidden layers": 15,
-    "batch": 5,
-    "data": 12,
-    "threads": 7,
-    "skregnet, ms": 22,
-    "scikit-learn, ms": 22,
-    "ratio": 18,
-}
+def can_train(peer, case):
+    """Whether `peer` takes part in `case`."""
+    if case.dtype == "float64" and peer not in WITH_FLOAT64:
+        return False
+    return not (case.dropout and peer in WITHOUT_DROPOUT)
 
 
-def make_data(case, task, dtype):
-    """Standard normal rows, and a target that depends on them."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((case.n_samples, case.n_features)).astype(dtype)
-    directions = rng.standard_normal((case.n_features, N_CLASSES)).astype(dtype)
-    activity = np.tanh(X @ directions)
-    if task == "classification":
-        return X, activity.argmax(axis=1)
-    return X, activity.sum(axis=1) / activity.sum(axis=1).std()
+def prepare(workers, case, result):
+    """Let the workers load the case; return the ones that can."""
+    ready = {}
+    for name, worker in workers.items():
+        if not can_train(name, case):
+            continue
+        try:
+            result["compile"][name] = worker.ask("prepare", case)
+            once = worker.ask("train", 2) / 2
+            ready[name] = worker
+            result["n_epochs"][name] = max(1, round(PIECE / max(once, 1e-4)))
+        except PeerError as error:
+            result["errors"][name] = str(error)
+    return ready
 
 
-def make_models(case, task):
-    """One model of each library, alike but for `max_iter`."""
-    common = dict(
-        hidden_layer_sizes=case.hidden_layer_sizes,
-        batch_size=case.batch_size,
-        activation="relu",
-        solver="adam",
-        early_stopping=False,
-        tol=0.0,
-        n_iter_no_change=10**6,
-        random_state=0,
-    )
-    ours, theirs = ESTIMATORS[task]
-    unscaled = {"scaler": None}
-    if task == "regression":
-        unscaled["normalize_y"] = False
-    return ours(**common, **unscaled), theirs(**common)
+def measure(workers, shape, variant, n_threads, settings):
+    """Measure one case; return the raw numbers."""
+    case = shape._replace(**VARIANTS[variant])
+    result = {
+        "case": case._asdict(),
+        "variant": variant,
+        "n_threads": n_threads,
+        "compile": {},
+        "n_epochs": {},
+        "errors": {},
+    }
+    ready = prepare(workers, case, result)
+    if settings["quick"]:
+        result["n_epochs"] = dict.fromkeys(ready, 1)
+    pieces = {name: (result["n_epochs"][name],) for name in ready}
+    seconds = alternate(ready, settings["repeats"], "train", pieces)
+    result["ms"] = {
+        name: [1e3 * s / result["n_epochs"][name] for s in values]
+        for name, values in seconds.items()
+    }
+    result["loss"] = {name: worker.ask("loss") for name, worker in ready.items()}
+    fitting = {name: ready[name] for name in WHOLE_FIT_PEERS if name in ready}
+    whole = variant in WHOLE_FIT_VARIANTS and n_threads == settings["threads"][0]
+    if whole and len(fitting) > 1:
+        epochs = dict.fromkeys(fitting, (settings["fit_epochs"],))
+        result["fit"] = alternate(fitting, settings["repeats"], "fit", epochs)
+    return result
 
 
-def time_fit(model, n_epochs, X, y):
-    """Seconds of a fit of exactly `n_epochs` epochs in the type of X."""
-    model.set_params(max_iter=n_epochs)
-    with warnings.catch_warnings():
-        # Training ends at max_iter on purpose.
-        warnings.simplefilter("ignore", category=ConvergenceWarning)
-        start = time.perf_counter()
-        model.fit(X, y)
-        seconds = time.perf_counter() - start
-    if model.n_iter_ != n_epochs or model.coefs_[0].dtype != X.dtype:
-        raise RuntimeError(
-            f"{type(model).__name__} trained {model.n_iter_} epochs in {model.coefs_[0].dtype}, "
-            f"not {n_epochs} in {X.dtype}"
-        )
-    return seconds
+def measure_all(settings):
+    """Measure all cases with each number of threads; return settings and raw numbers."""
+    raw = {**settings, "machine": describe_machine(blas=False)}
+    raw.update(about={}, missing={}, results=[])
+    shapes = [shape for shape in SHAPES if shape.name in settings["cases"]]
+    if settings["quick"]:
+        shapes = [shape._replace(n_samples=3 * shape.batch_size // 2) for shape in shapes]
+    for n_threads in settings["threads"]:
+        with start_workers(settings["peers"], n_threads) as (workers, about, missing):
+            raw["about"][str(n_threads)] = about
+            raw["missing"].update(missing)
+            for shape in shapes:
+                for variant in settings["variants"]:
+                    progress(f"{shape.label}, {variant}, threads: {n_threads}")
+                    result = measure(workers, shape, variant, n_threads, settings)
+                    raw["results"].append(result)
+    return raw
 
 
-def time_epochs(case, task, dtype, repeats):
-    """Milliseconds per epoch, (repeats, 2): skregnet, scikit-learn."""
-    X, y = make_data(case, task, dtype)
-    models = make_models(case, task)
-    for model in models:
-        time_fit(model, 1, X, y)  # warms caches and pages, and starts the threads of the BLAS
-    times = np.empty((repeats, 2))
-    for repeat in range(repeats):
-        for column, model in enumerate(models):
-            once = time_fit(model, 1, X, y)
-            many = time_fit(model, case.n_epochs, X, y)
-            times[repeat, column] = 1e3 * (many - once) / (case.n_epochs - 1)
-    return times
-
-
-def table_row(cells):
-    """Return one line of the Markdown table, aligned for the terminal too."""
-    padded = (f"{c:>{w}}" for c, w in zip(cells, COLUMNS.values(), strict=True))
-    return f"| {' | '.join(padded)} |"
+def progress(text):
+    """Show what is being measured."""
+    print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
 
 
 def parse_arguments():
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--task", choices=sorted(ESTIMATORS), default="regression")
-    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of the BLAS")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="a smoke run on little data, whose figures mean nothing",
-    )
-    parser.add_argument("--output", type=Path, help="write the report to this file as well")
-    arguments = parser.parse_args()
-    if arguments.repeats < 1 or min(arguments.threads) < 1:
-        parser.error("--repeats and --threads must be at least 1")
-    return arguments
+    names = [shape.name for shape in SHAPES]
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--threads", type=positive_int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=positive_int, default=5)
+    parser.add_argument("--fit-epochs", type=positive_int, default=20, help="of a whole fit")
+    parser.add_argument("--cases", nargs="+", choices=names, default=names)
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--from-json", type=Path, help="raw numbers, not to be measured again")
+    return parser.parse_args()
+
+
+def settings_of(arguments):
+    """Options that decide what is measured, as they go into the raw numbers."""
+    settings = {
+        name: getattr(arguments, name)
+        for name in ("quick", "threads", "repeats", "fit_epochs", "cases", "variants")
+    }
+    # skregnet takes part always: the ratios refer to it.
+    settings["peers"] = [name for name in PEERS if name in {*arguments.peers, "skregnet"}]
+    if arguments.quick:
+        settings.update(threads=[1], repeats=1, fit_epochs=2)
+    return settings
 
 
 def main():
-    """Print the report line by line as it comes into being."""
+    """Measure, or read what was measured, and report."""
     arguments = parse_arguments()
-    cases, repeats = CASES, arguments.repeats
-    if arguments.quick:
-        cases = [case._replace(n_samples=4 * case.batch_size, n_epochs=2) for case in CASES]
-        repeats = 1
-    lines = []
-
-    def report(line=""):
-        lines.append(line)
-        print(line, flush=True)
-
-    report(f"Training, {arguments.task}, relu, Adam, {arguments.dtype}")
-    report()
-    for line in describe_machine():
-        report(line)
-    report(f"- ms per epoch, median of {repeats} (smallest–largest); ratio: scikit-learn's time")
-    report("  over skregnet's, pair by pair")
-    if arguments.quick:
-        report("- a smoke run on little data: the figures mean nothing")
-    report()
-    report(table_row(COLUMNS))
-    report(table_row(["---:"] * len(COLUMNS)))
-    for case in cases:
-        for n_threads in arguments.threads:
-            print(f"{case.hidden_layer_sizes}, {n_threads} threads ...", end="\r", file=sys.stderr)
-            with threadpool_limits(n_threads, user_api="blas"):
-                times = time_epochs(case, arguments.task, arguments.dtype, repeats)
-            ours, theirs = times.T
-            report(
-                table_row(
-                    [
-                        str(case.hidden_layer_sizes),
-                        case.batch_size,
-                        f"{case.n_samples} × {case.n_features}",
-                        n_threads,
-                        spread(ours, 2),
-                        spread(theirs, 2),
-                        spread(theirs / ours, 2),
-                    ]
-                )
-            )
+    start = time.perf_counter()
+    if arguments.from_json:
+        raw = json.loads(arguments.from_json.read_text(encoding="utf-8"))
+    else:
+        raw = measure_all(settings_of(arguments))
+        raw["minutes"] = (time.perf_counter() - start) / 60
+        progress(f"{raw['minutes']:.1f} minutes")
+    report = Report(arguments.output)
+    training_tables.write(raw, report)
+    report.write(raw)
     if arguments.output:
-        arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        training_plot.draw(raw, arguments.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmark scripts share: the machine, tables, the report and its options."""
 
 import argparse
+import importlib
 import importlib.metadata
 import json
 import math
@@ -43,27 +44,40 @@ def library_versions():
     return versions
 
 
+def in_words(n_threads):
+    """A number of threads."""
+    return "1 thread" if n_threads == 1 else f"{n_threads} threads"
+
+
 def blas_names():
     """Linear algebra libraries that are loaded, each with its kernel and number of threads."""
+    importlib.import_module("scipy.linalg")  # loads SciPy's beside NumPy's
     names = set()
     for info in threadpool_info():
         if info["user_api"] == "blas":
-            count = info["num_threads"]
-            threads = f"{count} thread{'s' if count > 1 else ''}"
+            threads = in_words(info["num_threads"])
             kernel = info.get("architecture")
             detail = f"{kernel}, {threads}" if kernel else threads
             names.add(f"{info['internal_api']} {info.get('version')} ({detail})")
     return sorted(names)
 
 
-def describe_machine():
-    """Lines about the hardware and the versions, a Markdown list."""
+def describe_machine(blas=True):
+    """Lines about the hardware and the versions, a Markdown list.
+
+    Parameters
+    ----------
+    blas : bool
+        Whether to name the linear algebra of this process.
+    """
     versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
-    return [
+    lines = [
         f"- {cpu_name()}, {os.cpu_count()} logical cores, {platform.system()}",
         f"- Python {platform.python_version()}, {versions}",
-        f"- BLAS: {', '.join(blas_names()) or 'unknown'}",
     ]
+    if blas:
+        lines.append(f"- BLAS: {', '.join(blas_names()) or 'unknown'}")
+    return lines
 
 
 def spread(values, digits):

@@ -1,0 +1,17 @@
+"""skregnet."""
+
+from peers.estimator_peer import EstimatorPeer
+from skregnet import RegularizedMLPRegressor
+
+
+class SkregnetPeer(EstimatorPeer):
+    """`RegularizedMLPRegressor` without scaling, since the others do not scale either."""
+
+    def build(self):
+        self.model = RegularizedMLPRegressor(
+            **self.common_parameters(),
+            scaler=None,
+            normalize_y=False,
+            dropout=self.case.dropout,
+            batch_norm=self.case.batch_norm,
+        )

@@ -1,0 +1,111 @@
+"""What is derived from the raw numbers of `bench_training.py`: ratios, means and targets."""
+
+import math
+import statistics
+from typing import NamedTuple
+
+from cases import SHAPES, Case
+from reporting import geometric_mean
+
+
+class Result:
+    """The raw numbers of one case with what is derived from them."""
+
+    def __init__(self, raw):
+        self.case = Case(**raw["case"])
+        self.variant = raw["variant"]
+        self.n_threads = raw["n_threads"]
+        self.ms = raw["ms"]  # of an epoch, a value for each repeat, by peer
+        self.fit = raw.get("fit", {})  # seconds, likewise
+        self.compile = raw["compile"]
+        self.errors = raw["errors"]
+        self.loss = raw["loss"]
+
+    @property
+    def hidden(self):
+        """Hidden layers in words."""
+        return str(tuple(self.case.hidden_layer_sizes))
+
+    def ratios(self, peer, base="skregnet"):
+        """Time of `peer` over that of `base` within each repeat."""
+        return [a / b for a, b in zip(self.ms[peer], self.ms[base], strict=True)]
+
+    def ratio(self, peer, base="skregnet"):
+        """Median of the ratios."""
+        return statistics.median(self.ratios(peer, base))
+
+    def fit_ratios(self, peer):
+        """Time of a whole fit of `peer` over skregnet's within each repeat."""
+        return [a / b for a, b in zip(self.fit[peer], self.fit["skregnet"], strict=True)]
+
+    def step_us(self, peer):
+        """Microseconds of a parameter update, a value for each repeat."""
+        return [1e3 * ms / self.case.n_steps for ms in self.ms[peer]]
+
+
+def peer_ratios(results, variant, peer):
+    """Median ratio of each shape where `peer` took part."""
+    return [r.ratio(peer) for r in results if r.variant == variant and peer in r.ms]
+
+
+class Target(NamedTuple):
+    """What was aimed at and what was reached, None where it was not measured."""
+
+    what: str
+    at_least: bool
+    bound: float
+    value: float | None
+
+    @property
+    def is_met(self):
+        """Whether the value is on the right side of the bound."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+def targets(results):
+    """Targets of the results of one number of threads."""
+    found = [
+        at_least("plain: scikit-learn", 3.0, peer_ratios(results, "plain", "sklearn")),
+        at_least(
+            "plain, float64: scikit-learn", 3.0, peer_ratios(results, "plain, float64", "sklearn")
+        ),
+        at_least("plain: PyTorch", 2.6, peer_ratios(results, "plain", "torch")),
+    ]
+    for variant in ("dropout", "dropout + batch norm"):
+        ratios = peer_ratios(results, variant, "torch")
+        found.append(at_least(f"{variant}: PyTorch", 3.0, ratios))
+        found.append(at_least(f"{variant}: PyTorch, worst shape", 1.0, ratios, min))
+    found.append(at_least("dropout: JAX", 1.0, peer_ratios(results, "dropout", "jax")))
+    small = [r for r in results if "jax" in r.fit and max(r.case.hidden_layer_sizes) <= 100]
+    fits = [statistics.median(r.fit_ratios("jax")) for r in small]
+    found.append(at_least("whole fit, width up to 100: JAX, worst case", 5.0, fits, min))
+    found += plain_targets([r for r in results if r.variant == "plain"])
+    return found
+
+
+def plain_targets(results):
+    """Targets of the wide networks and of the smallest one."""
+    wide = [r for r in results if min(r.case.hidden_layer_sizes) >= 256 and "floor" in r.ms]
+    distances = [r.ratio("skregnet", "floor") for r in wide]
+    smallest = [r for r in results if r.hidden == str(SHAPES[0].hidden_layer_sizes)]
+    steps = [statistics.median(r.step_us("skregnet")) for r in smallest]
+    return [
+        at_most("width from 256: skregnet's time over the products', worst shape", 1.35, distances),
+        at_most("smallest network: µs of a step", 25.0, steps),
+    ]
+
+
+def at_least(what, bound, values, summary=geometric_mean):
+    """A target of which more is better."""
+    return Target(what, True, bound, summary(values) if values else None)
+
+
+def at_most(what, bound, values):
+    """A target of which less is better."""
+    return Target(what, False, bound, max(values) if values else None)
+
+
+def figures(values):
+    """Digits behind the point that leave about three figures of the median."""
+    middle = abs(statistics.median(values))
+    return max(0, 2 - math.floor(math.log10(middle))) if middle else 0
