@@ -46,6 +46,7 @@ class Backprop:
         self.gradient = np.zeros_like(network.params)
         self._is_single = network.n_members == 1
         self._has_batch_norm = bool(network.batch_norm_layers)
+        self._has_row_weights = False
         self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
         self._steps = {n_rows: self._allocate(self._run)}
 
@@ -61,7 +62,8 @@ class Backprop:
         forward = [each.forward for each in passes]
         # Nothing below the first affine layer has a gradient.
         backward = [each.backward for each in reversed(passes[first:])]
-        return passes, forward, backward, run.rows_buffer(layers[-1].n_outputs)
+        delta = run.rows_buffer(layers[-1].n_outputs)
+        return passes, forward, backward, delta, delta.reshape(run.n_members, run.n_rows, -1)
 
     def __call__(self, x, y, weight=None):
         """Mean loss of a batch for each member; its gradient is left in `gradient`.
@@ -83,14 +85,14 @@ class Backprop:
         n_rows = y.shape[1]
         if n_rows not in self._steps:
             self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
-        passes, forward, backward, delta = self._steps[n_rows]
-        if self._has_batch_norm:
+        passes, forward, backward, delta, gradient = self._steps[n_rows]
+        if self._has_batch_norm and (weight is not None or self._has_row_weights):
             self._set_row_weights(passes, weight)
         if self._is_single and not isinstance(x, SparseBatch):
             x = x[0]
         for go_forward in forward:
             x = go_forward(x)
-        raw, gradient = (x[np.newaxis], delta[np.newaxis]) if self._is_single else (x, delta)
+        raw = x[np.newaxis] if self._is_single else x
         loss = self.loss.value_and_gradient(raw, y, weight, 1.0 / n_rows, gradient)
         for go_backward in backward:
             delta = go_backward(delta)
@@ -99,8 +101,9 @@ class Backprop:
     def _set_row_weights(self, passes, weight):
         """Give batch normalisation each row's share of the batch."""
         share = None
+        self._has_row_weights = weight is not None
         if weight is not None:
             share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
         for each in passes:
             if isinstance(each, BatchNormPass):
-                each.row_weight = each.equal_weight if share is None else share
+                each.set_row_weight(share)

@@ -38,28 +38,45 @@ class EarlyStopping:
         self.tol = tol
         self.best = np.full(n_members, np.inf)
         self.wait = np.zeros(n_members, int)
+        self._n_epochs = 0
         # What an improvement is measured against: it follows `best` until `restart`.
         self._reference = np.full(n_members, np.inf)
-        self._second_reference = np.full(n_members, np.inf)
+        # Of the second series: lowest values until the last look at it, and until the one before.
+        self._looks = [np.full(n_members, np.inf)] * 2
 
     def update(self, values, also=None):
         """Take in the values of an epoch; return where they are the lowest so far.
 
-        A value that is not a number is no improvement. Where there is none, a second opinion may be
-        asked for: `also` is a function that returns the values of another series, and a decrease of
-        these is an improvement too.
+        A value that is not a number is no improvement.
+
+        Parameters
+        ----------
+        values : ndarray of shape (members,)
+            What decides.
+        also : callable() -> ndarray of shape (members,), default=None
+            A second opinion where `values` are noisy. It is looked at each `patience` epochs; where
+            patience ends, members whose second series has fallen since the last look but one, in
+            one to two times `patience` epochs, begin a new count.
         """
+        self._n_epochs += 1
         improved = values < self._reference - self.tol
-        if also is not None and not improved.all():
-            # Members that needed no second opinion have given none: each is judged as if alone.
-            second = np.where(improved, np.inf, also())
-            improved |= second < self._second_reference - self.tol
-            self._second_reference = np.fmin(self._second_reference, second)
         self.wait = np.where(improved, 0, self.wait + 1)
         self._reference = np.fmin(self._reference, values)
+        if also is not None:
+            self._ask(also)
         is_best = values < self.best
         self.best = np.fmin(self.best, values)
         return is_best
+
+    def _ask(self, also):
+        is_due = self._n_epochs % self.patience == 0
+        exhausted = self.exhausted
+        if not is_due and not exhausted.any():
+            return
+        second = also()
+        self.wait[exhausted & (second < self._looks[0] - self.tol)] = 0
+        if is_due:
+            self._looks = [self._looks[1], np.fmin(self._looks[1], second)]
 
     @property
     def exhausted(self):
@@ -70,4 +87,4 @@ class EarlyStopping:
         """Begin a new count; one lucky low value of the past no longer matters to it."""
         self.wait = np.where(members, 0, self.wait)
         self._reference = np.where(members, np.inf, self._reference)
-        self._second_reference = np.where(members, np.inf, self._second_reference)
+        self._looks = [np.where(members, np.inf, look) for look in self._looks]

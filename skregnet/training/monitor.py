@@ -33,7 +33,8 @@ class Monitor:
     lower_rates : callable(members) -> members, default=None
         Called instead of stopping where patience is at an end; returns those that are to stop.
     plateau_loss : callable(network) -> loss, default=None
-        A second opinion where the training loss, which may be noisy, has not fallen.
+        A second opinion on the end of patience where the training loss is noisy; see
+        `EarlyStopping.update`.
     deadline : float, default=None
         On the clock of ``time.monotonic``, which is looked at after each epoch.
     report : callable(history), default=None

@@ -53,8 +53,7 @@ def bound_layer(seed=0, momentum=0.1, epsilon=EPSILON, dtype=np.float64):
 def pass_of(layer, gradient, rows=ROWS, row_weight=None):
     run = Run(MEMBERS, rows, layer.gamma.dtype, [])
     training = layer.allocate(run, gradient, is_first=False)
-    if row_weight is not None:
-        training.row_weight = row_weight
+    training.set_row_weight(row_weight)
     return training
 
 

