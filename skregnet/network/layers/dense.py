@@ -77,31 +77,40 @@ class DensePass(DenseInference):
         self.ones = run.ones()
         self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
         self.delta = None
+        self._correlate = None  # input and delta: the gradient of the weights
+        self._others = []  # what depends on delta alone
 
     def _take(self, x):
         super()._take(x)
-        self.delta = None
+        self._correlate = None
 
     def backward(self, delta):
         """Write the gradient of weights and bias; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
-        for compute in self._backward:
+        if self._correlate is None:
+            self._bind_correlation(delta)
+        self._correlate()
+        for compute in self._others:
             compute()
         return self.delta_in
 
-    def _bind_backward(self, delta):
-        self.delta = delta
-        products = self.products
+    def _bind_correlation(self, delta):
         if isinstance(self.x, SparseBatch):
-            self._backward = [partial(self.x.transposed_dot, delta, self.weight_gradient)]
+            self._correlate = partial(self.x.transposed_dot, delta, self.weight_gradient)
         else:
-            into_weights = products.multiply_left_transposed(self.x, delta, self.weight_gradient)
-            self._backward = [into_weights]
+            self._correlate = self.products.multiply_left_transposed(
+                self.x, delta, self.weight_gradient
+            )
+
+    def _bind_backward(self, delta):
+        self.delta, self._correlate = delta, None
+        products = self.products
+        self._others = []
         if self.bias_gradient is not None:
             # A product with ones sums the columns several times faster than np.sum.
             sums = products.multiply_left_transposed(self.ones, delta, self.bias_gradient)
-            self._backward.append(sums)
+            self._others.append(sums)
         if self.delta_in is not None:
             down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
-            self._backward.append(down)
+            self._others.append(down)
