@@ -19,7 +19,6 @@ makes report and picture anew from the numbers, without measuring.
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -27,10 +26,9 @@ import training_plot
 import training_tables
 from cases import SHAPES, VARIANTS
 from peers import PEERS
-from reporting import Report, benchmark_parser, describe_machine, positive_int
-from workers import PeerError, alternate, start_workers
+from reporting import Report, benchmark_parser, describe_machine, positive_int, progress
+from workers import PeerError, alternate, load_case, start_workers
 
-PIECE = 0.2  # seconds that a timed piece should take, if that is more than one epoch
 WITHOUT_DROPOUT = {"sklearn"}
 WITH_FLOAT64 = {"skregnet", "sklearn", "floor"}
 WHOLE_FIT_PEERS = ("skregnet", "jax")
@@ -44,48 +42,33 @@ def can_train(peer, case):
     return not (case.dropout and peer in WITHOUT_DROPOUT)
 
 
-def prepare(workers, case, result):
-    """Let the workers load the case; return the ones that can."""
-    ready = {}
-    for name, worker in workers.items():
-        if not can_train(name, case):
-            continue
-        try:
-            result["compile"][name] = worker.ask("prepare", case)
-            once = worker.ask("train", 2) / 2
-            ready[name] = worker
-            result["n_epochs"][name] = max(1, round(PIECE / max(once, 1e-4)))
-        except PeerError as error:
-            result["errors"][name] = str(error)
-    return ready
-
-
 def measure(workers, shape, variant, n_threads, settings):
     """Measure one case; return the raw numbers."""
     case = shape._replace(**VARIANTS[variant])
+    able = {name: worker for name, worker in workers.items() if can_train(name, case)}
+    n_epochs, compiling, errors = load_case(able, case)
+    if settings["quick"]:
+        n_epochs = dict.fromkeys(n_epochs, 1)
+    seconds = alternate(able, settings["repeats"], "train", n_epochs, errors)
+    if "skregnet" not in seconds:
+        raise PeerError(errors["skregnet"])
     result = {
         "case": case._asdict(),
         "variant": variant,
         "n_threads": n_threads,
-        "compile": {},
-        "n_epochs": {},
-        "errors": {},
+        "compile": compiling,
+        "n_epochs": n_epochs,
+        "ms": {
+            name: [1e3 * value / n_epochs[name] for value in values]
+            for name, values in seconds.items()
+        },
+        "loss": {name: able[name].ask("loss") for name in seconds},
+        "errors": errors,
     }
-    ready = prepare(workers, case, result)
-    if settings["quick"]:
-        result["n_epochs"] = dict.fromkeys(ready, 1)
-    pieces = {name: (result["n_epochs"][name],) for name in ready}
-    seconds = alternate(ready, settings["repeats"], "train", pieces)
-    result["ms"] = {
-        name: [1e3 * s / result["n_epochs"][name] for s in values]
-        for name, values in seconds.items()
-    }
-    result["loss"] = {name: worker.ask("loss") for name, worker in ready.items()}
-    fitting = {name: ready[name] for name in WHOLE_FIT_PEERS if name in ready}
     whole = variant in WHOLE_FIT_VARIANTS and n_threads == settings["threads"][0]
-    if whole and len(fitting) > 1:
-        epochs = dict.fromkeys(fitting, (settings["fit_epochs"],))
-        result["fit"] = alternate(fitting, settings["repeats"], "fit", epochs)
+    if whole and set(WHOLE_FIT_PEERS) <= set(seconds):
+        fit_epochs = dict.fromkeys(WHOLE_FIT_PEERS, settings["fit_epochs"])
+        result["fit"] = alternate(able, settings["repeats"], "fit", fit_epochs, errors)
     return result
 
 
@@ -100,17 +83,14 @@ def measure_all(settings):
         with start_workers(settings["peers"], n_threads) as (workers, about, missing):
             raw["about"][str(n_threads)] = about
             raw["missing"].update(missing)
+            if "skregnet" in missing:
+                raise PeerError(missing["skregnet"])
             for shape in shapes:
                 for variant in settings["variants"]:
                     progress(f"{shape.label}, {variant}, threads: {n_threads}")
                     result = measure(workers, shape, variant, n_threads, settings)
                     raw["results"].append(result)
     return raw
-
-
-def progress(text):
-    """Show what is being measured."""
-    print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
 
 
 def parse_arguments():
@@ -149,7 +129,7 @@ def main():
     else:
         raw = measure_all(settings_of(arguments))
         raw["minutes"] = (time.perf_counter() - start) / 60
-        progress(f"{raw['minutes']:.1f} minutes")
+        progress(f"took {raw['minutes']:.1f} minutes")
     report = Report(arguments.output)
     training_tables.write(raw, report)
     report.write(raw)

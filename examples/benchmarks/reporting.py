@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import statistics
+import sys
 from pathlib import Path
 
 from threadpoolctl import threadpool_info
@@ -86,6 +87,12 @@ def spread(values, digits):
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
+def figures(values):
+    """Digits behind the point that leave about three figures of the median."""
+    middle = abs(statistics.median(values))
+    return max(0, 2 - math.floor(math.log10(middle))) if middle else 0
+
+
 def geometric_mean(values):
     """Geometric mean of positive numbers."""
     return math.exp(statistics.fmean(math.log(value) for value in values))
@@ -152,6 +159,11 @@ class Report:
         if raw is not None:
             text = json.dumps(raw, indent=1)
             self.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def progress(text):
+    """Show what is being measured."""
+    print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def benchmark_parser(description):

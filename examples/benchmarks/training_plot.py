@@ -12,6 +12,7 @@ from training_results import Result
 PANELS = ("plain", "dropout", "dropout + batch norm")
 # Okabe and Ito's colours; the markers tell the libraries apart without them.
 STYLES = {
+    "skregnet": ("#000000", "v"),
     "sklearn": ("#E69F00", "s"),
     "torch": ("#D55E00", "o"),
     "torch-compile": ("#CC79A7", "D"),
@@ -23,7 +24,7 @@ def draw(raw, path):
     """Save the picture: a panel for each variant, a group of marks for each shape."""
     results = [Result(result) for result in raw["results"]]
     panels = [variant for variant in PANELS if any(r.variant == variant for r in results)]
-    peers = [peer for peer in STYLES if any(peer in r.ms for r in results)]
+    peers = [p for p in STYLES if p != "skregnet" and any(p in r.ms for r in results)]
     if not panels or not peers:
         return
     counts = sorted({r.n_threads for r in results})

@@ -1,6 +1,5 @@
 """What is derived from the raw numbers of `bench_training.py`: ratios, means and targets."""
 
-import math
 import statistics
 from typing import NamedTuple
 
@@ -103,9 +102,3 @@ def at_least(what, bound, values, summary=geometric_mean):
 def at_most(what, bound, values):
     """A target of which less is better."""
     return Target(what, False, bound, max(values) if values else None)
-
-
-def figures(values):
-    """Digits behind the point that leave about three figures of the median."""
-    middle = abs(statistics.median(values))
-    return max(0, 2 - math.floor(math.log10(middle))) if middle else 0

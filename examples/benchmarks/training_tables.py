@@ -2,8 +2,8 @@
 
 from cases import SHAPES, VARIANTS
 from peers import LABELS
-from reporting import geometric_mean, in_words, spread
-from training_results import Result, figures, peer_ratios, targets
+from reporting import figures, geometric_mean, in_words, spread
+from training_results import Result, peer_ratios, targets
 
 SHAPE_HEADINGS = ["hidden layers", "batch", "data", "threads"]
 

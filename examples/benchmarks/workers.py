@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
+PIECE = 0.2  # seconds that a timed piece should take, if that is more than one epoch
 PAUSE = 0.03  # seconds before a turn, in which the threads of the last one fall asleep
 
 
@@ -92,8 +93,38 @@ def start_workers(names, n_threads):
             worker.close()
 
 
-def alternate(workers, repeats, method, arguments):
-    """Measure the workers in turn, `repeats` times.
+def load_case(workers, case):
+    """Let each worker prepare a case and choose how many epochs a timed piece has.
+
+    Parameters
+    ----------
+    workers : dict of Worker
+        By name.
+    case : Case
+        What is to be trained.
+
+    Returns
+    -------
+    n_epochs : dict of int
+        By the names of the workers that can train the case.
+    compiling : dict of float
+        Seconds.
+    errors : dict of str
+        Why workers cannot, by name.
+    """
+    n_epochs, compiling, errors = {}, {}, {}
+    for name, worker in workers.items():
+        try:
+            compiling[name] = worker.ask("prepare", case)
+            once = worker.ask("train", 2) / 2
+            n_epochs[name] = max(1, round(PIECE / once))
+        except PeerError as error:
+            errors[name] = str(error)
+    return n_epochs, compiling, errors
+
+
+def alternate(workers, repeats, method, n_epochs, errors):
+    """Measure workers in turn, `repeats` times.
 
     Parameters
     ----------
@@ -101,21 +132,27 @@ def alternate(workers, repeats, method, arguments):
         By name.
     repeats : int
         Rounds. A round asks each worker once and begins with another one than the round before.
-    method : str
+    method : {"train", "fit"}
         Of the peer; returns seconds.
-    arguments : dict of tuple
-        Of the method, by the worker's name.
+    n_epochs : dict of int
+        Number of epochs by the names of the workers that are measured.
+    errors : dict of str
+        Takes the reason of a worker that fails and is then left out.
 
     Returns
     -------
     seconds : dict of list
         By name, a value for each round.
     """
-    names = list(workers)
-    seconds = {name: [] for name in names}
+    seconds = {name: [] for name in n_epochs}
     for repeat in range(repeats):
-        shift = repeat % len(names)
+        names = list(seconds)
+        shift = repeat % max(len(names), 1)
         for name in names[shift:] + names[:shift]:
             time.sleep(PAUSE)
-            seconds[name].append(workers[name].ask(method, *arguments[name]))
+            try:
+                seconds[name].append(workers[name].ask(method, n_epochs[name]))
+            except PeerError as error:
+                errors[name] = str(error)
+                del seconds[name]
     return seconds

@@ -1,0 +1,231 @@
+"""How the time of training grows with rows, epochs and width.
+
+Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+
+    python examples/benchmarks/bench_scaling.py --output scaling.md
+
+skregnet, scikit-learn and PyTorch train in a process each and take turns, as in
+`bench_training.py`: regression, relu, Adam, float32, nothing scaled. The slope is that of a line
+through the points of the double logarithmic plot from a given value on, where the costs of a step
+that do not depend on the size no longer matter: 1 is proportional, and 2 in width, where the
+matrix products grow with its square.
+"""
+
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from cases import Case
+from matplotlib.figure import Figure
+from peers import LABELS
+from reporting import (
+    Report,
+    benchmark_parser,
+    describe_machine,
+    figures,
+    in_words,
+    positive_int,
+    progress,
+    spread,
+)
+from training_plot import STYLES
+from workers import alternate, load_case, start_workers
+
+PEERS = ("skregnet", "sklearn", "torch")
+
+
+class Sweep(NamedTuple):
+    """One size that grows while the others stay.
+
+    Parameters
+    ----------
+    name : str
+        Of the size.
+    title : str
+        What stays.
+    values : tuple of int
+        Sizes.
+    linear_from : int
+        The slope is that of the values from here on.
+    """
+
+    name: str
+    title: str
+    values: tuple
+    linear_from: int
+
+    def case(self, value):
+        """Case of one of the values."""
+        if self.name == "rows":
+            return Case((100,), 200, value, 20)
+        if self.name == "width":
+            return Case((value, value), 256, 10_000, 20)
+        return Case((100,), 200, 10_000, 20)
+
+
+SWEEPS = (
+    Sweep(
+        "rows",
+        "(100,), batch 200, 20 columns: an epoch",
+        (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000),
+        10_000,
+    ),
+    Sweep(
+        "width",
+        "two hidden layers, batch 256, 10 000 × 20: an epoch",
+        (16, 32, 64, 128, 256, 512, 1024, 2048),
+        256,
+    ),
+    Sweep(
+        "epochs",
+        "(100,), batch 200, 10 000 × 20: a whole fit",
+        (1, 2, 4, 8, 16, 32, 64),
+        16,
+    ),
+)
+
+
+def measure_sweep(workers, sweep, settings):
+    """Milliseconds for each value, a list of repeats by peer."""
+    points, errors = [], {}
+    for value in sweep.values if not settings["quick"] else sweep.values[:3]:
+        progress(f"{sweep.name}: {value}")
+        n_epochs, _, failed = load_case(workers, sweep.case(value))
+        method = "train"
+        if sweep.name == "epochs":
+            method, n_epochs = "fit", dict.fromkeys(n_epochs, value)
+        seconds = alternate(workers, settings["repeats"], method, n_epochs, failed)
+        per_epoch = n_epochs if method == "train" else dict.fromkeys(n_epochs, 1)
+        ms = {p: [1e3 * s / per_epoch[p] for s in values] for p, values in seconds.items()}
+        points.append({"value": value, "ms": ms})
+        errors.update(failed)
+    return {"points": points, "errors": errors}
+
+
+def measure_all(settings):
+    """Measure all sweeps; return settings and raw numbers."""
+    raw = {**settings, "machine": describe_machine(blas=False), "sweeps": {}}
+    with start_workers(PEERS, settings["threads"]) as (workers, about, missing):
+        raw.update(about=about, missing=missing)
+        for sweep in SWEEPS:
+            raw["sweeps"][sweep.name] = measure_sweep(workers, sweep, settings)
+    return raw
+
+
+def slope(sweep, points, peer):
+    """Slope of the line through the medians from `linear_from` on; None of fewer than two."""
+    chosen = [p for p in points if p["value"] >= sweep.linear_from and peer in p["ms"]]
+    if len(chosen) < 2:
+        return None
+    x = [math.log(p["value"]) for p in chosen]
+    y = [math.log(statistics.median(p["ms"][peer])) for p in chosen]
+    return statistics.linear_regression(x, y).slope
+
+
+def grouped(number):
+    """A number with a space between thousands."""
+    return f"{number:,}".replace(",", " ")
+
+
+def write(raw, report):
+    """Report the machine and a table for each sweep."""
+    report(*raw["machine"])
+    report(f"- linear algebra with {in_words(raw['threads'])}:")
+    report(*(f"  {LABELS[peer]}: {blas}" for peer, blas in raw["about"].items()))
+    for peer, reason in raw["missing"].items():
+        report(f"- left out: {LABELS[peer]} ({reason})")
+    report(f"- milliseconds, median of {raw['repeats']} (smallest–largest)")
+    if raw["quick"]:
+        report("- a smoke run of the smallest sizes: the figures mean nothing")
+    for sweep in SWEEPS:
+        write_sweep(sweep, raw["sweeps"][sweep.name], report)
+
+
+def write_sweep(sweep, measured, report):
+    """Report one table."""
+    points = measured["points"]
+    report("", f"### Against {sweep.name}", "", f"{sweep.title}.")
+    for peer, reason in measured["errors"].items():
+        report("", f"{LABELS[peer]} failed: {reason}")
+    peers = [peer for peer in PEERS if any(peer in point["ms"] for point in points)]
+    rows = []
+    for point in points:
+        cells = [point["ms"].get(peer) for peer in peers]
+        texts = [spread(values, figures(values)) if values else "" for values in cells]
+        rows.append([grouped(point["value"]), *texts])
+    slopes = [slope(sweep, points, peer) for peer in peers]
+    texts = [f"{value:.2f}" if value is not None else "" for value in slopes]
+    rows.append([f"slope from {grouped(sweep.linear_from)}", *texts])
+    report.table([sweep.name, *(LABELS[peer] for peer in peers)], rows)
+
+
+def draw(raw, path):
+    """Save the picture: a double logarithmic panel for each sweep."""
+    figure = Figure(figsize=(4.2 * len(SWEEPS), 4.4), layout="constrained")
+    for axis, sweep in zip(figure.subplots(1, len(SWEEPS)), SWEEPS, strict=True):
+        draw_sweep(axis, sweep, raw["sweeps"][sweep.name]["points"])
+    figure.savefig(path, dpi=150)
+
+
+def draw_sweep(axis, sweep, points):
+    """Draw the medians, with lines from the smallest to the largest value."""
+    for peer in PEERS:
+        chosen = [point for point in points if peer in point["ms"]]
+        if not chosen:
+            continue
+        x = [point["value"] for point in chosen]
+        y = [statistics.median(point["ms"][peer]) for point in chosen]
+        color, marker = STYLES[peer]
+        value = slope(sweep, points, peer)
+        label = LABELS[peer] if value is None else f"{LABELS[peer]}: {value:.2f}"
+        axis.plot(x, y, color=color, marker=marker, label=label)
+        axis.vlines(
+            x,
+            [min(point["ms"][peer]) for point in chosen],
+            [max(point["ms"][peer]) for point in chosen],
+            color=color,
+        )
+    axis.set(xscale="log", yscale="log", xlabel=sweep.name, ylabel="ms", title=sweep.title)
+    axis.title.set_fontsize("small")
+    ticks = sweep.values[::2]
+    axis.set_xticks(ticks, [grouped(tick) for tick in ticks])
+    axis.set_xticks([], minor=True)
+    axis.grid(color="0.9")
+    axis.set_axisbelow(True)
+    axis.legend(title=f"slope from {grouped(sweep.linear_from)}", frameon=False)
+
+
+def parse_arguments():
+    """Read the command line."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--threads", type=positive_int, default=1)
+    parser.add_argument("--repeats", type=positive_int, default=5)
+    parser.add_argument("--from-json", type=Path, help="raw numbers, not to be measured again")
+    return parser.parse_args()
+
+
+def main():
+    """Measure, or read what was measured, and report."""
+    arguments = parse_arguments()
+    start = time.perf_counter()
+    if arguments.from_json:
+        raw = json.loads(arguments.from_json.read_text(encoding="utf-8"))
+    else:
+        settings = {name: getattr(arguments, name) for name in ("quick", "threads", "repeats")}
+        if arguments.quick:
+            settings["repeats"] = 1
+        raw = measure_all(settings)
+        raw["minutes"] = (time.perf_counter() - start) / 60
+        progress(f"took {raw['minutes']:.1f} minutes")
+    report = Report(arguments.output)
+    write(raw, report)
+    report.write(raw)
+    if arguments.output:
+        draw(raw, arguments.output.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
