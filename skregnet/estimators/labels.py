@@ -8,6 +8,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from .base import mean_over_members
+
 
 @dataclass(frozen=True)
 class EncodedLabels:
@@ -218,8 +220,8 @@ def mean_proba(loss, raw, target_type):
     """Probabilities of the classes, the mean over the members of `raw`."""
     if target_type == "binary":
         # 1 - p would round a small probability of the first class to zero.
-        return np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2).mean(axis=0)
-    return loss.predict(raw).mean(axis=0)
+        return mean_over_members(np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2))
+    return mean_over_members(loss.predict(raw))
 
 
 def log_mean_proba(loss, raw, target_type, dtype):

@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn_compat import StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from .base import BaseRegularizedMLP
+from .base import BaseRegularizedMLP, mean_over_members
 from .continuation import supports_partial_fit
 from .scaling import TargetScaler
 
@@ -348,7 +348,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
             over the members.
         """
         raw, X = self._raw_predictions(X)
-        mean = self._fitted_loss.predict(raw).mean(axis=0)
+        mean = mean_over_members(self._fitted_loss.predict(raw))
         y = TargetScaler(self.y_mean_, self.y_scale_).inverse_transform(mean)
         y = y.astype(X.dtype, copy=False)
         return y.ravel() if y.shape[1] == 1 else y

@@ -1,5 +1,6 @@
 """Normalisation of inputs and targets."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,6 +17,12 @@ from .data import check_weights
 # rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
 # input.
 _NEGLIGIBLE_VARIANCE = 1e-10
+# Prediction scales the weights instead of the inputs where these have more elements by so many than
+# the network, means of no more than so many standard deviations, and a scale within these bounds,
+# so that float32 holds them.
+_SMALLEST_FOLDED = 1 << 16
+_LARGEST_OFFSET = 8.0
+_FOLDED_SCALES = (1e-15, 1e15)
 
 
 class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -188,7 +195,7 @@ def fit_scaler(scaler, X, sample_weight):
     # pipeline with a step that knows no set_output says so by an error.
     with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
-    if not issparse(X) and _is_plain(scaler):
+    if not issparse(X) and _is_known(scaler):
         return _fit_in_chunks(scaler, X, sample_weight)
     if isinstance(X, Source):
         X = X.to_array()
@@ -197,7 +204,7 @@ def fit_scaler(scaler, X, sample_weight):
     return scaler.fit(X)
 
 
-def _is_plain(scaler):
+def _is_known(scaler):
     """Whether the scaler is one whose fitted state is known here: a subclass may do anything."""
     if type(scaler) is StandardScaler:
         return scaler.with_mean and scaler.with_std
@@ -235,7 +242,7 @@ def scaled_inputs(scaler, X, dtype):
     """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # it was fitted to dense rows
-    if not issparse(X) and (scaler is None or _is_plain(scaler)):
+    if not issparse(X) and (scaler is None or _is_known(scaler)):
         if scaler is None and isinstance(X, np.ndarray) and X.flags.c_contiguous:
             if X.dtype == dtype:
                 return X
@@ -264,6 +271,43 @@ def _row_transform(scaler, *dtypes):
         np.divide(centred, scale, out=out, casting="same_kind")
 
     return standardize
+
+
+def scaled_network(network, scaler, shape):
+    """Return a network that takes inputs as they are, or None where that is not worth it.
+
+    Scaling passes over the inputs twice; done to the first layer's weights and biases instead, it
+    costs what a copy of the network does. That is as accurate where no mean is much larger than its
+    standard deviation: centring then happens to the sums of products of the inputs.
+
+    Parameters
+    ----------
+    network : Network
+        Takes scaled inputs.
+    scaler : transformer or None
+        Fitted.
+    shape : tuple of int
+        Of the inputs that are to be predicted.
+
+    Returns
+    -------
+    network : Network or None
+    """
+    if math.prod(shape) < _SMALLEST_FOLDED + network.params.size:
+        return None
+    if type(scaler) is not StandardScaler or not _is_known(scaler):
+        return None
+    mean, scale = scaler.mean_, scaler.scale_
+    in_range = (scale > _FOLDED_SCALES[0]) & (scale < _FOLDED_SCALES[1])
+    if not (in_range & (np.abs(mean) < _LARGEST_OFFSET * scale)).all():
+        return None
+    scaled = network.select(slice(None))
+    first = scaled.dense_layers[0]
+    if not first.free_shapes:
+        return None  # batch normalisation has replaced the bias
+    first.weight /= scale[:, np.newaxis]
+    first.bias -= mean @ first.weight[:, np.newaxis]
+    return scaled
 
 
 @dataclass(frozen=True)

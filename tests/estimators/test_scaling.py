@@ -1,11 +1,14 @@
 """Scalers of inputs and targets."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -16,6 +19,7 @@ from sklearn.preprocessing import (
 )
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from skregnet.estimators import scaling
 from skregnet.estimators.scaling import TargetScaler, fit_scaler, scaled_inputs
 from skregnet.training import Source, source
 from skregnet.training.source import in_memory
@@ -324,6 +328,60 @@ def test_other_scalers_do_what_they_do_themselves(scaler):
         np.testing.assert_array_equal(
             scaled_inputs(fitted, rows, np.float64), expected.transform(array)
         )
+
+
+# ---- scaling of the weights instead of the inputs ----------------------------------------------
+
+
+def fitted_regressor(X, **options):
+    options = {"batch_size": 50, "max_iter": 3, "random_state": 0, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return RegularizedMLPRegressor((5,), **options).fit(X, correlated(len(X))[:, :2])
+
+
+@pytest.fixture
+def always_folded(monkeypatch):
+    """Fold the scaling into the weights for few rows too."""
+    monkeypatch.setattr(scaling, "_SMALLEST_FOLDED", -(10**6))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"n_estimators": 3}, {"input_dropout": 0.1}, {"batch_norm": True}, {"scaler": "whiten"}],
+    ids=["plain", "members", "input dropout", "batch norm", "whiten"],
+)
+@pytest.mark.parametrize("offset", [-2.0, 2.0, 1e4])
+def test_scaled_weights_predict_as_scaled_inputs(request, offset, options, dtype):
+    X = (correlated() * [1e-6, 1.0, 1e6, -3.0]).astype(np.float64)
+    X = (X + offset * X.std(axis=0)).astype(dtype)
+    model = fitted_regressor(X, **options)
+    expected, params = model.predict(X), model.network_.params.copy()
+    request.getfixturevalue("always_folded")
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(model.predict(X), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(model.network_.params, params)
+    network = scaling.scaled_network(model.network_, model.scaler_, X.shape)
+    assert (network is not None) == (offset < 8.0 and not {"batch_norm", "scaler"} & set(options))
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-12, 1e12, 1e30])
+def test_float32_weights_are_scaled_only_within_its_range(always_folded, unit):
+    X = unit * correlated()
+    model = fitted_regressor(X, dtype="float32")
+    expected = fitted_regressor(X / unit, dtype="float32").predict(X / unit)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-4, atol=1e-5)
+    network = scaling.scaled_network(model.network_, model.scaler_, X.shape)
+    assert (network is not None) == (1e-15 < unit < 1e15)
+
+
+def test_only_many_rows_are_worth_a_copy_of_the_network():
+    model = fitted_regressor(correlated())
+    n_rows = (scaling._SMALLEST_FOLDED + model.network_.params.size) // 4
+    for shape, is_worth_it in (((n_rows - 1, 4), False), ((n_rows + 1, 4), True)):
+        network = scaling.scaled_network(model.network_, model.scaler_, shape)
+        assert (network is not None) == is_worth_it
 
 
 # ---- in the estimators -------------------------------------------------------------------------
