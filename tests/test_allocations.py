@@ -182,8 +182,11 @@ def test_the_meter_sees_what_is_allocated():
     """A penalty that makes a copy of the weights must not go unnoticed."""
 
     class Wasteful(ElasticNet):
-        def add_gradient(self, weights, gradient, scratch):
-            gradient += self.strength * weights
+        def bind(self, weights, gradient, scratch):
+            def add_gradient():
+                gradient[...] += self.strength * weights
+
+            return add_gradient
 
     peak = peak_of_a_step(LARGE, penalty=Wasteful(0.1))
     assert peak > 3 * LARGE**2 * np.dtype(np.float32).itemsize

@@ -7,12 +7,13 @@ nothing that grows with the number of parameters.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 
 from .blas import get_blas
 from .blocks import column_blocks
+from .calls import in_turn
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ElasticNet:
     strength: float
     l1_ratio: float = 0.0
 
-    @cached_property
+    @property
     def _factors(self):
         """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
         return (
@@ -99,18 +100,31 @@ class ElasticNet:
         scratch : ndarray of shape (members, n_weights)
             Overwritten.
         """
+        self.bind(weights, gradient, scratch)()
+
+    def bind(self, weights, gradient, scratch):
+        """Return a function without arguments that does what `add_gradient` does to these arrays.
+
+        For arrays that stay the same from step to step, whose rows are contiguous.
+        """
         l1, l2 = self._factors
+        calls = []
         if l2:
-            axpy, n_weights = get_blas(weights.dtype).axpy, weights.shape[1]
-            for member_weights, member_gradient in zip(weights, gradient, strict=True):
-                axpy(member_weights, member_gradient, n_weights, l2)
+            axpy, n = get_blas(weights.dtype).axpy, weights.shape[1]
+            rows = zip(weights, gradient, strict=True)
+            calls += [partial(axpy, own_weights, own, n, l2) for own_weights, own in rows]
         if l1:
-            for columns in column_blocks(*weights.shape):
-                # The same piece of scratch each time: it stays in the cache.
-                piece = scratch[:, : columns.stop - columns.start]
-                np.sign(weights[:, columns], out=piece)
-                np.multiply(piece, l1, out=piece)
-                np.add(gradient[:, columns], piece, out=gradient[:, columns])
+            calls.append(partial(_add_signs, l1, weights, gradient, scratch))
+        return in_turn(calls)
+
+
+def _add_signs(factor, weights, gradient, scratch):
+    for columns in column_blocks(*weights.shape):
+        # The same piece of scratch each time: it stays in the cache.
+        piece = scratch[:, : columns.stop - columns.start]
+        np.sign(weights[:, columns], out=piece)
+        np.multiply(piece, factor, out=piece)
+        np.add(gradient[:, columns], piece, out=gradient[:, columns])
 
 
 def project_max_norm(weight, max_norm):

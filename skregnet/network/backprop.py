@@ -75,6 +75,8 @@ class Backprop:
         Parameters
         ----------
         x : {ndarray of shape (members or 1, rows, features), SparseBatch}
+            For one member also (rows, features): where it is the same array each time, as those of
+            `Batches` are, the products with it are prepared once.
         y : ndarray of shape (members or 1, rows, outputs)
         weight : ndarray of shape (members or 1, rows, 1) or None
 
@@ -88,7 +90,7 @@ class Backprop:
         passes, forward, backward, delta, gradient = self._steps[n_rows]
         if self._has_batch_norm and (weight is not None or self._has_row_weights):
             self._set_row_weights(passes, weight)
-        if self._is_single and not isinstance(x, SparseBatch):
+        if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:
             x = x[0]
         for go_forward in forward:
             x = go_forward(x)

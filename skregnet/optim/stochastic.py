@@ -14,12 +14,13 @@ To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 
 from ..functions.blas import get_blas
-from ..functions.blocks import BLOCK_ELEMENTS, blocks
+from ..functions.blocks import blocks
+from ..functions.calls import in_turn
 
 
 class StochasticOptimizer(ABC):
@@ -56,6 +57,13 @@ class StochasticOptimizer(ABC):
         learning_rate : float or ndarray of shape (members, 1)
             A Python float, or one rate per member in the dtype of ``params``.
         """
+
+    def bind(self, params, gradient, state):
+        """Return a function step(learning_rate) that makes the step of these arrays.
+
+        For arrays that stay the same from step to step: an optimiser may prepare what it can.
+        """
+        return partial(self.step, params, gradient, state)
 
     def flush_denormals(self, state):  # noqa: B027
         """Set moments below the smallest normal number to zero.
@@ -216,49 +224,78 @@ class Adam(StochasticOptimizer):
 
     def step(self, params, gradient, state, learning_rate):
         """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
-        state.t += 1
-        bias_correction = math.sqrt(1.0 - self.beta_2**state.t) / (1.0 - self.beta_1**state.t)
-        rate = learning_rate * (bias_correction * self._rate_factor)
-        arrays = (params, gradient, state.first_moment, state.second_moment)
-        if isinstance(rate, np.ndarray):
-            for *rows, member_rate in zip(*arrays, rate.ravel().tolist(), strict=True):
-                self._update(*rows, member_rate)
-        else:
-            self._update(*[array.ravel() for array in arrays], rate)
+        self.bind(params, gradient, state)(learning_rate)
 
-    # With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is
-    # rate * M / (sqrt(V) + epsilon), both scalars being rescaled once.
-
-    @cached_property
-    def _rate_factor(self):
-        return (1.0 - self.beta_1) / math.sqrt(1.0 - self.beta_2)
-
-    @cached_property
-    def _epsilon(self):
-        return self.epsilon / math.sqrt(1.0 - self.beta_2)
-
-    def _update(self, params, gradient, first, second, rate):
-        """Make the step of flat arrays, through pieces that a cache holds where they are long."""
-        if params.size > BLOCK_ELEMENTS:
-            for block in blocks(params.size):
-                self._update(params[block], gradient[block], first[block], second[block], rate)
-            return
-        n = params.size
-        _, _, axpy, scal = get_blas(params.dtype)
-        scal(self.beta_1, first, n)
-        axpy(gradient, first, n, 1.0)
-        scal(self.beta_2, second, n)
-        np.multiply(gradient, gradient, out=gradient)
-        axpy(gradient, second, n, 1.0)
-        np.sqrt(second, out=gradient)
-        np.add(gradient, self._epsilon, out=gradient)
-        np.divide(first, gradient, out=gradient)
-        axpy(gradient, params, n, -rate)
+    def bind(self, params, gradient, state):
+        """Return the step of these arrays; see `StochasticOptimizer.bind`."""
+        return _AdamStep(self, params, gradient, state)
 
     def flush_denormals(self, state):
         """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
         _flush_denormals(state.first_moment)
         _flush_denormals(state.second_moment)
+
+
+class _AdamStep:
+    """A step of `Adam` for arrays that stay the same, with its calls prepared.
+
+    With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is rate * M / (sqrt(V) + epsilon),
+    both scalars being rescaled once. Long vectors go through it in pieces that a cache holds.
+    """
+
+    def __init__(self, optimizer, params, gradient, state):
+        self.optimizer = optimizer
+        self.state = state
+        self._arrays = (params, gradient, state.first_moment, state.second_moment)
+        self._rate_factor = (1.0 - optimizer.beta_1) / math.sqrt(1.0 - optimizer.beta_2)
+        self._axpy = get_blas(params.dtype).axpy
+        self._pieces = self._prepare(*(array.ravel() for array in self._arrays))
+        self._member_pieces = None
+
+    def _prepare(self, *arrays):
+        """Return, for each block: direction(), the gradient's memory that it fills, parameters."""
+        pieces = []
+        for block in blocks(arrays[0].size):
+            params, gradient, first, second = (array[block] for array in arrays)
+            direction = self._direction(gradient, first, second)
+            pieces.append((direction, gradient, params, params.size))
+        return pieces
+
+    def _direction(self, gradient, first, second):
+        adam, n = self.optimizer, gradient.size
+        _, _, axpy, scal = get_blas(gradient.dtype)
+        epsilon = np.array(adam.epsilon / math.sqrt(1.0 - adam.beta_2), gradient.dtype)
+        return in_turn(
+            [
+                partial(scal, adam.beta_1, first, n),
+                partial(axpy, gradient, first, n, 1.0),
+                partial(scal, adam.beta_2, second, n),
+                partial(np.multiply, gradient, gradient, gradient),
+                partial(axpy, gradient, second, n, 1.0),
+                partial(np.sqrt, second, gradient),
+                partial(np.add, gradient, epsilon, gradient),
+                partial(np.divide, first, gradient, gradient),
+            ]
+        )
+
+    def __call__(self, learning_rate):
+        """Make the step."""
+        adam, state = self.optimizer, self.state
+        state.t += 1
+        bias_correction = math.sqrt(1.0 - adam.beta_2**state.t) / (1.0 - adam.beta_1**state.t)
+        rate = learning_rate * (bias_correction * self._rate_factor)
+        if not isinstance(rate, np.ndarray):
+            self._update(self._pieces, rate)
+            return
+        if self._member_pieces is None:
+            self._member_pieces = [self._prepare(*own) for own in zip(*self._arrays, strict=True)]
+        for pieces, member_rate in zip(self._member_pieces, rate.ravel().tolist(), strict=True):
+            self._update(pieces, member_rate)
+
+    def _update(self, pieces, rate):
+        for direction, gradient, params, n in pieces:
+            direction()
+            self._axpy(gradient, params, n, -rate)
 
 
 @dataclass(frozen=True)
@@ -300,11 +337,15 @@ class AdamW(Adam):
     weight_decay: float = 0.01
     n_decayed: int | None = None
 
-    def step(self, params, gradient, state, learning_rate):
-        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
-        decayed = params[:, : self.n_decayed]
-        np.multiply(decayed, 1.0 - learning_rate * self.weight_decay, out=decayed)
-        super().step(params, gradient, state, learning_rate)
+    def bind(self, params, gradient, state):
+        """Return the step of these arrays; see `StochasticOptimizer.bind`."""
+        decayed, adam_step = params[:, : self.n_decayed], super().bind(params, gradient, state)
+
+        def step(learning_rate):
+            np.multiply(decayed, 1.0 - learning_rate * self.weight_decay, out=decayed)
+            adam_step(learning_rate)
+
+        return step
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ _MOST_TOGETHER = 1024
 class Batches:
     """Iterate over an epoch: ``(x, y, weight)`` with a leading axis of members.
 
+    `x` comes without that axis where there is one member.
+
     Parameters
     ----------
     x : {ndarray, Source, CSR matrix} of shape (rows, features)
@@ -118,9 +120,10 @@ class Batches:
         for bounds in zip(starts, [*starts[1:], n_rows], strict=True):
             if bounds not in self._views:
                 rows = slice(*bounds)
-                self._views[bounds] = tuple(
-                    None if buffer is None else buffer[:, rows] for buffer in buffers
-                )
+                x, *others = [None if buffer is None else buffer[:, rows] for buffer in buffers]
+                # One member's products are prepared for the very array.
+                is_single = x is not None and len(self.generators) == 1
+                self._views[bounds] = (x[0] if is_single else x, *others)
             batches.append(self._views[bounds])
         return batches
 

@@ -132,6 +132,8 @@ def train(
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
     if not _continues(state.optimizer, optimizer.init(params[:0])):
         state.optimizer = optimizer.init(params)
+    add_penalty = penalty.bind(weights, weight_gradient, scratch)
+    step = optimizer.bind(params, gradient, state.optimizer)
     try:
         for _ in range(max_epochs):
             first_step = state.step
@@ -139,11 +141,11 @@ def train(
             base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
             for i, (x, y, weight) in enumerate(batches):
                 losses[i] = backprop(x, y, weight)
-                penalty.add_gradient(weights, weight_gradient, scratch)
+                add_penalty()
                 if max_grad_norm is not None:
                     clip_gradient_norm(gradient, max_grad_norm)
                 rate = base_rate * schedule(state.step, n_schedule_steps)
-                optimizer.step(params, gradient, state.optimizer, rate)
+                step(rate)
                 if max_norm is not None:
                     for incoming in hidden_weights:
                         project_max_norm(incoming, max_norm)

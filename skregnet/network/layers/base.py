@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .products import ManyMembers, OneMember
+from .products import Products
 
 
 class Run:
@@ -23,7 +23,7 @@ class Run:
 
     Attributes
     ----------
-    products : OneMember or ManyMembers
+    products : Products
         The matrix products.
     """
 
@@ -33,7 +33,7 @@ class Run:
         self.dtype = dtype
         self.generators = generators
         self._member = member
-        self.products = OneMember(n_rows, dtype) if n_members == 1 else ManyMembers()
+        self.products = Products(n_rows, dtype)
         self._memory = []
         self._n_handed_out = 0
 

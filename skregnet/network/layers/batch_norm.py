@@ -143,7 +143,7 @@ class BatchNormPass:
         self.deviation = x
         products = self.products
         self._compute_mean = products.multiply_left_transposed(self.row_weight, x, self.mean)
-        self._subtract_mean = products.subtract_row(self.mean, x)
+        self._subtract_mean = products.add_row(self.mean, x, -1.0)
         self._add_beta_gradient = products.add_row(self.beta_gradient, x)
 
     def _update_running_moments(self):
@@ -189,4 +189,4 @@ class BatchNormPass:
         sums = self.products.multiply_left_transposed
         self._sum_products = sums(self.ones, self.out, self.gamma_gradient)
         self._sum_delta = sums(self.ones, delta, self.beta_gradient)
-        self._subtract_row = self.products.subtract_row(self.row, delta)
+        self._subtract_row = self.products.add_row(self.row, delta, -1.0)

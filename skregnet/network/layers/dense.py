@@ -45,26 +45,21 @@ class DenseInference:
         self.products = run.products
         self.weight = run.of_members(layer.weight)
         self.out = run.rows_buffer(layer.n_outputs)
-        self.x = None
         self._add_bias = None
         if layer.free_shapes:
             self._add_bias = self.products.add_row(run.of_members(layer.bias), self.out)
 
     def forward(self, x):
         """Output for a batch."""
-        if x is not self.x:
-            self._take(x)
-        self._multiply()
+        self._multiply(x)()
         if self._add_bias is not None:
             self._add_bias()
         return self.out
 
-    def _take(self, x):
-        self.x = x
+    def _multiply(self, x):
         if isinstance(x, SparseBatch):
-            self._multiply = partial(x.dot, self.weight, self.out)
-        else:
-            self._multiply = self.products.multiply(x, self.weight, self.out)
+            return partial(x.dot, self.weight, self.out)
+        return self.products.multiply(x, self.weight, self.out)
 
 
 class DensePass(DenseInference):
@@ -77,40 +72,67 @@ class DensePass(DenseInference):
         self.ones = run.ones()
         self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
         self.delta = None
-        self._correlate = None  # input and delta: the gradient of the weights
-        self._others = []  # what depends on delta alone
+        self._multiply_for = _Prepared(self._multiply)
 
-    def _take(self, x):
-        super()._take(x)
-        self._correlate = None
+    def forward(self, x):
+        """Output for a training batch."""
+        self.x = x
+        self._multiply_for(x)()
+        if self._add_bias is not None:
+            self._add_bias()
+        return self.out
 
     def backward(self, delta):
         """Write the gradient of weights and bias; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
-        if self._correlate is None:
-            self._bind_correlation(delta)
-        self._correlate()
-        for compute in self._others:
-            compute()
+        self._correlate_for(self.x)()
+        if self._sum_delta is not None:
+            self._sum_delta()
+        if self._go_down is not None:
+            self._go_down()
         return self.delta_in
 
-    def _bind_correlation(self, delta):
-        if isinstance(self.x, SparseBatch):
-            self._correlate = partial(self.x.transposed_dot, delta, self.weight_gradient)
-        else:
-            self._correlate = self.products.multiply_left_transposed(
-                self.x, delta, self.weight_gradient
-            )
-
     def _bind_backward(self, delta):
-        self.delta, self._correlate = delta, None
-        products = self.products
-        self._others = []
+        self.delta, products = delta, self.products
+        self._correlate_for = _Prepared(partial(self._correlate, delta))
+        self._sum_delta = self._go_down = None
         if self.bias_gradient is not None:
             # A product with ones sums the columns several times faster than np.sum.
-            sums = products.multiply_left_transposed(self.ones, delta, self.bias_gradient)
-            self._others.append(sums)
+            self._sum_delta = products.multiply_left_transposed(
+                self.ones, delta, self.bias_gradient
+            )
         if self.delta_in is not None:
-            down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
-            self._others.append(down)
+            self._go_down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
+
+    def _correlate(self, delta, x):
+        if isinstance(x, SparseBatch):
+            return partial(x.transposed_dot, delta, self.weight_gradient)
+        return self.products.multiply_left_transposed(x, delta, self.weight_gradient)
+
+
+class _Prepared:
+    """Prepare something for an input once; the batches of an epoch are often the same arrays.
+
+    Parameters
+    ----------
+    prepare : callable(x) -> callable()
+        What is to be kept.
+    """
+
+    # More than the batches that are gathered together.
+    _MOST = 2048
+
+    def __init__(self, prepare):
+        self._prepare = prepare
+        self._known = {}
+
+    def __call__(self, x):
+        """Return what was prepared for just this object."""
+        known = self._known.get(id(x))
+        if known is None:
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            # The input is kept along, so that no other object can get its identity.
+            known = self._known[id(x)] = (self._prepare(x), x)
+        return known[0]
