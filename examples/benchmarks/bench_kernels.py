@@ -1,0 +1,277 @@
+"""Time of the small operations of a training step, each beside the ways not taken.
+
+Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+
+    python examples/benchmarks/bench_kernels.py --output docs/benchmarks/kernels.md
+
+A step of a small network makes some thirty calls, and what a call costs beside its arithmetic
+decides; a step of a wide one makes as many passes over its arrays, and whether a pass is vectorised
+decides. For each operation the way that skregnet takes comes first. One thread, float32, arrays of
+a layer with as many rows and units as the table says; the alternatives take turns.
+"""
+
+import statistics
+import timeit
+from functools import partial
+
+import numpy as np
+from reporting import Report, benchmark_parser, describe_machine, figures, positive_int, spread
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from skregnet.functions.blas import get_blas
+
+SHAPES = [(32, 50), (200, 100), (256, 256)]
+DTYPE = np.dtype(np.float32)
+MICROSECONDS = 1e6
+
+
+def products(rng, rows, units):
+    """Products of a hidden layer with as many inputs as units, and of an output layer."""
+    blas = get_blas(DTYPE)
+    x, weight = _normal(rng, rows, units), _normal(rng, units, units)
+    out, row, ones = np.empty_like(x), _normal(rng, units), np.ones(rows, DTYPE)
+    delta, column = _normal(rng, rows, 1), _normal(rng, units, 1)
+    yield (
+        "x @ weight",
+        {
+            "gemm of SciPy, arguments in place": partial(
+                blas.gemm, 1.0, weight.T, x.T, 0.0, out.T, 0, 0, 1
+            ),
+            "gemm of SciPy, by keywords": lambda: blas.gemm(
+                alpha=1.0, a=weight.T, b=x.T, beta=0.0, c=out.T, overwrite_c=1
+            ),
+            "ndarray.dot": lambda: x.dot(weight, out),
+            "np.matmul, an axis of one member": partial(
+                np.matmul, x[None], weight[None], out[None]
+            ),
+        },
+    )
+    yield (
+        "+ bias",
+        {
+            "ger of SciPy": partial(blas.ger, 1.0, row, ones, 1, 1, out.T, 1, 1, 1),
+            "np.add": partial(np.add, out, row, out),
+            "np.copyto before a product that adds": partial(np.copyto, out, row),
+        },
+    )
+    yield (
+        "column @ row",
+        {
+            "gemm of SciPy": partial(blas.gemm, 1.0, column, delta.T, 0.0, out.T, 0, 0, 1),
+            "np.multiply": partial(np.multiply, delta, column.T, out),
+            "np.matmul, an axis of one member": partial(
+                np.matmul, delta[None], column.T[None], out[None]
+            ),
+        },
+    )
+    sums = np.empty((units, 1), DTYPE)
+    yield (
+        "sum over rows",
+        {
+            "gemm of SciPy with ones": partial(blas.gemm, 1.0, x.T, ones[None], 0.0, sums, 0, 1, 1),
+            "np.add.reduce": partial(np.add.reduce, x, axis=0, out=sums[:, 0]),
+        },
+    )
+
+
+def elementwise(rng, rows, units):
+    """Activations and masks."""
+    z, out, delta = (_normal(rng, rows, units) for _ in range(3))
+    zeros, kept = np.zeros_like(z), rng.random((rows, units)) < 0.8
+    yield (
+        "relu",
+        {
+            "np.maximum with an array of zeros": lambda: np.maximum(z, zeros, out=out),
+            "np.maximum with 0.0": lambda: np.maximum(z, 0.0, out=out),
+            "np.clip": lambda: z.clip(0.0, None, out),
+        },
+    )
+    scratch, mask = np.empty_like(z), np.empty(z.shape, bool)
+    bits, scratch_bits, delta_bits = (a.view(np.int32) for a in (np.abs(z), scratch, delta.copy()))
+
+    def by_bits():
+        np.negative(bits, scratch_bits)
+        np.right_shift(scratch_bits, 31, scratch_bits)
+        np.bitwise_and(delta_bits, scratch_bits, delta_bits)
+
+    yield (
+        "derivative of relu",
+        {
+            "compare into floats, multiply": lambda: (
+                np.greater(z, 0.0, scratch),
+                np.multiply(delta, scratch, delta),
+            ),
+            "compare into truth values, multiply": lambda: (
+                np.greater(z, 0.0, mask),
+                np.multiply(delta, mask, delta),
+            ),
+            "bits of the sign": by_bits,
+            "np.putmask": lambda: np.putmask(delta, z <= 0.0, 0.0),
+        },
+    )
+    scale = np.array(1.25, DTYPE)
+    yield (
+        "mask from truth values",
+        {
+            "np.copyto, multiply in place": lambda: (
+                np.copyto(scratch, kept),
+                np.multiply(scratch, scale, scratch),
+            ),
+            "np.multiply by a float": lambda: np.multiply(kept, DTYPE.type(1.25), out=scratch),
+        },
+    )
+    yield (
+        "logistic",
+        {
+            "scipy.special.expit": lambda: expit(z, out=out),
+            "by np.tanh": lambda: (
+                np.multiply(z, 0.5, out),
+                np.tanh(out, out),
+                np.multiply(out, 0.5, out),
+                np.add(out, 0.5, out),
+            ),
+        },
+    )
+
+
+def random_bits(rng, rows, units):
+    """Random bits for a mask of dropout, 16 for each unit."""
+    generator = np.random.Generator(np.random.SFC64(0))
+    n = rows * units
+    yield (
+        "random bits of a mask",
+        {
+            "SFC64, raw words": lambda: generator.bit_generator.random_raw(n // 4).view(np.uint16),
+            "PCG64, raw words": partial(np.random.PCG64(0).random_raw, n // 4),
+            "Generator.integers": lambda: generator.integers(0, 2**16, n, np.uint16),
+            "Generator.bytes": lambda: generator.bytes(2 * n),
+            "Generator.random, float32": lambda: generator.random(n, np.float32),
+        },
+    )
+
+
+def adam(rng, rows, units):
+    """A step of Adam for the weights of a layer with as many inputs as rows."""
+    n = rows * units
+    weights, gradient, first, second = (np.full(n, 1e-3, DTYPE) for _ in range(4))
+    _, _, axpy, scal = get_blas(DTYPE)
+    epsilon = np.array(1e-8, DTYPE)
+
+    def by_ufuncs():
+        np.multiply(first, 0.9, out=first)
+        np.add(first, gradient, out=first)
+        np.multiply(second, 0.999, out=second)
+        np.multiply(gradient, gradient, out=gradient)
+        np.add(second, gradient, out=second)
+        np.sqrt(second, out=gradient)
+        np.add(gradient, 1e-8, out=gradient)
+        np.divide(first, gradient, out=gradient)
+        np.multiply(gradient, 1e-9, out=gradient)
+        np.subtract(weights, gradient, out=weights)
+        gradient.fill(1e-3)
+
+    def by_blas():
+        scal(0.9, first, n)
+        axpy(gradient, first, n, 1.0)
+        scal(0.999, second, n)
+        np.multiply(gradient, gradient, gradient)
+        axpy(gradient, second, n, 1.0)
+        np.sqrt(second, gradient)
+        np.add(gradient, epsilon, gradient)
+        np.divide(first, gradient, gradient)
+        axpy(gradient, weights, n, -1e-9)
+        gradient.fill(1e-3)
+
+    def without_decay():
+        # Moments divided by powers of beta need no multiplication, but now and then a rescaling.
+        axpy(gradient, first, n, 1.0)
+        np.multiply(gradient, gradient, gradient)
+        axpy(gradient, second, n, 1.0)
+        np.sqrt(second, gradient)
+        np.add(gradient, epsilon, gradient)
+        np.divide(first, gradient, gradient)
+        axpy(gradient, weights, n, -1e-9)
+        np.multiply(first, 0.5, out=first)  # only so that the numbers stay in range here
+        gradient.fill(1e-3)
+
+    yield (
+        "step of Adam",
+        {
+            "scal and axpy of SciPy": by_blas,
+            "ufuncs alone": by_ufuncs,
+            "moments divided by powers of beta": without_decay,
+        },
+    )
+    yield (
+        "L2 penalty",
+        {
+            "axpy of SciPy": partial(axpy, weights, gradient, n, 1e-9),
+            "two ufuncs": lambda: (
+                np.multiply(weights, 1e-9, out=second),
+                np.add(gradient, second, out=gradient),
+            ),
+        },
+    )
+
+
+OPERATIONS = [products, elementwise, random_bits, adam]
+
+
+def _normal(rng, *shape):
+    return rng.standard_normal(shape).astype(DTYPE)
+
+
+def microseconds(ways, repeats, seconds):
+    """Times per call of each way, measured in turn: dict of lists."""
+    numbers = {}
+    for name, call in ways.items():
+        call()
+        once = max(timeit.timeit(call, number=10) / 10, 1e-8)
+        numbers[name] = max(1, round(seconds / once))
+    times = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, call in ways.items():
+            time = timeit.timeit(call, number=numbers[name]) / numbers[name]
+            times[name].append(MICROSECONDS * time)
+    return times
+
+
+def rows_of_table(shape, repeats, seconds):
+    """Yield a row for each way of each operation."""
+    for operations in OPERATIONS:
+        for what, ways in operations(np.random.default_rng(0), *shape):
+            times = microseconds(ways, repeats, seconds)
+            taken = statistics.median(next(iter(times.values())))
+            for i, (name, values) in enumerate(times.items()):
+                ratio = f"{statistics.median(values) / taken:.2f}" if i else ""
+                yield what if not i else "", name, spread(values, figures(values)), ratio
+
+
+def parse_arguments():
+    """Read the command line."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--repeats", type=positive_int, default=9)
+    return parser.parse_args()
+
+
+def main():
+    """Print a table for each shape."""
+    arguments = parse_arguments()
+    repeats, seconds = (1, 1e-4) if arguments.quick else (arguments.repeats, 0.02)
+    report = Report(arguments.output)
+    with threadpool_limits(1, user_api="blas"):
+        report(*describe_machine())
+        report(f"- us per call, median of {repeats} (smallest–largest); ratio: of the medians, to")
+        report("  the way that is taken, which comes first")
+        if arguments.quick:
+            report("- a smoke run: the figures mean nothing")
+        for shape in SHAPES:
+            report("", f"### {shape[0]} rows, {shape[1]} units")
+            headings = ["operation", "way", "us", "ratio"]
+            report.table(headings, rows_of_table(shape, repeats, seconds), n_left=2)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
