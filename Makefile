@@ -22,13 +22,22 @@ docs: .venv/installed
 	$(BIN)/pip install -q -e ".[docs]"
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
-bench: .venv/installed
-	$(BIN)/python examples/benchmarks/bench_training.py
+# One after another, since each needs the machine for itself.
+bench: .venv-bench/installed
+	for name in training scaling tasks init; do \
+		.venv-bench/bin/python examples/benchmarks/bench_$$name.py \
+			--output docs/benchmarks/$$name.md || exit 1; \
+	done
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -e ".[test,lint]"
 	touch $@
 
+.venv-bench/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install -q -e ".[benchmarks]"
+	touch $@
+
 clean:
-	rm -rf .venv build dist docs/_build .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench build dist docs/_build .pytest_cache .ruff_cache

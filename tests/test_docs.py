@@ -73,6 +73,38 @@ def test_benchmark_runs(script, tmp_path, monkeypatch, capsys):
     assert "---: |" in text  # the table has begun
 
 
+@pytest.mark.parametrize("name", ["training", "scaling"])
+def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
+    script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
+    numbers = DOCS / "benchmarks" / f"{name}.json"
+    report = tmp_path / "report.md"
+    monkeypatch.syspath_prepend(str(script.parent))
+    options = ["--from-json", str(numbers), "--output", str(report)]
+    monkeypatch.setattr(sys, "argv", [str(script), *options])
+    runpy.run_path(str(script), run_name="__main__")
+    shown = numbers.with_suffix(".md").read_text(encoding="utf-8")
+    assert report.read_text(encoding="utf-8") == shown == capsys.readouterr().out
+    assert report.with_suffix(".json").read_text(encoding="utf-8") == numbers.read_text("utf-8")
+    assert report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_leaves_out_the_peer_that_fails(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS.parent / "examples" / "benchmarks"))
+    from cases import Case
+    from workers import alternate, load_case, start_workers
+
+    case = Case((3,), 8, 20, 2, dropout=0.5)
+    with start_workers(["sklearn", "floor"], 1) as (workers, about, missing):
+        assert list(about) == ["sklearn", "floor"]
+        assert missing == {}
+        n_epochs, _, errors = load_case(workers, case)
+        assert list(n_epochs) == ["floor"]
+        assert "dropout" in errors["sklearn"]
+        seconds = alternate(workers, 3, "train", {"sklearn": 1, "floor": 1}, errors)
+    assert list(seconds) == ["floor"]
+    assert len(seconds["floor"]) == 3
+
+
 def test_index_counts_right():
     text = (DOCS / "index.rst").read_text(encoding="utf-8")
     assert (

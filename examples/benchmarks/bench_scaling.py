@@ -24,9 +24,9 @@ from peers import LABELS
 from reporting import (
     Report,
     benchmark_parser,
+    describe_blas,
     describe_machine,
     figures,
-    in_words,
     positive_int,
     progress,
     spread,
@@ -133,8 +133,7 @@ def grouped(number):
 def write(raw, report):
     """Report the machine and a table for each sweep."""
     report(*raw["machine"])
-    report(f"- linear algebra with {in_words(raw['threads'])}:")
-    report(*(f"  {LABELS[peer]}: {blas}" for peer, blas in raw["about"].items()))
+    report(*describe_blas({LABELS[peer]: blas for peer, blas in raw["about"].items()}))
     for peer, reason in raw["missing"].items():
         report(f"- left out: {LABELS[peer]} ({reason})")
     report(f"- milliseconds, median of {raw['repeats']} (smallest–largest)")

@@ -100,7 +100,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=positive_int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=positive_int, default=5)
     parser.add_argument("--fit-epochs", type=positive_int, default=20, help="of a whole fit")
-    parser.add_argument("--cases", nargs="+", choices=names, default=names)
+    parser.add_argument("--cases", nargs="+", choices=names, help="all, or two if --quick")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--from-json", type=Path, help="raw numbers, not to be measured again")
@@ -117,6 +117,9 @@ def settings_of(arguments):
     settings["peers"] = [name for name in PEERS if name in {*arguments.peers, "skregnet"}]
     if arguments.quick:
         settings.update(threads=[1], repeats=1, fit_epochs=2)
+    if arguments.cases is None:
+        # Two shapes, since compiling takes long.
+        settings["cases"] = [shape.name for shape in SHAPES[:: 3 if arguments.quick else 1]]
     return settings
 
 

@@ -81,6 +81,20 @@ def describe_machine(blas=True):
     return lines
 
 
+def describe_blas(names):
+    """Lines about the linear algebra of several libraries, a Markdown list.
+
+    Parameters
+    ----------
+    names : dict of str
+        Linear algebra by library; those with the same share a line.
+    """
+    libraries = {}
+    for library, blas in names.items():
+        libraries.setdefault(blas, []).append(library)
+    return [f"- {', '.join(names)}: {blas}" for blas, names in libraries.items()]
+
+
 def spread(values, digits):
     """Median with the smallest and the largest value, as text."""
     low, middle, high = min(values), statistics.median(values), max(values)

@@ -2,7 +2,7 @@
 
 from cases import SHAPES, VARIANTS
 from peers import LABELS
-from reporting import figures, geometric_mean, in_words, spread
+from reporting import describe_blas, figures, geometric_mean, in_words, spread
 from training_results import Result, peer_ratios, targets
 
 SHAPE_HEADINGS = ["hidden layers", "batch", "data", "threads"]
@@ -27,9 +27,8 @@ def write(raw, report):
 def write_head(raw, results, report):
     """Report the machine, the peers and what the figures are."""
     report(*raw["machine"])
-    n_threads, about = next(iter(raw["about"].items()))
-    report(f"- linear algebra in the processes that use {in_words(int(n_threads))}:")
-    report(*(f"  {LABELS[peer]}: {blas}" for peer, blas in about.items()))
+    about = next(iter(raw["about"].values()))
+    report(*describe_blas({LABELS[peer]: blas for peer, blas in about.items()}))
     for peer, reason in raw["missing"].items():
         report(f"- left out: {LABELS[peer]} ({reason})")
     for result in results:
