@@ -105,6 +105,25 @@ def test_benchmark_leaves_out_the_peer_that_fails(monkeypatch):
     assert len(seconds["floor"]) == 3
 
 
+def test_benchmarked_libraries_learn_alike(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS.parent / "examples" / "benchmarks"))
+    from cases import Case
+    from peers import PEERS
+    from workers import start_workers
+
+    # Those that are not installed are left out; compiling PyTorch takes long.
+    names = [name for name in PEERS if name not in ("torch-compile", "floor")]
+    with start_workers(names, 1) as (workers, _, missing):
+        assert set(missing.values()) <= {"not installed"}
+        losses = []
+        for worker in workers.values():
+            worker.ask("prepare", Case((20,), 16, 1_000, 4, learning_rate=0.002))
+            worker.ask("train", 20)
+            losses.append(worker.ask("loss"))
+    assert max(losses) < 0.05  # the mean of y gives 0.5
+    assert max(losses) < 1.5 * min(losses)
+
+
 def test_index_counts_right():
     text = (DOCS / "index.rst").read_text(encoding="utf-8")
     assert (

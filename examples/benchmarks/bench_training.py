@@ -62,7 +62,6 @@ def measure(workers, shape, variant, n_threads, settings):
             name: [1e3 * value / n_epochs[name] for value in values]
             for name, values in seconds.items()
         },
-        "loss": {name: able[name].ask("loss") for name in seconds},
         "errors": errors,
     }
     whole = variant in WHOLE_FIT_VARIANTS and n_threads == settings["threads"][0]

@@ -18,7 +18,6 @@ class Result:
         self.fit = raw.get("fit", {})  # seconds, likewise
         self.compile = raw["compile"]
         self.errors = raw["errors"]
-        self.loss = raw["loss"]
 
     @property
     def hidden(self):

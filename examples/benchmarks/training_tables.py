@@ -171,7 +171,8 @@ def write_whole_fits(results, n_epochs, report):
     for r in results:
         cells = [cell(r.fit["skregnet"]), cell(r.fit["jax"]), cell(r.fit_ratios("jax"))]
         rows.append([r.variant, *shape_cells(r), *cells])
-    report("", f"### A whole fit of {n_epochs} epochs", "", "Seconds, compiling included.")
+    report("", f"### A whole fit of {n_epochs} epochs", "")
+    report("Seconds, compiling included, in a process that has compiled other networks before.")
     headings = ["variant", *SHAPE_HEADINGS, LABELS["skregnet"], LABELS["jax"], "ratio"]
     report.table(headings, rows, n_left=2)
 
