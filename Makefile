@@ -24,9 +24,9 @@ docs: .venv/installed
 
 # One after another, since each needs the machine for itself.
 bench: .venv-bench/installed
-	for name in training scaling tasks init; do \
-		.venv-bench/bin/python examples/benchmarks/bench_$$name.py \
-			--output docs/benchmarks/$$name.md || exit 1; \
+	for script in examples/benchmarks/bench_*.py; do \
+		name=$$(basename $$script .py); \
+		.venv-bench/bin/python $$script --output docs/benchmarks/$${name#bench_}.md || exit 1; \
 	done
 
 .venv/installed: pyproject.toml
