@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_parameter_constraints,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Options",
     "StrOptions",
     "fit_context",
+    "validate_parameter_constraints",
 ]

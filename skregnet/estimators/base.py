@@ -7,17 +7,23 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._sklearn_compat import fit_context
+from .._sklearn_compat import fit_context, validate_parameter_constraints
 from .continuation import check_continuation
 from .data import (
     Rows,
     check_validation_arguments,
     check_weights,
-    multiply_weights,
+    is_plain_array,
     split_validation,
     warn_small_validation,
 )
-from .parameters import PARAMETER_CONSTRAINTS, Architecture, check_combinations
+from .parameters import (
+    PARAMETER_CONSTRAINTS,
+    Architecture,
+    changed_parameters,
+    check_batches,
+    check_combinations,
+)
 from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler, scaled_inputs, scaled_network
 from .seeding import Seeds
@@ -26,8 +32,6 @@ from .user_warnings import warn_user
 
 # early_stopping='auto' holds rows back only where there are enough of them.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
-
-_PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 class BaseRegularizedMLP(BaseEstimator, ABC):
@@ -150,7 +154,8 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training inputs, in any units: they are normalised by `scaler`.
+            Training inputs, in any units: they are normalised by `scaler`. An array of float64 or
+            float32 is never copied: it may be a read-only `numpy.memmap` larger than the memory.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets: real numbers in any units, or class labels, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -181,6 +186,11 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
     def _partial_fit(self, X, y, sample_weight, classes=None):
         return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
 
+    def _validate_params(self):
+        # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
+        changed = changed_parameters(self)
+        validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
+
     def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
         architecture = Architecture(self)
         check_combinations(self, architecture)
@@ -210,7 +220,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
         training, validation = self._split(rows, given_validation, seeds, is_first, incremental)
-        self._check_batches(len(training))
+        check_batches(self, len(training))
         if is_first:
             self._start(training, seeds)
         # What is trained is a copy: the network that predicts changes when all has gone well.
@@ -232,7 +242,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         return is_first, outcome
 
     def _checked_inputs(self, X, reset=False):
-        if _needs_no_check(X) and (reset or self._knows_features_of(X)):
+        if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
             if reset:
                 self.n_features_in_ = X.shape[1]
                 self.__dict__.pop("feature_names_in_", None)
@@ -269,31 +279,9 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
                 f"rows, y has {len(y)}."
             )
         rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
-        weight = multiply_weights(rows.weight, self._class_weights(rows))
-        if weight is not None and not np.isfinite(weight).all():
-            raise ValueError(
-                f"The product of class_weight={self.class_weight!r} and {weight_name} must be "
-                "finite. Divide the weights by their mean."
-            )
-        if weight is not None and not weight.any():
-            raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no row to learn from: the product of "
-                f"class_weight and {weight_name} is zero for all {len(y)} rows. Give a class that "
-                "is there a positive weight."
-            )
-        return Rows(X, y, labels, weight).without_zero_weights()
-
-    def _check_batches(self, n_samples):
-        if self.batch_norm and n_samples < 2:
-            raise ValueError(
-                f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
-                "of one row is zero. Give more rows or set batch_norm=False."
-            )
-        if self.batch_size != "auto" and self.batch_size > n_samples:
-            warn_user(
-                f"Got batch_size={self.batch_size!r} larger than the n_samples={n_samples} rows "
-                "there are. It is clipped to their number."
-            )
+        class_weight = getattr(self, "class_weight", None)
+        rows = rows.weighted_by_class(self._class_weights(rows), class_weight, weight_name)
+        return rows.without_zero_weights()
 
     def _split(self, rows, validation, seeds, is_first, incremental):
         """Return the training and the validation part, and set `do_early_stopping_`."""
@@ -312,9 +300,10 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
                 "they cannot show overfitting. Give X_val and y_val, or fit a clone."
             )
         # The same rows are held back when training is resumed: none of them leaks.
-        rng = np.random.default_rng(seeds.split)
         stratify = self._stratify(rows)
-        training, validation = split_validation(rows, self.validation_fraction, rng, stratify)
+        training, validation = split_validation(
+            rows, self.validation_fraction, seeds.split(), stratify
+        )
         warn_small_validation(len(validation))
         return training, validation
 
@@ -400,17 +389,6 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not (isinstance(self.scaler, str) and self.scaler == "whiten")
         return tags
-
-
-def _needs_no_check(X):
-    """Whether scikit-learn's checks would return `X` as it is.
-
-    They take longer than the prediction of a row does.
-    """
-    if type(X) is not np.ndarray or X.dtype not in _PLAIN_DTYPES or X.ndim != 2 or 0 in X.shape:
-        return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(X.sum()))  # if it is not, the checks know why, or that it may be
 
 
 def mean_over_members(values):

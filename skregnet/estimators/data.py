@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 from ..training.source import Source
 from .user_warnings import warn_user
 
+_PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 # With fewer rows than this the validation loss is mostly noise.
 SMALL_VALIDATION_PART = 30
 
@@ -55,6 +56,32 @@ class Rows:
         """Sum of the weights: the number of rows where there are none."""
         return float(len(self) if self.weight is None else self.weight.sum())
 
+    def weighted_by_class(self, weight_of_class, class_weight, name):
+        """Return the rows with their weights multiplied by those of their classes.
+
+        Parameters
+        ----------
+        weight_of_class : ndarray of shape (n_samples,) or None
+            The weight of each row's class.
+        class_weight : dict, 'balanced' or None
+            The constructor's parameter, for messages; so is `name`, of the sample weights.
+        """
+        if self.weight is None and weight_of_class is None:
+            return self
+        weight = multiply_weights(self.weight, weight_of_class)
+        if weight is not None and not np.isfinite(weight).all():
+            raise ValueError(
+                f"The product of class_weight={class_weight!r} and {name} must be finite. Divide "
+                "the weights by their mean."
+            )
+        if weight is not None and not weight.any():
+            raise ValueError(
+                f"class_weight={class_weight!r} leaves no row to learn from: the product of "
+                f"class_weight and {name} is zero for all {len(self)} rows. Give a class that is "
+                "there a positive weight."
+            )
+        return replace(self, weight=weight)
+
     def without_zero_weights(self):
         """Leave out rows that count for nothing: they are equal to rows that are not there."""
         if self.weight is None or (self.weight > 0).all():
@@ -67,6 +94,17 @@ class Rows:
         if self.weight is None or (self.weight == self.weight[0]).all():
             return None
         return self.weight / self.weight.mean()
+
+
+def is_plain_array(values):
+    """Whether scikit-learn's `check_array` would return an array of floats as it is.
+
+    It takes longer than the prediction of a row does.
+    """
+    if type(values) is not np.ndarray or values.dtype not in _PLAIN_DTYPES or values.size == 0:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))  # else check_array knows why
 
 
 def check_weights(sample_weight, n_samples, name="sample_weight"):

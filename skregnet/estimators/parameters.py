@@ -1,10 +1,19 @@
 """Hyperparameters: what each may be, what may not be combined, and what they stand for."""
 
+from functools import lru_cache
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
 
-from .._sklearn_compat import HasMethods, Interval, Options, StrOptions
+from .._sklearn_compat import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.schedules import SCHEDULES
@@ -58,6 +67,28 @@ PARAMETER_CONSTRAINTS = {
     "verbose": ["verbose"],
     "dtype": [StrOptions({"float32", "float64"}), None],
 }
+
+
+def changed_parameters(estimator):
+    """Return the parameters that are not at a default which is known to be valid, as a dict."""
+    defaults = _valid_defaults(type(estimator))
+    values = {name: getattr(estimator, name) for name in defaults}
+    return {name: value for name, value in values.items() if value is not defaults[name]}
+
+
+@lru_cache
+def _valid_defaults(cls):
+    """Return the default of each parameter; an object of its own where it is not a valid one."""
+    defaults = {}
+    for name, parameter in list(signature(cls.__init__).parameters.items())[1:]:
+        try:
+            validate_parameter_constraints(
+                cls._parameter_constraints, {name: parameter.default}, cls.__name__
+            )
+            defaults[name] = parameter.default
+        except InvalidParameterError:
+            defaults[name] = object()
+    return defaults
 
 
 def is_stochastic(solver):
@@ -214,6 +245,20 @@ def check_combinations(estimator, architecture):
         warn_user(
             f"learning_rate={estimator.learning_rate!r} has no effect with "
             f"solver={estimator.solver!r}, which finds its own step sizes."
+        )
+
+
+def check_batches(estimator, n_samples):
+    """Raise ValueError or warn where there are too few rows for the batches that are asked for."""
+    if estimator.batch_norm and n_samples < 2:
+        raise ValueError(
+            f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
+            "of one row is zero. Give more rows or set batch_norm=False."
+        )
+    if estimator.batch_size != "auto" and estimator.batch_size > n_samples:
+        warn_user(
+            f"Got batch_size={estimator.batch_size!r} larger than the n_samples={n_samples} rows "
+            "there are. It is clipped to their number."
         )
 
 

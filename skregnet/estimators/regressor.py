@@ -9,6 +9,7 @@ from .._sklearn_compat import StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from .base import BaseRegularizedMLP, mean_over_members
 from .continuation import supports_partial_fit
+from .data import is_plain_array
 from .scaling import TargetScaler
 
 
@@ -357,14 +358,10 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         return get_loss(self.loss)
 
     def _encode_targets(self, y, *, reset, classes=None):
-        y = check_array(
-            y,
-            ensure_2d=False,
-            dtype=np.float64,
-            input_name="y",
-            accept_sparse=False,
-            estimator=self,
-        )
+        if is_plain_array(y) and y.ndim in (1, 2):
+            y = y.astype(np.float64, copy=False)
+        else:
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         targets = y.reshape(len(y), -1)

@@ -21,7 +21,8 @@ _NEVER_IMPROVED = (
 def record(estimator, outcome, session):
     """Set the attributes that tell of the run; the curves go on where training did."""
     history = outcome.history
-    estimator.loss_curve_ += history.curve("loss")
+    losses = history.curve("loss")
+    estimator.loss_curve_ += losses
     estimator.learning_rate_curve_ += history.learning_rate
     estimator.n_iter_ = history.n_epochs
     estimator.t_ += history.n_epochs * len(session.training)
@@ -30,8 +31,8 @@ def record(estimator, outcome, session):
     if (outcome.kept_epoch > 0).all() or not hasattr(estimator, "loss_"):
         known = np.where(outcome.kept_epoch > 0, outcome.kept_loss, np.nan)
         estimator.loss_ = float(np.mean(known))
-    lowest = float(np.nanmin([*history.curve("loss"), np.inf]))
-    estimator.best_loss_ = min(getattr(estimator, "best_loss_", np.inf), lowest)
+    # A comparison with NaN is false: the losses of a run that has diverged do not count.
+    estimator.best_loss_ = min([getattr(estimator, "best_loss_", np.inf), *losses])
     _record_validation(estimator, history if session.validation is not None else None)
     estimator.n_layers_ = len(estimator.network_.dense_layers) + 1
     estimator.n_outputs_ = estimator.network_.layers[-1].n_outputs

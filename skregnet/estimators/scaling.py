@@ -191,12 +191,12 @@ def fit_scaler(scaler, X, sample_weight):
             scaler = WhiteningScaler()
     else:
         scaler = clone(scaler)
+    if not issparse(X) and _is_known(scaler):
+        return _fit_in_chunks(scaler, X, sample_weight)
     # A global transform_output='pandas' must not put a DataFrame between scaler and network; a
     # pipeline with a step that knows no set_output says so by an error.
     with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
-    if not issparse(X) and _is_known(scaler):
-        return _fit_in_chunks(scaler, X, sample_weight)
     if isinstance(X, Source):
         X = X.to_array()
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):

@@ -1,7 +1,13 @@
 """Independent streams of random numbers for everything that is drawn."""
 
+from functools import lru_cache
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_random_state
+
+# Purposes, in the order of the children that `SeedSequence.spawn` would give.
+_INIT, _SPLIT, _SHUFFLING, _DROPOUT = range(4)
 
 
 class Seeds:
@@ -14,22 +20,21 @@ class Seeds:
     ----------
     random_state : int, RandomState instance or None
         The constructor's parameter.
-
-    Attributes
-    ----------
-    split : numpy.random.SeedSequence
-        For the validation part.
     """
 
     def __init__(self, random_state):
-        random_state = check_random_state(random_state)
-        entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
-        root = np.random.SeedSequence(entropy.tolist())
-        self._init, self.split, self._shuffling, self._dropout = root.spawn(4)
+        if isinstance(random_state, Integral):
+            self._entropy = _entropy_of_int(random_state)
+        else:
+            self._entropy = _draw_entropy(random_state)
+
+    def split(self):
+        """Return a generator for the validation part, the same at each call."""
+        return np.random.default_rng(self._sequence(_SPLIT))
 
     def init(self, n_members):
         """Return the generators for the initial weights."""
-        return _generators(self._init, n_members)
+        return self._generators(_INIT, n_members)
 
     def shuffling(self, n_members, rows_seen=0):
         """Return the generators for the order of the rows.
@@ -37,17 +42,30 @@ class Seeds:
         Training that goes on from a network whose generators were not kept gets new ones, that
         depend on the number of rows seen so far: no order and no mask is drawn a second time.
         """
-        return _generators(self._shuffling, n_members, rows_seen)
+        return self._generators(_SHUFFLING, n_members, rows_seen)
 
     def dropout(self, n_members, rows_seen=0):
         """Return the generators for the masks of dropout; see `shuffling`."""
-        return _generators(self._dropout, n_members, rows_seen)
+        return self._generators(_DROPOUT, n_members, rows_seen)
+
+    def _generators(self, purpose, n_members, rows_seen=0):
+        tail = (rows_seen,) if rows_seen else ()
+        return [
+            np.random.Generator(np.random.SFC64(self._sequence(purpose, member, *tail)))
+            for member in range(n_members)
+        ]
+
+    def _sequence(self, *key):
+        return np.random.SeedSequence(self._entropy, spawn_key=key)
 
 
-def _generators(sequence, n_members, rows_seen=0):
-    tail = (rows_seen,) if rows_seen else ()
-    children = [
-        np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, member, *tail))
-        for member in range(n_members)
-    ]
-    return [np.random.Generator(np.random.SFC64(child)) for child in children]
+@lru_cache(maxsize=256)
+def _entropy_of_int(random_state):
+    # A RandomState takes as long as all the rest of an epoch on a hundred rows, and searches fit
+    # many times with the same seed.
+    return _draw_entropy(random_state)
+
+
+def _draw_entropy(random_state):
+    random_state = check_random_state(random_state)
+    return random_state.randint(0, 2**32, size=4, dtype=np.uint32)

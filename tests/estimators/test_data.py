@@ -5,12 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.utils import check_array
 
 from skregnet.estimators.data import (
     SMALL_VALIDATION_PART,
     Rows,
     check_validation_arguments,
     check_weights,
+    is_plain_array,
     multiply_weights,
     split_validation,
     warn_small_validation,
@@ -81,6 +83,42 @@ def test_products_of_weights():
     assert multiply_weights(a, None) is a
     assert multiply_weights(None, b) is b
     assert multiply_weights(None, None) is None
+
+
+# ---- arrays that need no check -----------------------------------------------------------------
+
+PLAIN = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    ("values", "is_plain"),
+    [
+        (PLAIN, True),
+        (PLAIN[0], True),
+        (PLAIN.T, True),
+        (PLAIN.astype(np.float32), True),
+        (np.full(2, 1e308), False),  # their sum is not finite: check_array looks closer
+        (np.array([1.0, np.nan]), False),
+        (np.array([1.0, np.inf]), False),
+        (np.array([-np.inf, np.inf]), False),
+        (PLAIN.astype(np.float16), False),
+        (PLAIN.astype(int), False),
+        (PLAIN.astype(object), False),
+        (PLAIN.astype(">f8"), False),
+        (np.empty((0, 2)), False),
+        (np.empty((2, 0)), False),
+        (PLAIN.tolist(), False),
+        (np.ma.masked_array(PLAIN, PLAIN > 3), False),
+        (scipy.sparse.csr_array(PLAIN), False),
+        (None, False),
+    ],
+)
+def test_plain_arrays_are_those_that_need_no_check(values, is_plain):
+    assert is_plain_array(values) == is_plain
+    if is_plain:
+        checked = check_array(values, ensure_2d=False, dtype=(np.float64, np.float32))
+        assert np.shares_memory(checked, values)
+        np.testing.assert_array_equal(checked, values, strict=True)
 
 
 # ---- the split ---------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
-from skregnet._sklearn_compat import InvalidParameterError
+from skregnet._sklearn_compat import InvalidParameterError, validate_parameter_constraints
+from skregnet.estimators.parameters import changed_parameters
 from skregnet.functions.activations import ACTIVATIONS, ELU
 from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import REGRESSION_LOSSES, SquaredError
@@ -185,6 +186,31 @@ def test_invalid_values_are_named(Estimator, name, value):
         model.fit(X, y)
     assert f"Got {value!r} instead" in str(caught.value)
     assert fitted_attributes(model) == []
+
+
+@BOTH
+def test_only_what_differs_from_a_valid_default_is_checked(Estimator):
+    assert changed_parameters(Estimator()) == {}
+    model = clone(Estimator(alpha=0.5, hidden_layer_sizes=[3]))
+    assert changed_parameters(model) == {"alpha": 0.5, "hidden_layer_sizes": [3]}
+    validate_parameter_constraints(
+        Estimator._parameter_constraints, Estimator().get_params(), Estimator.__name__
+    )
+
+
+def test_a_subclass_may_have_other_parameters_and_defaults():
+    class Subclass(RegularizedMLPRegressor):
+        def __init__(self, max_iter=0, alpha=0.5, other="anything"):
+            super().__init__(max_iter=max_iter, alpha=alpha)
+            self.other = other
+
+    X, y = X_and_y()
+    for _ in range(2):
+        with pytest.raises(InvalidParameterError, match="'max_iter' parameter of Subclass"):
+            Subclass().fit(X, y)
+    with pytest.raises(InvalidParameterError, match="'alpha' parameter of Subclass"):
+        Subclass(max_iter=1, alpha=-1).fit(X, y)
+    assert Subclass(max_iter=1).fit(X, y).n_iter_ == 1
 
 
 def fitted_attributes(model):
