@@ -56,6 +56,15 @@ def test_fit_and_predict_do_not_copy_the_inputs(Estimator, options, X):
     assert peak_of(model.predict, X) < BOUND
 
 
+@pytest.mark.parametrize("layout", ["F", "reversed"])
+def test_arrays_of_another_layout_are_not_copied(layout, X):
+    X = np.asfortranarray(X) if layout == "F" else X[:, ::-1]
+    model = make(RegularizedMLPRegressor)
+    with pytest.warns(ConvergenceWarning):
+        assert peak_of(model.fit, X, targets(RegularizedMLPRegressor, X)) < BOUND
+    assert peak_of(model.predict, X) < BOUND
+
+
 def test_a_map_of_a_file_is_not_copied(tmp_path, X):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")

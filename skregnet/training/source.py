@@ -93,7 +93,10 @@ class Source:
     def _raw(self, rows):
         if self._index is not None:
             rows = self._index[rows]
-        return self._values[rows] if isinstance(rows, slice) else self._values.take(rows, axis=0)
+        # Of an array in another order `take` would make a copy first.
+        if isinstance(rows, slice) or not self._values.flags.c_contiguous:
+            return self._values[rows]
+        return self._values.take(rows, axis=0)
 
 
 def index_dtype(n_rows):
