@@ -5,40 +5,105 @@ loss. Probabilities and their logarithms are therefore exact for large predictio
 every loss works with every network.
 
 All arrays have a leading axis of members: ``raw`` and ``y`` are ``(members, rows, outputs)``,
-weights are ``(members, rows, 1)``; an axis of length one is broadcast. The value of a loss is
-summed over outputs and rows and multiplied by ``scale``, which is one over the number of rows
-where a mean is wanted; the gradient written is the derivative of exactly that value.
+weights are ``(members, rows, 1)``; an axis of length one is broadcast. They are C-contiguous and
+of one dtype, float32 or float64. The value of a loss is summed over outputs and rows and multiplied
+by ``scale``, which is one over the number of rows where a mean is wanted; the gradient written is
+the derivative of exactly that value.
+
+The batches of small networks are so small that what counts is the number of calls, 0.2 to 0.7 us
+each: sums are left to the BLAS, and outputs of ufuncs are positional.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
+
+from .blas import get_blas
 
 # A constant prediction for a class that never (or always) occurs stays finite.
 _SMALLEST_PROBABILITY = 1e-15
 
+# The BLAS adds up float32 numbers in float32, in a few partial sums. Up to this many terms that is
+# good to 4e-6 where the terms are all equal, which is the worst case; with 131 072 it is 4e-5.
+_MAX_TERMS = 8192
+_SUM_OF_ABSOLUTES = {char: get_blas_funcs("asum", dtype=char) for char in "fd"}
+
+# Up to this many elements logaddexp, which NumPy does not vectorise, is faster than several calls
+# of functions that it does: 1 us against 2 for 32 elements, 19 against 7 for 2000.
+_FEW_ELEMENTS = 256
+
+# Up to this many outputs a transposed copy pays for the maxima of the rows.
+_MAX_COLUMNS = 50
+
+# As an array it is taken 0.2 us faster than the Python number; of float64 it would widen float32.
+_ZERO = np.zeros((), np.float32)
+
 
 def _inner(a, b):
-    """Sum of ``a * b`` over rows and outputs, one float64 per member."""
-    if len(a) == 1:
-        return np.array([a.ravel().dot(b.ravel())], np.float64)  # half the time of vecdot
-    return np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1)).astype(np.float64)
+    """Sum of ``a * b`` over rows and outputs: a float for one member, or one number for each."""
+    if len(a) == 1 and a.size <= _MAX_TERMS:
+        return float(a.ravel().dot(b.ravel()))  # half the time of vecdot
+    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    n_blocks = a.shape[1] // _MAX_TERMS
+    if n_blocks == 0:
+        return np.vecdot(a, b)
+    end = n_blocks * _MAX_TERMS
+    rest = np.vecdot(a[:, end:], b[:, end:])
+    a = a[:, :end].reshape(len(a), n_blocks, _MAX_TERMS)
+    b = b[:, :end].reshape(len(b), n_blocks, _MAX_TERMS)
+    return rest + np.add.reduce(np.vecdot(a, b), 1, np.float64)
 
 
-def _weighted_sum(values, weight):
-    """Sum over rows and outputs of ``weight * values``; `weight` may be None."""
+def _sum(losses):
+    """Sum over rows and outputs, where nothing is negative; float or array like `_inner`."""
+    if len(losses) == 1 and losses.size <= _MAX_TERMS:
+        return _SUM_OF_ABSOLUTES[losses.dtype.char](losses.ravel())  # add.reduce: 0.3 us more
+    return np.add.reduce(losses, (1, 2))  # pairwise: float32 keeps its digits
+
+
+def _weighted_sum(losses, weight):
+    """Sum over rows and outputs of ``weight * losses``, which is overwritten."""
     if weight is None:
-        return values.sum(axis=(1, 2), dtype=np.float64)
-    # The BLAS sums in blocks: float32 keeps its digits over any number of rows.
-    return np.matmul(weight.swapaxes(1, 2), values).sum(axis=(1, 2), dtype=np.float64)
+        return _sum(losses)
+    if losses.shape[2] == 1:
+        return _inner(losses, weight)
+    return np.add.reduce(np.multiply(losses, weight, losses), (1, 2))
+
+
+def _per_member(value, scale):
+    """``value * scale`` of a float or an array as an array of shape (members,), in float64."""
+    if isinstance(value, float):
+        return np.array([value * scale])
+    return value.astype(np.float64) * scale
 
 
 def _apply_weight(gradient, weight, scale):
     if weight is not None:
-        np.multiply(gradient, weight, out=gradient)
-    np.multiply(gradient, scale, out=gradient)
+        np.multiply(gradient, weight, gradient)
+    get_blas(gradient.dtype).scal(scale, gradient.ravel(), gradient.size)
+
+
+@lru_cache
+def _column_of_ones(n, dtype_char):
+    return np.ones((n, 1), dtype_char)
+
+
+def _row_maxima(values, scratch):
+    """Largest output of each row, shape (members, rows, 1); `scratch` is as large as `values`.
+
+    NumPy does not vectorise reductions over a short last axis: with 200 rows of 10 outputs that
+    takes 11 us, and 2 us by way of a transposed copy.
+    """
+    n_members, n_rows, n_outputs = values.shape
+    if n_outputs > _MAX_COLUMNS:
+        return np.maximum.reduce(values, 2, keepdims=True)
+    columns = scratch.reshape(n_outputs, n_members * n_rows)
+    np.copyto(columns, values.reshape(n_members * n_rows, n_outputs).T)
+    return np.maximum.reduce(columns, 0).reshape(n_members, n_rows, 1)
 
 
 def _mean_over_rows(y, weight):
@@ -106,7 +171,7 @@ class Loss(ABC):
 
     def value(self, raw, y, weight=None, scale=1.0):
         """Value of the loss for each member; nothing that is passed is changed."""
-        raw = np.array(raw)
+        raw = np.array(raw, order="C")
         return self.value_and_gradient(raw, y, weight, scale, np.empty_like(raw))
 
 
@@ -125,15 +190,15 @@ class SquaredError(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
-        np.subtract(raw, y, out=gradient)
+        np.subtract(raw, y, gradient)
         if weight is None:
             value = _inner(gradient, gradient)
-            np.multiply(gradient, scale, out=gradient)
+            _apply_weight(gradient, None, scale)
         else:
-            np.multiply(gradient, weight, out=raw)
+            np.multiply(gradient, weight, raw)
             value = _inner(raw, gradient)
-            np.multiply(raw, scale, out=gradient)
-        return value * (0.5 * scale)
+            np.multiply(raw, scale, gradient)
+        return _per_member(value, 0.5 * scale)
 
     def predict(self, raw):
         """Identity."""
@@ -163,14 +228,28 @@ class BinaryLogLoss(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
-        np.logaddexp(0.0, raw, out=gradient)
-        value = _weighted_sum(gradient, weight)
-        np.multiply(raw, y, out=gradient)
-        value -= _weighted_sum(gradient, weight)
-        expit(raw, out=gradient)
-        np.subtract(gradient, y, out=gradient)
+        value = self._sum_of_losses(raw, y, weight, gradient)
+        expit(raw, gradient)
+        np.subtract(gradient, y, gradient)
         _apply_weight(gradient, weight, scale)
-        return value * scale
+        return _per_member(value, scale)
+
+    def _sum_of_losses(self, raw, y, weight, scratch):
+        if raw.size <= _FEW_ELEMENTS:
+            np.logaddexp(_ZERO, raw, scratch)
+            np.subtract(scratch, raw * y, scratch)
+            return _weighted_sum(scratch, weight)
+        # The same as (step(f) - y) f + log(1 + exp(-|f|)): neither is negative, nothing cancels.
+        np.heaviside(raw, raw, scratch)  # the second argument is taken where the first is zero
+        np.subtract(scratch, y, scratch)
+        if weight is not None:
+            np.multiply(scratch, weight, scratch)
+        value = _inner(raw, scratch)
+        np.abs(raw, scratch)
+        np.negative(scratch, scratch)
+        np.exp(scratch, scratch)
+        np.log1p(scratch, scratch)
+        return value + _weighted_sum(scratch, weight)
 
     def predict(self, raw):
         """Probability of a yes."""
@@ -204,16 +283,18 @@ class MultinomialLogLoss(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
-        np.subtract(raw, raw.max(axis=2, keepdims=True), out=raw)
-        np.exp(raw, out=gradient)
-        total = gradient.sum(axis=2, keepdims=True)
-        np.divide(gradient, total, out=gradient)
-        # log-sum-exp minus the inner product, per row: all that is kept is one column.
-        row_loss = np.log(total)
-        row_loss[..., 0] -= np.einsum("mbk,mbk->mb", raw, y)
-        np.subtract(gradient, y, out=gradient)
+        np.subtract(raw, _row_maxima(raw, gradient), raw)
+        np.exp(raw, gradient)
+        # A product with ones takes half the time of a sum over a short axis.
+        total = np.matmul(gradient, _column_of_ones(raw.shape[2], raw.dtype.char))
+        np.divide(gradient, total, gradient)
+        np.subtract(gradient, y, gradient)
         _apply_weight(gradient, weight, scale)
-        return _weighted_sum(row_loss, weight) * scale
+        # Neither log-sum-exp nor minus the inner product is negative: nothing cancels.
+        np.log(total, total)
+        if weight is not None:
+            np.multiply(raw, weight, raw)
+        return _per_member(_weighted_sum(total, weight) - _inner(raw, y), scale)
 
     def predict(self, raw):
         """Probabilities of the classes."""

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn._loss.loss import HalfBinomialLoss, HalfMultinomialLoss, HalfSquaredError
 
 from skregnet.functions.losses import (
@@ -111,7 +111,7 @@ def test_value_and_gradient_are_scikit_learns(name, weighted):
 def test_value_is_the_formula(name, soft):
     raw, y, weight = problem(name, members=2, soft=soft)
     expected = written_out(name, raw, y)
-    assert_allclose(LOSSES[name].value(raw, y), expected.sum(axis=1), rtol=1e-13)
+    assert_allclose(LOSSES[name].value(raw, y), expected.sum(axis=1), rtol=1e-12, atol=1e-15)
     assert_allclose(
         LOSSES[name].value(raw, y, weight, 0.3),
         0.3 * (weight[..., 0] * expected).sum(axis=1),
@@ -207,6 +207,125 @@ def test_a_float32_sum_over_many_rows_keeps_its_digits(name):
     wide = [a.astype(np.float64) for a in (raw, y, weight)]
     value = LOSSES[name].value(raw, y, weight)
     assert_allclose(value, LOSSES[name].value(*wide), rtol=2e-6)
+
+
+@each_loss
+@with_and_without_weight
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("rows", [10, 1_000, 40_000])
+def test_a_float32_sum_of_equal_losses_keeps_its_digits(name, weighted, members, rows):
+    """Where all terms are equal the errors of rounding are, too, and do not average out."""
+    raw = np.zeros((members, rows, N_OUTPUTS), np.float32)
+    y = np.full((1, rows, N_OUTPUTS), 0.25, np.float32)
+    weight = np.full((1, rows, 1), 0.7, np.float32) if weighted else None
+    wide = [None if a is None else a.astype(np.float64) for a in (raw, y, weight)]
+    assert_allclose(LOSSES[name].value(raw, y, weight), LOSSES[name].value(*wide), rtol=1e-5)
+
+
+@each_loss
+@with_and_without_weight
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("outputs", [1, 4, 70])
+def test_the_value_of_many_rows_is_the_sum_of_the_values_of_single_rows(
+    name, weighted, members, outputs
+):
+    """Few and many rows, short and long ones take different ways."""
+    rng = np.random.default_rng(0)
+    raw = 5.0 * rng.standard_normal((members, 300, outputs))
+    y = softmax(rng.standard_normal((1, 300, outputs)), axis=2)
+    weight = rng.uniform(0.1, 3.0, (1, 300, 1)) if weighted else None
+    loss = LOSSES[name]
+    value, gradient = value_and_gradient(loss, raw, y, weight)
+    single_rows = [
+        value_and_gradient(loss, raw[:, i], y[:, i], None if weight is None else weight[:, i])
+        for i in np.arange(300)[:, np.newaxis]
+    ]
+    assert_allclose(value, sum(v for v, _ in single_rows), rtol=1e-12)
+    assert_allclose(
+        gradient, np.concatenate([g for _, g in single_rows], axis=1), rtol=1e-12, atol=1e-15
+    )
+
+
+def reference(name, raw, y, weight, scale):
+    """Value and gradient in float64 by SciPy's logarithms of the links."""
+    raw, y = raw.astype(np.float64), y.astype(np.float64)
+    if name == MULTINOMIAL:
+        losses, probability = -y * log_softmax(raw, axis=2), softmax(raw, axis=2)
+    else:
+        losses, probability = -y * log_expit(raw) - (1.0 - y) * log_expit(-raw), expit(raw)
+    factor = scale if weight is None else scale * weight.astype(np.float64)
+    return (factor * losses).sum(axis=(1, 2)), factor * (probability - y)
+
+
+@each_log_loss
+@each_dtype
+@with_and_without_weight
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("rows", [5, 300])
+@pytest.mark.parametrize(("members", "shared"), [(1, False), (3, False), (3, True)])
+@pytest.mark.parametrize("size", [1.0, 30.0, 1e3, 1e4])
+def test_saturated_predictions_are_those_of_scipy(
+    name, dtype, weighted, soft, rows, members, shared, size
+):
+    rng = np.random.default_rng(0)
+    raw = (size * rng.choice([-1.0, -0.5, 0.0, 1.0], (members, rows, N_OUTPUTS))).astype(dtype)
+    y = targets(name, 1 if shared else members, rows, soft=soft).astype(dtype)
+    weight = rng.uniform(0.1, 3.0, (members, rows, 1)).astype(dtype) if weighted else None
+    with np.errstate(all="raise", under="ignore"):
+        value, gradient = value_and_gradient(LOSSES[name], raw, y, weight, 0.1)
+    expected_value, expected_gradient = reference(name, raw, y, weight, 0.1)
+    eps = np.finfo(dtype).eps
+    assert_allclose(value, expected_value, rtol=30 * eps)
+    assert_allclose(gradient, expected_gradient, rtol=10 * eps, atol=2 * eps)
+
+
+@each_dtype
+@pytest.mark.parametrize("outputs", [1, 2, 50, 51, 200])
+def test_saturated_predictions_of_few_and_many_classes(dtype, outputs):
+    rng = np.random.default_rng(0)
+    raw = rng.choice([-1e4, 0.0, 10.0, 1e4], (2, 6, outputs)).astype(dtype)
+    y = np.eye(outputs, dtype=dtype)[rng.integers(outputs, size=(2, 6))]
+    with np.errstate(all="raise", under="ignore"):
+        value, gradient = value_and_gradient(LOSSES[MULTINOMIAL], raw, y)
+    expected_value, expected_gradient = reference(MULTINOMIAL, raw, y, None, 1.0)
+    assert_allclose(value, expected_value, rtol=30 * np.finfo(dtype).eps)
+    assert_allclose(gradient, expected_gradient, atol=2 * np.finfo(dtype).eps)
+
+
+@each_log_loss
+@each_dtype
+@with_and_without_weight
+@pytest.mark.parametrize("rows", [5, 300, 10_000])
+def test_rows_that_are_right_by_far_cost_exactly_nothing(name, dtype, weighted, rows):
+    """Large sums of raw predictions must not leave a rest where they should cancel."""
+    rng = np.random.default_rng(0)
+    y = targets(name, rows=rows).astype(dtype)
+    raw = ((2.0 * y - 1.0) * rng.uniform(1e3, 1e4, (1, rows, 1))).astype(dtype)
+    weight = rng.uniform(0.1, 3.0, (1, rows, 1)).astype(dtype) if weighted else None
+    assert LOSSES[name].value(raw, y, weight).tolist() == [0.0]
+
+
+@each_dtype
+def test_small_binary_losses_of_many_rows_keep_their_relative_precision(dtype):
+    """Not only where the loss itself is small beside one, but beside the rounding of one."""
+    y = np.tile(np.array([[[0.0], [1.0]]], dtype), (1, 500, 1))
+    raw = (40.0 * y - 20.0).astype(dtype)
+    value = LOSSES[BINARY].value(raw, y)
+    assert_allclose(value, 1000 * np.log1p(np.exp(-20.0)), rtol=1e-5)
+
+
+@each_loss
+def test_value_of_arrays_that_are_not_contiguous(name):
+    class Picky(type(LOSSES[name])):
+        def value_and_gradient(self, raw, y, weight, scale, gradient):
+            assert raw.flags.c_contiguous
+            assert gradient.flags.c_contiguous
+            return super().value_and_gradient(raw, y, weight, scale, gradient)
+
+    raw, y, weight = problem(name, members=2, rows=300)
+    expected = LOSSES[name].value(raw, y, weight)
+    raw, y, weight = (np.asfortranarray(a) for a in (raw, y, weight))
+    assert_allclose(Picky().value(raw, y, weight), expected, rtol=1e-14)
 
 
 @each_log_loss
