@@ -10,10 +10,18 @@ The wrappers work on a copy, and the result is lost, where an array has another 
 they expect. Whoever calls them allocates the arrays, and so can know.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
+
+from .calls import in_turn
+
+# OpenBLAS divides sums of more than about this many elements between threads. Waiting for them
+# takes longer than it saves, and milliseconds where another process has the other core; products
+# of matrices are worth it.
+MOST_ELEMENTS = 8192
 
 
 class Blas(NamedTuple):
@@ -58,3 +66,19 @@ def get_blas(dtype):
     array([0.5, 0.5, 0.5])
     """
     return _BLAS[dtype.char]
+
+
+def prepare_scaling(array, factor):
+    """Return a function without arguments: ``array *= factor``, for a contiguous vector."""
+    if array.size <= MOST_ELEMENTS:
+        return partial(get_blas(array.dtype).scal, factor, array, array.size)
+    return partial(np.multiply, array, np.array(factor, array.dtype), array)
+
+
+def prepare_addition(x, y, factor=1.0):
+    """Return a function without arguments: ``y += factor * x``, for contiguous vectors."""
+    if x.size > MOST_ELEMENTS and factor == 1.0:
+        return partial(np.add, y, x, y)
+    axpy = get_blas(x.dtype).axpy
+    pieces = [slice(start, start + MOST_ELEMENTS) for start in range(0, x.size, MOST_ELEMENTS)]
+    return in_turn(partial(axpy, x[piece], y[piece], x[piece].size, factor) for piece in pieces)

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from .blas import get_blas
+from .blas import MOST_ELEMENTS, prepare_addition
 from .blocks import column_blocks
 from .calls import in_turn
 
@@ -110,9 +110,8 @@ class ElasticNet:
         l1, l2 = self._factors
         calls = []
         if l2:
-            axpy, n = get_blas(weights.dtype).axpy, weights.shape[1]
             rows = zip(weights, gradient, strict=True)
-            calls += [partial(axpy, own_weights, own, n, l2) for own_weights, own in rows]
+            calls += [prepare_addition(own_weights, own, l2) for own_weights, own in rows]
         if l1:
             calls.append(partial(_add_signs, l1, weights, gradient, scratch))
         return in_turn(calls)
@@ -208,4 +207,8 @@ def clip_gradient_norm(gradient, max_norm):
 
 def _squared_norms(rows):
     """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
-    return np.vecdot(rows, rows).astype(np.float64)
+    total = np.zeros(len(rows))
+    for start in range(0, rows.shape[1], MOST_ELEMENTS):
+        piece = rows[:, start : start + MOST_ELEMENTS]
+        total += np.vecdot(piece, piece)
+    return total

@@ -11,7 +11,7 @@ from .sparse import SparseBatch
 
 # Prediction goes through the rows in chunks whose widest layer takes about this many bytes: small
 # enough for a second-level cache, large enough that the cost of a call does not show.
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 19
 
 
 class Network:

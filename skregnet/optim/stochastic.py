@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from ..functions.blas import get_blas
+from ..functions.blas import MOST_ELEMENTS, get_blas, prepare_addition, prepare_scaling
 from ..functions.blocks import blocks
 from ..functions.calls import in_turn
 
@@ -262,16 +262,15 @@ class _AdamStep:
         return pieces
 
     def _direction(self, gradient, first, second):
-        adam, n = self.optimizer, gradient.size
-        _, _, axpy, scal = get_blas(gradient.dtype)
+        adam = self.optimizer
         epsilon = np.array(adam.epsilon / math.sqrt(1.0 - adam.beta_2), gradient.dtype)
         return in_turn(
             [
-                partial(scal, adam.beta_1, first, n),
-                partial(axpy, gradient, first, n, 1.0),
-                partial(scal, adam.beta_2, second, n),
+                prepare_scaling(first, adam.beta_1),
+                prepare_addition(gradient, first),
+                prepare_scaling(second, adam.beta_2),
                 partial(np.multiply, gradient, gradient, gradient),
-                partial(axpy, gradient, second, n, 1.0),
+                prepare_addition(gradient, second),
                 partial(np.sqrt, second, gradient),
                 partial(np.add, gradient, epsilon, gradient),
                 partial(np.divide, first, gradient, gradient),
@@ -295,7 +294,11 @@ class _AdamStep:
     def _update(self, pieces, rate):
         for direction, gradient, params, n in pieces:
             direction()
-            self._axpy(gradient, params, n, -rate)
+            if n <= MOST_ELEMENTS:
+                self._axpy(gradient, params, n, -rate)
+            else:
+                np.multiply(gradient, rate, out=gradient)
+                np.subtract(params, gradient, out=params)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def test_steps_in_blocks_are_steps_of_the_pieces(name, members):
         optimizer.step(whole, gradient.copy(), state, 0.01)
         for part, piece, part_state in zip(parts, pieces, states, strict=True):
             optimizer.step(part, gradient[:, piece].copy(), part_state, 0.01)
-    np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
+    # Long pieces are added up by other routines than short ones, which round once.
+    np.testing.assert_allclose(whole, np.concatenate(parts, axis=1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])

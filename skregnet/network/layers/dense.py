@@ -48,10 +48,13 @@ class DenseInference:
         self._add_bias = None
         if layer.free_shapes:
             self._add_bias = self.products.add_row(run.of_members(layer.bias), self.out)
+        self.x = None
 
     def forward(self, x):
         """Output for a batch."""
-        self._multiply(x)()
+        if x is not self.x:
+            self.x, self._multiply_x = x, self._multiply(x)
+        self._multiply_x()
         if self._add_bias is not None:
             self._add_bias()
         return self.out

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from ...functions.blas import get_blas
+from ...functions.blas import MOST_ELEMENTS, get_blas
 from ...functions.calls import in_turn
 
 
@@ -54,10 +54,14 @@ class Products:
 
     def add_row(self, row, out, factor=1.0):
         """``out += factor * row`` for each row of a batch."""
-        return in_turn(
-            partial(self._ger, factor, row.ravel(), self._ones, 1, 1, out.T, 1, 1, 1)
-            for row, out in _members(row, out)
-        )
+        calls = []
+        size = max(1, MOST_ELEMENTS // row.shape[-1])
+        for own_row, own_out in _members(row, out):
+            for start in range(0, len(own_out), size):
+                piece = own_out[start : start + size]
+                arguments = (factor, own_row.ravel(), self._ones[: len(piece)], 1, 1, piece.T)
+                calls.append(partial(self._ger, *arguments, 1, 1, 1))
+        return in_turn(calls)
 
 
 def _members(*arrays):
