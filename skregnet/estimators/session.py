@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -207,7 +208,7 @@ class Session:
             validate,
             stopping,
             lower_rates=RateLowering(state.rate_factors, learning_rate) if adaptive else None,
-            **self._judged_by_sample(network, data, incremental, adaptive),
+            **self._judged_by_sample(data, incremental, adaptive),
         )
         train(
             Backprop(network, self.loss, batches.max_rows, state.dropout),
@@ -254,7 +255,7 @@ class Session:
             monitors.append(monitor)
         return monitors
 
-    def _judged_by_sample(self, network, data, incremental, adaptive):
+    def _judged_by_sample(self, data, incremental, adaptive):
         """Return what the monitor judges plateaus and ruin by: the loss on a sample of rows."""
         if self._stops_early or (incremental and not adaptive):
             return {}  # the validation part is the judge, or there is nothing to be judged
@@ -265,9 +266,13 @@ class Session:
             # value so far is soon a lucky one.
             judged["plateau_loss"] = evaluate
         if not incremental:
-            initial = evaluate(network) + self.penalty.value(network.params[:, : network.n_weights])
-            judged["tolerable_loss"] = _RUIN * np.maximum(initial, self._reference)
+            judged["suspicious_loss"] = _RUIN * self._reference
+            judged["tolerable_loss"] = partial(self._tolerable_loss, evaluate)
         return judged
+
+    def _tolerable_loss(self, evaluate, initial):
+        penalty = self.penalty.value(initial.params[:, : initial.n_weights])
+        return _RUIN * np.maximum(evaluate(initial) + penalty, self._reference)
 
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""

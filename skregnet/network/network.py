@@ -9,8 +9,9 @@ from scipy.sparse import issparse
 from .layers import Activation, BatchNorm, Dense, Dropout, Run
 from .sparse import SparseBatch
 
-# Prediction goes through the rows in chunks whose widest layer takes about this many bytes: small
-# enough for a second-level cache, large enough that the cost of a call does not show.
+# Prediction goes through the rows in chunks whose widest layer takes about this many bytes in
+# float32 and half as many in float64, which measured best: small enough for a second-level cache,
+# large enough that the cost of a call does not show.
 _CHUNK_BYTES = 1 << 19
 
 
@@ -160,7 +161,9 @@ class Network:
         # Dense inputs are a layer too: those that are scaled as they are read take memory.
         widths = [layer.n_outputs for layer in self.layers]
         widest = max(widths if issparse(x) else [x.shape[1], *widths])
-        chunk, n_rows = max(64, _CHUNK_BYTES // (widest * self.params.itemsize)), x.shape[0]
+        itemsize = self.params.itemsize
+        per_row = widest * itemsize * itemsize // 4
+        chunk, n_rows = max(64, _CHUNK_BYTES // per_row), x.shape[0]
         return [slice(start, min(start + chunk, n_rows)) for start in range(0, n_rows, chunk)]
 
     def set_population_statistics(self, x, weight=None):

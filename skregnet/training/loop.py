@@ -130,7 +130,7 @@ def train(
     scratch = np.empty_like(weights)
     losses = np.empty((batches.n_steps, len(params)))
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
-    if not _continues(state.optimizer, optimizer.init(params[:0])):
+    if state.optimizer is None or not _continues(state.optimizer, optimizer.init(params[:0])):
         state.optimizer = optimizer.init(params)
     add_penalty = penalty.bind(weights, weight_gradient, scratch)
     step = optimizer.bind(params, gradient, state.optimizer)

@@ -39,9 +39,11 @@ class Monitor:
         On the clock of ``time.monotonic``, which is looked at after each epoch.
     report : callable(history), default=None
         Called after each epoch.
-    tolerable_loss : float or ndarray of shape (members,), default=inf
-        A run without early stopping that ends with more training loss than this has diverged,
-        though it may have come to rest.
+    suspicious_loss : float, default=inf
+        A run without early stopping that ends with more training loss than this may have diverged,
+        though it came to rest.
+    tolerable_loss : callable(network) -> loss, default=None
+        Then asked for the loss, given the network as it was before the run, above which it has.
 
     Attributes
     ----------
@@ -63,7 +65,8 @@ class Monitor:
         plateau_loss=None,
         deadline=None,
         report=None,
-        tolerable_loss=np.inf,
+        suspicious_loss=np.inf,
+        tolerable_loss=None,
     ):
         self.network = network
         self.stopping = stopping
@@ -71,6 +74,7 @@ class Monitor:
         self.lower_rates = lower_rates
         self.plateau_loss = plateau_loss
         self.report = report
+        self.suspicious_loss = suspicious_loss
         self.tolerable_loss = tolerable_loss
         self.history = History()
         self.stop_reason = np.full(network.n_members, None, object)
@@ -157,7 +161,12 @@ class Monitor:
         """Stop those of the members that end far above the tolerable; return the others."""
         if self._stops_early or not self.history.n_epochs:
             return members
-        ruined = members & (self.history.loss[-1] > self.tolerable_loss)
+        ruined = members & (self.history.loss[-1] > self.suspicious_loss)
+        if not ruined.any():
+            return members
+        initial = self.network.select(slice(None))
+        _copy_rows(self._kept, (initial.params, initial.stats), ruined)
+        ruined &= self.history.loss[-1] > self.tolerable_loss(initial)
         self._diverge(ruined)
         return members & ~ruined
 
@@ -208,7 +217,7 @@ class Monitor:
             self.kept_epoch[at_limit] = self.history.n_epochs
             restored = ~at_limit
         _copy_rows(self._kept, (self.network.params, self.network.stats), restored)
-        broken_off = np.isin(self.stop_reason, ["diverged", "interrupted"])
+        broken_off = np.array([r in ("diverged", "interrupted") for r in self.stop_reason])
         return broken_off | (self.kept_epoch < self.history.n_epochs)
 
     def kept_loss(self):
