@@ -1,7 +1,9 @@
 """The network: one flat vector, its views, and what prediction may and may not do."""
 
 import copy
+import gc
 import pickle
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -402,3 +404,21 @@ def test_training_passes_do_not_change_their_inputs():
         generator = np.random.Generator(np.random.SFC64(0))
         value = Backprop(network, SquaredError(), 9, [generator])(x, y, weight)
         assert np.isfinite(value).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_batches_that_do_not_come_again_are_let_go(sparse, monkeypatch):
+    """Products are prepared for the arrays of an epoch, which must not pile up."""
+    monkeypatch.setattr("skregnet.network.layers.dense._Prepared._MOST", 3)
+    network = make_network((5,))
+    backprop = Backprop(network, SquaredError(), 9)
+    y = np.zeros((1, 9, N_OUTPUTS))
+    batches = []
+    for seed in range(10):
+        x = make_inputs(seed=seed)
+        x = SparseBatch([csr_matrix(x)]) if sparse else x
+        backprop(x, y)
+        batches.append(weakref.ref(x))
+        del x
+    gc.collect()
+    assert sum(batch() is not None for batch in batches) <= (1 if sparse else 3)

@@ -132,6 +132,8 @@ class _Prepared:
 
     def __call__(self, x):
         """Return what was prepared for just this object."""
+        if isinstance(x, SparseBatch):
+            return self._prepare(x)  # new for each batch, and as large as its rows
         known = self._known.get(id(x))
         if known is None:
             if len(self._known) >= self._MOST:
