@@ -64,6 +64,7 @@ html_sidebars = {
     "architecture": [],
     "benchmarks": [],
     "extending": [],
+    "performance": [],
     "whats_new": [],
 }
 html_theme_options = {
