@@ -32,7 +32,7 @@ def mc_moments(network, x, n_samples, generator):
     n_samples : int
         Masks for each row and member.
     generator : numpy.random.Generator
-        Of a bit generator with words of 64 bits.
+        Of a bit generator with words of 64 bits: all of NumPy's but MT19937.
 
     Returns
     -------
@@ -89,6 +89,8 @@ def mc_samples(network, x, n_samples, generator):
     samples : ndarray of shape (samples, rows, outputs)
         A buffer that the next ones overwrite.
     """
+    if isinstance(generator.bit_generator, np.random.MT19937):
+        raise ValueError("generator must have words of 64 bits, got MT19937, whose have 32.")
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
     n_rows, n_copies = _block_shape(network, x.shape[0], n_samples)

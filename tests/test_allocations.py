@@ -182,7 +182,7 @@ def test_the_meter_sees_what_is_allocated():
     """A penalty that makes a copy of the weights must not go unnoticed."""
 
     class Wasteful(ElasticNet):
-        def bind(self, weights, gradient, scratch):
+        def prepare_gradient(self, weights, gradient, scratch):
             def add_gradient():
                 gradient[...] += self.strength * weights
 

@@ -169,3 +169,9 @@ def test_the_variance_keeps_its_digits_far_from_zero():
 def test_no_rows():
     mean, variance = mc_moments(make_network(), np.empty((0, N_INPUTS)), 3, generator())
     assert mean.shape == variance.shape == (0, N_OUTPUTS)
+
+
+def test_a_generator_of_short_words_is_refused():
+    wrong = np.random.Generator(np.random.MT19937(0))
+    with pytest.raises(ValueError, match="64 bits"):
+        mc_moments(make_network(), make_inputs(), 3, wrong)

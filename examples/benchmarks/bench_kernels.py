@@ -19,7 +19,10 @@ from reporting import Report, benchmark_parser, describe_machine, figures, posit
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from skregnet.functions.blas import get_blas
+from skregnet.functions.blas import get_blas, prepare_addition
+from skregnet.network.layers.products import Products
+from skregnet.optim import Adam
+from skregnet.optim.stochastic import AdamState
 
 SHAPES = [(32, 50), (200, 100), (256, 256)]
 DTYPE = np.dtype(np.float32)
@@ -35,9 +38,9 @@ def products(rng, rows, units):
     yield (
         "x @ weight",
         {
-            "gemm of SciPy, arguments in place": partial(
-                blas.gemm, 1.0, weight.T, x.T, 0.0, out.T, 0, 0, 1
-            ),
+            "as prepared: gemm of SciPy for small ones, np.matmul for large": Products(
+                rows, DTYPE
+            ).multiply(x, weight, out),
             "gemm of SciPy, by keywords": lambda: blas.gemm(
                 alpha=1.0, a=weight.T, b=x.T, beta=0.0, c=out.T, overwrite_c=1
             ),
@@ -50,7 +53,7 @@ def products(rng, rows, units):
     yield (
         "+ bias",
         {
-            "ger of SciPy": partial(blas.ger, 1.0, row, ones, 1, 1, out.T, 1, 1, 1),
+            "ger of SciPy, in pieces of 8192": Products(rows, DTYPE).add_row(row[None], out),
             "np.add": partial(np.add, out, row, out),
             "np.copyto before a product that adds": partial(np.copyto, out, row),
         },
@@ -155,7 +158,7 @@ def adam(rng, rows, units):
     """A step of Adam for the weights of a layer with as many inputs as rows."""
     n = rows * units
     weights, gradient, first, second = (np.full(n, 1e-3, DTYPE) for _ in range(4))
-    _, _, axpy, scal = get_blas(DTYPE)
+    axpy = get_blas(DTYPE).axpy
     epsilon = np.array(1e-8, DTYPE)
 
     def by_ufuncs():
@@ -171,16 +174,11 @@ def adam(rng, rows, units):
         np.subtract(weights, gradient, out=weights)
         gradient.fill(1e-3)
 
+    state = AdamState(first, second)
+    prepared = Adam().prepare_step(weights[None], gradient[None], state)
+
     def by_blas():
-        scal(0.9, first, n)
-        axpy(gradient, first, n, 1.0)
-        scal(0.999, second, n)
-        np.multiply(gradient, gradient, gradient)
-        axpy(gradient, second, n, 1.0)
-        np.sqrt(second, gradient)
-        np.add(gradient, epsilon, gradient)
-        np.divide(first, gradient, gradient)
-        axpy(gradient, weights, n, -1e-9)
+        prepared(1e-9)
         gradient.fill(1e-3)
 
     def without_decay():
@@ -198,7 +196,7 @@ def adam(rng, rows, units):
     yield (
         "step of Adam",
         {
-            "scal and axpy of SciPy": by_blas,
+            "as prepared: scal and axpy of SciPy up to 8192 elements, ufuncs above": by_blas,
             "ufuncs alone": by_ufuncs,
             "moments divided by powers of beta": without_decay,
         },
@@ -206,7 +204,7 @@ def adam(rng, rows, units):
     yield (
         "L2 penalty",
         {
-            "axpy of SciPy": partial(axpy, weights, gradient, n, 1e-9),
+            "axpy of SciPy, in pieces of 8192": prepare_addition(weights, gradient, 1e-9),
             "two ufuncs": lambda: (
                 np.multiply(weights, 1e-9, out=second),
                 np.add(gradient, second, out=gradient),

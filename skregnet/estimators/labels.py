@@ -207,7 +207,8 @@ def targets_of_loss(encoded, n_classes, label_smoothing, target_type, dtype):
         is_on = encoded == np.arange(n_classes, dtype=encoded.dtype)
         off = label_smoothing / n_classes
     else:
-        is_on, off = encoded.astype(bool), label_smoothing / 2
+        # Indicators may come in the order of Fortran, from which rows are slow to gather.
+        is_on, off = np.ascontiguousarray(encoded, bool), label_smoothing / 2
     return np.where(is_on, dtype.type(1.0 - label_smoothing + off), dtype.type(off))
 
 

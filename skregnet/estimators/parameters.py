@@ -80,7 +80,9 @@ def changed_parameters(estimator):
 def _valid_defaults(cls):
     """Return the default of each parameter; an object of its own where it is not a valid one."""
     defaults = {}
-    for name, parameter in list(signature(cls.__init__).parameters.items())[1:]:
+    parameters = signature(cls.__init__).parameters
+    for name in cls._get_param_names():
+        parameter = parameters[name]
         try:
             validate_parameter_constraints(
                 cls._parameter_constraints, {name: parameter.default}, cls.__name__

@@ -68,4 +68,6 @@ def _entropy_of_int(random_state):
 
 def _draw_entropy(random_state):
     random_state = check_random_state(random_state)
-    return random_state.randint(0, 2**32, size=4, dtype=np.uint32)
+    entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
+    entropy.setflags(write=False)  # it is shared
+    return entropy

@@ -100,9 +100,9 @@ class ElasticNet:
         scratch : ndarray of shape (members, n_weights)
             Overwritten.
         """
-        self.bind(weights, gradient, scratch)()
+        self.prepare_gradient(weights, gradient, scratch)()
 
-    def bind(self, weights, gradient, scratch):
+    def prepare_gradient(self, weights, gradient, scratch):
         """Return a function without arguments that does what `add_gradient` does to these arrays.
 
         For arrays that stay the same from step to step, whose rows are contiguous.

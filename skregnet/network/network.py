@@ -50,8 +50,8 @@ class Network:
         # joblib can map a pickle's arrays from a file, read-only, but training needs to write; and
         # a plain array, for every operation on the memmap subclass takes longer.
         self.layers = state["layers"]
-        self.params = np.require(state["params"], requirements=["W", "E"])
-        self.stats = np.require(state["stats"], requirements=["W", "E"])
+        self.params = np.require(state["params"], requirements=["C", "A", "W", "E"])
+        self.stats = np.require(state["stats"], requirements=["C", "A", "W", "E"])
         self._bind()
 
     @property

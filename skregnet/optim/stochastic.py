@@ -48,7 +48,7 @@ class StochasticOptimizer(ABC):
         Parameters
         ----------
         params : ndarray of shape (members, n_params)
-            The parameters; C-contiguous, as the other arrays are.
+            The parameters. The rows of all arrays are contiguous.
         gradient : ndarray of shape (members, n_params)
             Gradient of the objective at ``params``. It is used as scratch space: its values are
             lost.
@@ -58,7 +58,7 @@ class StochasticOptimizer(ABC):
             A Python float, or one rate per member in the dtype of ``params``.
         """
 
-    def bind(self, params, gradient, state):
+    def prepare_step(self, params, gradient, state):
         """Return a function step(learning_rate) that makes the step of these arrays.
 
         For arrays that stay the same from step to step: an optimiser may prepare what it can.
@@ -224,10 +224,15 @@ class Adam(StochasticOptimizer):
 
     def step(self, params, gradient, state, learning_rate):
         """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
-        self.bind(params, gradient, state)(learning_rate)
+        self._prepare(params, gradient, state)(learning_rate)
 
-    def bind(self, params, gradient, state):
-        """Return the step of these arrays; see `StochasticOptimizer.bind`."""
+    def prepare_step(self, params, gradient, state):
+        """Return the step of these arrays; see `StochasticOptimizer.prepare_step`."""
+        if type(self).step is not Adam.step:  # a subclass has its own
+            return super().prepare_step(params, gradient, state)
+        return self._prepare(params, gradient, state)
+
+    def _prepare(self, params, gradient, state):
         return _AdamStep(self, params, gradient, state)
 
     def flush_denormals(self, state):
@@ -249,8 +254,9 @@ class _AdamStep:
         self._arrays = (params, gradient, state.first_moment, state.second_moment)
         self._rate_factor = (1.0 - optimizer.beta_1) / math.sqrt(1.0 - optimizer.beta_2)
         self._axpy = get_blas(params.dtype).axpy
-        self._pieces = self._prepare(*(array.ravel() for array in self._arrays))
-        self._member_pieces = None
+        self._pieces = self._member_pieces = None
+        if all(array.flags.c_contiguous for array in self._arrays):
+            self._pieces = self._prepare(*(array.ravel() for array in self._arrays))
 
     def _prepare(self, *arrays):
         """Return, for each block: direction(), the gradient's memory that it fills, parameters."""
@@ -283,12 +289,13 @@ class _AdamStep:
         state.t += 1
         bias_correction = math.sqrt(1.0 - adam.beta_2**state.t) / (1.0 - adam.beta_1**state.t)
         rate = learning_rate * (bias_correction * self._rate_factor)
-        if not isinstance(rate, np.ndarray):
+        if self._pieces is not None and not isinstance(rate, np.ndarray):
             self._update(self._pieces, rate)
             return
         if self._member_pieces is None:
             self._member_pieces = [self._prepare(*own) for own in zip(*self._arrays, strict=True)]
-        for pieces, member_rate in zip(self._member_pieces, rate.ravel().tolist(), strict=True):
+        rates = np.broadcast_to(rate, (len(self._member_pieces), 1)).ravel().tolist()
+        for pieces, member_rate in zip(self._member_pieces, rates, strict=True):
             self._update(pieces, member_rate)
 
     def _update(self, pieces, rate):
@@ -340,9 +347,8 @@ class AdamW(Adam):
     weight_decay: float = 0.01
     n_decayed: int | None = None
 
-    def bind(self, params, gradient, state):
-        """Return the step of these arrays; see `StochasticOptimizer.bind`."""
-        decayed, adam_step = params[:, : self.n_decayed], super().bind(params, gradient, state)
+    def _prepare(self, params, gradient, state):
+        decayed, adam_step = params[:, : self.n_decayed], super()._prepare(params, gradient, state)
 
         def step(learning_rate):
             np.multiply(decayed, 1.0 - learning_rate * self.weight_decay, out=decayed)

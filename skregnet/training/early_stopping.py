@@ -42,7 +42,7 @@ class EarlyStopping:
         # What an improvement is measured against: it follows `best` until `restart`.
         self._reference = np.full(n_members, np.inf)
         # Of the second series: lowest values until the last look at it, and until the one before.
-        self._looks = [np.full(n_members, np.inf)] * 2
+        self._looks = None
 
     def update(self, values, also=None):
         """Take in the values of an epoch; return where they are the lowest so far.
@@ -69,12 +69,16 @@ class EarlyStopping:
         return is_best
 
     def _ask(self, also):
-        is_due = self._n_epochs % self.patience == 0
-        exhausted = self.exhausted
-        if not is_due and not exhausted.any():
+        if not np.isfinite(self.patience):
+            return
+        is_due = self._n_epochs % self.patience == 1 % self.patience
+        at_end = self.wait == self.patience  # those whose patience has ended before have stopped
+        if not is_due and not at_end.any():
             return
         second = also()
-        self.wait[exhausted & (second < self._looks[0] - self.tol)] = 0
+        if self._looks is None:
+            self._looks = [second, second]
+        self.wait[at_end & (second < self._looks[0] - self.tol)] = 0
         if is_due:
             self._looks = [self._looks[1], np.fmin(self._looks[1], second)]
 
@@ -87,4 +91,3 @@ class EarlyStopping:
         """Begin a new count; one lucky low value of the past no longer matters to it."""
         self.wait = np.where(members, 0, self.wait)
         self._reference = np.where(members, np.inf, self._reference)
-        self._looks = [np.where(members, np.inf, look) for look in self._looks]

@@ -81,7 +81,7 @@ def _arrays(optimizer):
 
 
 def _writeable(array):
-    return np.require(array, requirements=["W", "E"])
+    return np.require(array, requirements=["C", "A", "W", "E"])
 
 
 def train(
@@ -132,8 +132,8 @@ def train(
     hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
     if state.optimizer is None or not _continues(state.optimizer, optimizer.init(params[:0])):
         state.optimizer = optimizer.init(params)
-    add_penalty = penalty.bind(weights, weight_gradient, scratch)
-    step = optimizer.bind(params, gradient, state.optimizer)
+    add_penalty = penalty.prepare_gradient(weights, weight_gradient, scratch)
+    step = optimizer.prepare_step(params, gradient, state.optimizer)
     try:
         for _ in range(max_epochs):
             first_step = state.step

@@ -326,3 +326,14 @@ def test_float32_stays_float32_and_near_float64(activation, name):
     assert_allclose(value, expected_value, rtol=1e-4)
     error = np.linalg.norm(gradient - expected_gradient) / np.linalg.norm(expected_gradient)
     assert error < 1e-4
+
+
+def test_a_derivative_in_an_array_of_its_own_is_refused():
+    class Own(type(ACTIVATIONS["tanh"])):
+        def backward(self, delta, z, out, scratch):
+            return delta * (1.0 - out**2)
+
+    network = build_network(2, 1, (3,), (Own(),), dropout=(0.0,))
+    backprop = Backprop(network, LOSSES["squared_error"], 4)
+    with pytest.raises(TypeError, match="write into `delta`"):
+        backprop(np.ones((1, 4, 2)), np.ones((1, 4, 1)))

@@ -64,3 +64,38 @@ def test_an_operand_that_all_members_share():
     a, b, out = np.ones((1, 6, 1)), *matrices(3, float, (6, 4), (1, 4))
     Products(6, np.float64).multiply_left_transposed(a, b, out)()
     assert_allclose(out, b.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("large", [0, 1 << 60])
+@each_number_of_members
+def test_numpy_and_the_blas_agree(n_members, large, monkeypatch):
+    monkeypatch.setattr("skregnet.network.layers.products._LARGE", large)
+    a, b, out = matrices(n_members, float, (6, 4), (4, 3), (6, 3))
+    transposed_a, transposed_b = (np.ascontiguousarray(m.swapaxes(-1, -2)) for m in (a, b))
+    products = Products(6, np.float64)
+    for multiply in (
+        products.multiply(a, b, out),
+        products.multiply_left_transposed(transposed_a, b, out),
+        products.multiply_right_transposed(a, transposed_b, out),
+    ):
+        out[...] = np.nan
+        multiply()
+        assert_allclose(out, a @ b, rtol=1e-12)
+
+
+@each_dtype
+@each_number_of_members
+def test_what_is_written_to_is_the_buffer_itself(n_members, dtype):
+    """The BLAS writes to a copy, and the result is lost, where it is not as expected."""
+    a, b, out, row = matrices(n_members, dtype, (6, 4), (4, 3), (6, 3), (1, 3))
+    products = Products(6, dtype)
+    for prepared, position in ((products.multiply(a, b, out), 4), (products.add_row(row, out), 5)):
+        calls = prepared.args[0] if n_members == 3 else [prepared]
+        assert len(calls) == (n_members or 1)
+        for call in calls:
+            target = call.args[position]
+            assert target.flags.f_contiguous
+            assert target.flags.writeable
+            assert target.flags.aligned
+            assert target.dtype == dtype
+            assert np.shares_memory(target, out)

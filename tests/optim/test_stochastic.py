@@ -221,3 +221,32 @@ def test_dead_parameters_stay_finite_and_get_out_of_the_denormals(optimizer):
 def test_hyperparameters_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Adam().beta_1 = 0.5
+
+
+@pytest.mark.parametrize("base", [Adam, AdamW])
+def test_the_step_of_a_subclass_is_the_one_that_is_prepared(base):
+    class Still(base):
+        def step(self, params, gradient, state, learning_rate):
+            super().step(params, 0.0 * gradient, state, learning_rate)
+
+    params, gradients = problem()
+    expected = params * (1.0 - RATE * getattr(base(), "weight_decay", 0.0))
+    optimizer = Still()
+    step = optimizer.prepare_step(params, gradients[0], optimizer.init(params))
+    step(RATE)
+    assert_allclose(params, expected, rtol=1e-12)
+
+
+@every_optimizer
+def test_some_columns_of_several_members(optimizer):
+    """As of a network whose groups of parameters have optimisers of their own."""
+    params, gradients = problem()
+    part, rest = params[:, :3], params[:, 3:].copy()
+    alone = np.ascontiguousarray(part)
+    state, state_alone = optimizer.init(part), optimizer.init(alone)
+    for gradient in gradients[:5]:
+        own = gradient.copy()
+        optimizer.step(part, own[:, :3], state, RATE)
+        optimizer.step(alone, np.ascontiguousarray(gradient[:, :3]), state_alone, RATE)
+    assert_allclose(params[:, :3], alone, rtol=1e-12)
+    assert_array_equal(params[:, 3:], rest)

@@ -143,9 +143,9 @@ def test_restart_forgets_the_count_but_not_the_best():
 def test_a_second_opinion_prolongs_the_patience():
     """The values never improve; the second series falls for 9 epochs."""
     stopping = EarlyStopping(1, 3, 0.1)
-    stopping.update(np.array([1.0]))
-    for epoch in range(1, 30):
-        stopping.update(np.array([2.0]), lambda epoch=epoch: np.array([max(10.0 - epoch, 1.0)]))
+    for epoch in range(30):
+        value = 1.0 if epoch == 0 else 2.0
+        stopping.update(np.array([value]), lambda epoch=epoch: np.array([max(10.0 - epoch, 1.0)]))
         if stopping.exhausted.all():
             break
     # Within two times the patience after its last fall.
@@ -166,7 +166,7 @@ def test_a_second_opinion_is_asked_for_now_and_then():
     epochs = []
     for epoch in range(1, 13):
         stopping.update(np.array([-float(epoch)]), lambda e=epoch: epochs.append(e) or np.ones(1))
-    assert epochs == [5, 10]
+    assert epochs == [1, 6, 11]
 
 
 def test_without_an_end_of_patience_no_second_opinion_is_asked_for():
@@ -189,3 +189,32 @@ def test_a_member_is_judged_by_its_own_second_opinions():
         waits.append(together.wait.tolist())
         assert waits[-1] == [stopping.wait[0] for stopping in alone]
     assert np.max(waits) >= 4
+
+
+def test_a_second_opinion_that_does_not_fall_prolongs_nothing():
+    stopping = EarlyStopping(1, 5, 0.1)
+    epoch = 0
+    while not stopping.exhausted.all():
+        stopping.update(np.array([1.0]), lambda: np.array([3.0]))
+        epoch += 1
+    assert epoch == 1 + 5
+
+
+def test_a_second_opinion_after_a_new_count():
+    """As after a lowered rate: the second series must fall below what it was before, too."""
+    stopping = EarlyStopping(1, 5, 0.1)
+    for ends in (6, 11, 16):
+        while not stopping.exhausted.all():
+            stopping.update(np.array([1.0]), lambda: np.array([3.0]))
+        assert stopping._n_epochs == ends
+        stopping.restart(np.array([True]))
+        stopping._reference[:] = 1.0  # the values do not improve after it either
+
+
+def test_members_that_have_stopped_ask_for_no_second_opinion():
+    stopping = EarlyStopping(2, 5, 0.1)
+    asked = []
+    for epoch in range(1, 30):
+        values = np.array([1.0, -float(epoch)])  # the first member stops, the second goes on
+        stopping.update(values, lambda epoch=epoch: asked.append(epoch) or np.ones(2))
+    assert asked == [1, 6, 11, 16, 21, 26]

@@ -1,9 +1,9 @@
 """Layers: architecture and views on the parameters; for training, a pass with the buffers.
 
-A layer holds no per-batch data and predicts by ``infer(x)``. What training needs lives in a pass
-that `Layer.allocate` makes once for a run: ``forward(x)`` and ``backward(delta)`` use its buffers.
-Arrays are ``(members, rows, units)``; in the passes of a network of one member, which takes the
-direct way to the BLAS, they are ``(rows, units)``.
+A layer holds no per-batch data. What training needs lives in a pass that `Layer.allocate` makes
+once for a run: ``forward(x)`` and ``backward(delta)`` use its buffers. `Layer.allocate_inference`
+makes the pass of prediction. Arrays are ``(members, rows, units)``; in the passes of a network of
+one member, and of each member in prediction, they are ``(rows, units)``.
 
 The rules of the buffers:
 

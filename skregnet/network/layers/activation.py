@@ -49,4 +49,6 @@ class ActivationPass:
 
     def backward(self, delta):
         """Multiply by the derivative of the non-linearity."""
-        return self.function.backward(delta, self.z, self.out, self.scratch)
+        if self.function.backward(delta, self.z, self.out, self.scratch) is not delta:
+            raise TypeError(f"{self.function!r}.backward must write into `delta` and return it.")
+        return delta

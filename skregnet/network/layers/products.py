@@ -16,6 +16,11 @@ import numpy as np
 from ...functions.blas import MOST_ELEMENTS, get_blas
 from ...functions.calls import in_turn
 
+# Multiplications of a product from which on NumPy makes it: it lets other threads of Python go on
+# meanwhile, which SciPy's wrapper does not, and what its call costs no longer shows. Below,
+# OpenBLAS takes one thread, so that only NumPy's has some that wait for work.
+_LARGE = 1 << 18
+
 
 class Products:
     """Products of C-ordered matrices, (rows, columns), or of as many as there are members.
@@ -46,11 +51,17 @@ class Products:
         return self._products(a, b, out, 1, 0)
 
     def _products(self, a, b, out, b_transposed, a_transposed):
-        # The transposes of C-ordered matrices have the order of Fortran: out.T = b.T @ a.T.
-        return in_turn(
-            partial(self._gemm, 1.0, b.T, a.T, 0.0, out.T, b_transposed, a_transposed, 1)
-            for a, b, out in _members(a, b, out)
-        )
+        calls = []
+        for own_a, own_b, own_out in _members(a, b, out):
+            if own_out.size * own_a.shape[0 if a_transposed else 1] > _LARGE:
+                own_a = own_a.T if a_transposed else own_a
+                own_b = own_b.T if b_transposed else own_b
+                calls.append(partial(np.matmul, own_a, own_b, own_out))
+            else:
+                # Transposes of C-ordered matrices have the order of Fortran: out.T = b.T @ a.T.
+                arguments = (1.0, own_b.T, own_a.T, 0.0, own_out.T, b_transposed, a_transposed, 1)
+                calls.append(partial(self._gemm, *arguments))
+        return in_turn(calls)
 
     def add_row(self, row, out, factor=1.0):
         """``out += factor * row`` for each row of a batch."""
@@ -65,8 +76,13 @@ class Products:
 
 
 def _members(*arrays):
-    """Return tuples of the matrices of each member; an axis of length one is repeated."""
+    """Return tuples of the matrices of each member; an axis of length one is repeated.
+
+    They are views: what is written to the last one is written to its array.
+    """
     if arrays[-1].ndim == 2:
         return [arrays]
-    n_members = len(arrays[-1])
-    return zip(*(np.broadcast_to(a, (n_members, *a.shape[1:])) for a in arrays), strict=True)
+    return [
+        tuple(array[member if len(array) > 1 else 0] for array in arrays)
+        for member in range(len(arrays[-1]))
+    ]
