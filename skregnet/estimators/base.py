@@ -27,7 +27,7 @@ from .parameters import (
 from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler, scaled_inputs, scaled_network
 from .seeding import Seeds
-from .session import Session, make_scorer
+from .session import Session, check_finite_inputs, make_scorer
 from .user_warnings import warn_user
 
 # early_stopping='auto' holds rows back only where there are enough of them.
@@ -329,7 +329,12 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         network, scaler = scaled_network(self.network_, self.scaler_, X.shape), None
         if network is None:
             network, scaler = self.network_, self.scaler_
-        raw = network.infer(scaled_inputs(scaler, X, network.params.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw = network.infer(scaled_inputs(scaler, X, network.params.dtype))
+            if not np.isfinite(raw.sum()):
+                check_finite_inputs(
+                    scaled_inputs(self.scaler_, X, network.params.dtype), self.scaler
+                )
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
 

@@ -129,12 +129,7 @@ class Session:
 
     def _inputs(self, rows):
         x = in_memory(scaled_inputs(self.estimator.scaler_, rows.X, self.dtype))
-        if not _is_finite(x):
-            raise ValueError(
-                f"X holds NaN or infinity after scaler={self.estimator.scaler!r} and the "
-                f"conversion to {self.dtype}. Look at what the scaler makes of X, and for values "
-                "that are out of the range of the dtype."
-            )
+        check_finite_inputs(x, self.estimator.scaler)
         y = self.estimator._scaled_targets(rows.y, self.dtype)
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
@@ -394,7 +389,15 @@ def _sample(data):
     return tuple(None if values is None else values[rows] for values in data)
 
 
-def _is_finite(x):
+def check_finite_inputs(x, scaler):
+    """Raise ValueError where scaled inputs are not finite, though `X` was."""
     if issparse(x):
-        return bool(np.isfinite(x.data).all())
-    return all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
+        is_finite = bool(np.isfinite(x.data).all())
+    else:
+        is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
+    if not is_finite:
+        raise ValueError(
+            f"X holds NaN or infinity after scaler={scaler!r} and the conversion to {x.dtype}. "
+            "Look at what the scaler makes of X, and for values that are out of the range of the "
+            "dtype."
+        )

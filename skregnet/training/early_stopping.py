@@ -41,7 +41,7 @@ class EarlyStopping:
         self._n_epochs = 0
         # What an improvement is measured against: it follows `best` until `restart`.
         self._reference = np.full(n_members, np.inf)
-        # Of the second series: lowest values until the last look at it, and until the one before.
+        # Of the second series: epoch and lowest values of the last look but one, and of the last.
         self._looks = None
 
     def update(self, values, also=None):
@@ -55,8 +55,8 @@ class EarlyStopping:
             What decides.
         also : callable() -> ndarray of shape (members,), default=None
             A second opinion where `values` are noisy. It is looked at each `patience` epochs; where
-            patience ends, members whose second series has fallen since the last look but one, in
-            one to two times `patience` epochs, begin a new count.
+            patience ends, members whose second series has fallen since the last look but one, by
+            more than `tol` in as many epochs, begin a new count.
         """
         self._n_epochs += 1
         improved = values < self._reference - self.tol
@@ -77,10 +77,13 @@ class EarlyStopping:
             return
         second = also()
         if self._looks is None:
-            self._looks = [second, second]
-        self.wait[at_end & (second < self._looks[0] - self.tol)] = 0
+            self._looks = [(self._n_epochs, second)] * 2
+        epoch, lowest = self._looks[0]
+        # The fall that counts is that of `patience` epochs.
+        tol = self.tol * max(1.0, (self._n_epochs - epoch) / self.patience)
+        self.wait[at_end & (second < lowest - tol)] = 0
         if is_due:
-            self._looks = [self._looks[1], np.fmin(self._looks[1], second)]
+            self._looks = [self._looks[1], (self._n_epochs, np.fmin(self._looks[1][1], second))]
 
     @property
     def exhausted(self):

@@ -1,5 +1,6 @@
 """What both estimators share: attributes, warnings, progress, interruption, documentation."""
 
+import gc
 import inspect
 import re
 import warnings
@@ -549,3 +550,36 @@ def test_every_public_method_is_documented(Estimator):
             if parameter != "self":
                 assert re.search(rf"^{parameter} : ", doc, re.MULTILINE), (name, parameter)
         assert "Returns\n-------" in doc, name
+
+
+@pytest.mark.parametrize("n_rows", [2, 20_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_that_overflow_in_scaling_are_an_error_as_in_fit(n_rows, dtype):
+    rng = np.random.default_rng(0)
+    tiny, huge = {np.float32: (1e-10, 1e30), np.float64: (1e-20, 1e300)}[dtype]
+    X = (tiny * rng.standard_normal((50, 6))).astype(dtype)
+    model = RegularizedMLPRegressor((3,), max_iter=300, tol=0.1, random_state=0)
+    model.fit(X, X[:, 0] / tiny)
+    with pytest.raises(ValueError, match="infinity after scaler='standard'"):
+        model.predict(np.full((n_rows, 6), huge, dtype))
+
+
+@pytest.mark.parametrize("options", [{}, {"n_estimators": 3}, {"batch_norm": True, "dropout": 0.1}])
+def test_nothing_of_a_fit_waits_for_the_garbage_collector(options):
+    """Its buffers may be as large as the data: they must not lie in reference cycles."""
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    model = RegularizedMLPRegressor((5, 5), max_iter=300, tol=0.1, batch_size=20, **options)
+    model.fit(X, X[:, 0])
+    gc.collect()
+    gc.disable()
+    try:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        model.fit(X, X[:, 0])
+        model.predict(X)
+        gc.collect()
+        garbage = [type(each).__name__ for each in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not {"ndarray", "Backprop", "DensePass", "Batches", "Monitor"} & set(garbage)

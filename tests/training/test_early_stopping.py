@@ -218,3 +218,14 @@ def test_members_that_have_stopped_ask_for_no_second_opinion():
         values = np.array([1.0, -float(epoch)])  # the first member stops, the second goes on
         stopping.update(values, lambda epoch=epoch: asked.append(epoch) or np.ones(2))
     assert asked == [1, 6, 11, 16, 21, 26]
+
+
+def test_a_slow_fall_of_the_second_series_is_no_improvement():
+    """Less than `tol` in `patience` epochs, also where the last look is longer ago."""
+    stopping = EarlyStopping(1, 5, 0.1)
+    epoch = 0
+    while not stopping.exhausted.all():
+        value = 1.0 if epoch < 3 else 2.0
+        stopping.update(np.array([value]), lambda epoch=epoch: np.array([3.0 - 0.015 * epoch]))
+        epoch += 1
+    assert epoch == 1 + 5

@@ -75,12 +75,12 @@ class DensePass(DenseInference):
         self.ones = run.ones()
         self.delta_in = None if is_first else run.rows_buffer(layer.n_inputs)
         self.delta = None
-        self._multiply_for = _Prepared(self._multiply)
+        self._multiply_for = _Prepared()
 
     def forward(self, x):
         """Output for a training batch."""
         self.x = x
-        self._multiply_for(x)()
+        self._multiply_for(x, self._multiply)()
         if self._add_bias is not None:
             self._add_bias()
         return self.out
@@ -89,7 +89,7 @@ class DensePass(DenseInference):
         """Write the gradient of weights and bias; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
-        self._correlate_for(self.x)()
+        self._correlate_for(self.x, self._correlate)()
         if self._sum_delta is not None:
             self._sum_delta()
         if self._go_down is not None:
@@ -98,7 +98,7 @@ class DensePass(DenseInference):
 
     def _bind_backward(self, delta):
         self.delta, products = delta, self.products
-        self._correlate_for = _Prepared(partial(self._correlate, delta))
+        self._correlate_for = _Prepared()
         self._sum_delta = self._go_down = None
         if self.bias_gradient is not None:
             # A product with ones sums the columns several times faster than np.sum.
@@ -108,36 +108,32 @@ class DensePass(DenseInference):
         if self.delta_in is not None:
             self._go_down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
 
-    def _correlate(self, delta, x):
+    def _correlate(self, x):
         if isinstance(x, SparseBatch):
-            return partial(x.transposed_dot, delta, self.weight_gradient)
-        return self.products.multiply_left_transposed(x, delta, self.weight_gradient)
+            return partial(x.transposed_dot, self.delta, self.weight_gradient)
+        return self.products.multiply_left_transposed(x, self.delta, self.weight_gradient)
 
 
 class _Prepared:
-    """Prepare something for an input once; the batches of an epoch are often the same arrays.
-
-    Parameters
-    ----------
-    prepare : callable(x) -> callable()
-        What is to be kept.
-    """
+    """Prepare something for an input once; the batches of an epoch are often the same arrays."""
 
     # More than the batches that are gathered together.
     _MOST = 2048
 
-    def __init__(self, prepare):
-        self._prepare = prepare
+    def __init__(self):
         self._known = {}
 
-    def __call__(self, x):
-        """Return what was prepared for just this object."""
+    def __call__(self, x, prepare):
+        """Return what ``prepare(x)`` has returned for just this object.
+
+        The function is not kept: the buffers of a pass that it belongs to would stay in a cycle.
+        """
         if isinstance(x, SparseBatch):
-            return self._prepare(x)  # new for each batch, and as large as its rows
+            return prepare(x)  # new for each batch, and as large as its rows
         known = self._known.get(id(x))
         if known is None:
             if len(self._known) >= self._MOST:
                 self._known.clear()
             # The input is kept along, so that no other object can get its identity.
-            known = self._known[id(x)] = (self._prepare(x), x)
+            known = self._known[id(x)] = (prepare(x), x)
         return known[0]
