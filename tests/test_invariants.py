@@ -1256,3 +1256,30 @@ class TestOwnParts:
         ).fit(X, y, sample_weight=weight)
         below = np.average(y <= model.predict(X), weights=weight)
         assert 0.84 < below < 0.96
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"dropout": 0.2},
+        {"dropout": 0.2, "batch_norm": True},
+        {"n_estimators": 3},
+        {"hidden_layer_sizes": (300,), "batch_size": 100},
+    ],
+    ids=str,
+)
+def test_float32_predicts_as_float64_after_ten_epochs(options):
+    """Rounding is all that differs: orders, masks and initial weights are the same."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 6))
+    y = np.sin(X[:, 0]) + 0.5 * X[:, 1]
+    parameters = {"hidden_layer_sizes": (30, 20), "activation": "tanh", "max_iter": 10}
+    parameters |= {"batch_size": 32, "random_state": 0, "tol": 0.0, **options}
+    single, double = (
+        RegularizedMLPRegressor(dtype=dtype, **parameters) for dtype in ("float32", "float64")
+    )
+    predictions = [model.fit(X, y).predict(X) for model in (single, double)]
+    assert single.network_.params.dtype == np.float32
+    assert_allclose(*predictions, atol=1e-4 * y.std())
+    assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-4)
