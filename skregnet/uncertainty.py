@@ -9,8 +9,9 @@ the network is changed.
 import numpy as np
 from scipy.sparse import issparse
 
+from .functions.blocks import pieces
 from .network.layers import Dropout, Run
-from .network.network import inference_passes
+from .network.network import go_forward, inference_passes
 from .network.sparse import SparseBatch
 
 # The widest layer of a block of rows and samples takes about this many bytes. Measured with 100
@@ -99,21 +100,20 @@ def mc_samples(network, x, n_samples, generator):
     below = Run(1, n_rows, network.params.dtype)
     above = Run(1, n_rows * n_copies, network.params.dtype, [generator])
     passes = {}
-    for start in range(0, x.shape[0], n_rows):
-        rows = slice(start, min(start + n_rows, x.shape[0]))
+    for rows in pieces(x.shape[0], n_rows):
         size = rows.stop - rows.start
         inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
         for member in range(network.n_members):
-            h = inputs
-            for each in inference_passes(layers[:first], below.for_rows(size, member)):
-                h = each.forward(h)
-            for done in range(0, n_samples, n_copies):
-                copies = min(n_copies, n_samples - done)
+            h = go_forward(inference_passes(layers[:first], below.for_rows(size, member)), inputs)
+            for samples in pieces(n_samples, n_copies):
+                copies = samples.stop - samples.start
                 key = (size * copies, member)
                 if key not in passes:
-                    passes[key] = _sampling_passes(layers[first:], above.for_rows(*key))
-                samples = _sample(passes[key], h, copies)
-                yield rows, samples.reshape(copies, size, samples.shape[-1])
+                    passes[key] = inference_passes(
+                        layers[first:], above.for_rows(*key), draws_masks=True
+                    )
+                outputs = _sample(passes[key], h, copies)
+                yield rows, outputs.reshape(copies, size, outputs.shape[-1])
 
 
 def _block_shape(network, n_rows, n_samples):
@@ -124,22 +124,10 @@ def _block_shape(network, n_rows, n_samples):
     return n_rows, max(1, min(n_samples, size // n_rows))
 
 
-def _sampling_passes(layers, run):
-    passes = [
-        layer.allocate(run, {}, is_first=False)
-        if isinstance(layer, Dropout)
-        else layer.allocate_inference(run)
-        for layer in layers
-    ]
-    return [each for each in passes if each is not None]
-
-
 def _sample(passes, h, copies):
     """Return outputs for copies of the input of the first dropout, with new masks."""
     if not passes:
         return np.concatenate([h] * copies)
     dropout, *rest = passes
     h = dropout.forward(h) if isinstance(h, SparseBatch) else dropout.forward_copies(h)
-    for each in rest:
-        h = each.forward(h)
-    return h
+    return go_forward(rest, h)

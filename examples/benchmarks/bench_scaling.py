@@ -11,10 +11,8 @@ that do not depend on the size no longer matter: 1 is proportional, and 2 in wid
 matrix products grow with its square.
 """
 
-import json
 import math
 import statistics
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +20,11 @@ from cases import Case
 from matplotlib.figure import Figure
 from peers import LABELS
 from reporting import (
-    Report,
     benchmark_parser,
     describe_blas,
     describe_machine,
     figures,
+    measure_and_show,
     positive_int,
     progress,
     spread,
@@ -209,21 +207,10 @@ def parse_arguments():
 def main():
     """Measure, or read what was measured, and report."""
     arguments = parse_arguments()
-    start = time.perf_counter()
-    if arguments.from_json:
-        raw = json.loads(arguments.from_json.read_text(encoding="utf-8"))
-    else:
-        settings = {name: getattr(arguments, name) for name in ("quick", "threads", "repeats")}
-        if arguments.quick:
-            settings["repeats"] = 1
-        raw = measure_all(settings)
-        raw["minutes"] = (time.perf_counter() - start) / 60
-        progress(f"took {raw['minutes']:.1f} minutes")
-    report = Report(arguments.output)
-    write(raw, report)
-    report.write(raw)
-    if arguments.output:
-        draw(raw, arguments.output.with_suffix(".png"))
+    settings = {name: getattr(arguments, name) for name in ("quick", "threads", "repeats")}
+    if arguments.quick:
+        settings["repeats"] = 1
+    measure_and_show(arguments, lambda: measure_all(settings), write, draw)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,19 @@ With ``--output`` the raw numbers and a picture are written beside the report, a
 makes report and picture anew from the numbers, without measuring.
 """
 
-import json
-import time
 from pathlib import Path
 
 import training_plot
 import training_tables
 from cases import SHAPES, VARIANTS
 from peers import PEERS
-from reporting import Report, benchmark_parser, describe_machine, positive_int, progress
+from reporting import (
+    benchmark_parser,
+    describe_machine,
+    measure_and_show,
+    positive_int,
+    progress,
+)
 from workers import PeerError, alternate, load_case, start_workers
 
 WITHOUT_DROPOUT = {"sklearn"}
@@ -125,18 +129,12 @@ def settings_of(arguments):
 def main():
     """Measure, or read what was measured, and report."""
     arguments = parse_arguments()
-    start = time.perf_counter()
-    if arguments.from_json:
-        raw = json.loads(arguments.from_json.read_text(encoding="utf-8"))
-    else:
-        raw = measure_all(settings_of(arguments))
-        raw["minutes"] = (time.perf_counter() - start) / 60
-        progress(f"took {raw['minutes']:.1f} minutes")
-    report = Report(arguments.output)
-    training_tables.write(raw, report)
-    report.write(raw)
-    if arguments.output:
-        training_plot.draw(raw, arguments.output.with_suffix(".png"))
+    measure_and_show(
+        arguments,
+        lambda: measure_all(settings_of(arguments)),
+        training_tables.write,
+        training_plot.draw,
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import sys
+import time
 from pathlib import Path
 
 from threadpoolctl import threadpool_info
@@ -173,6 +174,34 @@ class Report:
         if raw is not None:
             text = json.dumps(raw, indent=1)
             self.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def measure_and_show(arguments, measure, write, draw):
+    """Measure, or read with ``--from-json`` what was measured; write the report and draw.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        With `from_json` and `output`.
+    measure : callable() -> dict
+        Gives the raw numbers.
+    write : callable(raw, report)
+        Adds the lines of the report.
+    draw : callable(raw, path)
+        Makes the picture.
+    """
+    start = time.perf_counter()
+    if arguments.from_json:
+        raw = json.loads(arguments.from_json.read_text(encoding="utf-8"))
+    else:
+        raw = measure()
+        raw["minutes"] = (time.perf_counter() - start) / 60
+        progress(f"took {raw['minutes']:.1f} minutes")
+    report = Report(arguments.output)
+    write(raw, report)
+    report.write(raw)
+    if arguments.output:
+        draw(raw, arguments.output.with_suffix(".png"))
 
 
 def progress(text):

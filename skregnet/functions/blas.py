@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
+from .blocks import pieces
 from .calls import in_turn
 
 # OpenBLAS divides sums of more than about this many elements between threads. Waiting for them
@@ -37,12 +38,15 @@ class Blas(NamedTuple):
         ``y += a * x``.
     scal : callable(a, x, n)
         ``x *= a``.
+    asum : callable(x)
+        Sum of absolute values, a float.
     """
 
     gemm: Any
     ger: Any
     axpy: Any
     scal: Any
+    asum: Any
 
 
 # By the character of the dtype: looking that up takes a third of hashing a dtype.
@@ -80,5 +84,7 @@ def prepare_addition(x, y, factor=1.0):
     if x.size > MOST_ELEMENTS and factor == 1.0:
         return partial(np.add, y, x, y)
     axpy = get_blas(x.dtype).axpy
-    pieces = [slice(start, start + MOST_ELEMENTS) for start in range(0, x.size, MOST_ELEMENTS)]
-    return in_turn(partial(axpy, x[piece], y[piece], x[piece].size, factor) for piece in pieces)
+    return in_turn(
+        partial(axpy, x[piece], y[piece], x[piece].size, factor)
+        for piece in pieces(x.size, MOST_ELEMENTS)
+    )

@@ -9,29 +9,23 @@ BLOCK_ELEMENTS = 1 << 16
 
 
 @lru_cache
-def blocks(n):
-    """Cut a range of `n` elements into blocks of `BLOCK_ELEMENTS`.
+def pieces(n, size):
+    """Cut a range of `n` elements into pieces of `size`, the last of which may be smaller.
 
     Returns
     -------
-    blocks : tuple of slice
-        They cover the range once, in order; a single one where `n` is small.
+    pieces : tuple of slice
+        They cover the range once, in order.
 
     Examples
     --------
-    >>> from skregnet.functions.blocks import blocks
-    >>> blocks(100)
-    (slice(0, 100, None),)
-    >>> len(blocks(100_000))
-    2
+    >>> from skregnet.functions.blocks import pieces
+    >>> pieces(5, 3)
+    (slice(0, 3, None), slice(3, 5, None))
     """
-    return tuple(
-        slice(start, min(start + BLOCK_ELEMENTS, n))
-        for start in range(0, max(n, 1), BLOCK_ELEMENTS)
-    )
+    return tuple(slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
-@lru_cache
 def column_blocks(n_rows, n_columns):
     """Cut the columns of a (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
 
@@ -53,7 +47,4 @@ def column_blocks(n_rows, n_columns):
     >>> len(column_blocks(2, 100_000))
     4
     """
-    width = max(1, BLOCK_ELEMENTS // n_rows)
-    return tuple(
-        slice(start, min(start + width, n_columns)) for start in range(0, max(n_columns, 1), width)
-    )
+    return pieces(n_columns, max(1, BLOCK_ELEMENTS // n_rows))

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from .blas import MOST_ELEMENTS, prepare_addition
-from .blocks import column_blocks
+from .blocks import column_blocks, pieces
 from .calls import in_turn
 
 
@@ -208,7 +208,6 @@ def clip_gradient_norm(gradient, max_norm):
 def _squared_norms(rows):
     """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
     total = np.zeros(len(rows))
-    for start in range(0, rows.shape[1], MOST_ELEMENTS):
-        piece = rows[:, start : start + MOST_ELEMENTS]
-        total += np.vecdot(piece, piece)
+    for columns in pieces(rows.shape[1], MOST_ELEMENTS):
+        total += np.vecdot(rows[:, columns], rows[:, columns])
     return total

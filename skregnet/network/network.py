@@ -6,6 +6,7 @@ import math
 import numpy as np
 from scipy.sparse import issparse
 
+from ..functions.blocks import pieces
 from .layers import Activation, BatchNorm, Dense, Dropout, Run
 from .sparse import SparseBatch
 
@@ -152,10 +153,7 @@ class Network:
                 ]
             inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
             for member, member_passes in enumerate(passes):
-                h = inputs
-                for each in member_passes:
-                    h = each.forward(h)
-                yield member, rows, h
+                yield member, rows, go_forward(member_passes, inputs)
 
     def _chunks(self, x):
         # Dense inputs are a layer too: those that are scaled as they are read take memory.
@@ -163,8 +161,7 @@ class Network:
         widest = max(widths if issparse(x) else [x.shape[1], *widths])
         itemsize = self.params.itemsize
         per_row = widest * itemsize * itemsize // 4
-        chunk, n_rows = max(64, _CHUNK_BYTES // per_row), x.shape[0]
-        return [slice(start, min(start + chunk, n_rows)) for start in range(0, n_rows, chunk)]
+        return pieces(x.shape[0], max(64, _CHUNK_BYTES // per_row))
 
     def set_population_statistics(self, x, weight=None):
         """Set the running moments to the moments of a training set.
@@ -197,10 +194,22 @@ class Network:
             layer.moments[:, 1] = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0.0)
 
 
-def inference_passes(layers, run):
-    """Return the passes of the layers that do something in prediction."""
-    passes = [layer.allocate_inference(run) for layer in layers]
+def inference_passes(layers, run, draws_masks=False):
+    """Return the passes of the layers that do something in prediction, or in sampling."""
+    passes = [
+        layer.allocate(run, {}, is_first=False)
+        if draws_masks and isinstance(layer, Dropout)
+        else layer.allocate_inference(run)
+        for layer in layers
+    ]
     return [each for each in passes if each is not None]
+
+
+def go_forward(passes, x):
+    """Return the output of the last pass."""
+    for each in passes:
+        x = each.forward(x)
+    return x
 
 
 def _size(layers, kind):

@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 
 from ..functions.blas import MOST_ELEMENTS, get_blas, prepare_addition, prepare_scaling
-from ..functions.blocks import blocks
+from ..functions.blocks import BLOCK_ELEMENTS, pieces
 from ..functions.calls import in_turn
 
 
@@ -260,12 +260,12 @@ class _AdamStep:
 
     def _prepare(self, *arrays):
         """Return, for each block: direction(), the gradient's memory that it fills, parameters."""
-        pieces = []
-        for block in blocks(arrays[0].size):
+        prepared = []
+        for block in pieces(arrays[0].size, BLOCK_ELEMENTS):
             params, gradient, first, second = (array[block] for array in arrays)
             direction = self._direction(gradient, first, second)
-            pieces.append((direction, gradient, params, params.size))
-        return pieces
+            prepared.append((direction, gradient, params, params.size))
+        return prepared
 
     def _direction(self, gradient, first, second):
         adam = self.optimizer
@@ -295,11 +295,11 @@ class _AdamStep:
         if self._member_pieces is None:
             self._member_pieces = [self._prepare(*own) for own in zip(*self._arrays, strict=True)]
         rates = np.broadcast_to(rate, (len(self._member_pieces), 1)).ravel().tolist()
-        for pieces, member_rate in zip(self._member_pieces, rates, strict=True):
-            self._update(pieces, member_rate)
+        for prepared, member_rate in zip(self._member_pieces, rates, strict=True):
+            self._update(prepared, member_rate)
 
-    def _update(self, pieces, rate):
-        for direction, gradient, params, n in pieces:
+    def _update(self, prepared, rate):
+        for direction, gradient, params, n in prepared:
             direction()
             if n <= MOST_ELEMENTS:
                 self._axpy(gradient, params, n, -rate)

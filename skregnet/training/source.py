@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..functions.blocks import pieces
+
 # Inputs that take no more than this are scaled once; larger ones whenever they are read, so that
 # the memory of a run does not grow with them.
 MATERIALIZED_BYTES = 1 << 24
@@ -117,8 +119,7 @@ def row_chunks(n_rows, n_columns):
     chunks : list of slice
         They cover the rows once, in their order.
     """
-    size = max(1, CHUNK_ELEMENTS // max(1, n_columns))
-    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+    return list(pieces(n_rows, max(1, CHUNK_ELEMENTS // max(1, n_columns))))
 
 
 def in_memory(x):

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from ...functions.blas import MOST_ELEMENTS, get_blas
+from ...functions.blocks import pieces
 from ...functions.calls import in_turn
 
 # Multiplications of a product from which on NumPy makes it: it lets other threads of Python go on
@@ -68,8 +69,8 @@ class Products:
         calls = []
         size = max(1, MOST_ELEMENTS // row.shape[-1])
         for own_row, own_out in _members(row, out):
-            for start in range(0, len(own_out), size):
-                piece = own_out[start : start + size]
+            for rows in pieces(len(own_out), size):
+                piece = own_out[rows]
                 arguments = (factor, own_row.ravel(), self._ones[: len(piece)], 1, 1, piece.T)
                 calls.append(partial(self._ger, *arguments, 1, 1, 1))
         return in_turn(calls)
