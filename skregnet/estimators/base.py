@@ -1,11 +1,9 @@
 """What both estimators share: the way from X and y to a trained network, and back."""
 
-import copy
 from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import fit_context, validate_parameter_constraints
 from .continuation import check_continuation
@@ -13,7 +11,6 @@ from .data import (
     Rows,
     check_validation_arguments,
     check_weights,
-    is_plain_array,
     split_validation,
     warn_small_validation,
 )
@@ -25,16 +22,17 @@ from .parameters import (
     check_combinations,
 )
 from .reporting import record, warn_of_outcome
-from .scaling import fit_scaler, scaled_inputs, scaled_network
+from .scaling import fit_scaler
 from .seeding import Seeds
-from .session import Session, check_finite_inputs, make_scorer
+from .session import Session, make_scorer
+from .trained import TrainedMLP
 from .user_warnings import warn_user
 
 # early_stopping='auto' holds rows back only where there are enough of them.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 
 
-class BaseRegularizedMLP(BaseEstimator, ABC):
+class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
@@ -241,20 +239,6 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         record(self, outcome, session)
         return is_first, outcome
 
-    def _checked_inputs(self, X, reset=False):
-        if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
-            if reset:
-                self.n_features_in_ = X.shape[1]
-                self.__dict__.pop("feature_names_in_", None)
-            return X
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
-        )
-
-    def _knows_features_of(self, X):
-        """Whether the array has the features that were seen in fit, which had no names."""
-        return self.n_features_in_ == X.shape[1] and not hasattr(self, "feature_names_in_")
-
     def _checked_validation(self, X_val, y_val, sample_weight_val):
         if X_val is None:
             return None
@@ -321,81 +305,7 @@ class BaseRegularizedMLP(BaseEstimator, ABC):
         for name in ("network_", "_training_state", "loss_", "best_loss_"):
             self.__dict__.pop(name, None)
 
-    def _raw_predictions(self, X):
-        """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
-        if not hasattr(self, "network_"):
-            check_is_fitted(self)
-        X = self._checked_inputs(X)
-        network, scaler = scaled_network(self.network_, self.scaler_, X.shape), None
-        if network is None:
-            network, scaler = self.network_, self.scaler_
-        with np.errstate(over="ignore", invalid="ignore"):
-            raw = network.infer(scaled_inputs(scaler, X, network.params.dtype))
-            if not np.isfinite(raw.sum()):
-                check_finite_inputs(
-                    scaled_inputs(self.scaler_, X, network.params.dtype), self.scaler
-                )
-        # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
-        return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
-
-    def _predictor(self, network):
-        """Return an estimator that predicts with a given network and checks no feature names."""
-        predictor = copy.copy(self)
-        predictor.network_ = network
-        predictor.__dict__.pop("feature_names_in_", None)
-        return predictor
-
-    @property
-    def coefs_(self):
-        """Weight matrices, list of ndarray of shape (fan_in, fan_out), for scaled inputs.
-
-        With several members each array has a leading axis of members.
-        """
-        check_is_fitted(self, "network_")
-        return [self._without_single_member(d.weight) for d in self.network_.dense_layers]
-
-    @property
-    def intercepts_(self):
-        """Bias vectors, list of ndarray of shape (fan_out,); zeros where batch norm replaces them.
-
-        With several members each array has a leading axis of members.
-        """
-        check_is_fitted(self, "network_")
-        return [
-            self._without_single_member(
-                dense.bias[:, 0]
-                if dense.free_shapes
-                else np.zeros((self.network_.n_members, dense.n_outputs), dense.weight.dtype)
-            )
-            for dense in self.network_.dense_layers
-        ]
-
-    @property
-    def batch_norm_(self):
-        """Batch normalisations, list of dict with 'gamma', 'beta', 'mean' and 'variance'."""
-        check_is_fitted(self, "network_")
-        return [
-            {
-                "gamma": self._without_single_member(layer.gamma[:, 0]),
-                "beta": self._without_single_member(layer.beta[:, 0]),
-                "mean": self._without_single_member(layer.moments[:, 0]),
-                "variance": self._without_single_member(layer.moments[:, 1]),
-            }
-            for layer in self.network_.batch_norm_layers
-        ]
-
-    def _without_single_member(self, values):
-        return values[0] if self.network_.n_members == 1 else values
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = not (isinstance(self.scaler, str) and self.scaler == "whiten")
         return tags
-
-
-def mean_over_members(values):
-    """Mean over the leading axis; of a single member, a view of its values."""
-    return values[0] if len(values) == 1 else values.mean(axis=0)

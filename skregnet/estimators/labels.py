@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from .base import mean_over_members
+from .trained import mean_over_members
 
 
 @dataclass(frozen=True)

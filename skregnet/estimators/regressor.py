@@ -7,10 +7,11 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn_compat import StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from .base import BaseRegularizedMLP, mean_over_members
+from .base import BaseRegularizedMLP
 from .continuation import supports_partial_fit
 from .data import is_plain_array
 from .scaling import TargetScaler
+from .trained import mean_over_members
 
 
 class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
