@@ -1,19 +1,14 @@
 """What both estimators share: the way from X and y to a trained network, and back."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._sklearn_compat import fit_context, validate_parameter_constraints
 from .continuation import check_continuation
-from .data import (
-    Rows,
-    check_validation_arguments,
-    check_weights,
-    split_validation,
-    warn_small_validation,
-)
+from .data import Rows, check_groups, check_validation_arguments, check_weights
 from .parameters import (
     PARAMETER_CONSTRAINTS,
     Architecture,
@@ -25,6 +20,7 @@ from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler
 from .seeding import Seeds
 from .session import Session, make_scorer
+from .splitting import split_validation, warn_small_validation
 from .trained import TrainedMLP
 from .user_warnings import warn_user
 
@@ -36,6 +32,9 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
+    # As scikit-learn's splitters by groups: whoever routes groups to a cross-validation means those
+    # that early stopping must not tear apart either.
+    __metadata_request__fit = {"groups": True}
     # Changing these makes no sense of a network that is trained on.
     _fixed_parameters = ("scaler",)
 
@@ -146,7 +145,17 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
         return None
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        groups=None,
+    ):
         """Fit the network to data.
 
         Parameters
@@ -166,6 +175,9 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
             Validation targets.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, used where early stopping holds rows back: it goes to the
+            splitter given as `validation_fraction`; a share or number holds back whole groups.
 
         Returns
         -------
@@ -178,24 +190,25 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
             If data, weights or a combination of parameters cannot be used; the message names it.
         """
         check_validation_arguments(X_val, y_val, sample_weight_val)
-        validation = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation, incremental=False)
+        given = (X_val, y_val, sample_weight_val)
+        return self._fit((X, y, sample_weight, groups), given, incremental=False)
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        return self._fit(X, y, sample_weight, (None,) * 3, incremental=True, classes=classes)
+        given = (X, y, sample_weight, None)
+        return self._fit(given, (None,) * 3, incremental=True, classes=classes)
 
     def _validate_params(self):
         # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
         changed = changed_parameters(self)
         validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
 
-    def _fit(self, X, y, sample_weight, validation, *, incremental, classes=None):
+    def _fit(self, given, given_validation, *, incremental, classes=None):
         architecture = Architecture(self)
         check_combinations(self, architecture)
         before = dict(self.__dict__)
         try:
             is_first, outcome = self._fit_network(
-                architecture, X, y, sample_weight, validation, incremental, classes
+                architecture, given, given_validation, incremental, classes
             )
         except BaseException:
             # An estimator that cannot be fitted stays what it was, but for the state of training
@@ -208,16 +221,18 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
         warn_of_outcome(self, outcome, is_first, incremental)
         return self
 
-    def _fit_network(self, architecture, X, y, sample_weight, validation, incremental, classes):
+    def _fit_network(self, architecture, given, given_validation, incremental, classes):
         is_first = not hasattr(self, "network_") or not (incremental or self.warm_start)
         if not is_first:
             check_continuation(self, architecture)
+        X, y, sample_weight, groups = given
         X = self._checked_inputs(X, reset=is_first)
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
-        given_validation = self._checked_validation(*validation)
+        rows = replace(rows, groups=check_groups(groups, len(rows)))
+        validation = self._checked_validation(*given_validation)
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
-        training, validation = self._split(rows, given_validation, seeds, is_first, incremental)
+        training, validation = self._split(rows, validation, seeds, is_first, incremental)
         check_batches(self, len(training))
         if is_first:
             self._start(training, seeds)
@@ -244,11 +259,12 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
             return None
         try:
             X = self._checked_inputs(X_val)
-            return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
+            rows = self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
         except ValueError as error:
             raise ValueError(
                 f"The validation set, X_val and y_val, cannot be used: {error}"
             ) from error
+        return rows.without_zero_weights()
 
     def _checked_rows(self, X, y, sample_weight, weight_name, reset, classes=None):
         if y is None:
@@ -264,20 +280,19 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
             )
         rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
         class_weight = getattr(self, "class_weight", None)
-        rows = rows.weighted_by_class(self._class_weights(rows), class_weight, weight_name)
-        return rows.without_zero_weights()
+        return rows.weighted_by_class(self._class_weights(rows), class_weight, weight_name)
 
     def _split(self, rows, validation, seeds, is_first, incremental):
         """Return the training and the validation part, and set `do_early_stopping_`."""
         early_stopping = self.early_stopping
         if early_stopping == "auto":
             early_stopping = not incremental and (
-                validation is not None or len(rows) > _AUTO_EARLY_STOPPING_ROWS
+                validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
             )
         has_held_back = getattr(self, "do_early_stopping_", False)
         self.do_early_stopping_ = bool(early_stopping)
         if not early_stopping or validation is not None:
-            return rows, validation
+            return rows.without_zero_weights(), validation
         if not is_first and not has_held_back:
             warn_user(
                 "early_stopping holds rows back that the last fit, which had none, was trained on: "

@@ -76,8 +76,11 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Hold rows back, stop when they are no longer predicted better, and restore the best epoch's
         parameters and running statistics. 'auto' does so if a validation set is given or there are
         more than 10 000 rows.
-    validation_fraction : float in (0, 1) or int, default=0.1
-        Share or number of the rows that early stopping holds back where no validation set is given.
+    validation_fraction : float in (0, 1), int or cross-validation splitter, default=0.1
+        What early stopping holds back where no validation set is given: a share or number of the
+        rows, or of the `groups` that are passed to `fit`; or the last split of a splitter of
+        `sklearn.model_selection`, or of a list of (training, validation) row numbers. A splitter
+        that draws at random without a seed gets one from `random_state`.
     scoring : str or callable, default='loss'
         What early stopping goes by: 'loss', the name of a scorer, or a callable
         ``(estimator, X, y) -> float`` of which greater is better; where there are weights it is

@@ -1,4 +1,4 @@
-"""Rows, targets and weights on their way to the network: checked, weighted and split."""
+"""Rows, targets, weights and groups on their way to the network: checked and weighted."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,11 +8,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from ..training.source import Source
-from .user_warnings import warn_user
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
-# With fewer rows than this the validation loss is mostly noise.
-SMALL_VALIDATION_PART = 30
 
 
 @dataclass(frozen=True)
@@ -30,12 +27,15 @@ class Rows:
         Targets as the user gave them, for scorers.
     weight : ndarray of shape (n_samples,) or None
         Sample weights; None where all are one.
+    groups : ndarray of shape (n_samples,) or None, default=None
+        The group of each row, for splitters.
     """
 
     X: object
     y: np.ndarray
     labels: np.ndarray
     weight: np.ndarray | None
+    groups: np.ndarray | None = None
 
     def __len__(self):
         return len(self.y)
@@ -45,11 +45,17 @@ class Rows:
         X = Source(self.X) if isinstance(self.X, np.ndarray) else self.X
         X = X.subset(rows) if isinstance(X, Source) else X[rows]
         weight = None if self.weight is None else self.weight[rows]
-        return Rows(X, self.y[rows], self.labels[rows], weight)
+        groups = None if self.groups is None else self.groups[rows]
+        return Rows(X, self.y[rows], self.labels[rows], weight, groups)
 
     def in_memory(self):
         """Return the same rows with all inputs in an array, for those who take no `Source`."""
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
+
+    @property
+    def n_counted(self):
+        """Number of rows with a positive weight."""
+        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
 
     @property
     def total_weight(self):
@@ -152,6 +158,28 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
     return weight
 
 
+def check_groups(groups, n_samples):
+    """Return the groups of the rows as an array, or None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one label for each row.
+    """
+    if groups is None:
+        return None
+    try:
+        groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    except ValueError as error:
+        raise ValueError(f"groups must hold a label for each row: {error}") from error
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"groups must hold one label for each of the {n_samples} rows: groups.shape == "
+            f"{groups.shape}, expected ({n_samples},)."
+        )
+    return groups
+
+
 def multiply_weights(sample_weight, class_weight):
     """Product of two arrays of weights; None stands for ones, also in what is returned."""
     if sample_weight is None or class_weight is None:
@@ -185,99 +213,3 @@ def check_validation_arguments(X_val, y_val, sample_weight_val):
             "search or cross-validation: fit arguments that are as long as X are split along with "
             "it, so a validation set must not have the length of X."
         ) from error
-
-
-def split_validation(rows, validation_fraction, rng, stratify):
-    """Split off a validation part.
-
-    Parameters
-    ----------
-    rows : Rows
-        All of them.
-    validation_fraction : float or int
-        Share or number of the rows.
-    rng : numpy.random.Generator
-        Where the rows are drawn from.
-    stratify : ndarray of int of shape (n_samples,) or None
-        Classes, whose frequencies are kept as far as possible: a class with a single row stays in
-        the training part, and where the validation part has fewer rows than classes, rows are drawn
-        without regard to them.
-
-    Returns
-    -------
-    training, validation : Rows
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty.
-    """
-    n_samples = len(rows)
-    if isinstance(validation_fraction, int | np.integer):
-        n_validation = int(validation_fraction)
-    else:
-        n_validation = int(np.ceil(validation_fraction * n_samples))
-    if not 1 <= n_validation <= n_samples - 1:
-        raise ValueError(
-            f"early_stopping needs at least one row to train on and one to validate with, but "
-            f"validation_fraction={validation_fraction!r} of n_samples={n_samples} gives "
-            f"{n_validation} for validation. Give more rows, another validation_fraction, or set "
-            "early_stopping=False."
-        )
-    seed = int(rng.integers(2**31))
-    validation = _draw(n_samples, n_validation, seed, stratify)
-    is_training = np.ones(n_samples, bool)
-    is_training[validation] = False
-    return rows.take(np.flatnonzero(is_training)), rows.take(validation)
-
-
-def _draw(n_samples, n_validation, seed, stratify):
-    """Return the sorted numbers of the rows to validate with."""
-    rng = np.random.RandomState(seed)
-    if stratify is not None:
-        by_class = [rows for rows in _rows_by_class(stratify) if len(rows) > 1]
-        counts = np.array([len(rows) for rows in by_class], int)
-        if len(counts) <= n_validation <= counts.sum() - len(counts):
-            # The other part is apportioned first, as in scikit-learn's StratifiedShuffleSplit,
-            # which would make a list of all rows.
-            n_left = _apportion(counts, counts.sum() - n_validation, rng)
-            n_drawn = _apportion(counts - n_left, n_validation, rng)
-            chosen = []
-            for rows, left, drawn in zip(by_class, n_left, n_drawn, strict=True):
-                chosen.append(rows[rng.permutation(len(rows))[left : left + drawn]])
-            return np.sort(np.concatenate(chosen))
-    return np.sort(rng.permutation(n_samples)[:n_validation])
-
-
-def _rows_by_class(labels):
-    """Return the numbers of the rows of each class."""
-    order = np.argsort(labels, kind="stable")
-    in_order = labels[order]
-    return np.split(order, np.flatnonzero(in_order[1:] != in_order[:-1]) + 1)
-
-
-def _apportion(counts, n_draws, rng):
-    """Split a number of draws by the counts: the largest remainders are rounded up."""
-    quota = counts / counts.sum() * n_draws
-    n_drawn = np.floor(quota).astype(int)
-    missing = n_draws - n_drawn.sum()
-    remainder = quota - n_drawn
-    for value in np.unique(remainder)[::-1]:
-        if missing == 0:
-            break
-        (tied,) = np.nonzero(remainder == value)
-        chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
-        n_drawn[chosen] += 1
-        missing -= len(chosen)
-    return n_drawn
-
-
-def warn_small_validation(n_validation):
-    """Warn where the part that was split off is too small for early stopping to go by."""
-    if n_validation < SMALL_VALIDATION_PART:
-        rows = "row" if n_validation == 1 else "rows"
-        warn_user(
-            f"Early stopping goes by only {n_validation} validation {rows}: their loss is noisy "
-            "and may stop the training too early or too late. Raise validation_fraction, pass "
-            "X_val and y_val, or set early_stopping=False."
-        )

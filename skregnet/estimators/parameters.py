@@ -38,6 +38,8 @@ PARAMETER_CONSTRAINTS = {
     "validation_fraction": [
         Interval(Real, 0, 1, closed="left"),
         Interval(Integral, 1, None, closed="left"),
+        HasMethods(["split", "get_n_splits"]),
+        "array-like",
     ],
     "scoring": [str, callable],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],

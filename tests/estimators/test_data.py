@@ -1,21 +1,18 @@
-"""Rows, weights and the validation part."""
-
-import warnings
+"""Rows, weights and groups."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.utils import check_array
 
 from skregnet.estimators.data import (
-    SMALL_VALIDATION_PART,
     Rows,
+    check_groups,
     check_validation_arguments,
     check_weights,
     is_plain_array,
     multiply_weights,
-    split_validation,
-    warn_small_validation,
 )
 
 
@@ -23,10 +20,6 @@ def make_rows(n_samples=50, weighted=False, container=np.asarray):
     number = np.arange(float(n_samples))
     weight = number + 1.0 if weighted else None
     return Rows(container(number.reshape(-1, 1)), -number.reshape(-1, 1), number, weight)
-
-
-def split(rows, fraction, seed=0, stratify=None):
-    return split_validation(rows, fraction, np.random.default_rng(seed), stratify)
 
 
 # ---- weights -----------------------------------------------------------------------------------
@@ -85,6 +78,36 @@ def test_products_of_weights():
     assert multiply_weights(None, None) is None
 
 
+# ---- groups ------------------------------------------------------------------------------------
+
+
+def test_groups_follow_their_rows():
+    rows = Rows(np.ones((3, 1)), np.ones((3, 1)), np.ones(3), np.array([1.0, 0, 2]), np.arange(3))
+    assert rows.take(np.array([2, 0])).groups.tolist() == [2, 0]
+    assert rows.without_zero_weights().groups.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "groups", [[3, 1, 1], ("a", "b", "b"), pd.Series(["a", "b", "b"]), np.array([0.5, 1.5, 1.5])]
+)
+def test_valid_groups(groups):
+    assert check_groups(groups, 3).tolist() == list(groups)
+    assert check_groups(None, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([1, 2], r"one label for each of the 3 rows.*\(2,\)"),
+        ([[1], [2], [3]], r"groups.shape == \(3, 1\)"),
+        ([1.0, np.nan, 2.0], "groups must hold a label for each row:.*NaN"),
+    ],
+)
+def test_invalid_groups(groups, message):
+    with pytest.raises(ValueError, match=message):
+        check_groups(groups, 3)
+
+
 # ---- arrays that need no check -----------------------------------------------------------------
 
 PLAIN = np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -119,101 +142,6 @@ def test_plain_arrays_are_those_that_need_no_check(values, is_plain):
         checked = check_array(values, ensure_2d=False, dtype=(np.float64, np.float32))
         assert np.shares_memory(checked, values)
         np.testing.assert_array_equal(checked, values, strict=True)
-
-
-# ---- the split ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("n_samples", "fraction", "n_validation"),
-    [(50, 0.1, 5), (51, 0.1, 6), (50, 7, 7), (50, np.int64(7), 7), (2, 0.1, 1), (50, 49, 49)],
-)
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
-def test_every_row_is_in_one_part(n_samples, fraction, n_validation, weighted, container):
-    rows = make_rows(n_samples, weighted, container)
-    training, validation = split(rows, fraction)
-    assert (len(training), len(validation)) == (n_samples - n_validation, n_validation)
-    assert sorted([*training.labels, *validation.labels]) == rows.labels.tolist()
-    for part in (training, validation):
-        X = part.in_memory().X
-        X = X.toarray() if scipy.sparse.issparse(X) else X
-        np.testing.assert_array_equal(X[:, 0], part.labels)
-        np.testing.assert_array_equal(part.y[:, 0], -part.labels)
-        if weighted:
-            np.testing.assert_array_equal(part.weight, part.labels + 1.0)
-        else:
-            assert part.weight is None
-
-
-def test_the_seed_settles_the_split():
-    rows = make_rows()
-    first, again, other = (split(rows, 0.2, seed)[1].labels.tolist() for seed in (0, 0, 1))
-    assert first == again != other
-
-
-def test_every_row_is_as_likely_to_be_drawn():
-    rows = make_rows(20)
-    counts = np.zeros(20)
-    for seed in range(1000):
-        counts[split(rows, 5, seed)[1].labels.astype(int)] += 1
-    # 250 expected; six standard deviations of a binomial.
-    assert np.abs(counts - 250).max() < 6 * np.sqrt(1000 * 0.25 * 0.75)
-
-
-@pytest.mark.parametrize("shares", [(30, 20), (40, 6, 4), (25, 25)])
-@pytest.mark.parametrize("seed", range(3))
-def test_frequencies_of_classes_are_kept(shares, seed):
-    classes = np.repeat(np.arange(len(shares)), shares)
-    rows = make_rows()
-    _, validation = split(rows, 0.5, seed, classes)
-    counts = np.bincount(classes[validation.labels.astype(int)], minlength=len(shares))
-    np.testing.assert_allclose(counts, np.array(shares) / 2, atol=0.5)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_class_of_one_row_stays_in_the_training_part(seed):
-    classes = np.array([0] * 25 + [1] * 23 + [2, 3])
-    training, validation = split(make_rows(), 0.2, seed, classes)
-    assert len(validation) == 10
-    assert {48.0, 49.0} <= set(training.labels)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_labels_may_be_strings(seed):
-    classes = np.array(["a"] * 30 + ["b"] * 20)
-    _, validation = split(make_rows(), 0.2, seed, classes)
-    assert (validation.labels < 30).sum() == 6
-
-
-def test_fewer_rows_than_classes():
-    classes = np.repeat(np.arange(25), 2)
-    training, validation = split(make_rows(), 3, stratify=classes)
-    assert (len(training), len(validation)) == (47, 3)
-
-
-def test_all_classes_have_one_row():
-    training, validation = split(make_rows(), 5, stratify=np.arange(50))
-    assert (len(training), len(validation)) == (45, 5)
-
-
-@pytest.mark.parametrize(
-    ("n_samples", "fraction"), [(1, 0.1), (50, 0.0), (50, 50), (50, 60), (2, 0.6), (10, 0.95)]
-)
-def test_no_part_may_be_empty(n_samples, fraction):
-    with pytest.raises(
-        ValueError, match=f"validation_fraction={fraction!r} of n_samples"
-    ) as caught:
-        split(make_rows(n_samples), fraction)
-    assert "early_stopping=False" in str(caught.value)
-
-
-def test_a_small_validation_part_is_said():
-    with pytest.warns(UserWarning, match=f"only {SMALL_VALIDATION_PART - 1} validation rows"):
-        warn_small_validation(SMALL_VALIDATION_PART - 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_small_validation(SMALL_VALIDATION_PART)
 
 
 # ---- a given validation set --------------------------------------------------------------------

@@ -8,6 +8,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
@@ -88,7 +89,10 @@ COMMON = {
     "max_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
     "max_grad_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
     "early_stopping": ([True, False, "auto"], ["yes", 1.5, None]),
-    "validation_fraction": ([0.1, 0.5, 1, 5], [-0.1, 1.5, np.nan, "0.1", None]),
+    "validation_fraction": (
+        [0.1, 0.5, 1, 5, KFold(2), [(range(N // 2), range(N // 2, N))]],
+        [-0.1, 1.5, np.nan, "0.1", None, StandardScaler()],
+    ),
     "scoring": (["loss", scorer], [3, None, ["loss"]]),
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
