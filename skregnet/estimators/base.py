@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from .._sklearn_compat import fit_context, validate_parameter_constraints
 from .continuation import check_continuation
 from .data import Rows, check_groups, check_validation_arguments, check_weights
+from .documentation import DocumentationLinkMixin
 from .parameters import (
     PARAMETER_CONSTRAINTS,
     Architecture,
@@ -17,7 +18,7 @@ from .parameters import (
     check_combinations,
 )
 from .reporting import record, warn_of_outcome
-from .scaling import fit_scaler
+from .scaling import fit_scaler, takes_sparse
 from .seeding import Seeds
 from .session import Session, make_scorer
 from .splitting import split_validation, warn_small_validation
@@ -28,7 +29,7 @@ from .user_warnings import warn_user
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 
 
-class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
+class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
@@ -322,5 +323,5 @@ class BaseRegularizedMLP(TrainedMLP, BaseEstimator, ABC):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = not (isinstance(self.scaler, str) and self.scaler == "whiten")
+        tags.input_tags.sparse = takes_sparse(self.scaler)
         return tags

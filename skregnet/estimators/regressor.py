@@ -148,35 +148,51 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
 
     Attributes
     ----------
-    y_mean_, y_scale_ : ndarray of shape (n_outputs,)
-        Weighted mean and standard deviation that the targets were normalised by.
+    y_mean_ : ndarray of shape (n_outputs,)
+        Weighted mean of the targets that was taken off; zero without normalisation.
+    y_scale_ : ndarray of shape (n_outputs,)
+        Weighted standard deviation that they were divided by; one without normalisation.
     network_ : skregnet.network.Network
         The trained network: its flat parameter vector `params`, one row per member.
-    coefs_, intercepts_ : list of ndarray
-        Weights, (fan_in, fan_out), and biases, (fan_out,), of each affine map. They act on *scaled*
-        inputs. With several members they have a leading axis of members.
+    coefs_ : list of ndarray
+        Weights of each affine map, (fan_in, fan_out), behind an axis of members where there are
+        several. They act on *scaled* inputs.
+    intercepts_ : list of ndarray
+        Biases of each affine map, (fan_out,), behind an axis of members where there are several.
     batch_norm_ : list of dict
         Scale, shift and population statistics of each batch normalisation.
     scaler_ : transformer or None
         Fitted to the training part.
-    n_features_in_, feature_names_in_ : int, ndarray of str
-        Features seen in fit; the names only where `X` has them.
-    n_layers_, n_outputs_, out_activation_ : int, int, str
-        Layers with input and output; raw outputs; the inverse link.
-    n_iter_, t_ : int
-        Epochs of the last fit; rows seen in all.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names, only where `X` has them.
+    n_layers_ : int
+        Number of layers, with input and output.
+    n_outputs_ : int
+        Number of raw outputs.
+    out_activation_ : str
+        The inverse link, from raw outputs to predictions.
+    n_iter_ : int
+        Epochs of the last fit.
+    t_ : int
+        Rows seen in all.
     loss_curve_ : list of float
         Training loss of each epoch: the mean over its batches, each computed before its step, and
         the penalty at the beginning of the epoch. It is in units of the normalised target, and a
         mean over members. It grows with every `partial_fit`.
-    validation_loss_curve_, validation_scores_ : list of float or None
-        Loss and score on the validation part after each epoch; under ``scoring='loss'`` the scores
-        are negative losses.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation part after each epoch.
+    validation_scores_ : list of float or None
+        Score on the validation part after each epoch; under ``scoring='loss'`` negative losses.
     learning_rate_curve_ : list of float
         Learning rate of each epoch's last step.
-    loss_, best_loss_, best_validation_score_ : float
-        Training loss of the epoch that was kept, NaN if it is none; lowest training loss; highest
-        validation score.
+    loss_ : float
+        Training loss of the epoch that was kept, NaN if it is none.
+    best_loss_ : float
+        Lowest training loss.
+    best_validation_score_ : float or None
+        Highest validation score.
     best_iter_ : int or ndarray of int
         The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
         with.
@@ -349,13 +365,13 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions in the units of the targets and the floating-point type of `X`: the mean
-            over the members.
+            Predictions in the units of the targets, the mean over the members. They are float32
+            where both `X` and the network are, else float64.
         """
-        raw, X = self._raw_predictions(X)
+        raw, _ = self._raw_predictions(X)
         mean = mean_over_members(self._fitted_loss.predict(raw))
         y = TargetScaler(self.y_mean_, self.y_scale_).inverse_transform(mean)
-        y = y.astype(X.dtype, copy=False)
+        y = y.astype(raw.dtype, copy=False)
         return y.ravel() if y.shape[1] == 1 else y
 
     def _loss(self):

@@ -76,19 +76,17 @@ def _never_improved(estimator, outcome):
 
 
 def _not_converged(estimator):
+    # In the words of scikit-learn's own warnings, which users filter by.
+    limit = f"Maximum iterations ({estimator.max_iter}) reached"
     if is_stochastic(estimator.solver):
-        kind, remedy = "Stochastic Optimizer", "or learning_rate_init if progress is slow"
-    else:
-        kind, remedy = str(estimator.solver), "or increase alpha"
-        if estimator.n_iter_ < estimator.max_iter:
-            return (
-                f"{kind}: Maximum evaluations (max_fun={estimator.max_fun}) reached after "
-                f"{estimator.n_iter_} iterations. Raise max_fun."
-            )
-    return (
-        f"{kind}: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
-        f"converged yet. Raise max_iter, {remedy}."
-    )
+        return (
+            f"Stochastic Optimizer: {limit} and the optimization hasn't converged yet. Raise "
+            "max_iter, or learning_rate_init if progress is slow."
+        )
+    failed = f"{estimator.solver} failed to converge after {estimator.n_iter_} iteration(s)"
+    if estimator.n_iter_ < estimator.max_iter:
+        return f"{failed}: Maximum evaluations (max_fun={estimator.max_fun}) reached. Raise max_fun."
+    return f"{failed}: {limit}. Raise max_iter, or increase alpha."
 
 
 def _one_or_all(values):

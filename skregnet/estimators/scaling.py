@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from ..training.source import Source, row_chunks
 from .data import check_weights
+from .documentation import DocumentationLinkMixin
 
 # Directions with less than this share of the largest variance are rounding noise of a
 # rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
@@ -25,7 +26,9 @@ _LARGEST_OFFSET = 8.0
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
-class WhiteningScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class WhiteningScaler(
+    DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Centre, scale and decorrelate the features, with sample weights.
 
     After the features are standardised, the eigenvectors of their correlation matrix turn them into
@@ -202,6 +205,16 @@ def fit_scaler(scaler, X, sample_weight):
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
         return scaler.fit(X, sample_weight=sample_weight)
     return scaler.fit(X)
+
+
+def takes_sparse(scaler):
+    """Whether the scaler that the constructor's value stands for can be fitted to sparse rows."""
+    if scaler is None or isinstance(scaler, str):
+        return scaler != "whiten"
+    try:
+        return bool(scaler.__sklearn_tags__().input_tags.sparse)
+    except (AttributeError, TypeError):
+        return False  # a transformer without tags, or no instance of one
 
 
 def _is_known(scaler):

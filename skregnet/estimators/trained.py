@@ -93,6 +93,15 @@ class TrainedMLP:
     def _without_single_member(self, values):
         return values[0] if self.network_.n_members == 1 else values
 
+    def __copy__(self):
+        """Return a shallow copy that shares nothing which further training changes in place."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        for name in ("loss_curve_", "learning_rate_curve_", "_training_state"):
+            if name in copied.__dict__:
+                copied.__dict__[name] = copy.deepcopy(copied.__dict__[name])
+        return copied
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
 
