@@ -85,7 +85,9 @@ def _not_converged(estimator):
         )
     failed = f"{estimator.solver} failed to converge after {estimator.n_iter_} iteration(s)"
     if estimator.n_iter_ < estimator.max_iter:
-        return f"{failed}: Maximum evaluations (max_fun={estimator.max_fun}) reached. Raise max_fun."
+        return (
+            f"{failed}: Maximum evaluations (max_fun={estimator.max_fun}) reached. Raise max_fun."
+        )
     return f"{failed}: {limit}. Raise max_iter, or increase alpha."
 
 

@@ -221,7 +221,10 @@ def test_the_restart_with_the_least_loss_is_kept(Estimator):
         ("adam", "Stochastic Optimizer: Maximum iterations (1) reached and the optimization"),
         ("sgd", "Stochastic Optimizer: Maximum iterations (1) reached and the optimization"),
         *(
-            (name, f"{name} failed to converge after 1 iteration(s): Maximum iterations (1) reached")
+            (
+                name,
+                f"{name} failed to converge after 1 iteration(s): Maximum iterations (1) reached",
+            )
             for name in ("lbfgs", "cg", "scg")
         ),
     ],
