@@ -146,7 +146,7 @@ MORE_VALUES = {
 
 
 def accepts(cls, name, value):
-    if value == "poisson" and "poisson" not in REGRESSION_LOSSES:
+    if isinstance(value, str) and value == "poisson" and "poisson" not in REGRESSION_LOSSES:
         return True
     try:
         cls(**{name: value})._validate_params()
