@@ -808,7 +808,7 @@ class TestFormats:
     @pytest.mark.parametrize("dtype", [None, "float32", "float64"])
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
     @pytest.mark.parametrize("kind", KINDS)
-    def test_predictions_have_the_type_of_the_inputs(self, kind, solver, dtype):
+    def test_predictions_have_the_wider_type_of_inputs_and_network(self, kind, solver, dtype):
         X, y = make_data(kind)
         model = make_model(kind, dtype=dtype, solver=solver, max_iter=2, n_estimators=2)
         for fitted_type in (np.float32, np.float64):
@@ -816,11 +816,13 @@ class TestFormats:
             assert model.network_.params.dtype == np.dtype(dtype or fitted_type)
             for given_type in (np.float32, np.float64):
                 given = X.astype(given_type)
+                # As wherever NumPy multiplies an array by weights, and so in scikit-learn.
+                expected = np.promote_types(given_type, model.network_.params.dtype)
                 if kind in ("regression", "multi-output"):
-                    assert model.predict(given).dtype == given_type
+                    assert model.predict(given).dtype == expected
                 else:
                     for method in ("predict_proba", "predict_log_proba", "decision_function"):
-                        assert getattr(model, method)(given).dtype == given_type
+                        assert getattr(model, method)(given).dtype == expected
                     assert model.predict(given).dtype == y.dtype
 
     def test_integers_are_computed_with_in_double_precision(self):
