@@ -137,8 +137,8 @@ class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC)
     def _loss(self):
         """Return the loss; the targets have been encoded before."""
 
-    def _exact_outputs(self, rows):
-        """Mask of the raw outputs that are right at zero, shape (n_outputs,), or None."""
+    def _exact_targets(self, rows):
+        """Mask of the targets whose best constant is exact, shape (n_targets,), or None."""
         return None
 
     def _class_weights(self, rows):

@@ -1,5 +1,7 @@
 """When training can go on from a fitted network, and what may not change then."""
 
+import numpy as np
+
 from .parameters import is_stochastic
 
 
@@ -61,4 +63,6 @@ def _is_same(old, new):
     """Whether two values are one object or equal; transformers as far as their text tells."""
     if old is new:
         return True
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
     return type(old) is type(new) and (old == new or repr(old) == repr(new))

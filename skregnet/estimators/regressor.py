@@ -1,11 +1,13 @@
 """The regressor."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from .._sklearn_compat import StrOptions, fit_context
+from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from .base import BaseRegularizedMLP
 from .continuation import supports_partial_fit
@@ -30,8 +32,18 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         'lecun_tanh' (1.7159 tanh(2x/3)), 'logistic', or an instance of
         `skregnet.functions.activations.Activation`.
     loss : str or Loss, default='squared_error'
-        'squared_error', or an instance of `skregnet.functions.losses.Loss`. It is taken of the
-        normalised target.
+        What `predict` estimates: 'squared_error' the mean, 'absolute_error' the median, 'huber'
+        something between the two that outliers move little, 'quantile' the quantiles at the levels
+        of `quantile`, 'poisson' and 'gamma' the mean of a target that is not negative, or positive
+        (logarithmic link), 'gaussian_nll' the mean, along with the variance around it; or an
+        instance of `skregnet.functions.losses.Loss`. It is taken of the normalised target. For
+        all but 'squared_error' the biases of the output layer start at the best constant.
+    quantile : float or sequence of float, default=None
+        For ``loss='quantile'``: a level in (0, 1), or several in increasing order, whose
+        predictions never cross. None is 0.5, the median. An error with another loss.
+    huber_delta : float, default=1.0
+        For ``loss='huber'``: the error, in standard deviations of the target, from which on the
+        loss is linear. No effect with another loss.
     init : str, callable or list of arrays, default='auto'
         Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a
@@ -238,10 +250,12 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
     _parameter_constraints: dict = {
         **BaseRegularizedMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean", StrOptions({"auto"})],
     }
 
-    _fixed_parameters = ("scaler", "normalize_y", "loss")
+    _fixed_parameters = ("scaler", "normalize_y", "loss", "quantile", "huber_delta")
 
     def __init__(
         self,
@@ -249,6 +263,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         activation="relu",
         *,
         loss="squared_error",
+        quantile=None,
+        huber_delta=1.0,
         init="auto",
         batch_norm=False,
         batch_norm_momentum=0.1,
@@ -328,6 +344,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
             dtype=dtype,
         )
         self.loss = loss
+        self.quantile = quantile
+        self.huber_delta = huber_delta
         self.normalize_y = normalize_y
 
     @available_if(supports_partial_fit)
@@ -369,13 +387,15 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
             where both `X` and the network are, else float64.
         """
         raw, _ = self._raw_predictions(X)
-        mean = mean_over_members(self._fitted_loss.predict(raw))
-        y = TargetScaler(self.y_mean_, self.y_scale_).inverse_transform(mean)
-        y = y.astype(raw.dtype, copy=False)
-        return y.ravel() if y.shape[1] == 1 else y
+        y = mean_over_members(self._fitted_loss.predict(raw))
+        mean, scale = self.y_mean_, self.y_scale_
+        if y.ndim == 3:
+            mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
+        y = TargetScaler(mean, scale).inverse_transform(y).astype(raw.dtype, copy=False)
+        return y[:, 0] if y.shape[1] == 1 else y
 
     def _loss(self):
-        return get_loss(self.loss)
+        return get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
 
     def _encode_targets(self, y, *, reset, classes=None):
         if is_plain_array(y) and y.ndim in (1, 2):
@@ -394,23 +414,33 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         return targets, y
 
     def _fit_target_scaling(self, rows):
-        if self.normalize_y is True and self._loss().positive_mean:
+        positive_mean = self._loss().positive_mean
+        if self.normalize_y is True and positive_mean:
             raise ValueError(
                 f"normalize_y=True cannot be used with loss={self.loss!r}, whose mean is positive: "
                 "a centred target is not. Use normalize_y='auto' or False."
             )
-        if self._normalizes_targets():
-            scaler = TargetScaler.fit(rows.y, rows.relative_weight)
-        else:
+        if positive_mean:
+            scaler = TargetScaler.fit_scale(rows.y, rows.relative_weight)
+            if not (scaler.scale > 0.0).all():
+                raise ValueError(
+                    f"loss={self.loss!r} needs a target whose mean over the training rows is "
+                    f"positive, got {scaler.scale.min()}."
+                )
+        if self.normalize_y is False:
             scaler = TargetScaler.identity(rows.y.shape[1])
+        elif not positive_mean:
+            scaler = TargetScaler.fit(rows.y, rows.relative_weight)
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
 
-    def _exact_outputs(self, rows):
-        # Of a constant target the mean is all there is to predict, and the raw output stays zero.
-        return np.ptp(rows.y, axis=0) == 0.0 if self._normalizes_targets() else None
+    def _checked_rows(self, *args, **options):
+        rows = super()._checked_rows(*args, **options)
+        self._loss().check_targets(rows.y)
+        return rows
 
-    def _normalizes_targets(self):
-        return self.normalize_y is not False and not self._loss().positive_mean
+    def _exact_targets(self, rows):
+        # Of a constant target the constant is all there is to predict.
+        return None if self.normalize_y is False else np.ptp(rows.y, axis=0) == 0.0
 
     def _scaled_targets(self, y, dtype):
         scaled = TargetScaler(self.y_mean_, self.y_scale_).transform(y)

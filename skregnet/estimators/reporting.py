@@ -72,7 +72,7 @@ def warn_of_outcome(estimator, outcome, is_first, incremental):
 
 def _never_improved(estimator, outcome):
     # A loss of zero cannot be improved: a single class, or a constant target.
-    return not outcome.kept_epoch.all() and min(estimator.validation_loss_curve_) > 0.0
+    return not outcome.kept_epoch.all() and min(estimator.validation_loss_curve_) != 0.0
 
 
 def _not_converged(estimator):

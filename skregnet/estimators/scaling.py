@@ -345,6 +345,12 @@ class TargetScaler:
         return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
 
     @classmethod
+    def fit_scale(cls, y, sample_weight=None):
+        """Weighted mean of positive targets as their scale; they are not centred."""
+        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], _moments(y, sample_weight)[0])
+        return cls(np.zeros_like(mean), mean)
+
+    @classmethod
     def identity(cls, n_outputs):
         """Return the scaler that changes nothing."""
         return cls(np.zeros(n_outputs), np.ones(n_outputs))

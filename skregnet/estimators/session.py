@@ -77,7 +77,8 @@ class Session:
         self.loss = estimator._loss()
         self.network = network
         self._stops_early = estimator.do_early_stopping_
-        self._reference, self._tol, self._deadline = np.inf, 0.0, None
+        self._reference = self._constant_loss = np.inf
+        self._tol, self._deadline = 0.0, None
         self.dtype = np.dtype(estimator.dtype or training.X.dtype)
         if network is not None:
             self.dtype = network.params.dtype
@@ -110,10 +111,11 @@ class Session:
         outcome : Outcome
         """
         x, y, weight = self._inputs(self.training)
-        network = self.network or self._new_network(x.shape[1], y.shape[1])
+        constant = self.loss.constant(y, weight)
+        network = self.network or self._new_network(x.shape[1], y, constant)
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(scorer)
-        self._reference = self._reference_loss(y, weight)
+        self._measure_constant(constant, y, weight)
         self._tol = float(self.estimator.tol) * self._reference
         if self.estimator.max_time is not None:
             self._deadline = time.monotonic() + self.estimator.max_time
@@ -134,12 +136,12 @@ class Session:
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 
-    def _new_network(self, n_inputs, n_outputs):
+    def _new_network(self, n_inputs, y, constant):
         architecture = self.architecture
         n_members = self.estimator.n_estimators * self.estimator.n_init
         network = build_network(
             n_inputs,
-            n_outputs,
+            self.loss.n_heads * y.shape[1],
             architecture.hidden_layer_sizes,
             architecture.activation,
             dropout=architecture.dropout,
@@ -154,10 +156,21 @@ class Session:
             architecture.member_initializers(self.estimator.init, n_members),
             self.seeds.init(n_members),
         )
-        exact = self.estimator._exact_outputs(self.training)
-        if exact is not None and not isinstance(self.estimator.init, list | tuple):
-            network.dense_layers[-1].weight[..., exact] = 0.0
+        output, start = network.dense_layers[-1], self.loss.start(constant, y)
+        if start is not None:
+            output.bias[...] = start
+        if not isinstance(self.estimator.init, list | tuple):
+            output.weight[..., self._flat_outputs(y.shape[1])] = 0.0
         return network
+
+    def _flat_outputs(self, n_targets):
+        """Return the mask of the outputs that start as a constant, shape (n_outputs,)."""
+        is_flat = np.zeros((self.loss.n_heads, n_targets), bool)
+        is_flat[list(self.loss.flat_heads)] = True
+        exact = self.estimator._exact_targets(self.training)
+        if exact is not None:
+            is_flat[:, exact] = True
+        return is_flat.ravel()
 
     def _new_state(self, n_members):
         return TrainingState(
@@ -166,13 +179,24 @@ class Session:
             rate_factors=np.ones(n_members),
         )
 
-    def _reference_loss(self, y, weight):
-        """Loss of the best constant prediction, what `tol` is measured in; one if it is exact."""
-        constant = self.loss.constant(y, weight)
+    def _measure_constant(self, constant, y, weight):
+        """Set the loss of the best constant prediction, and what `tol` is measured in.
+
+        That is the same; one if it is exact; and a nat for each target where the loss is a
+        likelihood, whose zero means nothing.
+        """
+        constant = constant.astype(y.dtype, copy=False)
         value = self._loss_in_chunks(
-            lambda rows: np.broadcast_to(constant, (1, *y[rows].shape)), y, weight, 1.0 / len(y)
+            lambda rows: np.broadcast_to(constant, (1, len(y[rows]), len(constant))),
+            y,
+            weight,
+            1.0 / len(y),
         )
-        return float(value[0]) if value[0] > _EXACT else 1.0
+        self._constant_loss = float(value[0])
+        if self.loss.in_nats:
+            self._reference = float(y.shape[1])
+        else:
+            self._reference = self._constant_loss if self._constant_loss > _EXACT else 1.0
 
     def _stochastic(self, network, state, data, incremental, validate):
         estimator = self.estimator
@@ -261,13 +285,18 @@ class Session:
             # value so far is soon a lucky one.
             judged["plateau_loss"] = evaluate
         if not incremental:
-            judged["suspicious_loss"] = _RUIN * self._reference
+            judged["suspicious_loss"] = self._ruinous_loss(self._constant_loss)
             judged["tolerable_loss"] = partial(self._tolerable_loss, evaluate)
         return judged
 
     def _tolerable_loss(self, evaluate, initial):
         penalty = self.penalty.value(initial.params[:, : initial.n_weights])
-        return _RUIN * np.maximum(evaluate(initial) + penalty, self._reference)
+        return self._ruinous_loss(np.maximum(evaluate(initial) + penalty, self._constant_loss))
+
+    def _ruinous_loss(self, loss):
+        if self.loss.in_nats:
+            return loss + _RUIN * self._reference
+        return _RUIN * np.maximum(loss, self._reference)
 
     def _evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows, in prediction."""
@@ -285,7 +314,7 @@ class Session:
                 None if weight is None else weight[np.newaxis, rows],
                 scale,
             )
-            for rows in row_chunks(len(y), max(n_columns, y.shape[1]))
+            for rows in row_chunks(len(y), max(n_columns, self.loss.n_heads * y.shape[1]))
         )
 
     def _monitor(self, network, validate, stopping, **judges):

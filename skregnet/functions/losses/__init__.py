@@ -1,0 +1,114 @@
+"""Loss functions of raw predictions; each owns its link.
+
+A network returns raw predictions: the sigmoid, the softmax and the like belong to the
+loss. Probabilities and their logarithms are therefore exact for large predictions, and
+every loss works with every network.
+
+All arrays have a leading axis of members: ``raw`` is ``(members, rows, outputs)``, ``y`` is
+``(members, rows, targets)``, weights are ``(members, rows, 1)``; an axis of length one is
+broadcast. Most losses have one output for each target, those with several heads have more. Arrays are
+C-contiguous and of one dtype, float32 or float64. The value of a loss is summed over outputs and
+rows and multiplied by ``scale``, which is one over the number of rows where a mean is wanted; the
+gradient written is the derivative of exactly that value.
+
+The batches of small networks are so small that what counts is the number of calls, 0.2 to 0.7 us
+each: sums are left to the BLAS, and outputs of ufuncs are positional.
+"""
+
+from .base import Loss
+from .classification import BinaryLogLoss, MultinomialLogLoss
+from .deviances import GammaDeviance, PoissonDeviance
+from .gaussian import GaussianNLL
+from .location import AbsoluteError, Huber, SquaredError
+from .quantile import Quantile
+
+# The names that the regressor's parameter `loss` accepts.
+REGRESSION_LOSSES: dict[str, Loss] = {
+    "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "huber": Huber(),
+    "quantile": Quantile(),
+    "poisson": PoissonDeviance(),
+    "gamma": GammaDeviance(),
+    "gaussian_nll": GaussianNLL(),
+}
+LOSSES = {
+    **REGRESSION_LOSSES,
+    "binary_log_loss": BinaryLogLoss(),
+    "multinomial_log_loss": MultinomialLogLoss(),
+}
+# The classifier chooses by the kind of target.
+CLASSIFICATION_LOSSES = {
+    "binary": LOSSES["binary_log_loss"],
+    "multilabel-indicator": LOSSES["binary_log_loss"],
+    "multiclass": LOSSES["multinomial_log_loss"],
+}
+
+__all__ = [
+    "CLASSIFICATION_LOSSES",
+    "LOSSES",
+    "REGRESSION_LOSSES",
+    "AbsoluteError",
+    "BinaryLogLoss",
+    "GammaDeviance",
+    "GaussianNLL",
+    "Huber",
+    "Loss",
+    "MultinomialLogLoss",
+    "PoissonDeviance",
+    "Quantile",
+    "SquaredError",
+    "get_loss",
+]
+
+
+def get_loss(loss, *, quantile=None, huber_delta=1.0):
+    """Return the loss of a regressor for a name, or `loss` itself where it is an instance.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        A key of ``REGRESSION_LOSSES``, or an instance.
+    quantile : float or sequence of float, default=None
+        Levels for ``loss='quantile'``; None is the median.
+    huber_delta : float, default=1.0
+        Where ``loss='huber'`` becomes linear.
+
+    Raises
+    ------
+    ValueError
+        If `loss` is neither a name of the registry nor a `Loss`, or if `quantile` is given with
+        another loss.
+
+    Examples
+    --------
+    >>> from skregnet.functions.losses import get_loss
+    >>> get_loss("quantile", quantile=[0.1, 0.9])
+    Quantile(levels=(0.1, 0.9))
+    """
+    if quantile is not None and not (isinstance(loss, str) and loss == "quantile"):
+        raise ValueError(
+            f"quantile={quantile!r} has no meaning for loss={loss!r}. Set loss='quantile', or "
+            "leave quantile at None."
+        )
+    if isinstance(loss, Loss):
+        return loss
+    if loss not in REGRESSION_LOSSES:
+        raise ValueError(
+            f"loss must be one of {sorted(REGRESSION_LOSSES)} or a Loss instance, got {loss!r}."
+        )
+    if loss == "quantile" and quantile is not None:
+        return _with_levels(quantile)
+    if loss == "huber" and huber_delta != 1.0:
+        return Huber(float(huber_delta))
+    return REGRESSION_LOSSES[loss]
+
+
+def _with_levels(quantile):
+    try:
+        return Quantile(quantile)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"quantile must be a level in (0, 1), or a list of them in increasing order, got "
+            f"{quantile!r}."
+        ) from error

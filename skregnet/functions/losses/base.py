@@ -1,0 +1,111 @@
+"""What every loss is."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Loss(ABC):
+    """A differentiable loss of raw predictions and its link function.
+
+    Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an
+    estimator, or add it to a registry in ``skregnet/functions/losses/__init__.py``.
+
+    Attributes
+    ----------
+    out_activation : str
+        Name of the inverse link, in scikit-learn's vocabulary of ``out_activation_``.
+    positive_mean : bool
+        Whether the link makes the mean positive, so that targets are divided by their mean instead
+        of standardised.
+    n_heads : int
+        Raw predictions for each target. The outputs of the network are `n_heads` blocks, each with
+        an output for every target: output ``h * n_targets + k`` is head h of target k.
+    flat_heads : tuple of int
+        Heads whose output weights start at zero, so that what they stand for is at first the same
+        for all rows.
+    in_nats : bool
+        Whether the loss is a negative log-likelihood, which has no least value of zero: `tol` and
+        the limit of divergence are then differences in nats for each target. Otherwise they are
+        factors of the loss of the best constant.
+    """
+
+    out_activation = "identity"
+    positive_mean = False
+    n_heads = 1
+    flat_heads = ()
+    in_nats = False
+
+    @abstractmethod
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """Value of the loss for each member; its gradient is written into `gradient`.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (members, rows, outputs)
+            Raw predictions, ``outputs = n_heads * targets``. They may be overwritten.
+        y : ndarray of shape (members or 1, rows, targets)
+            Targets.
+        weight : ndarray of shape (members or 1, rows, 1) or None
+            Sample weights.
+        scale : float
+            Factor of the value and of the gradient.
+        gradient : ndarray of shape (members, rows, outputs)
+            Where the derivative with respect to `raw` is written.
+
+        Returns
+        -------
+        value : ndarray of shape (members,), float64
+        """
+
+    @abstractmethod
+    def predict(self, raw):
+        """Return what the raw predictions stand for, (..., rows, targets), as a new array.
+
+        A last axis may follow where there are several predictions for a target.
+        """
+
+    @abstractmethod
+    def constant(self, y, weight=None):
+        """Raw prediction, shape (outputs,), of the constant with the least loss.
+
+        Parameters
+        ----------
+        y : ndarray of shape (rows, targets)
+            Targets.
+        weight : ndarray of shape (rows, 1) or None
+            Sample weights.
+        """
+
+    def start(self, constant, y):
+        """Return where the biases of the output layer start, shape (outputs,), or None for zero.
+
+        Parameters
+        ----------
+        constant : ndarray of shape (outputs,)
+            What `constant` gives for the training rows.
+        y : ndarray of shape (rows, targets)
+            Their targets.
+        """
+        return None
+
+    def predict_variance(self, raw):
+        """Return the variance of the targets that raw predictions stand for, shaped as `predict`.
+
+        None where the loss has no model of the noise. The unit is that of the squared target as
+        the loss sees it, which is normalised.
+        """
+        return None
+
+    def check_targets(self, y):  # noqa: B027
+        """Raise ValueError where targets, in the user's units, are out of the loss's range.
+
+        Parameters
+        ----------
+        y : ndarray of shape (rows, targets)
+        """
+
+    def value(self, raw, y, weight=None, scale=1.0):
+        """Value of the loss for each member; nothing that is passed is changed."""
+        raw = np.array(raw, order="C")
+        return self.value_and_gradient(raw, y, weight, scale, np.empty_like(raw))

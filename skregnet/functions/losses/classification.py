@@ -1,0 +1,139 @@
+"""Losses of class labels: cross-entropies on raw predictions."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, logit, softmax
+
+from .base import Loss
+from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_sum
+
+# A constant prediction for a class that never (or always) occurs stays finite.
+_SMALLEST_PROBABILITY = 1e-15
+
+# Up to this many elements logaddexp, which NumPy does not vectorise, is faster than several calls
+# of functions that it does: 1 us against 2 for 32 elements, 19 against 7 for 2000.
+_FEW_ELEMENTS = 256
+
+# Up to this many outputs a transposed copy pays for the maxima of the rows.
+_MAX_COLUMNS = 50
+
+
+@dataclass(frozen=True)
+class BinaryLogLoss(Loss):
+    r"""Cross-entropy of independent yes/no outputs; logit link.
+
+    :math:`\sum_k \log(1 + e^{f_k}) - y_k f_k`, with targets in [0, 1]: one output for two
+    classes, one output for each label of a multilabel problem.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import BinaryLogLoss
+    >>> BinaryLogLoss().value(np.zeros((1, 1, 1)), np.ones((1, 1, 1))).round(4).tolist()
+    [0.6931]
+    """
+
+    out_activation = "logistic"
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        value = self._sum_of_losses(raw, y, weight, gradient)
+        expit(raw, gradient)
+        np.subtract(gradient, y, gradient)
+        scale_gradient(gradient, weight, scale)
+        return per_member(value, scale)
+
+    def _sum_of_losses(self, raw, y, weight, scratch):
+        if raw.size <= _FEW_ELEMENTS:
+            np.logaddexp(scalar(0.0, raw.dtype.char), raw, scratch)
+            np.subtract(scratch, raw * y, scratch)
+            return weighted_sum(scratch, weight)
+        # The same as (step(f) - y) f + log(1 + exp(-|f|)): neither is negative, nothing cancels.
+        np.heaviside(raw, raw, scratch)  # the second argument is taken where the first is zero
+        np.subtract(scratch, y, scratch)
+        if weight is not None:
+            np.multiply(scratch, weight, scratch)
+        value = inner(raw, scratch)
+        np.abs(raw, scratch)
+        np.negative(scratch, scratch)
+        np.exp(scratch, scratch)
+        np.log1p(scratch, scratch)
+        return value + weighted_sum(scratch, weight)
+
+    def predict(self, raw):
+        """Probability of a yes."""
+        return expit(raw)
+
+    def log_predict(self, raw):
+        """Logarithms of the probabilities of a no and of a yes."""
+        return log_expit(-raw), log_expit(raw)
+
+    def constant(self, y, weight=None):
+        """Log-odds of the weighted frequencies."""
+        mean = mean_over_rows(y, weight)
+        return logit(np.clip(mean, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
+
+
+@dataclass(frozen=True)
+class MultinomialLogLoss(Loss):
+    r"""Cross-entropy of exclusive classes; the inverse link is the softmax.
+
+    :math:`\log \sum_k e^{f_k} - \sum_k y_k f_k` with targets that sum to one over the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import MultinomialLogLoss
+    >>> MultinomialLogLoss().predict(np.zeros((1, 1, 4))).tolist()
+    [[[0.25, 0.25, 0.25, 0.25]]]
+    """
+
+    out_activation = "softmax"
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        np.subtract(raw, _row_maxima(raw, gradient), raw)
+        np.exp(raw, gradient)
+        # A product with ones takes half the time of a sum over a short axis.
+        total = np.matmul(gradient, _column_of_ones(raw.shape[2], raw.dtype.char))
+        np.divide(gradient, total, gradient)
+        np.subtract(gradient, y, gradient)
+        scale_gradient(gradient, weight, scale)
+        # Neither log-sum-exp nor minus the inner product is negative: nothing cancels.
+        np.log(total, total)
+        if weight is not None:
+            np.multiply(raw, weight, raw)
+        return per_member(weighted_sum(total, weight) - inner(raw, y), scale)
+
+    def predict(self, raw):
+        """Probabilities of the classes."""
+        return softmax(raw, axis=-1)
+
+    def log_predict(self, raw):
+        """Logarithms of the probabilities, finite where the softmax underflows."""
+        return log_softmax(raw, axis=-1)
+
+    def constant(self, y, weight=None):
+        """Logarithms of the weighted frequencies."""
+        return np.log(np.maximum(mean_over_rows(y, weight), _SMALLEST_PROBABILITY))
+
+
+@lru_cache
+def _column_of_ones(n, dtype_char):
+    return np.ones((n, 1), dtype_char)
+
+
+def _row_maxima(values, scratch):
+    """Largest output of each row, shape (members, rows, 1); `scratch` is as large as `values`.
+
+    NumPy does not vectorise reductions over a short last axis: with 200 rows of 10 outputs that
+    takes 11 us, and 2 us by way of a transposed copy.
+    """
+    n_members, n_rows, n_outputs = values.shape
+    if n_outputs > _MAX_COLUMNS:
+        return np.maximum.reduce(values, 2, keepdims=True)
+    columns = scratch.reshape(n_outputs, n_members * n_rows)
+    np.copyto(columns, values.reshape(n_members * n_rows, n_outputs).T)
+    return np.maximum.reduce(columns, 0).reshape(n_members, n_rows, 1)

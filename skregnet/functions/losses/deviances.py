@@ -1,0 +1,107 @@
+"""Half deviances of positive means: Poisson and gamma, with a logarithmic link."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import xlogy
+
+from .base import Loss
+from .sums import mean_over_rows, per_member, scalar, scale_gradient, signed_sum
+
+
+class _LogLinkLoss(Loss):
+    """A loss whose raw prediction is the logarithm of the mean."""
+
+    out_activation = "exp"
+    positive_mean = True
+
+    def predict(self, raw):
+        """Exponential, so bounded that it is finite."""
+        # A prediction so far off is useless, but infinity would break whoever reads it.
+        largest = 0.9 * np.log(np.finfo(raw.dtype).max)
+        return np.exp(np.minimum(raw, largest.astype(raw.dtype)))
+
+    def constant(self, y, weight=None):
+        """Logarithm of the weighted mean."""
+        with np.errstate(divide="ignore"):
+            return np.log(mean_over_rows(y, weight))
+
+    def start(self, constant, y):
+        """Start at the mean."""
+        return constant
+
+
+@dataclass(frozen=True)
+class PoissonDeviance(_LogLinkLoss):
+    r"""Half the Poisson deviance, for counts and other targets that may be zero; log link.
+
+    :math:`\sum_k y_k \log(y_k / \mu_k) - y_k + \mu_k` with :math:`\mu_k = e^{f_k}`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import PoissonDeviance
+    >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [0.0]]])
+    >>> PoissonDeviance().value(raw, y).tolist()
+    [1.0]
+    """
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        np.exp(raw, gradient)
+        np.subtract(gradient, y, gradient)
+        # By the raw prediction: its exponential may have become zero.
+        np.multiply(raw, y, raw)
+        np.subtract(gradient, raw, raw)
+        value = signed_sum(raw, weight)
+        xlogy(y, y, raw)
+        value = value + signed_sum(raw, weight)
+        scale_gradient(gradient, weight, scale)
+        return per_member(value, scale)
+
+    def check_targets(self, y):
+        """Raise ValueError where a target is negative."""
+        if (y < 0.0).any():
+            raise ValueError(
+                "y must not be negative under the Poisson deviance (loss='poisson'), got a "
+                f"smallest value of {y.min()}."
+            )
+
+
+@dataclass(frozen=True)
+class GammaDeviance(_LogLinkLoss):
+    r"""Half the gamma deviance, for positive targets with errors in proportion; log link.
+
+    :math:`\sum_k y_k / \mu_k - \log(y_k / \mu_k) - 1` with :math:`\mu_k = e^{f_k}`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import GammaDeviance
+    >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [2.0]]])
+    >>> GammaDeviance().value(raw, y).round(4).tolist()
+    [0.3069]
+    """
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        one = scalar(1.0, raw.dtype.char)
+        np.negative(raw, gradient)
+        np.exp(gradient, gradient)
+        np.multiply(gradient, y, gradient)
+        np.subtract(gradient, one, gradient)
+        np.add(raw, gradient, raw)
+        value = signed_sum(raw, weight)
+        np.log(y, raw)
+        value = value - signed_sum(raw, weight)
+        np.negative(gradient, gradient)
+        scale_gradient(gradient, weight, scale)
+        return per_member(value, scale)
+
+    def check_targets(self, y):
+        """Raise ValueError where a target is not positive."""
+        if (y <= 0.0).any():
+            raise ValueError(
+                "y must be positive under the gamma deviance (loss='gamma'), got a smallest value "
+                f"of {y.min()}."
+            )

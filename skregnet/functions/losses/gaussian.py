@@ -1,0 +1,125 @@
+"""The negative log-likelihood of a normal distribution whose mean and variance are learned."""
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from scipy.special import expit
+
+from .base import Loss
+from .sums import (
+    heads,
+    inverse_softplus,
+    mean_over_rows,
+    per_member,
+    scalar,
+    scale_gradient,
+    signed_sum,
+    softplus,
+)
+
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class GaussianNLL(Loss):
+    r"""Negative log-likelihood of a normal distribution; heads of the mean and of the variance.
+
+    :math:`\sum_k \frac12 (\log 2 \pi v_k + (y_k - \mu_k)^2 / v_k)` with :math:`\mu_k = f_k` and
+    :math:`v_k = \log(1 + e^{g_k}) + v_0`. The softplus neither overflows, where an exponential
+    would, nor lets a single outlier throw the variance far off.
+
+    Parameters
+    ----------
+    variance_floor : float, default=1e-6
+        The least variance :math:`v_0`, in squared units of the normalised target: it bounds the
+        loss from below.
+
+    References
+    ----------
+    D. A. Nix, A. S. Weigend: Estimating the Mean and Variance of the Target Probability
+    Distribution. ICNN 1994.
+
+    B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty
+    Estimation Using Deep Ensembles. NIPS 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.stats import norm
+    >>> from skregnet.functions.losses import GaussianNLL
+    >>> loss, raw = GaussianNLL(), np.array([[[1.0, 0.5]]])
+    >>> mean, variance = loss.predict(raw), loss.predict_variance(raw)
+    >>> np.allclose(
+    ...     loss.value(raw, np.zeros((1, 1, 1))), -norm.logpdf(0.0, mean, variance**0.5)
+    ... )
+    True
+    """
+
+    variance_floor: float = 1e-6
+
+    n_heads = 2
+    flat_heads = (1,)
+    in_nats = True
+
+    def __post_init__(self):
+        if not (isinstance(self.variance_floor, Real) and 0.0 < self.variance_floor < np.inf):
+            raise ValueError(
+                f"variance_floor must be a positive number, got {self.variance_floor!r}."
+            )
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        char = raw.dtype.char
+        error, variance = _blocks(raw)
+        of_mean, of_variance = _blocks(gradient)
+        expit(variance, of_variance)
+        self._variance(variance)
+        np.divide(of_variance, variance, of_variance)
+        np.subtract(error, y, error)
+        np.divide(error, variance, of_mean)
+        np.multiply(error, of_mean, error)  # the squared error in variances
+        np.log(variance, variance)
+        np.add(variance, error, variance)
+        np.add(variance, scalar(_LOG_TWO_PI, char), variance)
+        value = signed_sum(variance, weight)
+        half = scalar(0.5, char)
+        np.multiply(error, half, error)
+        np.subtract(half, error, error)
+        np.multiply(of_variance, error, of_variance)
+        scale_gradient(gradient, weight, scale)
+        return per_member(value, 0.5 * scale)
+
+    def _variance(self, raw):
+        """Variance of raw predictions, in place."""
+        softplus(raw, raw)
+        return np.add(raw, scalar(self.variance_floor, raw.dtype.char), raw)
+
+    def predict(self, raw):
+        """Return the mean."""
+        return np.array(_blocks(raw)[0])
+
+    def predict_variance(self, raw):
+        """Return the variance."""
+        return self._variance(np.array(_blocks(raw)[1]))
+
+    def constant(self, y, weight=None):
+        """Weighted mean and variance of the targets."""
+        mean = mean_over_rows(y, weight)
+        variance = mean_over_rows((y - mean) ** 2, weight)
+        return np.concatenate([mean, self._raw_variance(variance)])
+
+    def _raw_variance(self, variance):
+        return inverse_softplus(np.maximum(variance - self.variance_floor, 0.0))
+
+    def start(self, constant, y):
+        """Start at mean and variance: no variance is learned while the mean is far off."""
+        mean, variance = constant.reshape(2, -1)
+        # A variance far below the floor has no gradient; that of a constant target needs none.
+        least = inverse_softplus(np.where(np.ptp(y, axis=0) > 0.0, self.variance_floor, 0.0))
+        return np.concatenate([mean, np.maximum(variance, least)])
+
+
+def _blocks(outputs):
+    return np.moveaxis(heads(outputs, 2), -2, 0)

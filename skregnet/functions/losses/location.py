@@ -1,0 +1,159 @@
+"""Losses of a single number for each target: mean, median, and between the two."""
+
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from scipy.optimize import brentq
+
+from .base import Loss
+from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_quantiles
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    r"""Half the squared error, :math:`\frac12 \sum_k (f_k - y_k)^2`; identity link.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import SquaredError
+    >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [1.0]]])
+    >>> SquaredError().value(raw, y).tolist()
+    [2.5]
+    """
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        np.subtract(raw, y, gradient)
+        if weight is None:
+            value = inner(gradient, gradient)
+            scale_gradient(gradient, None, scale)
+        else:
+            np.multiply(gradient, weight, raw)
+            value = inner(raw, gradient)
+            np.multiply(raw, scalar(scale, raw.dtype.char), gradient)
+        return per_member(value, 0.5 * scale)
+
+    def predict(self, raw):
+        """Identity."""
+        return np.array(raw)
+
+    def constant(self, y, weight=None):
+        """Weighted mean of the targets."""
+        return mean_over_rows(y, weight)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    r"""The absolute error, :math:`\sum_k |f_k - y_k|`; identity link, predicts the median.
+
+    The gradient of a row that is predicted exactly is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import AbsoluteError
+    >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
+    >>> AbsoluteError().value(raw, y).tolist()
+    [3.0]
+    """
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        np.subtract(raw, y, raw)
+        np.sign(raw, gradient)
+        if weight is not None:
+            np.multiply(gradient, weight, gradient)
+        value = inner(gradient, raw)
+        scale_gradient(gradient, None, scale)
+        return per_member(value, scale)
+
+    def predict(self, raw):
+        """Identity."""
+        return np.array(raw)
+
+    def constant(self, y, weight=None):
+        """Weighted median of the targets."""
+        return weighted_quantiles(y, weight, [0.5])[0]
+
+    def start(self, constant, y):
+        """Start at the median: steps of the same size for all errors take long to get there."""
+        return constant
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    r"""Half the squared error up to `delta`, and linear beyond; identity link.
+
+    :math:`\frac12 e^2` where :math:`|e| \le \delta`, else
+    :math:`\delta (|e| - \frac12 \delta)`, summed over the errors :math:`e = f_k - y_k`.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        In units of the normalised target.
+
+    References
+    ----------
+    P. J. Huber: Robust Estimation of a Location Parameter. Annals of Mathematical Statistics 35,
+    1964.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import Huber
+    >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.5], [13.0]]])
+    >>> Huber(delta=1.0).value(raw, y).tolist()
+    [9.625]
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self):
+        if not (isinstance(self.delta, Real) and 0.0 < self.delta < np.inf):
+            raise ValueError(f"delta must be a positive number, got {self.delta!r}.")
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        char = raw.dtype.char
+        np.subtract(raw, y, raw)
+        np.minimum(raw, scalar(self.delta, char), out=gradient)
+        np.maximum(gradient, scalar(-self.delta, char), out=gradient)
+        # With the gradient g both cases are g (e - g / 2).
+        if weight is not None:
+            np.multiply(raw, weight, raw)
+        value = inner(gradient, raw)
+        if weight is None:
+            value = value - 0.5 * inner(gradient, gradient)
+        else:
+            np.multiply(gradient, weight, raw)
+            value = value - 0.5 * inner(raw, gradient)
+            np.copyto(gradient, raw)
+        scale_gradient(gradient, None, scale)
+        return per_member(value, scale)
+
+    def predict(self, raw):
+        """Identity."""
+        return np.array(raw)
+
+    def constant(self, y, weight=None):
+        """Huber's estimate of location."""
+        weights = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
+        return np.array([self._location(column.astype(np.float64), weights) for column in y.T])
+
+    def _location(self, y, weights):
+        def slope(value):
+            return weights @ np.clip(value - y, -self.delta, self.delta)
+
+        lowest, highest = y.min(), y.max()
+        if lowest == highest:
+            return lowest
+        location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
+        inside = weights[np.abs(location - y) < self.delta].sum()
+        # On the linear piece that the root is on, a step of Newton's is exact.
+        return location - slope(location) / inside if inside > 0.0 else location
+
+    def start(self, constant, y):
+        """Start at the constant."""
+        return constant

@@ -1,0 +1,170 @@
+"""The pinball loss of one quantile, or of several that never cross."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Real
+
+import numpy as np
+from scipy.special import expit
+
+from .base import Loss
+from .sums import (
+    heads,
+    inner,
+    inverse_softplus,
+    per_member,
+    scalar,
+    scale_gradient,
+    signed_sum,
+    softplus,
+    weighted_quantiles,
+)
+
+# Levels start at least so many standard deviations apart: increments of zero have no gradient.
+_LEAST_INCREMENT = 0.01
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    r"""Pinball loss :math:`\sum_k \max(\tau (y_k - q_k), (1 - \tau)(q_k - y_k))` at level tau.
+
+    For several levels it is the sum over them. The raw prediction of the level nearest to 0.5 is
+    its quantile; those of the others are increments, :math:`q_j = q_{j-1} + \log(1 + e^{f_j})`
+    above it and :math:`q_j = q_{j+1} - \log(1 + e^{f_j})` below it, so that quantiles cannot cross.
+
+    Parameters
+    ----------
+    levels : float or sequence of float, default=0.5
+        In (0, 1); several are in increasing order. For a sequence, `predict` has a last axis of
+        levels.
+
+    References
+    ----------
+    R. Koenker, G. Bassett: Regression Quantiles. Econometrica 46, 1978.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.losses import Quantile
+    >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
+    >>> Quantile(0.9).value(raw, y).round(6).tolist()
+    [1.9]
+    >>> Quantile([0.1, 0.5, 0.9]).predict(np.zeros((1, 1, 3))).round(4).tolist()
+    [[[[-0.6931, 0.0, 0.6931]]]]
+    """
+
+    levels: float | tuple = 0.5
+
+    def __post_init__(self):
+        levels = self.levels if isinstance(self.levels, Real) else tuple(self.levels)
+        each = (levels,) if isinstance(levels, Real) else levels
+        if not each or not all(isinstance(t, Real) and 0.0 < t < 1.0 for t in each):
+            raise ValueError(
+                f"Each level of a quantile must be in the open interval (0, 1), got {levels!r}."
+            )
+        if any(a >= b for a, b in pairwise(each)):
+            raise ValueError(f"Levels of quantiles must be in increasing order, got {levels!r}.")
+        plain = tuple(float(t) for t in each)
+        object.__setattr__(self, "levels", plain[0] if isinstance(levels, Real) else plain)
+
+    @property
+    def _each_level(self):
+        return (self.levels,) if isinstance(self.levels, float) else self.levels
+
+    @property
+    def n_heads(self):
+        """Number of levels."""
+        return len(self._each_level)
+
+    @property
+    def _middle(self):
+        return min(range(self.n_heads), key=lambda j: abs(self._each_level[j] - 0.5))
+
+    @property
+    def flat_heads(self):
+        """All but the level in the middle."""
+        return tuple(j for j in range(self.n_heads) if j != self._middle)
+
+    def value_and_gradient(self, raw, y, weight, scale, gradient):
+        """See `Loss.value_and_gradient`."""
+        if self.n_heads > 1:
+            return self._several(raw, y, weight, scale, gradient)
+        level = scalar(self._each_level[0], raw.dtype.char)
+        np.subtract(raw, y, raw)
+        # 1 - tau above the target, -tau below, and zero where it is hit.
+        np.heaviside(raw, level, gradient)
+        np.subtract(gradient, level, gradient)
+        if weight is not None:
+            np.multiply(gradient, weight, gradient)
+        value = inner(gradient, raw)
+        scale_gradient(gradient, None, scale)
+        return per_member(value, scale)
+
+    def _several(self, raw, y, weight, scale, gradient):
+        middle, n_heads, char = self._middle, self.n_heads, raw.dtype.char
+        levels = [scalar(level, char) for level in self._each_level]
+        raw, slopes = heads(raw, n_heads), heads(gradient, n_heads)
+        expit(raw, slopes)  # the derivatives of the increments
+        quantiles = self._quantiles(raw)
+        np.subtract(quantiles, y[:, :, np.newaxis], quantiles)
+        spare = slopes[:, :, middle]
+        value = 0.0
+        for j, level in enumerate(levels):
+            error = quantiles[:, :, j]
+            np.heaviside(error, level, spare)
+            np.subtract(spare, level, spare)
+            np.multiply(spare, error, spare)
+            value = value + signed_sum(spare, weight)
+            np.heaviside(error, level, error)
+            np.subtract(error, level, error)
+        # The errors have become their derivatives. That of an increment is summed over the
+        # quantiles it is a part of.
+        for j in range(n_heads - 1, middle, -1):
+            raw[:, :, j - 1] += raw[:, :, j]
+        for j in range(middle):
+            raw[:, :, j + 1] += raw[:, :, j]
+        spare[...] = scalar(1.0, char)
+        np.negative(slopes[:, :, :middle], slopes[:, :, :middle])
+        np.multiply(slopes, raw, slopes)
+        scale_gradient(gradient, weight, scale)
+        return per_member(value, scale)
+
+    def _quantiles(self, raw):
+        """Turn raw predictions, (..., heads, targets), into quantiles in place."""
+        middle = self._middle
+        for increments in (raw[..., :middle, :], raw[..., middle + 1 :, :]):
+            softplus(increments, increments)
+        for j in range(middle + 1, self.n_heads):
+            raw[..., j, :] += raw[..., j - 1, :]
+        for j in range(middle - 1, -1, -1):
+            np.subtract(raw[..., j + 1, :], raw[..., j, :], raw[..., j, :])
+        return raw
+
+    def predict(self, raw):
+        """Quantiles, (..., rows, targets), and a last axis of levels where they are a sequence."""
+        if isinstance(self.levels, float):
+            return np.array(raw)
+        quantiles = self._quantiles(heads(np.array(raw, order="C"), self.n_heads))
+        return np.ascontiguousarray(np.swapaxes(quantiles, -1, -2))
+
+    def constant(self, y, weight=None):
+        """Weighted quantiles of the targets."""
+        return self._raw(weighted_quantiles(y, weight, self._each_level))
+
+    def _raw(self, quantiles):
+        """Raw predictions, shape (outputs,), of quantiles, shape (levels, targets)."""
+        middle = self._middle
+        increments = inverse_softplus(np.diff(quantiles, axis=0))
+        rows = [increments[:middle], quantiles[middle : middle + 1], increments[middle:]]
+        return np.concatenate(rows).ravel()
+
+    def start(self, constant, y):
+        """Start at the constant, with levels a little apart, but for a constant target."""
+        if self.n_heads == 1:
+            return constant
+        spread = np.std(y, axis=0, dtype=np.float64)
+        least = inverse_softplus(_LEAST_INCREMENT * np.where(np.ptp(y, axis=0) > 0.0, spread, 0.0))
+        start = constant.reshape(self.n_heads, -1).copy()
+        flat = list(self.flat_heads)
+        start[flat] = np.maximum(start[flat], least)
+        return start.ravel()
