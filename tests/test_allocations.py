@@ -102,7 +102,7 @@ def peak_of_a_step(
     weight = rng.uniform(0.5, 1.5, (n_rows, 1)).astype(dtype) if weighted else None
     network = build_network(
         size,
-        n_outputs,
+        LOSSES[loss].n_heads * n_outputs,
         (size, size),
         [ACTIVATIONS[activation]] * 2,
         dropout=[dropout] * 2,

@@ -402,10 +402,11 @@ def test_a_loss_with_a_positive_mean_is_not_centred():
         positive_mean = True
 
     X, y = regression(20)
-    y = np.full(20, 3.0)
+    y = y - y.min()
     model = regressor(loss=Positive(), max_iter=500, learning_rate_init=0.01).fit(X, y)
-    assert (model.y_mean_, model.y_scale_) == (0.0, 1.0)
-    assert model.score(X, y + X[:, 0]) > -2.0  # it had to learn the constant
+    assert model.y_mean_ == 0.0
+    np.testing.assert_allclose(model.y_scale_, y.mean(), rtol=1e-12)
+    assert model.score(X, y) > 0.5  # it had to learn the mean
     with pytest.raises(ValueError, match="normalize_y=True cannot be used with loss="):
         regressor(loss=Positive(), normalize_y=True).fit(X, y)
 

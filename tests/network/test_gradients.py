@@ -111,6 +111,8 @@ def make_targets(loss_name, shape, rng):
         return softmax(rng.standard_normal(shape), axis=2)
     if loss_name == "binary_log_loss":
         return rng.random(shape)
+    if loss_name in ("poisson", "gamma"):
+        return rng.gamma(2.0, size=shape)
     return rng.standard_normal(shape)
 
 
@@ -134,7 +136,7 @@ def make_objective(
     rng = np.random.default_rng(seed)
     network = build_network(
         N_INPUTS,
-        N_OUTPUTS,
+        LOSSES[loss_name].n_heads * N_OUTPUTS,
         hidden,
         [activation] * len(hidden),
         dropout=[dropout] * len(hidden),

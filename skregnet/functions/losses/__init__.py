@@ -6,10 +6,10 @@ every loss works with every network.
 
 All arrays have a leading axis of members: ``raw`` is ``(members, rows, outputs)``, ``y`` is
 ``(members, rows, targets)``, weights are ``(members, rows, 1)``; an axis of length one is
-broadcast. Most losses have one output for each target, those with several heads have more. Arrays are
-C-contiguous and of one dtype, float32 or float64. The value of a loss is summed over outputs and
-rows and multiplied by ``scale``, which is one over the number of rows where a mean is wanted; the
-gradient written is the derivative of exactly that value.
+broadcast. Most losses have one output for each target, those with several heads have more. Arrays
+are C-contiguous and of one dtype, float32 or float64. The value of a loss is summed over outputs
+and rows and multiplied by ``scale``, which is one over the number of rows where a mean is wanted;
+the gradient written is the derivative of exactly that value.
 
 The batches of small networks are so small that what counts is the number of calls, 0.2 to 0.7 us
 each: sums are left to the BLAS, and outputs of ufuncs are positional.
