@@ -375,8 +375,11 @@ def test_checker_refuses_an_import(tmp_path, path, source, message):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"functions/activations.py": "from .losses import log_loss\n"},
-        {"functions/activations.py": "def f():\n    from . import losses\n"},
+        {"functions/a.py": "from .b import x\n", "functions/b.py": "from .a import y\n"},
+        {
+            "functions/a.py": "from .b import x\n",
+            "functions/b.py": "def f():\n    from . import a\n",
+        },
         {"functions/activations.py": "from skregnet.functions import relu\n"},
         {
             "optim/sgd.py": "from .a import x\n",
