@@ -1,6 +1,7 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -9,13 +10,61 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.metaestimators import available_if
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before 1.9
+
+    def _has_callbacks(estimator):
+        raise AttributeError(
+            "Callbacks need scikit-learn 1.9 or later: upgrade it, or set verbose=True to see the "
+            "progress of training."
+        )
+
+    class CallbackSupportMixin:
+        """What tells users of older versions why there is no set_callbacks."""
+
+        @available_if(_has_callbacks)
+        def set_callbacks(self, *callbacks):
+            """Not available before scikit-learn 1.9."""
+
+
+# Where scikit-learn keeps what `fit_context` tears the callbacks down by.
+_CONTEXT_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+def has_callbacks(estimator):
+    """Whether callbacks were set, by the user or by a meta-estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
+def callbacks_in_progress(estimator):
+    """Return the attributes by which `fit_context` tears down the callbacks, as a dict."""
+    values = vars(estimator)
+    return {name: values[name] for name in _CONTEXT_ATTRIBUTES if name in values}
+
+
+def without_callback_context(state):
+    """Return the state of an estimator without what is there only while it is being fitted.
+
+    A copy of it that is kept or saved by a callback is to be no part of the tree of tasks.
+    """
+    names = (*_CONTEXT_ATTRIBUTES, "_parent_callback_ctx")
+    return {name: value for name, value in state.items() if name not in names}
+
 
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "callbacks_in_progress",
     "fit_context",
+    "has_callbacks",
+    "safe_indexing",
     "validate_parameter_constraints",
+    "without_callback_context",
 ]

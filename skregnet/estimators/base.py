@@ -6,7 +6,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from .._sklearn_compat import fit_context, validate_parameter_constraints
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    callbacks_in_progress,
+    fit_context,
+    validate_parameter_constraints,
+    without_callback_context,
+)
+from .callbacks import FitTasks
 from .continuation import check_continuation
 from .data import Rows, check_groups, check_validation_arguments, check_weights
 from .documentation import DocumentationLinkMixin
@@ -17,6 +24,7 @@ from .parameters import (
     check_batches,
     check_combinations,
 )
+from .progress import ProgressLines
 from .reporting import record, warn_of_outcome
 from .scaling import fit_scaler, takes_sparse
 from .seeding import Seeds
@@ -29,7 +37,9 @@ from .user_warnings import warn_user
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 
 
-class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC):
+class BaseRegularizedMLP(
+    DocumentationLinkMixin, TrainedMLP, CallbackSupportMixin, BaseEstimator, ABC
+):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
@@ -216,6 +226,7 @@ class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC)
             # where that has moved on: the next call begins with a new one.
             if getattr(before.get("_training_state"), "is_running", False):
                 del before["_training_state"]
+            before.update(callbacks_in_progress(self))
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -241,18 +252,26 @@ class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC)
         network = None if is_first else self.network_.select(slice(None))
         session = Session(self, architecture, training, validation, seeds, network)
         self._fitted_loss = session.loss
-        state = self.__dict__.pop("_training_state", None)  # dropped where it cannot go on
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            outcome = session.run(state, scorer, incremental)
         self._architecture = architecture
         # Copies: a transformer's own parameters may be changed in place.
         self._fixed = {
             name: clone(getattr(self, name), safe=False) for name in self._fixed_parameters
         }
+        watchers = (
+            ProgressLines.of(self, incremental),
+            FitTasks.of(self, session, given[0], given_validation[0], incremental),
+        )
+        session.watchers = [watcher for watcher in watchers if watcher is not None]
+        state = self.__dict__.pop("_training_state", None)  # dropped where it cannot go on
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            outcome = session.run(state, scorer, incremental)
         self.network_ = outcome.network
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
+        for watcher in session.watchers:
+            watcher.end(outcome)
+        outcome.state.is_running = False
         return is_first, outcome
 
     def _checked_validation(self, X_val, y_val, sample_weight_val):
@@ -320,6 +339,9 @@ class BaseRegularizedMLP(DocumentationLinkMixin, TrainedMLP, BaseEstimator, ABC)
         self.validation_loss_curve_ = self.validation_scores_ = None
         for name in ("network_", "_training_state", "loss_", "best_loss_"):
             self.__dict__.pop(name, None)
+
+    def __getstate__(self):
+        return without_callback_context(super().__getstate__())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

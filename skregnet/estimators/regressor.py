@@ -154,7 +154,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Seed of initial weights, validation part, order of the rows and dropout, whose random
         streams are independent of each other.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch, and at the end why training has stopped.
     dtype : {'float32', 'float64'} or None, default=None
         What training computes in; None follows `X`.
 
@@ -209,8 +209,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
         with.
     stop_reason_ : str or ndarray of str
-        'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged', for each
-        member.
+        'early_stopping', 'tol', 'max_iter', 'max_time', 'callback', 'interrupted' or 'diverged',
+        for each member.
     do_early_stopping_ : bool
         Whether early stopping was on.
 

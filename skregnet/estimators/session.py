@@ -1,7 +1,6 @@
 """One run of training for an estimator: from rows in the user's units to a trained network."""
 
 import time
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,23 +9,23 @@ from sklearn.metrics import check_scoring
 
 from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
-from ..network import Backprop, Network, build_network
+from ..network import Backprop, build_network
 from ..optim import FULL_BATCH_SOLVERS
 from ..training import (
     Batches,
     EarlyStopping,
-    History,
     Monitor,
     TrainingState,
-    print_progress,
     train,
     train_full_batch,
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..training.source import Source, in_memory, row_chunks
+from .outcome import Outcome
 from .parameters import decays_weights, is_stochastic, make_optimizer
 from .scaling import scaled_inputs
+from .user_warnings import warn_interrupted_callback
 
 _AUTO_BATCH_SIZE = 200
 # A loss below this is the rounding error of a constant target.
@@ -35,18 +34,6 @@ _EXACT = 1e-30
 _SAMPLE_ROWS = 2000
 # A run that ends with so many times the loss of its start and of the constant has diverged.
 _RUIN = 10.0
-
-
-@dataclass
-class Outcome:
-    """What a run leaves behind, for the members that are kept."""
-
-    network: Network
-    state: TrainingState
-    history: History
-    stop_reason: np.ndarray
-    kept_epoch: np.ndarray
-    kept_loss: np.ndarray
 
 
 class Session:
@@ -66,9 +53,16 @@ class Session:
         Of a network that is started; one that is continued has generators of its own.
     network : Network, default=None
         What to continue from; it is changed in place. None starts a new one.
+
+    Attributes
+    ----------
+    watchers : list
+        They are told of each monitor, ``begin_run(monitor)`` and ``end_run(monitor)``, and called
+        with it after each epoch; where one returns something true, training stops.
     """
 
     def __init__(self, estimator, architecture, training, validation, seeds, network=None):
+        self.watchers = []
         self.estimator = estimator
         self.architecture = architecture
         self.training = training
@@ -126,8 +120,8 @@ class Session:
             monitors = self._full_batch(network, state, (x, y, weight), validate)
         if network.batch_norm_layers and not incremental and not self._stops_early:
             network.set_population_statistics(x, weight)
-        state.is_running = False
-        return self._outcome(network, state, monitors)
+        outcome = Outcome.of_run(network, state, monitors)
+        return outcome.best_restarts(self.estimator.n_estimators)
 
     def _inputs(self, rows):
         x = in_memory(scaled_inputs(self.estimator.scaler_, rows.X, self.dtype))
@@ -229,7 +223,8 @@ class Session:
             lower_rates=RateLowering(state.rate_factors, learning_rate) if adaptive else None,
             **self._judged_by_sample(data, incremental, adaptive),
         )
-        train(
+        run = partial(
+            train,
             Backprop(network, self.loss, batches.max_rows, state.dropout),
             batches,
             make_optimizer(estimator, self._weight_decay, network.n_weights),
@@ -243,6 +238,7 @@ class Session:
             max_grad_norm=estimator.max_grad_norm,
             max_norm=estimator.max_norm,
         )
+        self._watch(run, monitor)
         return [monitor]
 
     def _full_batch(self, network, state, data, validate):
@@ -252,18 +248,19 @@ class Session:
         if isinstance(x, Source):
             x = x.to_array()  # every evaluation takes all rows
         batches = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
-        monitors = []
+        monitors, is_interrupted = [], False
         for member in range(network.n_members):
             sub_network = network.member(member)
             # Without early stopping the minimiser alone decides when it has converged.
             patience = estimator.n_iter_no_change if self._stops_early else np.inf
             stopping = EarlyStopping(1, patience, self._stopping_tol)
             monitor = self._monitor(sub_network, validate, stopping)
-            if monitors and "interrupted" in monitors[-1].stop_reason:
+            if is_interrupted:
                 monitor.interrupted()  # the keys are pressed once, for all members
                 monitor.restore()
             else:
-                train_full_batch(
+                run = partial(
+                    train_full_batch,
                     Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
                     FULL_BATCH_SOLVERS[estimator.solver],
                     monitor,
@@ -271,7 +268,10 @@ class Session:
                     max_fun=estimator.max_fun,
                     gtol=self._tol,
                 )
+                is_interrupted = self._watch(run, monitor)
             monitors.append(monitor)
+        if is_interrupted and not any("interrupted" in each.stop_reason for each in monitors):
+            warn_interrupted_callback()
         return monitors
 
     def _judged_by_sample(self, data, incremental, adaptive):
@@ -324,9 +324,29 @@ class Session:
             validate=validate,
             stop_early=self._stops_early,
             deadline=self._deadline,
-            report=print_progress if self.estimator.verbose else None,
+            report=self._report if self.watchers else None,
             **judges,
         )
+
+    def _report(self, monitor):
+        return any([watcher(monitor) for watcher in self.watchers])
+
+    def _watch(self, run, monitor):
+        """Run the training that a monitor looks after; return whether the user pressed the keys."""
+        try:
+            for watcher in self.watchers:
+                watcher.begin_run(monitor)
+        except KeyboardInterrupt:
+            monitor.interrupted()
+            monitor.restore()
+            return True
+        run()  # it deals with the keys itself
+        try:
+            for watcher in self.watchers:
+                watcher.end_run(monitor)
+        except KeyboardInterrupt:
+            return True
+        return "interrupted" in monitor.stop_reason
 
     @property
     def _stopping_tol(self):
@@ -346,25 +366,6 @@ class Session:
             return loss, scorer(network, rows, np.isfinite(loss))
 
         return validate
-
-    def _outcome(self, network, state, monitors):
-        """Join the monitors; of `n_init` restarts keep those with the least training loss."""
-        stop_reason = np.concatenate([monitor.stop_reason for monitor in monitors])
-        kept_epoch = np.concatenate([monitor.kept_epoch for monitor in monitors])
-        kept_loss = np.concatenate([monitor.kept_loss() for monitor in monitors])
-        history = monitors[0].history
-        if len(monitors) > 1:
-            history = History.merge([monitor.history for monitor in monitors])
-        n_kept = self.estimator.n_estimators
-        if network.n_members > n_kept:
-            losses = np.where(np.isfinite(kept_loss), kept_loss, np.inf).reshape(n_kept, -1)
-            members = losses.argmin(axis=1) + np.arange(n_kept) * losses.shape[1]
-            network, state = network.select(members), state.select(members)
-            history = history.select(members)
-            stop_reason, kept_epoch, kept_loss = (
-                values[members] for values in (stop_reason, kept_epoch, kept_loss)
-            )
-        return Outcome(network, state, history, stop_reason, kept_epoch, kept_loss)
 
 
 def make_scorer(estimator):

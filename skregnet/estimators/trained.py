@@ -5,6 +5,7 @@ import copy
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._sklearn_compat import without_callback_context
 from .data import is_plain_array
 from .scaling import scaled_inputs, scaled_network
 from .session import check_finite_inputs
@@ -96,7 +97,7 @@ class TrainedMLP:
     def __copy__(self):
         """Return a shallow copy that shares nothing which further training changes in place."""
         copied = type(self).__new__(type(self))
-        copied.__dict__.update(self.__dict__)
+        copied.__dict__.update(without_callback_context(self.__dict__))
         for name in ("loss_curve_", "learning_rate_curve_", "_training_state"):
             if name in copied.__dict__:
                 copied.__dict__[name] = copy.deepcopy(copied.__dict__[name])

@@ -25,5 +25,10 @@ def warn_user(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=stacklevel)
 
 
+def warn_interrupted_callback():
+    """Warn that the user has pressed the keys in a hook, when there was no training left to end."""
+    warn_user("A callback was interrupted by user after the training was over: it is complete.")
+
+
 def _package(frame):
     return frame.f_globals.get("__name__", "").partition(".")[0]

@@ -3,7 +3,7 @@
 from .batches import Batches
 from .early_stopping import EarlyStopping
 from .full_batch import train_full_batch
-from .history import History, print_progress
+from .history import History
 from .loop import TrainingState, train
 from .monitor import Monitor
 from .source import Source
@@ -15,7 +15,6 @@ __all__ = [
     "Monitor",
     "Source",
     "TrainingState",
-    "print_progress",
     "train",
     "train_full_batch",
 ]

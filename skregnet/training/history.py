@@ -36,6 +36,7 @@ class History:
         self.learning_rate = []
         self.start_time = time.monotonic()
         self._active = []
+        self._curves = {}
 
     @property
     def n_epochs(self):
@@ -53,9 +54,16 @@ class History:
     def curve(self, name):
         """Mean over the members that were still training, as a list of floats."""
         values = getattr(self, name)
-        if not values:
-            return []
-        return _mean_over_members(values).tolist()
+        # Of an epoch that was asked for before, the mean is known: some ask after each.
+        curve = self._curves.setdefault(name, [])
+        if len(curve) < len(values):
+            curve += _mean_over_members(values[len(curve) :]).tolist()
+        return list(curve)
+
+    @property
+    def active(self):
+        """Members that were trained in the newest epoch, ndarray of bool of shape (members,)."""
+        return self._active[-1]
 
     def select(self, members):
         """Return the history of some members, up to the epoch when the last of them stopped."""
@@ -90,15 +98,3 @@ def _mean_over_members(values):
     count = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-
-
-def print_progress(history):
-    """Print a line about the newest epoch."""
-    parts = [f"Iteration {history.n_epochs}"]
-    for name, digits in (("loss", 8), ("validation_loss", 8), ("validation_score", 6)):
-        values = getattr(history, name)
-        if values:
-            mean = float(_mean_over_members(values[-1]))
-            parts.append(f"{name.replace('_', ' ')} = {mean:.{digits}f}")
-    parts.append(f"{time.monotonic() - history.start_time:.1f} s")
-    print(", ".join(parts))

@@ -37,8 +37,8 @@ class Monitor:
         `EarlyStopping.update`.
     deadline : float, default=None
         On the clock of ``time.monotonic``, which is looked at after each epoch.
-    report : callable(history), default=None
-        Called after each epoch.
+    report : callable(monitor) -> stop, default=None
+        Called after each epoch; training stops where it returns something true.
     suspicious_loss : float, default=inf
         A run without early stopping that ends with more training loss than this may have diverged,
         though it came to rest.
@@ -48,8 +48,11 @@ class Monitor:
     Attributes
     ----------
     history : History
+    stops_early : bool
+        Whether the validation values decide, and there are any.
     stop_reason : ndarray of object of shape (members,)
-        'early_stopping', 'tol', 'max_iter', 'max_time', 'interrupted' or 'diverged'.
+        'early_stopping', 'tol', 'max_iter', 'max_time', 'callback', 'interrupted' or
+        'diverged'.
     kept_epoch : ndarray of int of shape (members,)
         The epoch whose parameters the network has after `restore`; 0 is before the first one.
     """
@@ -80,10 +83,10 @@ class Monitor:
         self.stop_reason = np.full(network.n_members, None, object)
         self.kept_epoch = np.zeros(network.n_members, int)
         self._deadline = deadline
-        self._stops_early = validate is not None and stop_early
+        self.stops_early = validate is not None and stop_early
         # What members that have stopped are to keep; with early stopping, the best so far.
         self._kept = _copies(network)
-        if self._stops_early:
+        if self.stops_early:
             # Parameters that training is resumed from may be better than all that follow.
             self.stopping.update(_monitored(*validate(network)))
         else:
@@ -118,7 +121,7 @@ class Monitor:
             if score is not None:
                 values["validation_score"] = score
         also = None
-        if self._stops_early:
+        if self.stops_early:
             monitored = _monitored(validation_loss, score)
         elif self.plateau_loss is not None:
             also = partial(self.plateau_loss, self.network)
@@ -130,7 +133,7 @@ class Monitor:
             self._diverge(ruined)
             active = self.active
         is_best = self.stopping.update(monitored, also) & active
-        if self._stops_early:
+        if self.stops_early:
             self._keep(is_best)
         else:
             self._remember_start(is_best)
@@ -139,8 +142,8 @@ class Monitor:
             self._end_patience(exhausted)
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._end(self.active, "max_time")
-        if self.report is not None:
-            self.report(self.history)
+        if self.report is not None and self.report(self):
+            self._end(self.active, "callback")
         return not self.active.any()
 
     def _end_patience(self, members):
@@ -152,14 +155,14 @@ class Monitor:
 
     def _diverge(self, members):
         self.stop_reason[members] = "diverged"
-        if not self._stops_early:
+        if not self.stops_early:
             # The steps of the epoch with the lowest loss may have been the ruin: go back before it.
             _copy_rows(self._safe, self._kept, members)
             self.kept_epoch[members] = self._safe_epoch[members]
 
     def _stop_ruined(self, members):
         """Stop those of the members that end far above the tolerable; return the others."""
-        if self._stops_early or not self.history.n_epochs:
+        if self.stops_early or not self.history.n_epochs:
             return members
         ruined = members & (self.history.loss[-1] > self.suspicious_loss)
         if not ruined.any():
@@ -181,13 +184,13 @@ class Monitor:
 
     def _end(self, members, reason):
         """Stop members where they are, or under early stopping with the best they had."""
-        if not self._stops_early:
+        if not self.stops_early:
             members = self._stop_ruined(members)
             self._keep(members)
         self.stop_reason[members] = reason
 
     def _converge(self, members):
-        self._end(members, "early_stopping" if self._stops_early else "tol")
+        self._end(members, "early_stopping" if self.stops_early else "tol")
 
     def converged(self):
         """Take in that the minimiser has found a minimum."""
@@ -196,7 +199,7 @@ class Monitor:
     def interrupted(self):
         """Take in that the user pressed the keys: an epoch that was begun does not count."""
         members = self.active
-        if not self._stops_early:
+        if not self.stops_early:
             _copy_rows(self._start, self._kept, members)
             self.kept_epoch[members] = self.history.n_epochs
         self.stop_reason[members] = "interrupted"
@@ -212,7 +215,7 @@ class Monitor:
         at_limit = self._stop_ruined(self.active)
         self.stop_reason[at_limit] = "max_iter"
         restored = np.ones_like(at_limit)
-        if not self._stops_early:
+        if not self.stops_early:
             # The last epoch is what a run of a given length asks for.
             self.kept_epoch[at_limit] = self.history.n_epochs
             restored = ~at_limit
@@ -220,10 +223,26 @@ class Monitor:
         broken_off = np.array([r in ("diverged", "interrupted") for r in self.stop_reason])
         return broken_off | (self.kept_epoch < self.history.n_epochs)
 
-    def kept_loss(self):
+    def kept_loss(self, kept_epoch=None):
         """Training loss of the kept epoch of each member; infinite before the first epoch."""
-        losses = [np.full(len(self.kept_epoch), np.inf), *self.history.loss]
-        return np.array([losses[epoch][m] for m, epoch in enumerate(self.kept_epoch)])
+        kept_epoch = self.kept_epoch if kept_epoch is None else kept_epoch
+        losses = self.history.loss
+        return np.array(
+            [losses[epoch - 1][m] if epoch else np.inf for m, epoch in enumerate(kept_epoch)]
+        )
+
+    def snapshot(self):
+        """Return a copy of the network after the newest epoch, and the epoch of each member.
+
+        Members that had stopped before are as they were left then, and those that have diverged
+        are as they were before.
+        """
+        network, epoch = self.network.select(slice(None)), self.history.n_epochs
+        if epoch:
+            is_left = ~self.history.active | (self.stop_reason == "diverged")
+            _copy_rows(self._kept, (network.params, network.stats), is_left)
+            epoch = np.where(is_left, self.kept_epoch, epoch)
+        return network, np.broadcast_to(epoch, len(self.kept_epoch))
 
     def _keep(self, members):
         _copy_rows((self.network.params, self.network.stats), self._kept, members)

@@ -52,6 +52,11 @@ class Source:
         self.shape = (len(values) if index is None else len(index), values.shape[1])
 
     @property
+    def index(self):
+        """Numbers of the rows of the array that belong to the source, or None for all."""
+        return self._index
+
+    @property
     def nbytes(self):
         """Size of the array that this stands for."""
         return self.shape[0] * self.shape[1] * self.dtype.itemsize

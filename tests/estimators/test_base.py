@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
@@ -310,66 +309,6 @@ def test_divergence_with_a_scorer(Estimator):
     )
 
 
-# ---- progress ----------------------------------------------------------------------------------
-
-
-@BOTH
-@pytest.mark.parametrize("verbose", [True, 1, 2])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@ignore_limit
-def test_verbose_prints_a_line_for_each_epoch(Estimator, verbose, solver, capsys):
-    X, y = X_and_y(Estimator)
-    model = small(Estimator, verbose=verbose, solver=solver).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == model.n_iter_
-    for epoch, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), start=1):
-        assert line.startswith(f"Iteration {epoch}, loss = {loss:.8f}")
-
-
-@ignore_limit
-def test_verbose_shows_the_validation_part(capsys):
-    X, y = X_and_y(RegularizedMLPRegressor)
-    model = small(
-        RegularizedMLPRegressor,
-        verbose=True,
-        early_stopping=True,
-        validation_fraction=0.2,
-        scoring="r2",
-    ).fit(X, y)
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert f"validation loss = {model.validation_loss_curve_[-1]:.8f}" in last
-    assert f"validation score = {model.validation_scores_[-1]:.6f}" in last
-
-
-@BOTH
-@ignore_limit
-@pytest.mark.parametrize("parameters", [{}, {"solver": "lbfgs"}, {"n_estimators": 2}])
-def test_nothing_is_printed_otherwise(Estimator, parameters, capfd):
-    X, y = X_and_y(Estimator)
-    model = small(Estimator, **parameters).fit(X, y)
-    model.predict(X), model.score(X, y)
-    assert capfd.readouterr() == ("", "")
-
-
-@BOTH
-@ignore_limit
-def test_verbose_changes_nothing(Estimator, capsys):
-    X, y = X_and_y(Estimator)
-    model = small(Estimator, dropout=0.2)
-    quiet, loud = clone(model).fit(X, y), clone(model).set_params(verbose=True).fit(X, y)
-    np.testing.assert_array_equal(quiet.network_.params, loud.network_.params)
-
-
-def test_verbose_divergence_is_only_one_warning(capsys):
-    X, y = X_and_y(RegularizedMLPRegressor)
-    model = small(
-        RegularizedMLPRegressor, solver="sgd", learning_rate_init=1e300, verbose=True, max_iter=50
-    )
-    with pytest.warns(ConvergenceWarning, match="diverged") as seen:
-        model.fit(X, y)
-    assert len(seen) == 1
-
-
 # ---- interruption ------------------------------------------------------------------------------
 
 
@@ -428,11 +367,11 @@ def test_interruption_returns_to_the_end_of_an_epoch(interrupt):
 def test_an_interrupted_minimiser_is_fitted(monkeypatch):
     X, y = X_and_y(RegularizedMLPRegressor)
 
-    def print_then_interrupt(history):
-        if history.n_epochs == 3:
+    def interrupt(lines, monitor):
+        if monitor.history.n_epochs == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("skregnet.estimators.session.print_progress", print_then_interrupt)
+    monkeypatch.setattr("skregnet.estimators.progress.ProgressLines.__call__", interrupt)
     model = small(RegularizedMLPRegressor, solver="lbfgs", verbose=True, max_iter=50)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, y)

@@ -195,7 +195,7 @@ def test_an_iteration_is_an_epoch(solver):
         objective,
         solver,
         max_epochs=7,
-        report=lambda history: snapshots.append(objective.network.params[0].copy()),
+        report=lambda _: snapshots.append(objective.network.params[0].copy()),
     )
     assert monitor.history.n_epochs == len(snapshots) == 7
     assert monitor.stop_reason.tolist() == ["max_iter"]
@@ -231,7 +231,7 @@ def test_early_stopping_restores_the_best_epoch(solver):
         solver,
         validation=True,
         patience=4,
-        report=lambda history: snapshots.append(objective.network.params.copy()),
+        report=lambda _: snapshots.append(objective.network.params.copy()),
     )
     assert monitor.stop_reason.tolist() == ["early_stopping"]
     losses = [loss[0] for loss in monitor.history.validation_loss]
@@ -271,9 +271,9 @@ def test_the_keys_pressed_in_the_middle(solver, validation):
     objective = make_objective()
     snapshots = [objective.network.params.copy()]
 
-    def report(history):
+    def report(monitor):
         snapshots.append(objective.network.params.copy())
-        if history.n_epochs == 3:
+        if monitor.history.n_epochs == 3:
             objective.network.params[...] = np.nan
             raise KeyboardInterrupt
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skregnet.training import History, print_progress
+from skregnet.training import History
 
 NAN = np.nan
 
@@ -141,11 +141,10 @@ def test_merge_of_validation_values():
     assert_array_equal(np.array(merged.validation_loss), [[2.0, 3.0], [3.0, 4.0], [NAN, 5.0]])
 
 
-def test_print_progress_shows_the_newest_epoch(capsys):
-    print_progress(make_history())
-    line = capsys.readouterr().out
-    assert line.startswith("Iteration 3, loss = 0.50000000, validation loss = 1.50000000, ")
-    assert "validation score = -0.5" in line
-    assert line.endswith(" s\n")
-    print_progress(make_history(validation=False))
-    assert "validation" not in capsys.readouterr().out
+def test_curves_that_were_asked_for_before_go_on():
+    history = History()
+    for epoch in range(3):
+        history.append(np.array([True, epoch < 2]), 0.1, loss=np.array([epoch, epoch + 1.0]))
+        curve = history.curve("loss")
+        curve.append("of the caller")
+    assert history.curve("loss") == [0.5, 1.5, 2.0]

@@ -273,7 +273,7 @@ def test_max_time(monkeypatch, with_validation):
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
 
-    def pass_time(history):
+    def pass_time(monitor):
         nonlocal now
         now += 1.0
 
@@ -294,7 +294,7 @@ def test_max_time_does_not_rename_the_reasons_of_members_that_had_stopped(monkey
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
 
-    def pass_time(history):
+    def pass_time(monitor):
         nonlocal now
         now += 1.0
 
@@ -335,9 +335,56 @@ def test_converged_keeps_the_parameters_of_now():
 def test_report_sees_each_epoch():
     lengths = []
     Script(
-        column(3.0, 2.0, 1.0), report=lambda history: lengths.append(len(history.loss)), patience=5
+        column(3.0, 2.0, 1.0),
+        report=lambda monitor: lengths.append(monitor.history.n_epochs),
+        patience=5,
     )
     assert lengths == [1, 2, 3]
+
+
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_report_may_stop_the_run(with_validation):
+    validation = column(9.0, 3.0, 1.0, 2.0, 4.0) if with_validation else None
+    script = Script(
+        column(3.0, 2.0, 1.0, 0.5),
+        validation=validation,
+        patience=9,
+        report=lambda monitor: monitor.history.n_epochs == 3,
+    )
+    assert script.reasons == ["callback"]
+    assert script.n_epochs == 3
+    assert script.restored == [2 if with_validation else 3]
+
+
+def test_report_does_not_rename_the_reasons_of_members_that_had_stopped():
+    losses = np.column_stack([np.full(9, 3.0), 10.0 - np.arange(9)])
+    script = Script(losses, patience=2, report=lambda monitor: monitor.history.n_epochs == 5)
+    assert script.reasons == ["tol", "callback"]
+
+
+def test_snapshots_have_stopped_members_as_they_were_left():
+    """A member that has stopped is trained on: what it becomes does not count."""
+    snapshots = []
+
+    def report(monitor):
+        network, epoch = monitor.snapshot()
+        snapshots.append((epoch.tolist(), network.params[:, 0].tolist()))
+
+    losses = np.column_stack([10.0 - np.arange(6), np.full(6, 3.0)])
+    script = Script(losses, patience=2, report=report)
+    assert script.reasons == ["max_iter", "tol"]
+    assert script.restored == [6, 3]  # parameters are the numbers of their epochs
+    assert snapshots == [([n, min(n, 3)], [n, min(n, 3)]) for n in range(1, 7)]
+
+
+def test_snapshots_do_not_show_what_has_diverged():
+    seen = []
+    Script(
+        column(3.0, 2.0, NAN),
+        patience=9,
+        report=lambda monitor: seen.append(monitor.snapshot()[1].tolist()),
+    )
+    assert seen == [[1], [2], [1]]  # the steps of the best epoch may have been the ruin
 
 
 def test_what_is_kept_is_a_copy():
