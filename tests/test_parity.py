@@ -2,7 +2,8 @@
 
 What is walked through is the scikit-learn that is installed. What differs on purpose is listed with
 the reason; a difference that is not listed fails, and so does one that is listed and no longer
-there. How both behave is the subject of `test_parity_behaviour.py`.
+there. The same calls are made on both in `test_parity_calls.py`, and what the documentation
+promises is in `test_parity_promises.py`.
 """
 
 import dataclasses

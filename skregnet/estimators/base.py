@@ -247,7 +247,8 @@ class BaseRegularizedMLP(
         training, validation = self._split(rows, validation, seeds, is_first, incremental)
         check_batches(self, len(training))
         if is_first:
-            self._start(training, seeds)
+            with np.errstate(over="ignore", invalid="ignore"):  # the session says what overflows
+                self._start(training, seeds)
         # What is trained is a copy: the network that predicts changes when all has gone well.
         network = None if is_first else self.network_.select(slice(None))
         session = Session(self, architecture, training, validation, seeds, network)
