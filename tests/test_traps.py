@@ -10,18 +10,21 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 from threadpoolctl import threadpool_info
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.network import build_network
 from skregnet.training import EarlyStopping, Monitor
 from skregnet.training.monitor import RateLowering
+from skregnet.uncertainty import mc_moments
 
 BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
 not_converged = pytest.mark.filterwarnings(
@@ -688,3 +691,119 @@ def test_another_solver_under_warm_start_begins_with_fresh_moments():
     model.set_params(solver="sgd", momentum=0.0).fit(X, X[:, 0])
     model.set_params(momentum=0.9).fit(X, X[:, 0])
     assert len(model.loss_curve_) > 20
+
+
+@not_converged
+def test_masks_of_prediction_leave_batch_norm_alone():
+    # In Keras `training=True`, which draws masks, takes the statistics of the batch, too.
+    X, y = regression()
+    model = RegularizedMLPRegressor(
+        (20,), "identity", batch_norm=True, dropout=0.5, scaler=None, max_iter=5, random_state=0
+    ).fit(X, y)
+    before = pickle.dumps(model)
+    # A batch whose own statistics are far from those of the training rows.
+    far = X[:5] + 10.0
+    mean, variance = mc_moments(model.network_, far, 4000, np.random.default_rng(0))
+    expected = (model.predict(far) - model.y_mean_) / model.y_scale_
+    error = np.sqrt(variance.ravel() / 4000)
+    assert (np.abs(mean.ravel() - expected) < 5 * error).all()
+    assert pickle.dumps(model) == before
+
+
+@not_converged
+def test_a_validation_set_is_transformed_where_a_pipeline_is_told_to():
+    # A Pipeline hands X_val on as it is, unless `transform_input` names it.
+    X, y = regression()
+    model = RegularizedMLPRegressor((5,), scaler=None, max_iter=3, random_state=0)
+    curves = []
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(X_val=True, y_val=True)
+        for names in (["X_val"], None):
+            pipeline = make_pipeline(StandardScaler(), clone(model), transform_input=names)
+            pipeline.fit(100 * X, y, X_val=100 * X, y_val=y)
+            curves.append(pipeline[-1].validation_loss_curve_)
+    direct = clone(model).fit(scale(X), y, X_val=scale(X), y_val=y)
+    np.testing.assert_allclose(curves[0], direct.validation_loss_curve_)
+    assert min(curves[1]) > 10 * max(curves[0])
+
+
+# ---- the list ----------------------------------------------------------------------------------
+
+# The numbers of the defects, as they were found, and the tests of each.
+TRAPS = {
+    1: [test_the_sizes_come_first_in_both_classes],
+    2: [
+        test_the_scale_of_the_target_does_not_matter,
+        test_outputs_of_different_scales_are_learned_alike,
+    ],
+    3: [
+        test_batches_count_for_their_weight,
+        test_a_batch_without_weight_is_no_division_by_zero,
+    ],
+    4: [test_early_stopping_works_with_a_hundred_rows],
+    5: [
+        test_resuming_counts_the_patience_anew,
+        test_resuming_validates_with_the_same_rows,
+        test_the_best_parameters_are_a_copy,
+        test_changed_layers_under_warm_start_are_an_error,
+        test_changed_normalisation_under_warm_start_is_an_error,
+        test_another_solver_under_warm_start_begins_with_fresh_moments,
+        test_restored_parameters_are_not_driven_by_the_momentum_of_others,
+    ],
+    6: [test_patience_is_exact],
+    7: [
+        test_divergence_ends_the_run_and_leaves_a_finite_model,
+        test_an_explosion_that_comes_to_rest_has_diverged,
+    ],
+    8: [
+        test_the_minimisers_honour_early_stopping_and_have_curves,
+        test_the_minimisers_have_no_partial_fit,
+    ],
+    9: [
+        test_schedules_hold_for_every_solver,
+        test_a_stream_lowers_its_rate_on_a_plateau,
+        test_one_lucky_loss_does_not_lower_the_rate_for_ever,
+    ],
+    10: [test_the_strength_of_alpha_does_not_depend_on_the_batch],
+    11: [test_deep_networks_of_logistic_units_can_be_trained],
+    12: [test_a_single_class_has_probability_one],
+    13: [test_log_probabilities_are_finite_where_probabilities_vanish],
+    14: [test_a_class_of_one_row_and_early_stopping],
+    15: [
+        test_loss_is_that_of_the_restored_epoch,
+        test_the_curve_of_a_stream_is_as_long_as_the_documentation_says,
+    ],
+    16: [
+        test_the_tags_tell_of_several_outputs,
+        test_partial_fit_does_not_replay_random_numbers,
+    ],
+    17: [
+        test_labels_of_a_stream_need_no_classes,
+        test_a_pickle_continues_as_if_nothing_had_been,
+    ],
+    18: [
+        test_a_last_batch_of_one_row_under_batch_norm,
+        test_weights_of_one_are_no_weights,
+        test_random_state_settles_everything,
+        test_no_row_is_held_back_silently,
+    ],
+    19: [
+        test_the_best_epoch_is_restored_whatever_ended_the_run,
+        test_running_statistics_do_not_lag_after_few_steps,
+        test_masks_of_prediction_leave_batch_norm_alone,
+    ],
+    20: [test_no_global_state_is_changed],
+    21: [
+        test_a_validation_set_that_was_cut_by_a_search_is_noticed,
+        test_a_validation_set_is_transformed_where_a_pipeline_is_told_to,
+    ],
+    22: [test_a_validation_set_switches_early_stopping_on],
+}
+
+
+def test_every_trap_has_its_test_and_every_test_its_trap():
+    assert sorted(TRAPS) == list(range(1, 23))
+    assert all(TRAPS.values())
+    listed = {test.__name__ for tests in TRAPS.values() for test in tests}
+    here = {name for name in globals() if name.startswith("test_")}
+    assert here - listed == {"test_every_trap_has_its_test_and_every_test_its_trap"}
