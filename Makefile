@@ -20,6 +20,7 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/pip install -q -e ".[docs]"
+	$(BIN)/pytest -q tests/test_docstrings.py
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
 # One after another, since each needs the machine for itself.

@@ -80,7 +80,7 @@ def mc_samples(network, x, n_samples, generator):
 
     Parameters
     ----------
-    network, x, n_samples, generator
+    network, x, n_samples, generator : Network, ndarray or CSR matrix, int, numpy.random.Generator
         See `mc_moments`.
 
     Yields

@@ -340,6 +340,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Returns
         -------
         self : RegularizedMLPClassifier
+            The estimator itself.
         """
         if classes is None and not hasattr(self, "network_") and not is_multilabel(y):
             raise ValueError(
@@ -349,7 +350,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X):
-        """Raw predictions.
+        """Compute raw predictions.
 
         Parameters
         ----------
@@ -394,7 +395,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         return positive if self._target_type == "multilabel-indicator" else self.classes_[positive]
 
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -411,7 +412,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         return mean_proba(self._fitted_loss, raw, self._target_type).astype(raw.dtype, copy=False)
 
     def predict_log_proba(self, X):
-        """Logarithms of `predict_proba`, but finite where a probability itself underflows.
+        """Predict the logarithms of `predict_proba`, finite where a probability itself underflows.
 
         Parameters
         ----------

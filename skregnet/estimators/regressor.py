@@ -369,6 +369,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Returns
         -------
         self : RegularizedMLPRegressor
+            The estimator itself.
         """
         return self._partial_fit(X, y, sample_weight)
 

@@ -47,6 +47,11 @@ class WhiteningScaler(
     feature_names_in_ : ndarray of str
         Names of the features, where `X` has them.
 
+    See Also
+    --------
+    sklearn.preprocessing.StandardScaler : Centre and scale, without decorrelating.
+    sklearn.decomposition.PCA : With ``whiten=True`` decorrelated features in another order.
+
     References
     ----------
     Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller: Efficient BackProp. Neural Networks: Tricks of the
@@ -80,6 +85,7 @@ class WhiteningScaler(
         Returns
         -------
         self : WhiteningScaler
+            The fitted transformer.
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
         return self._fit(X, check_weights(sample_weight, len(X)))

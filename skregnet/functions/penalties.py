@@ -106,6 +106,16 @@ class ElasticNet:
         """Return a function without arguments that does what `add_gradient` does to these arrays.
 
         For arrays that stay the same from step to step, whose rows are contiguous.
+
+        Parameters
+        ----------
+        weights, gradient, scratch : ndarray
+            See `add_gradient`.
+
+        Returns
+        -------
+        add : callable() -> None
+            It adds to `gradient` in place.
         """
         l1, l2 = self._factors
         calls = []

@@ -27,7 +27,7 @@ def constant(step, n_steps):
     Returns
     -------
     float
-        1.0
+        It is 1.0.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
     learning_rate : str or callable
         A key of `SCHEDULES`, or a user's own ``(step, n_steps) -> factor``, whose every factor
         is then checked by `check_factor`.
-    power_t, t_start, n_samples, steps_per_epoch
+    power_t, t_start, n_samples, steps_per_epoch : float, int, int, int
         Parameters of `InverseScaling`; the other schedules do not use them.
 
     Returns

@@ -84,17 +84,30 @@ class Network:
         Parameters
         ----------
         vector : ndarray of shape (members, n_params)
+            Its memory is shared, not copied.
 
         Returns
         -------
         views : list of dict of str to ndarray of shape (members, ...)
+            One for each layer; empty for a layer without parameters.
         """
         weights, start = _cut(vector, [layer.weight_shapes for layer in self.layers], 0)
         others, _ = _cut(vector, [layer.free_shapes for layer in self.layers], start)
         return [{**head, **tail} for head, tail in zip(weights, others, strict=True)]
 
     def stat_views(self, vector):
-        """Cut a vector like `stats` into named views, a dict for each layer."""
+        """Cut a vector like `stats` into named views, a dict for each layer.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (members, n_stats)
+            Its memory is shared, not copied.
+
+        Returns
+        -------
+        views : list of dict of str to ndarray of shape (members, ...)
+            One for each layer; empty for a layer without running statistics.
+        """
         return _cut(vector, [layer.stat_shapes for layer in self.layers], 0)[0]
 
     def initialize(self, initializers, generators):
@@ -114,16 +127,38 @@ class Network:
                 layer.initialize(member, generator, initializer)
 
     def select(self, members):
-        """Return a network of copies of the given members."""
+        """Return a network of copies of the given members.
+
+        Parameters
+        ----------
+        members : slice or ndarray of int
+            Their numbers.
+
+        Returns
+        -------
+        network : Network
+            It shares no memory with this one.
+        """
         return Network(self.layers, self.params[members].copy(), self.stats[members].copy())
 
     def member(self, member):
-        """Return the network of one member; it shares the memory of this one."""
+        """Return the network of one member.
+
+        Parameters
+        ----------
+        member : int
+            Its number.
+
+        Returns
+        -------
+        network : Network
+            It shares the memory of this one.
+        """
         rows = slice(member, member + 1)
         return Network(self.layers, self.params[rows], self.stats[rows])
 
     def infer(self, x):
-        """Raw predictions.
+        """Compute raw predictions.
 
         Parameters
         ----------
@@ -133,6 +168,7 @@ class Network:
         Returns
         -------
         raw : ndarray of shape (members, rows, outputs)
+            Before the inverse link of the loss.
         """
         raw = np.empty((self.n_members, x.shape[0], self.layers[-1].n_outputs), self.params.dtype)
         for member, rows, outputs in self._outputs(self.layers, x):
@@ -175,6 +211,7 @@ class Network:
         x : {ndarray, CSR matrix} of shape (rows, features)
             Or what gives an array for a slice of rows.
         weight : ndarray of shape (rows, 1) or None
+            Weights of the rows; None where all are one.
         """
         n_rows = x.shape[0]
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
@@ -270,6 +307,7 @@ def build_network(
     Returns
     -------
     network : Network
+        Its parameters are zeros until `Network.initialize` draws them.
 
     Examples
     --------

@@ -62,6 +62,16 @@ class StochasticOptimizer(ABC):
         """Return a function step(learning_rate) that makes the step of these arrays.
 
         For arrays that stay the same from step to step: an optimiser may prepare what it can.
+
+        Parameters
+        ----------
+        params, gradient, state : ndarray, ndarray, object
+            See `step`.
+
+        Returns
+        -------
+        step : callable(learning_rate) -> None
+            It changes `params` and `state` in place.
         """
         return partial(self.step, params, gradient, state)
 
