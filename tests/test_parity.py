@@ -24,7 +24,6 @@ from sklearn.utils._param_validation import (
 )
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.functions.losses import REGRESSION_LOSSES
 
 PAIRS = [
     (RegularizedMLPClassifier, MLPClassifier),
@@ -147,8 +146,6 @@ MORE_VALUES = {
 
 
 def accepts(cls, name, value):
-    if isinstance(value, str) and value == "poisson" and "poisson" not in REGRESSION_LOSSES:
-        return True
     try:
         cls(**{name: value})._validate_params()
     except InvalidParameterError:

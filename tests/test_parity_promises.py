@@ -28,7 +28,6 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.functions.losses import REGRESSION_LOSSES
 
 BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
@@ -408,7 +407,6 @@ def test_values_near_the_end_of_the_range_are_an_error():
 
 
 @not_converged
-@pytest.mark.skipif("poisson" not in REGRESSION_LOSSES, reason="the loss is not there yet")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_poisson_is_the_generalised_linear_model(weighted):
     rng = np.random.default_rng(0)

@@ -39,6 +39,10 @@ class Network:
         self.stats = stats
         self._bind()
 
+    def __repr__(self):
+        sizes = [self.layers[0].n_inputs, *(layer.n_outputs for layer in self.dense_layers)]
+        return f"Network({'-'.join(map(str, sizes))}, members={self.n_members})"
+
     def _bind(self):
         params, stats = self.views(self.params), self.stat_views(self.stats)
         for layer, parameters, statistics in zip(self.layers, params, stats, strict=True):
