@@ -40,7 +40,8 @@ class Network:
         self._bind()
 
     def __repr__(self):
-        sizes = [self.layers[0].n_inputs, *(layer.n_outputs for layer in self.dense_layers)]
+        dense = self.dense_layers
+        sizes = [dense[0].n_inputs, *(layer.n_outputs for layer in dense)]
         return f"Network({'-'.join(map(str, sizes))}, members={self.n_members})"
 
     def _bind(self):
