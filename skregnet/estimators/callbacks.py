@@ -41,11 +41,11 @@ class FitTasks:
     def __init__(self, estimator, session, X, X_val, incremental):
         self._estimator = estimator
         self._session = session
-        self._training = _hook_arguments(estimator, session.training, X)
+        self._training = _hook_arguments(session.training, X)
         self._validation = None
         if session.validation is not None:
             X_val = X if X_val is None else X_val
-            self._validation = _hook_arguments(estimator, session.validation, X_val)
+            self._validation = _hook_arguments(session.validation, X_val)
         self._max_epochs = 1 if incremental else estimator.max_iter
         n_members = estimator.n_estimators * estimator.n_init
         self._by_member = n_members > 1 and not is_stochastic(estimator.solver)
@@ -165,19 +165,22 @@ class FitTasks:
         return {**vars(fitted), **_WITHOUT_CALLBACKS}
 
 
-def _hook_arguments(estimator, rows, X):
+def _hook_arguments(rows, X):
     """Return what hooks are told of some rows: in the user's units, made when a hook asks."""
     weight = rows.weight
     return {
-        "X": cache(lambda: _inputs_of(estimator, rows, X)),
+        "X": cache(lambda: _inputs_of(rows, X)),
         "y": rows.labels,
         "metadata": None if weight is None else {"sample_weight": weight},
     }
 
 
-def _inputs_of(estimator, rows, X):
-    """Return the inputs of some rows; of a table with names of its features, rows of the table."""
-    if not hasattr(estimator, "feature_names_in_"):
+def _inputs_of(rows, X):
+    """Return the inputs of some rows: those of what the user gave, if that is an array or table.
+
+    A fitted estimator knows the names and categories of that.
+    """
+    if not hasattr(X, "shape"):
         return rows.in_memory().X
     if isinstance(rows.X, Source):
         return X if rows.X.index is None else safe_indexing(X, rows.X.index)
