@@ -40,6 +40,8 @@ VARIANTS = [
     {"hidden_layer_sizes": (10, 5), "activation": ["tanh", "relu"], **FAST},
     {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 0.01, "max_iter": 150},
     {"n_estimators": 2, **FAST},
+    {"categorical_features": [0], **FAST},
+    {"categorical_features": "from_dtype", "handle_missing": "indicator", **FAST},
 ]
 CLASSIFIER_VARIANTS = [
     {"class_weight": "balanced", **FAST},

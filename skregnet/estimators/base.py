@@ -47,7 +47,7 @@ class BaseRegularizedMLP(
     # that early stopping must not tear apart either.
     __metadata_request__fit = {"groups": True}
     # Changing these makes no sense of a network that is trained on.
-    _fixed_parameters = ("scaler",)
+    _fixed_parameters = ("categorical_features", "handle_missing", "scaler")
 
     @abstractmethod
     def __init__(
@@ -70,6 +70,8 @@ class BaseRegularizedMLP(
         scoring,
         n_iter_no_change,
         tol,
+        categorical_features,
+        handle_missing,
         scaler,
         solver,
         batch_size,
@@ -109,6 +111,8 @@ class BaseRegularizedMLP(
         self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.categorical_features = categorical_features
+        self.handle_missing = handle_missing
         self.scaler = scaler
         self.solver = solver
         self.batch_size = batch_size
@@ -331,8 +335,11 @@ class BaseRegularizedMLP(
         return None
 
     def _start(self, training, seeds):
-        """Forget what an earlier fit has left; fit the scalers to the training part."""
-        self.scaler_ = fit_scaler(self.scaler, training.X, training.relative_weight)
+        """Forget what an earlier fit has left; fit encoder and scalers to the training part."""
+        weight = training.relative_weight
+        if self._encoder is not None:
+            self._encoder = self._encoder.fitted(training.X, weight)
+        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight)
         self._fit_target_scaling(training)
         self._seeds = seeds
         self.t_ = 0
@@ -346,5 +353,8 @@ class BaseRegularizedMLP(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = takes_sparse(self.scaler)
+        tags.input_tags.categorical = self.categorical_features is not None
+        tags.input_tags.allow_nan = self.handle_missing == "indicator"
+        encodes = tags.input_tags.categorical or tags.input_tags.allow_nan
+        tags.input_tags.sparse = takes_sparse(self.scaler) and not encodes
         return tags

@@ -92,6 +92,14 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         dropout), as a share of the loss of the best constant prediction; for the minimisers
         'lbfgs', 'cg' and 'scg' the same share is the largest gradient component of a minimum. With
         another `scoring` it is an absolute improvement of the score.
+    categorical_features : 'from_dtype', array-like of {bool, int, str} or None, default=None
+        Features that are categories, each of which becomes an input of its own: a mask, numbers or
+        names of columns; 'from_dtype' are the columns of a DataFrame of a categorical type. A
+        category that training has not seen is taken as missing.
+    handle_missing : {'error', 'indicator'}, default='error'
+        'error' raises where `X` holds NaN, None or NA. 'indicator' takes them: a number is replaced
+        by the weighted mean of the training part, a category by none, and each feature that has
+        missing values in the training part gets an input that tells where they are.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
@@ -170,6 +178,10 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Number of features seen in fit.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Their names, only where `X` has them.
+    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+        Which features were taken as categories; None if none.
+    input_names_ : ndarray of str of shape (n_inputs,)
+        Names of what `scaler_` is given: the features, categories and indicators.
     n_layers_ : int
         Number of layers, with input and output.
     n_outputs_ : int
@@ -251,6 +263,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         scoring="loss",
         n_iter_no_change=10,
         tol=1e-4,
+        categorical_features=None,
+        handle_missing="error",
         scaler="standard",
         solver="adam",
         batch_size="auto",
@@ -291,6 +305,8 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             scoring=scoring,
             n_iter_no_change=n_iter_no_change,
             tol=tol,
+            categorical_features=categorical_features,
+            handle_missing=handle_missing,
             scaler=scaler,
             solver=solver,
             batch_size=batch_size,

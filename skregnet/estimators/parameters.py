@@ -44,6 +44,8 @@ PARAMETER_CONSTRAINTS = {
     "scoring": [str, callable],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "handle_missing": [StrOptions({"error", "indicator"})],
     "scaler": [StrOptions({"standard", "whiten"}), HasMethods(["fit", "transform"]), None],
     "solver": [
         StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}),

@@ -124,9 +124,10 @@ class Session:
         return outcome.best_restarts(self.estimator.n_estimators)
 
     def _inputs(self, rows):
-        x = in_memory(scaled_inputs(self.estimator.scaler_, rows.X, self.dtype))
-        check_finite_inputs(x, self.estimator.scaler)
-        y = self.estimator._scaled_targets(rows.y, self.dtype)
+        estimator = self.estimator
+        x = in_memory(scaled_inputs(estimator.scaler_, estimator._encoded(rows.X), self.dtype))
+        check_finite_inputs(x, estimator.scaler)
+        y = estimator._scaled_targets(rows.y, self.dtype)
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 

@@ -9,20 +9,43 @@ from .._sklearn_compat import without_callback_context
 from .data import is_plain_array
 from .scaling import scaled_inputs, scaled_network
 from .session import check_finite_inputs
+from .table_errors import check_no_dates, explained
+from .tables import make_encoder
 
 
 class TrainedMLP:
     """What both estimators do with a trained network; a mixin of `BaseRegularizedMLP`."""
 
+    # A `TableEncoder` where the inputs have categories or may have missing values; else rows are
+    # numbers, and are not copied.
+    _encoder = None
+
     def _checked_inputs(self, X, reset=False):
-        if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
-            if reset:
-                self.n_features_in_ = X.shape[1]
-                self.__dict__.pop("feature_names_in_", None)
-            return X
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
-        )
+        if reset:
+            self._encoder = make_encoder(self, X)
+        encoder = self._encoder
+        if encoder is None or not encoder.vocabulary:
+            if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
+                if reset:
+                    self.n_features_in_ = X.shape[1]
+                    self.__dict__.pop("feature_names_in_", None)
+                return X
+        try:
+            if encoder is not None:
+                return encoder.read(self, X, reset)
+            check_no_dates(X)
+            return validate_data(
+                self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
+            )
+        except (TypeError, ValueError) as error:
+            better = explained(self, X, error, reset)
+            if better is None:
+                raise
+            raise better from error
+
+    def _encoded(self, X):
+        """Return checked inputs with categories and missing values made into numbers."""
+        return X if self._encoder is None else self._encoder.source(X)
 
     def _knows_features_of(self, X):
         """Whether the array has the features that were seen in fit, which had no names."""
@@ -32,7 +55,7 @@ class TrainedMLP:
         """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
         if not hasattr(self, "network_"):
             check_is_fitted(self)
-        X = self._checked_inputs(X)
+        X = self._encoded(self._checked_inputs(X))
         network, scaler = scaled_network(self.network_, self.scaler_, X.shape), None
         if network is None:
             network, scaler = self.network_, self.scaler_
@@ -50,7 +73,29 @@ class TrainedMLP:
         predictor = copy.copy(self)
         predictor.network_ = network
         predictor.__dict__.pop("feature_names_in_", None)
+        if self._encoder is not None:
+            predictor._encoder = self._encoder.of_codes()
         return predictor
+
+    @property
+    def is_categorical_(self):
+        """Which features are categories, ndarray of bool of shape (n_features,); None if none."""
+        check_is_fitted(self, "network_")
+        if self._encoder is None or not self._encoder.vocabulary:
+            return None
+        return np.isin(np.arange(self.n_features_in_), list(self._encoder.vocabulary))
+
+    @property
+    def input_names_(self):
+        """Names of what is scaled for the network, ndarray of str of shape (n_inputs,).
+
+        They are those of the features; of categories, as `OneHotEncoder` calls them.
+        """
+        check_is_fitted(self, "network_")
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
+        return names if self._encoder is None else self._encoder.output_names(names)
 
     @property
     def coefs_(self):

@@ -29,6 +29,9 @@ class Source:
         them, nor the number of features.
     index : ndarray of int, default=None
         The rows of `values` that belong to the source; None stands for all.
+    encoder : object, default=None
+        What is done to rows of `values` before everything else: its method `encode` returns a new
+        array of the same dtype, whose number of columns, `n_outputs`, may be another one.
 
     Examples
     --------
@@ -44,12 +47,14 @@ class Source:
     (2, 2)
     """
 
-    def __init__(self, values, dtype=None, transform=None, index=None):
+    def __init__(self, values, dtype=None, transform=None, index=None, encoder=None):
         self._values = np.asarray(values)  # every operation on the memmap subclass takes longer
         self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
         self._transform = transform
         self._index = index
-        self.shape = (len(values) if index is None else len(index), values.shape[1])
+        self._encoder = encoder
+        n_columns = values.shape[1] if encoder is None else encoder.n_outputs
+        self.shape = (len(values) if index is None else len(index), n_columns)
 
     @property
     def index(self):
@@ -91,19 +96,25 @@ class Source:
         """Return a source of some of the rows, given by their numbers."""
         index = rows if self._index is None else self._index[rows]
         index = index.astype(index_dtype(len(self._values)), copy=False)
-        return Source(self._values, self.dtype, self._transform, index)
+        return Source(self._values, self.dtype, self._transform, index, self._encoder)
 
     def transformed(self, transform, dtype):
         """Return a source of the same rows with another transform and dtype."""
-        return Source(self._values, dtype, transform, self._index)
+        return Source(self._values, dtype, transform, self._index, self._encoder)
+
+    def encoded(self, encoder):
+        """Return a source of the same rows, encoded and not transformed."""
+        return Source(self._values, index=self._index, encoder=encoder)
 
     def _raw(self, rows):
         if self._index is not None:
             rows = self._index[rows]
         # Of an array in another order `take` would make a copy first.
         if isinstance(rows, slice) or not self._values.flags.c_contiguous:
-            return self._values[rows]
-        return self._values.take(rows, axis=0)
+            values = self._values[rows]
+        else:
+            values = self._values.take(rows, axis=0)
+        return values if self._encoder is None else self._encoder.encode(values)
 
 
 def index_dtype(n_rows):

@@ -96,6 +96,11 @@ COMMON = {
     "scoring": (["loss", scorer], [3, None, ["loss"]]),
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
+    "categorical_features": (
+        [None, "from_dtype", [0], [False, True, False], np.array([0, 2]), ()],
+        ["auto", 3, True],
+    ),
+    "handle_missing": (["error", "indicator"], ["mean", True, None]),
     "scaler": (
         [
             "standard",

@@ -1,0 +1,210 @@
+"""What to do about inputs that are no numbers, or are missing: errors that name the columns."""
+
+import datetime
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ..training.source import row_chunks
+from .columns import (
+    as_table,
+    column,
+    column_dtypes,
+    column_names,
+    is_category,
+    is_date,
+    is_frame,
+    is_infinite,
+    is_missing,
+    listed,
+    to_floats,
+)
+
+# Lines of code show so many names; for more they show how to find them.
+_MANY = 5
+
+
+@dataclass
+class Findings:
+    """Numbers of the columns that cannot be used, by the reason."""
+
+    categories: list = field(default_factory=list)
+    dates: list = field(default_factory=list)
+    missing: list = field(default_factory=list)
+    infinite: list = field(default_factory=list)
+
+    def __bool__(self):
+        return any((self.categories, self.dates, self.missing, self.infinite))
+
+
+def check_no_dates(X, categorical=()):
+    """Raise ValueError where a frame has columns of dates that are no categories.
+
+    scikit-learn takes them for numbers, whose unit depends on the library, and NaT for one of them.
+    """
+    if is_frame(X) and any(
+        is_date(dtype) and j not in categorical for j, dtype in enumerate(X.dtypes)
+    ):
+        raise ValueError("X holds points in time or durations, where numbers are needed.")
+
+
+def explained(estimator, X, error, is_fit):
+    """Return an error that names the columns and shows what helps, or None.
+
+    Parameters
+    ----------
+    estimator : BaseRegularizedMLP
+        Whose input it is.
+    X : {array-like, DataFrame, sparse matrix}
+        What could not be used.
+    error : TypeError or ValueError
+        What was raised.
+    is_fit : bool
+        Whether features are learned, and not compared with those of an earlier fit.
+
+    Returns
+    -------
+    error : TypeError, ValueError or None
+        None where the columns are not the reason.
+    """
+    try:
+        X = X if issparse(X) else as_table(X)
+    except ValueError:
+        return None  # rows of different lengths
+    if (
+        isinstance(X, np.matrix)
+        or len(X.shape) != 2
+        or (not is_frame(X) and X.dtype.kind not in "fObiuUSMm")
+    ):
+        return None
+    encoder = estimator._encoder
+    coded = () if encoder is None else encoder.vocabulary
+    found = _missing_in_sparse(X) if issparse(X) else _look_for(X, coded)
+    if encoder is not None and encoder.allow_missing:
+        found.missing = []
+    if not found:
+        return None
+    names = column_names(X, getattr(estimator, "feature_names_in_", None))
+    text = _reasons(found, names, str(error).partition("\n")[0].rstrip("."), is_fit)
+    if found.missing or (found.categories and is_fit):
+        found.categories *= is_fit
+        text += _remedies(estimator, X, found, names, sorted({*coded, *found.categories}))
+    return (TypeError if isinstance(error, TypeError) else ValueError)(text)
+
+
+def _look_for(X, coded):
+    found = Findings()
+    if not is_frame(X) and X.dtype.kind == "f":
+        for kind in ("missing", "infinite"):
+            test = np.isnan if kind == "missing" else np.isinf
+            columns = np.zeros(X.shape[1], bool)
+            for rows in row_chunks(*X.shape):
+                columns |= test(X[rows]).any(axis=0)
+            setattr(found, kind, np.flatnonzero(columns).tolist())
+        return found
+    for j, dtype in enumerate(column_dtypes(X)):
+        values = column(X, j)
+        if j in coded:
+            distinct = set(np.asarray(values).tolist())
+            if any(map(is_missing, distinct)):
+                found.missing.append(j)
+            if any(map(is_infinite, distinct)):
+                found.infinite.append(j)
+            continue
+        if is_date(dtype):
+            found.dates.append(j)
+            continue
+        try:
+            numbers = to_floats(values)
+        except (TypeError, ValueError):
+            present = [value for value in np.asarray(values).tolist() if not is_missing(value)]
+            is_time = isinstance(present[0], datetime.date | datetime.time | datetime.timedelta)
+            (found.dates if is_time else found.categories).append(j)
+            if len(present) < len(values):
+                found.missing.append(j)
+            continue
+        if np.isnan(numbers).any():
+            found.missing.append(j)
+        if np.isinf(numbers).any():
+            found.infinite.append(j)
+    return found
+
+
+def _missing_in_sparse(X):
+    X = X.tocoo()
+    return Findings(
+        missing=np.unique(X.col[np.isnan(X.data)]).tolist(),
+        infinite=np.unique(X.col[np.isinf(X.data)]).tolist(),
+    )
+
+
+def _reasons(found, names, error, is_fit):
+    def of(columns):
+        return listed([names[j] for j in columns])
+
+    before = "" if is_fit else ", where fit was given numbers"
+
+    sentences = [f"{error}."]
+    if found.categories:
+        sentences.append(f"X has no numbers in {of(found.categories)}{before}.")
+    if found.dates:
+        sentences.append(
+            f"X has points in time or durations in {of(found.dates)}: turn them into numbers, such "
+            "as the days since a date."
+        )
+    if found.missing:
+        sentences.append(f"Values are missing in {of(found.missing)}.")
+    if found.infinite:
+        sentences.append(f"Values are infinite in {of(found.infinite)}.")
+    return " ".join(sentences)
+
+
+def _remedies(estimator, X, found, names, categorical):
+    """Return the lines of code that make the columns usable, by the estimator and before it."""
+    cls = type(estimator).__name__
+    lines, switches, impute = [], [], "SimpleImputer(add_indicator=True)"
+    remainder = "'passthrough'"
+    if categorical:
+        lines.append(f"names = {_names_in_code(X, names, categorical)}")
+        by_dtype = is_frame(X) and all(is_category(column_dtypes(X)[j]) for j in categorical)
+        switches.append(f"categorical_features={repr('from_dtype') if by_dtype else 'names'}")
+    if found.missing:
+        switches.append("handle_missing='indicator'")
+    numeric_missing = set(found.missing) - set(categorical)
+    text = ""
+    if not issparse(X):
+        text += "\nThe network itself takes them, if it is fitted so:\n"
+        own = [*(lines if "names" in str(switches) else []), f"{cls}({', '.join(switches)})"]
+        text += "".join(f"    {line}\n" for line in own)
+        text += "A pipeline does, too:\n"
+    else:
+        text += "\nA pipeline takes them:\n"
+    if categorical:
+        if numeric_missing:
+            remainder = impute
+        lines += [
+            "encoder = OneHotEncoder(handle_unknown='ignore', sparse_output=False)",
+            f"columns = make_column_transformer((encoder, names), remainder={remainder})",
+            f"make_pipeline(columns, {cls}())",
+        ]
+    else:
+        lines.append(f"make_pipeline({impute}, {cls}())")
+    return text + "\n".join(f"    {line}" for line in lines)
+
+
+def _names_in_code(X, names, categorical):
+    chosen = [names[j] for j in categorical]
+    if len(chosen) <= _MANY or not is_frame(X):
+        return repr(chosen)
+    if hasattr(X, "iloc"):
+        excluded = ["number", "bool", "datetime"]
+        found, code = (
+            list(X.select_dtypes(exclude=excluded)),
+            f"X.select_dtypes(exclude={excluded})",
+        )
+        code = f"list({code})"
+    else:
+        found = [name for name in X.columns if not X[name].dtype.is_numeric()]
+        code = "[name for name in X.columns if not X[name].dtype.is_numeric()]"
+    return code if found == chosen else repr(chosen)
