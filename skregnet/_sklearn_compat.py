@@ -54,6 +54,15 @@ def without_callback_context(state):
     return {name: value for name, value in state.items() if name not in names}
 
 
+def accepts_parameter(cls, name, value):
+    """Whether one of scikit-learn's classes takes a value of a constructor's parameter."""
+    try:
+        validate_parameter_constraints(cls._parameter_constraints, {name: value}, cls.__name__)
+    except InvalidParameterError:
+        return False
+    return True
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -61,6 +70,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "accepts_parameter",
     "callbacks_in_progress",
     "fit_context",
     "has_callbacks",

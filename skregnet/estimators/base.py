@@ -257,11 +257,7 @@ class BaseRegularizedMLP(
         network = None if is_first else self.network_.select(slice(None))
         session = Session(self, architecture, training, validation, seeds, network)
         self._fitted_loss = session.loss
-        self._architecture = architecture
-        # Copies: a transformer's own parameters may be changed in place.
-        self._fixed = {
-            name: clone(getattr(self, name), safe=False) for name in self._fixed_parameters
-        }
+        self._remember(architecture)
         watchers = (
             ProgressLines.of(self, incremental),
             FitTasks.of(self, session, given[0], given_validation[0], incremental),
@@ -278,6 +274,14 @@ class BaseRegularizedMLP(
             watcher.end(outcome)
         outcome.state.is_running = False
         return is_first, outcome
+
+    def _remember(self, architecture):
+        """Keep what must not change while the network is trained on."""
+        self._architecture = architecture
+        # Copies: a transformer's own parameters may be changed in place.
+        self._fixed = {
+            name: clone(getattr(self, name), safe=False) for name in self._fixed_parameters
+        }
 
     def _checked_validation(self, X_val, y_val, sample_weight_val):
         if X_val is None:

@@ -5,6 +5,7 @@ from numbers import Real
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import is_multilabel
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import CLASSIFICATION_LOSSES
@@ -18,6 +19,7 @@ from .labels import (
     mean_proba,
     targets_of_loss,
 )
+from .views import decision_response, proba_response
 
 
 class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
@@ -442,6 +444,51 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         """
         raw, _ = self._raw_predictions(X)
         return log_mean_proba(self._fitted_loss, raw, self._target_type, raw.dtype)
+
+    def input_gradients(self, X, response_method="predict_proba"):
+        """Derivatives of probabilities or raw scores with respect to the inputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        response_method : {'predict_proba', 'decision_function'}, default='predict_proba'
+            What is differentiated. Where a row's class is certain, the derivatives of its
+            probabilities vanish, and those of `decision_function` do not.
+
+        Returns
+        -------
+        gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_classes, n_features)
+            Of the shape of what `response_method` returns and an axis of features: how it changes
+            with each feature, per unit of the feature. Dense for sparse `X` too, and in the
+            floating-point type of `X`.
+
+        Raises
+        ------
+        ValueError
+            If `scaler` is a transformer that is not known to be affine, or `response_method` is
+            none of the two.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = RegularizedMLPClassifier((8,), solver="lbfgs", random_state=0)
+        >>> model.fit(X, y).input_gradients(X[:2]).shape
+        (2, 3, 4)
+        """
+        responses = {"predict_proba": proba_response, "decision_function": decision_response}
+        if response_method not in responses:
+            raise ValueError(
+                f"response_method must be one of {sorted(responses)}, got {response_method!r}."
+            )
+        check_is_fitted(self)
+        is_flat = response_method == "decision_function" and self._target_type == "binary"
+        n_outputs = 1 if is_flat else len(self.classes_)
+        response = responses[response_method](self._target_type)
+        gradients = self._input_gradients(X, n_outputs, response)
+        return gradients[:, 0] if is_flat else gradients
 
     def _loss(self):
         return CLASSIFICATION_LOSSES[self._target_type]

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
@@ -14,6 +15,7 @@ from .continuation import supports_partial_fit
 from .data import is_plain_array
 from .scaling import TargetScaler
 from .trained import mean_over_members
+from .views import prediction_response
 
 
 class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
@@ -416,6 +418,40 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
             mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
         y = TargetScaler(mean, scale).inverse_transform(y).astype(raw.dtype, copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def input_gradients(self, X):
+        """Derivatives of the predictions with respect to the inputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            Of the shape of ``predict(X)`` and an axis of features: how the prediction for a row
+            changes with each feature, in units of the target per unit of the feature. Dense for
+            sparse `X` too, and in the floating-point type of `X`.
+
+        Raises
+        ------
+        ValueError
+            If `scaler` is a transformer that is not known to be affine.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skregnet import RegularizedMLPRegressor
+        >>> X = np.random.default_rng(0).normal(size=(100, 2))
+        >>> model = RegularizedMLPRegressor((), alpha=0, solver="lbfgs", tol=1e-9)
+        >>> model.fit(X, 3 * X[:, 0] - 100 * X[:, 1]).input_gradients(X[:1]).round(3)
+        array([[   3., -100.]])
+        """
+        check_is_fitted(self)
+        response = prediction_response(self.out_activation_, self.y_scale_)
+        gradients = self._input_gradients(X, len(self.y_scale_), response)
+        return gradients[:, 0] if gradients.shape[1] == 1 else gradients
 
     def _loss(self):
         return get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)

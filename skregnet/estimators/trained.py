@@ -6,11 +6,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import without_callback_context
+from .adoption import from_sklearn
 from .data import is_plain_array
+from .export import to_sklearn
 from .scaling import scaled_inputs, scaled_network
 from .session import check_finite_inputs
 from .table_errors import check_no_dates, explained
 from .tables import make_encoder
+from .views import hidden_activations, input_gradients
 
 
 class TrainedMLP:
@@ -67,6 +70,161 @@ class TrainedMLP:
                 )
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
+
+    def _scaled_inputs(self, X):
+        """Return the inputs as the network takes them, and the checked `X`."""
+        check_is_fitted(self)
+        X = self._checked_inputs(X)
+        return scaled_inputs(self.scaler_, X, self.network_.params.dtype), X
+
+    def hidden_activations(self, X, layer=-1):
+        """Outputs of a hidden layer, after its non-linearity, as prediction computes them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        layer : int, default=-1
+            Which hidden layer, from 0; negative numbers count from the last one.
+
+        Returns
+        -------
+        hidden : ndarray of shape (n_samples, n_units) or (n_estimators, n_samples, n_units)
+            In the floating-point type of `X`. The units of the members of an ensemble have nothing
+            in common: they are not averaged, but have a leading axis of members.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+
+        See Also
+        --------
+        MLPFeatures : The same as a transformer.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = RegularizedMLPClassifier((8, 3), solver="lbfgs", random_state=0)
+        >>> model.fit(X, y).hidden_activations(X, layer=0).shape
+        (150, 8)
+        """
+        x, X = self._scaled_inputs(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = hidden_activations(self.network_, x, layer)
+        return self._without_single_member(hidden.astype(X.dtype, copy=False))
+
+    def _input_gradients(self, X, n_outputs, response):
+        x, X = self._scaled_inputs(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradients = input_gradients(self, x, n_outputs, response)
+        return gradients.astype(X.dtype, copy=False)
+
+    def to_sklearn(self):
+        """Return an equal, plain, fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
+
+        The normalisation of inputs and targets, and batch normalisation, become part of its weights:
+        it takes `X` as it is, and its predictions are those of this estimator but for rounding. So
+        skl2onnx, skops and whatever else knows scikit-learn's networks can be used on it.
+
+        Returns
+        -------
+        model : MLPClassifier or MLPRegressor
+            With this estimator's parameters where scikit-learn has them. Its weights are float64
+            unless nothing was folded into them. The optimiser's moments are not carried over:
+            training on begins with new ones. Losses are in the units of the normalised target.
+
+        Raises
+        ------
+        ValueError
+            If there is no equal network: with an activation that cannot be written with one of
+            scikit-learn's, a scaler that is not known to be affine, an ensemble of classifiers, or
+            a single class. The message says what is possible.
+
+        See Also
+        --------
+        from_sklearn : The way back.
+
+        Notes
+        -----
+        Identities between other layers are multiplied out; 'lecun_tanh' and, beside it or 'tanh',
+        'logistic' become 'tanh' with other weights; a layer of 'leaky_relu' becomes one of 'relu'
+        with twice the units; and the members of an ensemble of regressors become one wide network
+        whose weights between the hidden layers are block matrices.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = RegularizedMLPClassifier((8,), solver="lbfgs", random_state=0)
+        >>> plain = model.fit(X, y).to_sklearn()
+        >>> plain
+        MLPClassifier(hidden_layer_sizes=(8,), random_state=0, solver='lbfgs')
+        >>> np.allclose(plain.predict_proba(X), model.predict_proba(X))
+        True
+        """
+        check_is_fitted(self)
+        return to_sklearn(self)
+
+    @classmethod
+    def from_sklearn(cls, estimator, **parameters):
+        """Return a fitted estimator that is equal to a fitted network of scikit-learn.
+
+        It predicts the same, and ``partial_fit`` and, with ``warm_start=True``, ``fit`` train it
+        on: from its weights and, unless early stopping has restored those of an epoch, with the
+        moments of its optimiser.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted. It is not changed, and no memory is shared with it.
+        **parameters : dict
+            Parameters of the constructor, such as ``warm_start=True`` or ``dropout=0.2``, beside
+            the model's own or in place of them; none that would make another network of it.
+
+        Returns
+        -------
+        model : RegularizedMLPClassifier or RegularizedMLPRegressor
+            With ``scaler=None`` and, for regression, ``normalize_y=False``: the network goes on
+            taking inputs and targets as they are. With early stopping `scoring` is scikit-learn's,
+            'accuracy' or 'r2'.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is none of scikit-learn's networks, or one for the other kind of target.
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        ValueError
+            If a parameter would change the network, or the network knows only one class.
+
+        See Also
+        --------
+        to_sklearn : The way back.
+
+        Notes
+        -----
+        `alpha` and `tol` keep their values but not their meaning: `alpha` is divided by the rows of
+        the training set here, and by those of a batch there; `tol` is a share of the loss of the
+        best constant prediction here, and a loss there.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> plain = MLPClassifier((8,), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> model = RegularizedMLPClassifier.from_sklearn(plain, warm_start=True)
+        >>> np.allclose(model.predict_proba(X), plain.predict_proba(X))
+        True
+        """
+        return from_sklearn(cls, estimator, parameters)
 
     def _predictor(self, network):
         """Return an estimator that predicts with a given network and checks no feature names."""

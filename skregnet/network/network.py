@@ -175,10 +175,30 @@ class Network:
         raw : ndarray of shape (members, rows, outputs)
             Before the inverse link of the loss.
         """
-        raw = np.empty((self.n_members, x.shape[0], self.layers[-1].n_outputs), self.params.dtype)
-        for member, rows, outputs in self._outputs(self.layers, x):
-            raw[member, rows] = outputs
-        return raw
+        return self._infer(self.layers, x)
+
+    def infer_hidden(self, x, layer):
+        """Output of a hidden layer, after its non-linearity.
+
+        Parameters
+        ----------
+        x : {ndarray, CSR matrix} of shape (rows, features)
+            Or what gives an array for a slice of rows.
+        layer : int
+            Number of the hidden layer, from 0.
+
+        Returns
+        -------
+        hidden : ndarray of shape (members, rows, units)
+        """
+        ends = [i for i, each in enumerate(self.layers, 1) if isinstance(each, Activation)]
+        return self._infer(self.layers[: ends[layer]], x)
+
+    def _infer(self, layers, x):
+        out = np.empty((self.n_members, x.shape[0], layers[-1].n_outputs), self.params.dtype)
+        for member, rows, outputs in self._outputs(layers, x):
+            out[member, rows] = outputs
+        return out
 
     def _outputs(self, layers, x):
         """Yield (member, rows, outputs of the layers), chunk by chunk; the next ones overwrite."""

@@ -1,5 +1,7 @@
 """The layer of a non-linearity."""
 
+import numpy as np
+
 from .base import Layer
 
 
@@ -25,6 +27,18 @@ class Activation(Layer):
     def allocate_inference(self, run):
         """See `Layer.allocate_inference`."""
         return ActivationPass(self, run)
+
+    def linearize(self, x, member):
+        """See `Layer.linearize`."""
+        function, z = self.function, x.copy()
+        out = function.forward(z, z if function.in_place else np.empty_like(z))
+        # `backward` overwrites all that it is given, but the output is needed.
+        slope, kept = np.ones_like(z), out.copy()
+        if function.in_place:
+            function.backward(slope, out, out, None)
+        else:
+            function.backward(slope, z, out, np.empty_like(z))
+        return kept, lambda delta: np.multiply(delta, slope, out=delta)
 
 
 class ActivationPass:

@@ -122,3 +122,22 @@ class Layer:
         input, except that of `Dense`.
         """
         return None
+
+    def linearize(self, x, member):
+        """Return the output in prediction, and the way back of derivatives.
+
+        Parameters
+        ----------
+        x : ndarray of shape (rows, n_inputs)
+            Inputs; they are not changed.
+        member : int
+            Which member of the network is asked.
+
+        Returns
+        -------
+        out : ndarray of shape (rows, n_outputs)
+        way_back : callable(delta) -> delta, or None
+            Takes derivatives with respect to the output, (..., rows, n_outputs), to those with
+            respect to the input; it may overwrite them. None where they are the same.
+        """
+        return x, None

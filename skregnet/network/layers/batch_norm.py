@@ -62,6 +62,14 @@ class BatchNorm(Layer):
         """See `Layer.allocate_inference`."""
         return BatchNormInference(self, run)
 
+    def linearize(self, x, member):
+        """See `Layer.linearize`."""
+        mean, variance = self.moments[member]
+        scale = self.gamma[member] / np.sqrt(variance + self.epsilon)
+        out = x * scale
+        out += self.beta[member] - mean * scale
+        return out, lambda delta: np.multiply(delta, scale, out=delta)
+
 
 class BatchNormInference:
     """Normalisation by the running moments."""

@@ -37,6 +37,14 @@ class Dense(Layer):
         """See `Layer.allocate_inference`."""
         return DenseInference(self, run)
 
+    def linearize(self, x, member):
+        """See `Layer.linearize`; the input may be a CSR matrix."""
+        weight = self.weight[member]
+        out = x @ weight
+        if self.free_shapes:
+            out += self.bias[member]
+        return out, lambda delta: delta @ weight.T
+
 
 class DenseInference:
     """Inference of `Dense`; its input may be a `SparseBatch` where it is the first layer."""

@@ -1,0 +1,165 @@
+"""A network written as another one: plain affine maps with the activations scikit-learn has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from ..functions.activations import Identity, LeakyReLU, LecunTanh, Logistic, ReLU, Tanh
+from ..network.layers import Activation, BatchNorm, Dense
+
+# What can be written with an activation of scikit-learn; the plainest comes first.
+_EXPRESSIBLE = {
+    "identity": {Identity},
+    "logistic": {Identity, Logistic},
+    "tanh": {Identity, Tanh, LecunTanh, Logistic},
+    "relu": {Identity, ReLU, LeakyReLU},
+}
+
+
+@dataclass
+class PlainNetwork:
+    """Affine maps with one activation between them.
+
+    Parameters
+    ----------
+    activation : {'identity', 'logistic', 'tanh', 'relu'}
+        Of all hidden layers.
+    coefs : list of ndarray of shape (fan_in, fan_out)
+        In float64.
+    intercepts : list of ndarray of shape (fan_out,)
+    """
+
+    activation: str
+    coefs: list
+    intercepts: list
+
+    @property
+    def hidden_layer_sizes(self):
+        """Units of the hidden layers."""
+        return tuple(len(intercept) for intercept in self.intercepts[:-1])
+
+    def fold_input(self, affine):
+        """Let the network take the inputs of an affine map in place of its outputs."""
+        self.coefs[0], self.intercepts[0] = affine.fold(self.coefs[0], self.intercepts[0])
+
+    def fold_output(self, scale, shift):
+        """Let the network put out ``raw * scale + shift``."""
+        self.coefs[-1] = self.coefs[-1] * scale
+        self.intercepts[-1] = self.intercepts[-1] * scale + shift
+
+
+def plain_activation(functions):
+    """Return the activation of scikit-learn that hidden layers can be written with.
+
+    Parameters
+    ----------
+    functions : sequence of skregnet.functions.activations.Activation
+        One for each hidden layer.
+
+    Returns
+    -------
+    name : str or None
+        None where there is none.
+    """
+    kinds = {type(function) for function in functions}
+    return next((name for name, known in _EXPRESSIBLE.items() if kinds <= known), None)
+
+
+def plain_network(network, activation):
+    """Write a network of one member with one of scikit-learn's activations.
+
+    Batch normalisation becomes part of the affine map before it; a layer of identities becomes part
+    of the next one; other activations become affine functions of `activation`.
+
+    Parameters
+    ----------
+    network : Network
+        Of one member.
+    activation : str
+        What `plain_activation` returned for it.
+
+    Returns
+    -------
+    plain : PlainNetwork
+    """
+    maps, forms = _affine_maps(network), _forms(network, activation)
+    plain = PlainNetwork(activation, [], [])
+    weight, bias = maps[0]
+    for form, (next_weight, next_bias) in zip(forms, maps[1:], strict=True):
+        if form is None:
+            weight, bias = weight @ next_weight, bias @ next_weight + next_bias
+            continue
+        terms, offset = form
+        plain.coefs.append(np.hstack([weight * inner for inner, _ in terms]))
+        plain.intercepts.append(np.hstack([bias * inner for inner, _ in terms]))
+        weight = np.vstack([next_weight * outer for _, outer in terms])
+        bias = next_bias + offset * next_weight.sum(axis=0)
+    plain.coefs.append(weight)
+    plain.intercepts.append(bias)
+    return plain
+
+
+def mean_network(networks):
+    """Return the network whose raw outputs are the means of those of several.
+
+    The hidden layers of its members stand side by side: the weights between them are block
+    matrices.
+    """
+    if len(networks) == 1:
+        return networks[0]
+    coefs, intercepts = [], []
+    n_layers = len(networks[0].coefs)
+    for layer in range(n_layers):
+        blocks = [network.coefs[layer] for network in networks]
+        biases = [network.intercepts[layer] for network in networks]
+        if layer == n_layers - 1:
+            # Without hidden layers all blocks see the same inputs.
+            coefs.append((np.vstack(blocks) if layer else sum(blocks)) / len(networks))
+            intercepts.append(np.mean(biases, axis=0))
+        else:
+            coefs.append(block_diag(*blocks) if layer else np.hstack(blocks))
+            intercepts.append(np.hstack(biases))
+    return PlainNetwork(networks[0].activation, coefs, intercepts)
+
+
+def hidden_functions(network):
+    """Return the activations of the hidden layers."""
+    return [layer.function for layer in network.layers if isinstance(layer, Activation)]
+
+
+def _affine_maps(network):
+    """Return (weight, bias) of each affine map, with the batch normalisation behind it."""
+    maps = []
+    for layer in network.layers:
+        if isinstance(layer, Dense):
+            weight = layer.weight[0].astype(np.float64)
+            bias = layer.bias[0, 0] if layer.free_shapes else 0.0
+            maps.append((weight, np.zeros(layer.n_outputs) + bias))
+        elif isinstance(layer, BatchNorm):
+            weight, bias = maps[-1]
+            mean, variance = layer.moments[0].astype(np.float64)
+            scale = layer.gamma[0, 0] / np.sqrt(variance + layer.epsilon)
+            maps[-1] = (weight * scale, (bias - mean) * scale + layer.beta[0, 0])
+    return maps
+
+
+def _forms(network, activation):
+    """Return for each hidden layer how its function is made of `activation`, g.
+
+    Pairs (a, b) and an offset c stand for the function sum of b g(a z) plus c, and None for the
+    identity, unless that is all there is.
+    """
+    itself = ([(1.0, 1.0)], 0.0)
+    forms = []
+    for function in hidden_functions(network):
+        if isinstance(function, LecunTanh):
+            forms.append(([(function.slope, function.amplitude)], 0.0))
+        elif isinstance(function, Logistic) and activation == "tanh":
+            forms.append(([(0.5, 0.5)], 0.5))
+        elif isinstance(function, LeakyReLU):
+            forms.append(([(1.0, 1.0), (-1.0, -function.negative_slope)], 0.0))
+        else:
+            is_folded = isinstance(function, Identity) and activation != "identity"
+            forms.append(None if is_folded else itself)
+    return forms
