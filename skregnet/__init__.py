@@ -8,8 +8,13 @@ uncertainty  moments of predictions over the masks of dropout
 estimators   the scikit-learn interface
 """
 
-from .estimators import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from .estimators import (
+    MLPFeatures,
+    RegularizedMLPClassifier,
+    RegularizedMLPRegressor,
+    WhiteningScaler,
+)
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]
+__all__ = ["MLPFeatures", "RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]

@@ -8,7 +8,12 @@ from sklearn.datasets import make_blobs, make_regression
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from skregnet import (
+    MLPFeatures,
+    RegularizedMLPClassifier,
+    RegularizedMLPRegressor,
+    WhiteningScaler,
+)
 from skregnet.functions.activations import get_activation
 from skregnet.functions.losses import BinaryLogLoss, SquaredError
 from skregnet.network import Backprop, build_network
@@ -96,7 +101,8 @@ def estimators_to_check():
     estimators += [
         RegularizedMLPClassifier(random_state=0, **parameters) for parameters in CLASSIFIER_VARIANTS
     ]
-    return [*estimators, WhiteningScaler()]
+    network = RegularizedMLPRegressor((5,), random_state=0, **FAST)
+    return [*estimators, WhiteningScaler(), MLPFeatures(network)]
 
 
 def each_check(estimators):

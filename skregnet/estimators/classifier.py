@@ -446,7 +446,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         return log_mean_proba(self._fitted_loss, raw, self._target_type, raw.dtype)
 
     def input_gradients(self, X, response_method="predict_proba"):
-        """Derivatives of probabilities or raw scores with respect to the inputs.
+        """Return the derivatives of probabilities or raw scores with respect to the inputs.
 
         Parameters
         ----------

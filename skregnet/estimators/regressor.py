@@ -420,7 +420,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         return y[:, 0] if y.shape[1] == 1 else y
 
     def input_gradients(self, X):
-        """Derivatives of the predictions with respect to the inputs.
+        """Return the derivatives of the predictions with respect to the inputs.
 
         Parameters
         ----------

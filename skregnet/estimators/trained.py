@@ -78,7 +78,7 @@ class TrainedMLP:
         return scaled_inputs(self.scaler_, X, self.network_.params.dtype), X
 
     def hidden_activations(self, X, layer=-1):
-        """Outputs of a hidden layer, after its non-linearity, as prediction computes them.
+        """Return the outputs of a hidden layer, after its non-linearity, as in prediction.
 
         Parameters
         ----------
@@ -125,9 +125,9 @@ class TrainedMLP:
     def to_sklearn(self):
         """Return an equal, plain, fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
 
-        The normalisation of inputs and targets, and batch normalisation, become part of its weights:
-        it takes `X` as it is, and its predictions are those of this estimator but for rounding. So
-        skl2onnx, skops and whatever else knows scikit-learn's networks can be used on it.
+        The normalisation of inputs and targets, and batch normalisation, become part of its
+        weights: it takes `X` as it is, and its predictions are those of this estimator but for
+        rounding. So skl2onnx, skops and all that knows scikit-learn's networks can be used on it.
 
         Returns
         -------
@@ -219,7 +219,9 @@ class TrainedMLP:
         >>> from sklearn.neural_network import MLPClassifier
         >>> from skregnet import RegularizedMLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> plain = MLPClassifier((8,), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> plain = MLPClassifier((8,), solver="lbfgs", random_state=0, max_iter=1000).fit(
+        ...     X, y
+        ... )
         >>> model = RegularizedMLPClassifier.from_sklearn(plain, warm_start=True)
         >>> np.allclose(model.predict_proba(X), plain.predict_proba(X))
         True

@@ -11,8 +11,13 @@ from .affine import affine_map
 
 
 def hidden_activations(network, x, layer):
-    """Outputs of a hidden layer, (members, n_samples, n_units), for scaled inputs."""
-    n_hidden = len(network.dense_layers) - 1
+    """Return the outputs of a hidden layer, (members, n_samples, n_units), for scaled inputs."""
+    check_layer(layer, len(network.dense_layers) - 1)
+    return network.infer_hidden(x, int(layer))
+
+
+def check_layer(layer, n_hidden):
+    """Raise ValueError where there is no hidden layer of that number."""
     if n_hidden == 0:
         raise ValueError("hidden_layer_sizes=() makes a linear model, which has no hidden layer.")
     is_known = isinstance(layer, Integral) and not isinstance(layer, bool)
@@ -21,11 +26,10 @@ def hidden_activations(network, x, layer):
             f"layer must be an int from {-n_hidden} to {n_hidden - 1}, the number of one of the "
             f"{n_hidden} hidden layers, got {layer!r}."
         )
-    return network.infer_hidden(x, int(layer))
 
 
 def input_gradients(estimator, x, n_outputs, response):
-    """Derivatives of a response with respect to the inputs, in the user's units.
+    """Return the derivatives of a response with respect to the inputs, in the user's units.
 
     Parameters
     ----------
@@ -104,13 +108,13 @@ def decision_response(target_type):
 
 
 def _diagonal(slopes):
-    """Derivatives of outputs each of which depends on one raw prediction."""
+    """Return the derivatives of outputs each of which depends on one raw prediction."""
     columns = np.moveaxis(slopes, -1, 1)[..., np.newaxis]
     return columns * np.eye(slopes.shape[-1], dtype=slopes.dtype)[:, np.newaxis]
 
 
 def _softmax_derivatives(proba, factor):
-    """Derivatives ``factor_k (1[j = k] - p_j)``, (members, k, rows, j)."""
+    """Return ``factor_k (1[j = k] - p_j)``, (members, k, rows, j)."""
     own = np.moveaxis(factor, -1, 1)[..., np.newaxis]
     eye = np.eye(proba.shape[-1], dtype=proba.dtype)[:, np.newaxis]
     return own * (eye - proba[:, np.newaxis])

@@ -1,0 +1,156 @@
+"""The hidden layers of a network as a transformer."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted
+
+from .._sklearn_compat import HasMethods, fit_context
+from .parameters import hidden_sizes
+from .views import check_layer
+
+
+class MLPFeatures(
+    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+):
+    """Hidden layer of a multilayer perceptron as features.
+
+    `fit` trains the network on the targets; `transform` returns what a hidden layer of it makes of
+    the inputs, for another estimator to go on from.
+
+    Parameters
+    ----------
+    estimator : RegularizedMLPClassifier or RegularizedMLPRegressor
+        Cloned and fitted. A network that is fitted already is used as it is where it comes as
+        ``FrozenEstimator(network)`` (of `sklearn.frozen`).
+    layer : int, default=-1
+        Which hidden layer, from 0; negative numbers count from the last one.
+
+    Attributes
+    ----------
+    estimator_ : RegularizedMLPClassifier or RegularizedMLPRegressor
+        The fitted network.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Features seen in fit; the names only where `X` has them.
+
+    See Also
+    --------
+    RegularizedMLPClassifier.hidden_activations : The same without a transformer.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skregnet import MLPFeatures, RegularizedMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = RegularizedMLPClassifier(
+    ...     (8, 2), "tanh", solver="lbfgs", random_state=0
+    ... )
+    >>> features = MLPFeatures(network)
+    >>> features.fit_transform(X, y).shape
+    (150, 2)
+    >>> features.get_feature_names_out()
+    array(['mlpfeatures0', 'mlpfeatures1'], dtype=object)
+    >>> model = make_pipeline(MLPFeatures(network), KNeighborsClassifier()).fit(X, y)
+    >>> bool(model.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "hidden_activations"])],
+        "layer": [Integral],
+    }
+
+    def __init__(self, estimator, *, layer=-1):
+        self.estimator = estimator
+        self.layer = layer
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **fit_params):
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        **fit_params : dict
+            Further arguments of the network's `fit`, such as `sample_weight`; under metadata
+            routing those that it requests.
+
+        Returns
+        -------
+        self : MLPFeatures
+
+        Raises
+        ------
+        ValueError
+            If the network has no such layer, or cannot be fitted.
+        """
+        if get_config().get("enable_metadata_routing", False):
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        check_layer(self.layer, len(hidden_sizes(self.estimator.hidden_layer_sizes)))
+        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
+        self.n_features_in_ = self.estimator_.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)
+        if hasattr(self.estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.estimator_.feature_names_in_
+        return self
+
+    def transform(self, X):
+        """Return the outputs of the hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        hidden : ndarray of shape (n_samples, n_units)
+            In the floating-point type of `X`; of an ensemble the units of its members, one after
+            another.
+        """
+        check_is_fitted(self)
+        hidden = self.estimator_.hidden_activations(X, self.layer)
+        return hidden if hidden.ndim == 2 else np.hstack(list(hidden))
+
+    @property
+    def _n_features_out(self):
+        network = self.estimator_.network_
+        return network.dense_layers[:-1][self.layer].n_outputs * network.n_members
+
+    def get_metadata_routing(self):
+        """Return what metadata goes where: that of `fit` to the network's.
+
+        Returns
+        -------
+        routing : sklearn.utils.metadata_routing.MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=type(self).__name__).add(
+            estimator=self.estimator, method_mapping=mapping
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
