@@ -139,7 +139,9 @@ class MLPFeatures(
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
+        # A Pipeline asks for `fit_transform`, which hands all it is given to `fit`.
+        mapping = MethodMapping()
+        mapping.add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(
             estimator=self.estimator, method_mapping=mapping
         )
