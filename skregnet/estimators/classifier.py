@@ -461,7 +461,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_classes, n_features)
             Of the shape of what `response_method` returns and an axis of features: how it changes
             with each feature, per unit of the feature. Dense for sparse `X` too, and in the
-            floating-point type of `X`.
+            type of what is differentiated.
 
         Raises
         ------

@@ -16,12 +16,17 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import HasMethods, fit_context
+from .documentation import DocumentationLinkMixin
 from .parameters import hidden_sizes
 from .views import check_layer
 
 
 class MLPFeatures(
-    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    DocumentationLinkMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Hidden layer of a multilayer perceptron as features.
 
@@ -40,8 +45,10 @@ class MLPFeatures(
     ----------
     estimator_ : RegularizedMLPClassifier or RegularizedMLPRegressor
         The fitted network.
-    n_features_in_, feature_names_in_ : int, ndarray of str
-        Features seen in fit; the names only where `X` has them.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names, only where `X` has them.
 
     See Also
     --------
@@ -120,7 +127,7 @@ class MLPFeatures(
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_units)
-            In the floating-point type of `X`; of an ensemble the units of its members, one after
+            In the type of the predictions; of an ensemble the units of its members, one after
             another.
         """
         check_is_fitted(self)

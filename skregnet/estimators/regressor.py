@@ -432,7 +432,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
             Of the shape of ``predict(X)`` and an axis of features: how the prediction for a row
             changes with each feature, in units of the target per unit of the feature. Dense for
-            sparse `X` too, and in the floating-point type of `X`.
+            sparse `X` too, and in the type of the predictions.
 
         Raises
         ------

@@ -72,10 +72,10 @@ class TrainedMLP:
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
 
     def _scaled_inputs(self, X):
-        """Return the inputs as the network takes them, and the checked `X`."""
+        """Return the inputs as the network takes them, and the type of what is predicted."""
         check_is_fitted(self)
-        X = self._checked_inputs(X)
-        return scaled_inputs(self.scaler_, X, self.network_.params.dtype), X
+        X, dtype = self._checked_inputs(X), self.network_.params.dtype
+        return scaled_inputs(self.scaler_, X, dtype), np.promote_types(dtype, X.dtype)
 
     def hidden_activations(self, X, layer=-1):
         """Return the outputs of a hidden layer, after its non-linearity, as in prediction.
@@ -90,7 +90,7 @@ class TrainedMLP:
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_units) or (n_estimators, n_samples, n_units)
-            In the floating-point type of `X`. The units of the members of an ensemble have nothing
+            In the type of the predictions. The units of the members of an ensemble have nothing
             in common: they are not averaged, but have a leading axis of members.
 
         Raises
@@ -111,16 +111,16 @@ class TrainedMLP:
         >>> model.fit(X, y).hidden_activations(X, layer=0).shape
         (150, 8)
         """
-        x, X = self._scaled_inputs(X)
+        x, dtype = self._scaled_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             hidden = hidden_activations(self.network_, x, layer)
-        return self._without_single_member(hidden.astype(X.dtype, copy=False))
+        return self._without_single_member(hidden.astype(dtype, copy=False))
 
     def _input_gradients(self, X, n_outputs, response):
-        x, X = self._scaled_inputs(X)
+        x, dtype = self._scaled_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             gradients = input_gradients(self, x, n_outputs, response)
-        return gradients.astype(X.dtype, copy=False)
+        return gradients.astype(dtype, copy=False)
 
     def to_sklearn(self):
         """Return an equal, plain, fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.

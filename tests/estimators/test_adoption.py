@@ -108,13 +108,13 @@ def test_fit_goes_on_with_warm_start_only():
 
 
 def test_early_stopping_goes_on_by_the_same_score():
-    theirs = mlp(MLPClassifier, early_stopping=True, validation_fraction=0.3).fit(X, THREE)
+    theirs = mlp(MLPClassifier, early_stopping=True, validation_fraction=0.3).fit(X, X[:, 0] > 0)
     model = RegularizedMLPClassifier.from_sklearn(theirs, warm_start=True)
     assert model.scoring == "accuracy"
     assert model.validation_scores_ == theirs.validation_scores_
     assert model.best_validation_score_ == theirs.best_validation_score_
     assert not hasattr(model, "_training_state")  # the moments are those of later weights
-    model.fit(X, THREE)
+    model.fit(X, X[:, 0] > 0)
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 8
     model = RegularizedMLPClassifier.from_sklearn(theirs, scoring="loss")
     assert model.validation_scores_ is None
