@@ -25,6 +25,7 @@ REGRESSORS = {
     "lecun_tanh": ({"activation": "lecun_tanh"}, Y),
     "leaky_relu": ({"activation": "leaky_relu"}, Y),
     "identity": ({"activation": "identity"}, Y),
+    "gaussian_nll": ({"loss": "gaussian_nll"}, Y),
     "ensemble": ({"activation": "relu", "n_estimators": 3}, Y),
 }
 CLASS_TARGETS = {

@@ -486,7 +486,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         check_is_fitted(self)
         is_flat = response_method == "decision_function" and self._target_type == "binary"
         n_outputs = 1 if is_flat else len(self.classes_)
-        response = responses[response_method](self._target_type)
+        response = responses[response_method](self._fitted_loss, self._target_type)
         gradients = self._input_gradients(X, n_outputs, response)
         return gradients[:, 0] if is_flat else gradients
 

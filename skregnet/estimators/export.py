@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
 
 from .._sklearn_compat import accepts_parameter
+from ..functions.losses import GaussianNLL
 from .affine import affine_map
 from .folding import hidden_functions, mean_network, plain_activation, plain_network
 
@@ -58,11 +59,27 @@ def to_sklearn(estimator):
     plain = mean_network(members)
     plain.fold_input(scaling)
     if not is_classifier(estimator):
-        plain.fold_output(estimator.y_scale_, estimator.y_mean_)
+        _fold_targets(plain, estimator)
     model = _unfitted(estimator, plain)
     _set_weights(model, plain, network.params.dtype)
     _set_records(model, estimator)
     return model
+
+
+def _fold_targets(plain, estimator):
+    """Let the network put out the mean of the targets in their units, or its logarithm."""
+    loss, scale = estimator._fitted_loss, estimator.y_scale_
+    if isinstance(loss, GaussianNLL):
+        plain.keep_outputs(len(scale))  # the heads of the mean come first
+    elif loss.predict(np.zeros((1, 1, estimator.n_outputs_))).shape != (1, 1, len(scale)):
+        raise ValueError(
+            f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
+            "only one: it cannot be exported. Fit an estimator for each quantile."
+        )
+    if estimator.out_activation_ == "exp":
+        plain.fold_output(1.0, np.log(scale))
+    else:
+        plain.fold_output(scale, estimator.y_mean_)
 
 
 def _check_members(estimator):

@@ -43,6 +43,11 @@ class PlainNetwork:
         """Let the network take the inputs of an affine map in place of its outputs."""
         self.coefs[0], self.intercepts[0] = affine.fold(self.coefs[0], self.intercepts[0])
 
+    def keep_outputs(self, n_outputs):
+        """Leave out all but the first outputs."""
+        self.coefs[-1] = self.coefs[-1][:, :n_outputs]
+        self.intercepts[-1] = self.intercepts[-1][:n_outputs]
+
     def fold_output(self, scale, shift):
         """Let the network put out ``raw * scale + shift``."""
         self.coefs[-1] = self.coefs[-1] * scale

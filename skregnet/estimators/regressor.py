@@ -1,5 +1,6 @@
 """The regressor."""
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -430,14 +431,16 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Returns
         -------
         gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
-            Of the shape of ``predict(X)`` and an axis of features: how the prediction for a row
-            changes with each feature, in units of the target per unit of the feature. Dense for
-            sparse `X` too, and in the type of the predictions.
+            Of the shape of ``predict(X)``, which has an axis of levels for several quantiles, and
+            an axis of features: how the prediction for a row changes with each feature, in units of
+            the target per unit of the feature. Dense for sparse `X` too, and in the type of the
+            predictions.
 
         Raises
         ------
         ValueError
-            If `scaler` is a transformer that is not known to be affine.
+            If `scaler` is a transformer that is not known to be affine, or `loss` an own one that
+            does not define its derivatives.
 
         Examples
         --------
@@ -449,9 +452,12 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         array([[   3., -100.]])
         """
         check_is_fitted(self)
-        response = prediction_response(self.out_activation_, self.y_scale_)
-        gradients = self._input_gradients(X, len(self.y_scale_), response)
-        return gradients[:, 0] if gradients.shape[1] == 1 else gradients
+        loss, n_targets = self._fitted_loss, len(self.y_scale_)
+        levels = loss.predict(np.zeros((1, 1, self.n_outputs_))).shape[3:]
+        response = prediction_response(loss, self.y_scale_)
+        gradients = self._input_gradients(X, n_targets * math.prod(levels), response)
+        gradients = gradients.reshape(len(gradients), n_targets, *levels, -1)
+        return gradients[:, 0] if n_targets == 1 else gradients
 
     def _loss(self):
         return get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)

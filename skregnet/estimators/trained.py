@@ -134,14 +134,16 @@ class TrainedMLP:
         model : MLPClassifier or MLPRegressor
             With this estimator's parameters where scikit-learn has them. Its weights are float64
             unless nothing was folded into them. The optimiser's moments are not carried over:
-            training on begins with new ones. Losses are in the units of the normalised target.
+            training on begins with new ones. The losses that are recorded are those of the
+            normalised target. Of ``loss='gaussian_nll'`` the network has the mean only.
 
         Raises
         ------
         ValueError
             If there is no equal network: with an activation that cannot be written with one of
-            scikit-learn's, a scaler that is not known to be affine, an ensemble of classifiers, or
-            a single class. The message says what is possible.
+            scikit-learn's, a scaler that is not known to be affine, an ensemble with another link
+            than the identity, several quantiles, or a single class. The message says what is
+            possible.
 
         See Also
         --------

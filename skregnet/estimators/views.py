@@ -3,8 +3,9 @@
 from numbers import Integral
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import softmax
 
+from ..functions.losses.jacobians import diagonal_jacobian, softmax_jacobian
 from ..network.jacobian import linearize
 from ..training.source import row_chunks
 from .affine import affine_map
@@ -66,55 +67,41 @@ def input_gradients(estimator, x, n_outputs, response):
     return gradients
 
 
-def prediction_response(out_activation, scale):
+def prediction_response(loss, scale):
     """Return the response of a regressor's `predict`; see `input_gradients`."""
 
     def response(raw):
-        slopes = np.exp(raw) if out_activation == "exp" else np.ones_like(raw)
-        return _diagonal(slopes * scale / len(raw))
+        jacobian = loss.predict_jacobian(raw) / len(raw)
+        scales = np.repeat(scale, jacobian.shape[1] // len(scale))
+        return jacobian * scales[:, np.newaxis, np.newaxis]
 
     return response
 
 
-def proba_response(target_type):
+def proba_response(loss, target_type):
     """Return the response of `predict_proba`; see `input_gradients`."""
 
     def response(raw):
-        if target_type == "multiclass":
-            proba = softmax(raw, axis=-1)
-            return _softmax_derivatives(proba, proba / len(raw))
-        slopes = expit(raw) * expit(-raw) / len(raw)
+        jacobian = loss.predict_jacobian(raw) / len(raw)
         if target_type == "binary":
-            return np.stack([-slopes, slopes], axis=1)
-        return _diagonal(slopes)
+            return np.concatenate([-jacobian, jacobian], axis=1)
+        return jacobian
 
     return response
 
 
-def decision_response(target_type):
+def decision_response(loss, target_type):
     """Return the response of `decision_function`; see `input_gradients`."""
 
     def response(raw):
         if len(raw) == 1:
-            return _diagonal(np.ones_like(raw))
+            return diagonal_jacobian(np.ones_like(raw))
+        # The logarithm of a mean of probabilities: the share of each member in it is a softmax.
         if target_type == "multiclass":
-            log_proba = log_softmax(raw, axis=-1)
-            share = softmax(log_proba, axis=0)  # of each member in the mean probability
-            return _softmax_derivatives(np.exp(log_proba), share)
-        no, yes = log_expit(-raw), log_expit(raw)
-        return _diagonal(softmax(yes, axis=0) * np.exp(no) + softmax(no, axis=0) * np.exp(yes))
+            log_proba = loss.log_predict(raw)
+            return softmax_jacobian(np.exp(log_proba), softmax(log_proba, axis=0))
+        no, yes = loss.log_predict(raw)
+        slopes = softmax(yes, axis=0) * np.exp(no) + softmax(no, axis=0) * np.exp(yes)
+        return diagonal_jacobian(slopes)
 
     return response
-
-
-def _diagonal(slopes):
-    """Return the derivatives of outputs each of which depends on one raw prediction."""
-    columns = np.moveaxis(slopes, -1, 1)[..., np.newaxis]
-    return columns * np.eye(slopes.shape[-1], dtype=slopes.dtype)[:, np.newaxis]
-
-
-def _softmax_derivatives(proba, factor):
-    """Return ``factor_k (1[j = k] - p_j)``, (members, k, rows, j)."""
-    own = np.moveaxis(factor, -1, 1)[..., np.newaxis]
-    eye = np.eye(proba.shape[-1], dtype=proba.dtype)[:, np.newaxis]
-    return own * (eye - proba[:, np.newaxis])

@@ -39,6 +39,16 @@ def test_regressor_predicts_the_same(y, activation):
     assert_allclose(model.score(X, y), theirs.score(X, y))
 
 
+@pytest.mark.skipif("loss" not in MLPRegressor().get_params(), reason="scikit-learn 1.7 has it")
+def test_poisson_regressor_predicts_the_same_and_goes_on():
+    y = np.exp(X[:, 0])
+    theirs = mlp(MLPRegressor, loss="poisson").fit(X, y)
+    model = RegularizedMLPRegressor.from_sklearn(theirs)
+    assert_allclose(model.predict(X), theirs.predict(X), rtol=1e-12)
+    model.set_params(alpha=0.0).partial_fit(X, y)
+    assert_allclose(model.predict(X), theirs.set_params(alpha=0.0).partial_fit(X, y).predict(X))
+
+
 @pytest.mark.parametrize("y", TARGETS.values(), ids=TARGETS)
 def test_classifier_predicts_the_same(y):
     theirs = mlp(MLPClassifier).fit(X, y)

@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -15,6 +16,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from sklearn.utils.fixes import parse_version
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.functions.activations import ACTIVATIONS, LeakyReLU, ReLU
@@ -156,6 +158,53 @@ def test_ensemble_of_regressors_becomes_one_network(activation, sizes):
     doubled = 2 if activation == "leaky_relu" else 1
     assert plain.hidden_layer_sizes == tuple(3 * doubled * size for size in sizes)
     assert_same_predictions(plain, model)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"loss": "absolute_error"},
+        {"loss": "huber"},
+        {"loss": "quantile", "quantile": 0.8},
+        {"loss": "gaussian_nll"},
+        {"loss": "gaussian_nll", "n_estimators": 2, "batch_norm": True},
+        {"loss": "gaussian_nll", "sizes": ()},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("y", [Y, Y[:, 0]], ids=["several", "one"])
+def test_losses_with_one_prediction_for_a_target(y, parameters):
+    model = regressor(**parameters).fit(X, y)
+    plain = model.to_sklearn()
+    assert plain.get_params().get("loss", "squared_error") == "squared_error"
+    assert_same_predictions(plain, model)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@pytest.mark.parametrize("y", [np.exp(Z[:, :2]) * [1, 100], np.exp(Z[:, 0])], ids=["two", "one"])
+def test_losses_with_a_logarithmic_link(y, loss):
+    model = regressor(loss=loss).fit(X, y)
+    if parse_version(sklearn.__version__) < parse_version("1.7"):
+        with pytest.raises(ValueError, match=rf"loss='{loss}'.*before version 1.7"):
+            model.to_sklearn()
+        return
+    plain = model.to_sklearn()
+    assert plain.loss == "poisson"
+    assert_allclose(plain.predict(X), model.predict(X), rtol=1e-10)
+    assert_array_equal(plain.partial_fit(X, y).n_iter_, 1)
+
+
+@pytest.mark.parametrize("levels", [[0.1, 0.5, 0.9], [0.5]])
+def test_several_quantiles_are_refused(levels):
+    model = regressor(loss="quantile", quantile=levels).fit(X, Y)
+    with pytest.raises(ValueError, match=r"Quantile\(levels=.* several predictions"):
+        model.to_sklearn()
+
+
+def test_ensemble_with_a_logarithmic_link_is_refused():
+    model = regressor(loss="poisson", n_estimators=2).fit(X, np.exp(Z[:, 0]))
+    with pytest.raises(ValueError, match=r"n_estimators=2 cannot be exported.*'exp'"):
+        model.to_sklearn()
 
 
 def test_ensemble_of_classifiers_is_refused():

@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_array_equal
@@ -53,10 +54,14 @@ def test_features_have_names_in_tables(output):
     features = MLPFeatures(network()).set_output(transform=output).fit(table, Y)
     names = [f"mlpfeatures{i}" for i in range(4)]
     assert_array_equal(features.get_feature_names_out(), names)
-    assert_array_equal(features.feature_names_in_, ["a", "b", "c"])
     transformed = features.transform(table)
     assert isinstance(transformed, library.DataFrame)
     assert list(transformed.columns) == names
+
+
+def test_names_of_the_inputs_are_kept():
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    assert_array_equal(MLPFeatures(network()).fit(table, Y).feature_names_in_, ["a", "b", "c"])
 
 
 def test_features_are_searched_within_a_pipeline():

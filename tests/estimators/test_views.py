@@ -8,6 +8,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScale
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
+from skregnet.functions.losses import GaussianNLL, Loss
 
 pytestmark = pytest.mark.filterwarnings(
     # The networks here are trained as briefly as the test allows.
@@ -79,6 +80,35 @@ def test_gradient_is_that_of_the_predictions(activation):
 def test_gradient_of_a_regressor(y, parameters):
     model = regressor(**parameters).fit(X, y)
     assert_is_gradient(model.input_gradients(X[:20]), model.predict)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"loss": "poisson"},
+        {"loss": "gamma", "n_estimators": 2},
+        {"loss": "gaussian_nll", "n_estimators": 2},
+        {"loss": "quantile", "quantile": 0.8},
+        {"loss": "quantile", "quantile": [0.1, 0.2, 0.5, 0.9]},
+        {"loss": "quantile", "quantile": [0.5]},
+        {"loss": "huber"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_gradient_of_what_a_loss_predicts(n_targets, parameters):
+    y = np.exp(Z[:, :n_targets]) * [1, 100][:n_targets]
+    model = regressor(**parameters).fit(X, y[:, 0] if n_targets == 1 else y)
+    assert_is_gradient(model.input_gradients(X[:20]), model.predict)
+
+
+def test_gradient_of_an_own_loss_needs_its_derivatives():
+    class OwnLoss(GaussianNLL):
+        predict_jacobian = Loss.predict_jacobian
+
+    model = regressor(loss=OwnLoss()).fit(X, Y)
+    with pytest.raises(ValueError, match="defines no predict_jacobian"):
+        model.input_gradients(X)
 
 
 @pytest.mark.parametrize("response_method", ["predict_proba", "decision_function"])

@@ -497,6 +497,32 @@ def softmax_over_outputs(raw):
 
 
 @each_loss
+def test_jacobian_of_predict_by_central_differences(name):
+    raw, _, _ = problem(name, members=2, rows=3)
+    loss, step = CASES[name], 1e-6
+
+    def predict(raw):
+        return loss.predict(raw).reshape(*raw.shape[:2], -1)
+
+    jacobian = loss.predict_jacobian(raw)
+    for output in range(raw.shape[2]):
+        shift = np.zeros(raw.shape[2])
+        shift[output] = step
+        expected = (predict(raw + shift) - predict(raw - shift)) / (2 * step)
+        result = np.swapaxes(jacobian[..., output], 1, 2)
+        assert_allclose(result, expected, rtol=1e-6, atol=1e-8)
+
+
+@each_loss
+@each_dtype
+def test_jacobian_of_predict_changes_nothing_and_has_the_dtype(name, dtype):
+    raw = problem(name)[0].astype(dtype)
+    kept = raw.copy()
+    assert CASES[name].predict_jacobian(raw).dtype == dtype
+    assert_array_equal(raw, kept)
+
+
+@each_loss
 @each_dtype
 def test_predict_is_a_new_array_of_the_same_dtype(name, dtype):
     raw = problem(name)[0].astype(dtype)

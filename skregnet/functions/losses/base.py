@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from .jacobians import diagonal_jacobian
+
 
 class Loss(ABC):
     """A differentiable loss of raw predictions and its link function.
@@ -64,6 +66,26 @@ class Loss(ABC):
 
         A last axis may follow where there are several predictions for a target.
         """
+
+    def predict_jacobian(self, raw):
+        """Return the derivatives of `predict` with respect to the raw predictions.
+
+        A loss with another link than the identity, or with several heads, defines its own, for the
+        estimators' `input_gradients`.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (members, rows, outputs)
+            Raw predictions; they are not changed.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (members, predictions, rows, outputs)
+            ``predictions`` are those of a row in the order of `predict`.
+        """
+        if self.out_activation != "identity" or self.n_heads != 1:
+            raise ValueError(f"loss={self!r} has no derivatives: it defines no predict_jacobian.")
+        return diagonal_jacobian(np.ones_like(raw))
 
     @abstractmethod
     def constant(self, y, weight=None):

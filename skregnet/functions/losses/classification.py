@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
 
 from .base import Loss
+from .jacobians import diagonal_jacobian, softmax_jacobian
 from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_sum
 
 # A constant prediction for a class that never (or always) occurs stays finite.
@@ -66,6 +67,10 @@ class BinaryLogLoss(Loss):
         """Probability of a yes."""
         return expit(raw)
 
+    def predict_jacobian(self, raw):
+        """Return ``p (1 - p)`` of each output; see `Loss.predict_jacobian`."""
+        return diagonal_jacobian(expit(raw) * expit(-raw))
+
     def log_predict(self, raw):
         """Logarithms of the probabilities of a no and of a yes."""
         return log_expit(-raw), log_expit(raw)
@@ -110,6 +115,11 @@ class MultinomialLogLoss(Loss):
     def predict(self, raw):
         """Probabilities of the classes."""
         return softmax(raw, axis=-1)
+
+    def predict_jacobian(self, raw):
+        """Return ``p_k (1[j = k] - p_j)``; see `Loss.predict_jacobian`."""
+        proba = self.predict(raw)
+        return softmax_jacobian(proba, proba)
 
     def log_predict(self, raw):
         """Logarithms of the probabilities, finite where the softmax underflows."""

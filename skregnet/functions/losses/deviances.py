@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from .base import Loss
+from .jacobians import diagonal_jacobian
 from .sums import mean_over_rows, per_member, scalar, scale_gradient, signed_sum
 
 
@@ -20,6 +21,10 @@ class _LogLinkLoss(Loss):
         # A prediction so far off is useless, but infinity would break whoever reads it.
         largest = 0.9 * np.log(np.finfo(raw.dtype).max)
         return np.exp(np.minimum(raw, largest.astype(raw.dtype)))
+
+    def predict_jacobian(self, raw):
+        """Exponential, which is its own derivative."""
+        return diagonal_jacobian(self.predict(raw))
 
     def constant(self, y, weight=None):
         """Logarithm of the weighted mean."""

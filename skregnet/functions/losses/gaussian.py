@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from .base import Loss
+from .jacobians import diagonal_jacobian
 from .sums import (
     heads,
     inverse_softplus,
@@ -99,6 +100,11 @@ class GaussianNLL(Loss):
     def predict(self, raw):
         """Return the mean."""
         return np.array(_blocks(raw)[0])
+
+    def predict_jacobian(self, raw):
+        """Return one for the head of the mean; see `Loss.predict_jacobian`."""
+        jacobian = diagonal_jacobian(np.ones_like(raw))
+        return jacobian[:, : raw.shape[-1] // 2]
 
     def predict_variance(self, raw):
         """Return the variance."""

@@ -1,13 +1,14 @@
 """The pinball loss of one quantile, or of several that never cross."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from numbers import Real
 
 import numpy as np
 from scipy.special import expit
 
 from .base import Loss
+from .jacobians import diagonal_jacobian
 from .sums import (
     heads,
     inner,
@@ -146,6 +147,24 @@ class Quantile(Loss):
             return np.array(raw)
         quantiles = self._quantiles(heads(np.array(raw, order="C"), self.n_heads))
         return np.ascontiguousarray(np.swapaxes(quantiles, -1, -2))
+
+    def predict_jacobian(self, raw):
+        """Return the derivatives of the quantiles by their increments; see the base class."""
+        if self.n_heads == 1:
+            return diagonal_jacobian(np.ones_like(raw))
+        middle = self._middle
+        slopes = expit(heads(raw, self.n_heads))
+        np.negative(slopes[..., :middle, :], out=slopes[..., :middle, :])
+        slopes[..., middle, :] = 1.0
+        n_members, n_rows, n_levels, n_targets = slopes.shape
+        shape = (n_members, n_targets, n_levels, n_rows, n_levels, n_targets)
+        jacobian = np.zeros(shape, raw.dtype)
+        for level in range(n_levels):
+            # A quantile is the middle one and the increments on the way to it.
+            parts = range(min(level, middle), max(level, middle) + 1)
+            for part, target in product(parts, range(n_targets)):
+                jacobian[:, target, level, :, part, target] = slopes[..., part, target]
+        return jacobian.reshape(n_members, -1, n_rows, n_levels * n_targets)
 
     def constant(self, y, weight=None):
         """Weighted quantiles of the targets."""
