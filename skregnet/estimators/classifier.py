@@ -178,7 +178,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Fitted to the training part.
     n_features_in_ : int
         Number of features seen in fit.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Their names, only where `X` has them.
     is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
         Which features were taken as categories; None if none.

@@ -47,7 +47,7 @@ class MLPFeatures(
         The fitted network.
     n_features_in_ : int
         Number of features seen in fit.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Their names, only where `X` has them.
 
     See Also
