@@ -16,6 +16,8 @@ _FIXED = (
     "hidden_layer_sizes",
     "activation",
     "batch_norm",
+    "categorical_features",
+    "handle_missing",
     "scaler",
     "normalize_y",
     "loss",

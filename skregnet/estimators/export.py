@@ -34,6 +34,12 @@ def to_sklearn(estimator):
     ValueError
         If there is none; the message says why and what is possible.
     """
+    if estimator._encoder is not None:
+        raise ValueError(
+            f"categorical_features={estimator.categorical_features!r} and handle_missing="
+            f"{estimator.handle_missing!r} cannot be exported: scikit-learn's MLP takes numbers "
+            "only. Encode the columns before, in a Pipeline, and export the last step."
+        )
     network = estimator.network_
     functions = hidden_functions(network)
     activation = plain_activation(functions)

@@ -74,7 +74,7 @@ class TrainedMLP:
     def _scaled_inputs(self, X):
         """Return the inputs as the network takes them, and the type of what is predicted."""
         check_is_fitted(self)
-        X, dtype = self._checked_inputs(X), self.network_.params.dtype
+        X, dtype = self._encoded(self._checked_inputs(X)), self.network_.params.dtype
         return scaled_inputs(self.scaler_, X, dtype), np.promote_types(dtype, X.dtype)
 
     def hidden_activations(self, X, layer=-1):
@@ -117,6 +117,13 @@ class TrainedMLP:
         return self._without_single_member(hidden.astype(dtype, copy=False))
 
     def _input_gradients(self, X, n_outputs, response):
+        if self._encoder is not None:
+            raise ValueError(
+                "input_gradients needs inputs that are all numbers: with categorical_features="
+                f"{self.categorical_features!r} and handle_missing={self.handle_missing!r} the "
+                "network takes others. Encode the columns before, in a Pipeline; the gradients are "
+                "then those of what comes out of it."
+            )
         x, dtype = self._scaled_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             gradients = input_gradients(self, x, n_outputs, response)
@@ -141,9 +148,9 @@ class TrainedMLP:
         ------
         ValueError
             If there is no equal network: with an activation that cannot be written with one of
-            scikit-learn's, a scaler that is not known to be affine, an ensemble with another link
-            than the identity, several quantiles, or a single class. The message says what is
-            possible.
+            scikit-learn's, a scaler that is not known to be affine, categories or missing values
+            that are encoded here, an ensemble with another link than the identity, several
+            quantiles, or a single class. The message says what is possible.
 
         See Also
         --------

@@ -144,6 +144,15 @@ def test_other_transformers_are_refused(scaler):
         model.to_sklearn()
 
 
+@pytest.mark.parametrize(
+    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}], ids=str
+)
+def test_tables_that_are_encoded_are_refused(parameters):
+    coded = np.column_stack([np.arange(len(X)) % 3, X])
+    with pytest.raises(ValueError, match=r"handle_missing=.* cannot be exported"):
+        regressor(**parameters).fit(coded, Y).to_sklearn()
+
+
 def test_scaling_of_sparse_inputs_becomes_weights():
     sparse = csr_array(np.where(Z > 0.5, X, 0.0))
     model = regressor("relu").fit(sparse, Y)

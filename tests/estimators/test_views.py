@@ -170,6 +170,19 @@ def test_gradient_is_refused_for_a_scaler_without_known_derivative():
         model.input_gradients(X)
 
 
+@pytest.mark.parametrize(
+    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}], ids=str
+)
+def test_views_of_tables_that_are_encoded(parameters):
+    coded = np.column_stack([np.arange(len(X)) % 3, X])
+    model = regressor(scaler=None, normalize_y=False, **parameters).fit(coded, Y)
+    hidden = model.hidden_activations(coded)
+    predicted = hidden @ model.coefs_[-1] + model.intercepts_[-1]
+    assert_allclose(predicted, model.predict(coded), rtol=1e-10)
+    with pytest.raises(ValueError, match="input_gradients needs inputs that are all numbers"):
+        model.input_gradients(coded)
+
+
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("n_estimators", [1, 3])
 def test_hidden_activations_lead_to_the_predictions(n_estimators, batch_norm):
