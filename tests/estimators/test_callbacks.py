@@ -326,6 +326,25 @@ def test_tables_stay_tables(library, kind):
 
 
 @needs_callbacks
+@pytest.mark.parametrize("as_table", [False, True])
+@ignore_limit
+def test_categories_are_those_of_the_user(as_table):
+    """Hooks get the categories, not the numbers that stand for them."""
+    X, y = X_and_y()
+    data = np.column_stack([X[:, 0].astype(object), np.where(X[:, 1] > 0, "warm", "cold")])
+    if as_table:
+        data = pytest.importorskip("pandas").DataFrame({"a": X[:, 0], "b": data[:, 1]})
+    recorder = Recorder()
+    model = small(**KINDS["validation"], scoring="r2", categorical_features=[1])
+    model.set_callbacks(recorder).fit(data, y)
+    scores = [
+        fitted.score(part, labels)
+        for part, labels, _, fitted in recorder.of("end", "validation-epoch")
+    ]
+    np.testing.assert_allclose(scores, model.validation_scores_, rtol=1e-12)
+
+
+@needs_callbacks
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "lbfgs ensemble"])
 @pytest.mark.parametrize("n_epochs", [1, 3])
 @BOTH
