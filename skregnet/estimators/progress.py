@@ -24,7 +24,6 @@ class ProgressLines:
         self._estimator = estimator
         self._incremental = incremental
         self._start = time.monotonic()
-        self._epochs_before = len(estimator.loss_curve_) if incremental else 0
         self._run, self._n_runs, self._epochs_in_all = 0, 1, 0
         if not is_stochastic(estimator.solver):
             self._n_runs = estimator.n_estimators * estimator.n_init
@@ -47,7 +46,7 @@ class ProgressLines:
         """Print a line about the newest epoch; never asks training to stop."""
         history = monitor.history
         self._epochs_in_all += 1
-        parts = [f"Iteration {self._epochs_before + history.n_epochs}"]
+        parts = [f"Iteration {history.n_epochs}"]
         for name, digits in _VALUES:
             curve = history.curve(name)
             if curve:

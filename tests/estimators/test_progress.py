@@ -238,14 +238,16 @@ def test_last_line_of_members_that_stopped_for_different_reasons(capsys):
 # ---- streams, and silence ----------------------------------------------------------------------
 
 
-def test_epochs_of_a_stream_are_counted(capsys):
+def test_each_call_of_a_stream_prints_one_line_as_scikit_learn_does(capsys):
     X, y = X_and_y()
-    model = verbose()
-    for _ in range(3):
-        model.partial_fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
-    assert [epoch for epoch, _ in epochs_of(lines)] == [1, 2, 3]
-    assert len(lines) == 3
+    numbers = []
+    for model in (verbose(), MLPRegressor(hidden_layer_sizes=(5,), verbose=True)):
+        for _ in range(3):
+            model.partial_fit(X, y)
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 3
+        numbers.append([epoch for epoch, _ in epochs_of(lines)])
+    assert numbers[0] == numbers[1]
 
 
 @BOTH
