@@ -74,6 +74,11 @@ def get_loss(loss, *, quantile=None, huber_delta=1.0):
     huber_delta : float, default=1.0
         Where ``loss='huber'`` becomes linear.
 
+    Returns
+    -------
+    loss : Loss
+        An instance.
+
     Raises
     ------
     ValueError

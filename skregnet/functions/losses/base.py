@@ -58,13 +58,22 @@ class Loss(ABC):
         Returns
         -------
         value : ndarray of shape (members,), float64
+            The weighted sum over rows and targets, times `scale`.
         """
 
     @abstractmethod
     def predict(self, raw):
-        """Return what the raw predictions stand for, (..., rows, targets), as a new array.
+        """Return what the raw predictions stand for.
 
-        A last axis may follow where there are several predictions for a target.
+        Parameters
+        ----------
+        raw : ndarray of shape (..., rows, outputs)
+            Raw predictions.
+
+        Returns
+        -------
+        predictions : ndarray of shape (..., rows, targets)
+            A new array. A last axis may follow where there are several predictions for a target.
         """
 
     def predict_jacobian(self, raw):
@@ -89,7 +98,7 @@ class Loss(ABC):
 
     @abstractmethod
     def constant(self, y, weight=None):
-        """Raw prediction, shape (outputs,), of the constant with the least loss.
+        """Return the raw prediction of the constant with the least loss.
 
         Parameters
         ----------
@@ -97,6 +106,11 @@ class Loss(ABC):
             Targets.
         weight : ndarray of shape (rows, 1) or None
             Sample weights.
+
+        Returns
+        -------
+        constant : ndarray of shape (outputs,)
+            The same for all rows.
         """
 
     def start(self, constant, y):
@@ -112,10 +126,18 @@ class Loss(ABC):
         return None
 
     def predict_variance(self, raw):
-        """Return the variance of the targets that raw predictions stand for, shaped as `predict`.
+        """Return the variance of the targets that raw predictions stand for.
 
-        None where the loss has no model of the noise. The unit is that of the squared target as
-        the loss sees it, which is normalised.
+        Parameters
+        ----------
+        raw : ndarray of shape (..., rows, outputs)
+            Raw predictions.
+
+        Returns
+        -------
+        variance : ndarray of shape (..., rows, targets) or None
+            None where the loss has no model of the noise. The unit is that of the squared target
+            as the loss sees it, which is normalised.
         """
         return None
 
@@ -125,9 +147,21 @@ class Loss(ABC):
         Parameters
         ----------
         y : ndarray of shape (rows, targets)
+            Targets.
         """
 
     def value(self, raw, y, weight=None, scale=1.0):
-        """Value of the loss for each member; nothing that is passed is changed."""
+        """Return the value of the loss for each member; nothing that is passed is changed.
+
+        Parameters
+        ----------
+        raw, y, weight, scale : ndarray, ndarray, ndarray or None, float
+            See `value_and_gradient`.
+
+        Returns
+        -------
+        value : ndarray of shape (members,), float64
+            The weighted sum over rows and targets, times `scale`.
+        """
         raw = np.array(raw, order="C")
         return self.value_and_gradient(raw, y, weight, scale, np.empty_like(raw))

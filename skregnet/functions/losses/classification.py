@@ -64,7 +64,7 @@ class BinaryLogLoss(Loss):
         return value + weighted_sum(scratch, weight)
 
     def predict(self, raw):
-        """Probability of a yes."""
+        """Return the probability of a yes."""
         return expit(raw)
 
     def predict_jacobian(self, raw):
@@ -72,11 +72,22 @@ class BinaryLogLoss(Loss):
         return diagonal_jacobian(expit(raw) * expit(-raw))
 
     def log_predict(self, raw):
-        """Logarithms of the probabilities of a no and of a yes."""
+        """Return the logarithms of the probabilities of a no and of a yes.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (..., rows, outputs)
+            Raw predictions.
+
+        Returns
+        -------
+        log_no, log_yes : ndarray of shape (..., rows, outputs)
+            Finite where a probability underflows.
+        """
         return log_expit(-raw), log_expit(raw)
 
     def constant(self, y, weight=None):
-        """Log-odds of the weighted frequencies."""
+        """Return the log-odds of the weighted frequencies."""
         mean = mean_over_rows(y, weight)
         return logit(np.clip(mean, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
 
@@ -113,7 +124,7 @@ class MultinomialLogLoss(Loss):
         return per_member(weighted_sum(total, weight) - inner(raw, y), scale)
 
     def predict(self, raw):
-        """Probabilities of the classes."""
+        """Return the probabilities of the classes."""
         return softmax(raw, axis=-1)
 
     def predict_jacobian(self, raw):
@@ -122,11 +133,22 @@ class MultinomialLogLoss(Loss):
         return softmax_jacobian(proba, proba)
 
     def log_predict(self, raw):
-        """Logarithms of the probabilities, finite where the softmax underflows."""
+        """Return the logarithms of the probabilities.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (..., rows, classes)
+            Raw predictions.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (..., rows, classes)
+            Finite where the softmax underflows.
+        """
         return log_softmax(raw, axis=-1)
 
     def constant(self, y, weight=None):
-        """Logarithms of the weighted frequencies."""
+        """Return the logarithms of the weighted frequencies."""
         return np.log(np.maximum(mean_over_rows(y, weight), _SMALLEST_PROBABILITY))
 
 
