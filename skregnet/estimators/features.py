@@ -100,6 +100,7 @@ class MLPFeatures(
         Returns
         -------
         self : MLPFeatures
+            The fitted transformer.
 
         Raises
         ------
@@ -145,6 +146,7 @@ class MLPFeatures(
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
+            What each method of the network asks for.
         """
         # A Pipeline asks for `fit_transform`, which hands all it is given to `fit`.
         mapping = MethodMapping()

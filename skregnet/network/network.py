@@ -178,7 +178,7 @@ class Network:
         return self._infer(self.layers, x)
 
     def infer_hidden(self, x, layer):
-        """Output of a hidden layer, after its non-linearity.
+        """Compute the output of a hidden layer, after its non-linearity.
 
         Parameters
         ----------
@@ -190,6 +190,7 @@ class Network:
         Returns
         -------
         hidden : ndarray of shape (members, rows, units)
+            As in prediction: no unit is dropped.
         """
         ends = [i for i, each in enumerate(self.layers, 1) if isinstance(each, Activation)]
         return self._infer(self.layers[: ends[layer]], x)
