@@ -25,10 +25,12 @@ from .parameters import (
     check_combinations,
 )
 from .progress import ProgressLines
-from .reporting import record, warn_of_outcome
+from .refitting import check_refit_weights, refit_on_all_rows
+from .reporting import record, warn_of_outcome, warn_of_refit
 from .scaling import fit_scaler, takes_sparse
+from .scoring import make_scorer
 from .seeding import Seeds
-from .session import Session, make_scorer
+from .session import Session
 from .splitting import split_validation, warn_small_validation
 from .trained import TrainedMLP
 from .user_warnings import warn_user
@@ -70,6 +72,7 @@ class BaseRegularizedMLP(
         scoring,
         n_iter_no_change,
         tol,
+        refit,
         categorical_features,
         handle_missing,
         scaler,
@@ -111,6 +114,7 @@ class BaseRegularizedMLP(
         self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.refit = refit
         self.categorical_features = categorical_features
         self.handle_missing = handle_missing
         self.scaler = scaler
@@ -205,6 +209,8 @@ class BaseRegularizedMLP(
             If data, weights or a combination of parameters cannot be used; the message names it.
         """
         check_validation_arguments(X_val, y_val, sample_weight_val)
+        if self.refit and X_val is not None and self.early_stopping is not False:
+            check_refit_weights(sample_weight, sample_weight_val)
         given = (X_val, y_val, sample_weight_val)
         return self._fit((X, y, sample_weight, groups), given, incremental=False)
 
@@ -222,7 +228,7 @@ class BaseRegularizedMLP(
         check_combinations(self, architecture)
         before = dict(self.__dict__)
         try:
-            is_first, outcome = self._fit_network(
+            is_first, outcome, refit = self._fit_network(
                 architecture, given, given_validation, incremental, classes
             )
         except BaseException:
@@ -235,6 +241,8 @@ class BaseRegularizedMLP(
             self.__dict__.update(before)
             raise
         warn_of_outcome(self, outcome, is_first, incremental)
+        if refit is not None:
+            warn_of_refit(self, refit)
         return self
 
     def _fit_network(self, architecture, given, given_validation, incremental, classes):
@@ -248,14 +256,20 @@ class BaseRegularizedMLP(
         validation = self._checked_validation(*given_validation)
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
-        training, validation = self._split(rows, validation, seeds, is_first, incremental)
+        training, held_back = self._split(
+            self._weighted(rows),
+            self._weighted(validation, "sample_weight_val"),
+            seeds,
+            is_first,
+            incremental,
+        )
         check_batches(self, len(training))
         if is_first:
             with np.errstate(over="ignore", invalid="ignore"):  # the session says what overflows
                 self._start(training, seeds)
         # What is trained is a copy: the network that predicts changes when all has gone well.
         network = None if is_first else self.network_.select(slice(None))
-        session = Session(self, architecture, training, validation, seeds, network)
+        session = Session(self, architecture, training, held_back, seeds, network)
         self._fitted_loss = session.loss
         self._remember(architecture)
         watchers = (
@@ -267,13 +281,19 @@ class BaseRegularizedMLP(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outcome = session.run(state, scorer, incremental)
         self.network_ = outcome.network
+        self.refit_ = False
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
         for watcher in session.watchers:
-            watcher.end(outcome)
+            watcher.end_training(outcome)
+        refit = None
+        if self.refit and self.do_early_stopping_:
+            refit = refit_on_all_rows(self, self._all_rows(rows, validation), session, outcome)
+        for watcher in session.watchers:
+            watcher.end()
         outcome.state.is_running = False
-        return is_first, outcome
+        return is_first, outcome, refit
 
     def _remember(self, architecture):
         """Keep what must not change while the network is trained on."""
@@ -288,12 +308,11 @@ class BaseRegularizedMLP(
             return None
         try:
             X = self._checked_inputs(X_val)
-            rows = self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
+            return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
         except ValueError as error:
             raise ValueError(
                 f"The validation set, X_val and y_val, cannot be used: {error}"
             ) from error
-        return rows.without_zero_weights()
 
     def _checked_rows(self, X, y, sample_weight, weight_name, reset, classes=None):
         if y is None:
@@ -307,7 +326,12 @@ class BaseRegularizedMLP(
                 f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "
                 f"rows, y has {len(y)}."
             )
-        rows = Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
+        return Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
+
+    def _weighted(self, rows, weight_name="sample_weight"):
+        """Return rows with the weights of their classes too."""
+        if rows is None:
+            return None
         class_weight = getattr(self, "class_weight", None)
         return rows.weighted_by_class(self._class_weights(rows), class_weight, weight_name)
 
@@ -319,13 +343,15 @@ class BaseRegularizedMLP(
                 validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
             )
         has_held_back = getattr(self, "do_early_stopping_", False)
+        has_held_back &= not getattr(self, "refit_", False)
         self.do_early_stopping_ = bool(early_stopping)
         if not early_stopping or validation is not None:
-            return rows.without_zero_weights(), validation
+            parts = (rows, validation)
+            return tuple(None if part is None else part.without_zero_weights() for part in parts)
         if not is_first and not has_held_back:
             warn_user(
-                "early_stopping holds rows back that the last fit, which had none, was trained on: "
-                "they cannot show overfitting. Give X_val and y_val, or fit a clone."
+                "early_stopping holds rows back that the last fit was trained on: they cannot show "
+                "overfitting. Give X_val and y_val, or fit a clone."
             )
         # The same rows are held back when training is resumed: none of them leaks.
         stratify = self._stratify(rows)
@@ -338,19 +364,29 @@ class BaseRegularizedMLP(
     def _stratify(self, rows):
         return None
 
+    def _all_rows(self, rows, validation):
+        """Return what `refit` trains on: all rows, with those of a given validation set."""
+        if validation is not None:
+            rows = rows.joined_with(validation)
+        return self._weighted(rows).without_zero_weights()
+
     def _start(self, training, seeds):
         """Forget what an earlier fit has left; fit encoder and scalers to the training part."""
-        weight = training.relative_weight
-        if self._encoder is not None:
-            self._encoder = self._encoder.fitted(training.X, weight)
-        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight)
-        self._fit_target_scaling(training)
+        self._fit_scalers(training)
         self._seeds = seeds
         self.t_ = 0
         self.loss_curve_, self.learning_rate_curve_ = [], []
         self.validation_loss_curve_ = self.validation_scores_ = None
         for name in ("network_", "_training_state", "loss_", "best_loss_"):
             self.__dict__.pop(name, None)
+
+    def _fit_scalers(self, training):
+        """Fit encoder and scalers."""
+        weight = training.relative_weight
+        if self._encoder is not None:
+            self._encoder = self._encoder.fitted(training.X, weight)
+        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight)
+        self._fit_target_scaling(training)
 
     def __getstate__(self):
         return without_callback_context(super().__getstate__())

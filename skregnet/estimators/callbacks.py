@@ -122,12 +122,18 @@ class FitTasks:
                 estimator=self._estimator, **self._training, reconstruction_attributes=attributes
             )
 
-    def end(self, outcome):
-        """End the fit, given that the estimator is fitted."""
+    def end_training(self, outcome):
+        """End the epochs, given that the estimator has the attributes they have led to."""
         try:
             self._end_tasks_of_run(_WITHOUT_CALLBACKS)
             if self._by_member and self._run is not None:  # interrupted at its begin
                 self._run.call_on_fit_task_end(estimator=self._estimator)
+        except KeyboardInterrupt:
+            warn_interrupted_callback()
+
+    def end(self):
+        """End the fit, given that the estimator is fitted."""
+        try:
             self._root.call_on_fit_task_end(
                 estimator=self._estimator,
                 **self._training,

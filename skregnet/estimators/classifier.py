@@ -94,6 +94,10 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         dropout), as a share of the loss of the best constant prediction; for the minimisers
         'lbfgs', 'cg' and 'scg' the same share is the largest gradient component of a minimum. With
         another `scoring` it is an absolute improvement of the score.
+    refit : bool, default=False
+        After early stopping, train anew on all rows, those of a given validation set too: each
+        member for its `best_iter_` epochs, with new scalers and the same seeds. Not together with
+        `warm_start`.
     categorical_features : 'from_dtype', array-like of {bool, int, str} or None, default=None
         Features that are categories, each of which becomes an input of its own: a mask, numbers or
         names of columns; 'from_dtype' are the columns of a DataFrame of a categorical type. A
@@ -218,6 +222,10 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         for each member.
     do_early_stopping_ : bool
         Whether early stopping was on.
+    refit_ : bool
+        Whether `refit` has replaced the network that early stopping had kept. Then `network_`,
+        `scaler_`, `t_` and `loss_` are those of the second run, and so are the normalised
+        targets of a regressor; the curves and all else are of the first one.
 
     See Also
     --------
@@ -265,6 +273,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         scoring="loss",
         n_iter_no_change=10,
         tol=1e-4,
+        refit=False,
         categorical_features=None,
         handle_missing="error",
         scaler="standard",
@@ -307,6 +316,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
             scoring=scoring,
             n_iter_no_change=n_iter_no_change,
             tol=tol,
+            refit=refit,
             categorical_features=categorical_features,
             handle_missing=handle_missing,
             scaler=scaler,

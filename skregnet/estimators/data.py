@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix, issparse, sparray, vstack
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from ..training.source import Source
+from ..training.source import Source, Stacked
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
@@ -47,6 +48,27 @@ class Rows:
         weight = None if self.weight is None else self.weight[rows]
         groups = None if self.groups is None else self.groups[rows]
         return Rows(X, self.y[rows], self.labels[rows], weight, groups)
+
+    def joined_with(self, other):
+        """Return these rows and others behind them, both with weights or none.
+
+        No dense inputs are copied.
+        """
+        if issparse(self.X):
+            other_X = csr_array(other.X) if isinstance(self.X, sparray) else csr_matrix(other.X)
+            X = vstack([self.X, other_X.astype(self.X.dtype)], format="csr")
+        else:
+            other_X = other.X.toarray() if issparse(other.X) else other.X
+            X = Source(Stacked(self.X, other_X))
+        y, labels, weight = (
+            None if a is None else np.concatenate([a, b])
+            for a, b in (
+                (self.y, other.y),
+                (self.labels, other.labels),
+                (self.weight, other.weight),
+            )
+        )
+        return Rows(X, y, labels, weight)
 
     def in_memory(self):
         """Return the same rows with all inputs in an array, for those who take no `Source`."""

@@ -26,6 +26,10 @@ class Outcome:
         The epoch whose parameters were kept.
     kept_loss : ndarray of shape (members,)
         Its training loss.
+    members : ndarray of int of shape (members,)
+        Numbers of the members within all that were started.
+    lowered : list of (int, ndarray of bool of shape (members,))
+        See `skregnet.training.Monitor`.
     """
 
     network: Network
@@ -34,6 +38,8 @@ class Outcome:
     stop_reason: np.ndarray
     kept_epoch: np.ndarray
     kept_loss: np.ndarray
+    members: np.ndarray
+    lowered: list
 
     @classmethod
     def of_run(cls, network, state, monitors):
@@ -48,6 +54,8 @@ class Outcome:
             np.concatenate([monitor.stop_reason for monitor in monitors]),
             np.concatenate([monitor.kept_epoch for monitor in monitors]),
             np.concatenate([monitor.kept_loss() for monitor in monitors]),
+            np.arange(network.n_members),
+            monitors[0].lowered,
         )
 
     @classmethod
@@ -58,7 +66,11 @@ class Outcome:
         """
         network, epoch = monitor.snapshot()
         reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
-        return cls(network, None, monitor.history, reason, epoch, monitor.kept_loss(epoch))
+        members = np.arange(network.n_members)
+        kept_loss = monitor.kept_loss(epoch)
+        return cls(
+            network, None, monitor.history, reason, epoch, kept_loss, members, monitor.lowered
+        )
 
     def best_restarts(self, n_kept):
         """Keep as many members: of the restarts of each, the one with the least training loss."""
@@ -73,4 +85,6 @@ class Outcome:
             self.stop_reason[members],
             self.kept_epoch[members],
             self.kept_loss[members],
+            self.members[members],
+            [(epoch, lowered[members]) for epoch, lowered in self.lowered],
         )

@@ -44,6 +44,7 @@ PARAMETER_CONSTRAINTS = {
     "scoring": [str, callable],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "refit": ["boolean"],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"error", "indicator"})],
     "scaler": [StrOptions({"standard", "whiten"}), HasMethods(["fit", "transform"]), None],
@@ -227,6 +228,11 @@ def check_combinations(estimator, architecture):
         raise ValueError(
             "batch_norm=True needs batches of at least two rows, got batch_size=1: the variance of "
             "one row is zero. Raise batch_size or set batch_norm=False."
+        )
+    if estimator.refit and estimator.warm_start:
+        raise ValueError(
+            "refit=True cannot be used with warm_start=True: a network that has learned from all "
+            "rows leaves none that could tell when to stop the next fit. Set one of them to False."
         )
     if is_stochastic(estimator.solver):
         return

@@ -18,15 +18,21 @@ class ProgressLines:
         About to be trained.
     incremental : bool
         Whether this is a single epoch of a stream.
+    repetition : Repetition, default=None
+        Where the rows are trained on anew.
     """
 
-    def __init__(self, estimator, incremental):
+    def __init__(self, estimator, incremental, repetition=None):
         self._estimator = estimator
         self._incremental = incremental
         self._start = time.monotonic()
         self._run, self._n_runs, self._epochs_in_all = 0, 1, 0
         if not is_stochastic(estimator.solver):
             self._n_runs = estimator.n_estimators * estimator.n_init
+        self._max_epochs = estimator.max_iter
+        if repetition is not None:
+            self._n_runs = min(self._n_runs, estimator.n_estimators)
+            self._max_epochs = int(repetition.n_epochs.max())
         self._best = (np.inf, 0)
         self._rates = None
 
@@ -63,7 +69,10 @@ class ProgressLines:
     def end_run(self, monitor):
         """Take in that a run is over."""
 
-    def end(self, outcome):
+    def end(self):
+        """Take in that the estimator is fitted."""
+
+    def end_training(self, outcome):
         """Print why training has stopped."""
         if self._incremental:
             return
@@ -88,10 +97,10 @@ class ProgressLines:
         return self._best[1]
 
     def _seconds_left(self, n_epochs):
-        """Return an upper bound: no run takes more than `max_iter` epochs."""
+        """Return an upper bound: no run takes more than the largest number of epochs."""
         estimator = self._estimator
         elapsed = time.monotonic() - self._start
-        epochs_left = (self._n_runs - self._run + 1) * estimator.max_iter - n_epochs
+        epochs_left = (self._n_runs - self._run + 1) * self._max_epochs - n_epochs
         seconds = elapsed / self._epochs_in_all * epochs_left
         if estimator.max_time is None:
             return seconds

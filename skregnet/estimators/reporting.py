@@ -16,6 +16,11 @@ _NEVER_IMPROVED = (
     "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
     "itself)? If so, lower learning_rate_init or raise n_iter_no_change."
 )
+_NOT_REFITTED = {
+    "max_time": "max_time={max_time!r} was over before the end. Raise max_time",
+    "interrupted": "it was interrupted by the user. Fit again",
+    "diverged": "it diverged. Lower learning_rate_init, set max_grad_norm",
+}
 
 
 def record(estimator, outcome, session):
@@ -68,6 +73,19 @@ def warn_of_outcome(estimator, outcome, is_first, incremental):
     else:
         return
     warn_user(message, category)
+
+
+def warn_of_refit(estimator, refit):
+    """Warn where training anew on all rows was not completed."""
+    if refit.reason is None:
+        return
+    reason = _NOT_REFITTED.get(refit.reason, f"it was stopped ({refit.reason}). Fit again")
+    warn_user(
+        f"refit=True could not train anew on all {refit.n_rows} rows: "
+        f"{reason.format(max_time=estimator.max_time)}, or set refit=False. The network that early "
+        f"stopping had kept, trained on {refit.n_training} of them, is used.",
+        UserWarning if refit.reason == "interrupted" else ConvergenceWarning,
+    )
 
 
 def _never_improved(estimator, outcome):

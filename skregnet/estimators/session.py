@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.metrics import check_scoring
 
 from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
@@ -21,6 +20,7 @@ from ..training import (
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
+from ..training.repetition import RepeatMonitor
 from ..training.source import Source, in_memory, row_chunks
 from .outcome import Outcome
 from .parameters import decays_weights, is_stochastic, make_optimizer
@@ -53,15 +53,21 @@ class Session:
         Of a network that is started; one that is continued has generators of its own.
     network : Network, default=None
         What to continue from; it is changed in place. None starts a new one.
+    repetition : Repetition, default=None
+        What tells the length of the run, where it repeats another one.
 
     Attributes
     ----------
     watchers : list
         They are told of each monitor, ``begin_run(monitor)`` and ``end_run(monitor)``, and called
         with it after each epoch; where one returns something true, training stops.
+    deadline : float or None
+        End of the time for training, on the clock of ``time.monotonic``.
     """
 
-    def __init__(self, estimator, architecture, training, validation, seeds, network=None):
+    def __init__(
+        self, estimator, architecture, training, validation, seeds, network=None, repetition=None
+    ):
         self.watchers = []
         self.estimator = estimator
         self.architecture = architecture
@@ -70,9 +76,11 @@ class Session:
         self.seeds = seeds
         self.loss = estimator._loss()
         self.network = network
-        self._stops_early = estimator.do_early_stopping_
+        self.repetition = repetition
+        self.deadline = None if repetition is None else repetition.deadline
+        self._stops_early = estimator.do_early_stopping_ and repetition is None
         self._reference = self._constant_loss = np.inf
-        self._tol, self._deadline = 0.0, None
+        self._tol = 0.0
         self.dtype = np.dtype(estimator.dtype or training.X.dtype)
         if network is not None:
             self.dtype = network.params.dtype
@@ -111,8 +119,8 @@ class Session:
         validate = None if self.validation is None else self._validator(scorer)
         self._measure_constant(constant, y, weight)
         self._tol = float(self.estimator.tol) * self._reference
-        if self.estimator.max_time is not None:
-            self._deadline = time.monotonic() + self.estimator.max_time
+        if self.estimator.max_time is not None and self.deadline is None:
+            self.deadline = time.monotonic() + self.estimator.max_time
         state.is_running = True
         if is_stochastic(self.estimator.solver):
             monitors = self._stochastic(network, state, (x, y, weight), incremental, validate)
@@ -133,7 +141,9 @@ class Session:
 
     def _new_network(self, n_inputs, y, constant):
         architecture = self.architecture
-        n_members = self.estimator.n_estimators * self.estimator.n_init
+        n_started = self.estimator.n_estimators * self.estimator.n_init
+        initializers = architecture.member_initializers(self.estimator.init, n_started)
+        generators = self.seeds.init(n_started)
         network = build_network(
             n_inputs,
             self.loss.n_heads * y.shape[1],
@@ -144,13 +154,10 @@ class Session:
             batch_norm=architecture.batch_norm,
             batch_norm_momentum=architecture.batch_norm_momentum,
             batch_norm_epsilon=architecture.batch_norm_epsilon,
-            n_members=n_members,
+            n_members=len(self._of_members(generators)),
             dtype=self.dtype,
         )
-        network.initialize(
-            architecture.member_initializers(self.estimator.init, n_members),
-            self.seeds.init(n_members),
-        )
+        network.initialize(self._of_members(initializers), self._of_members(generators))
         output, start = network.dense_layers[-1], self.loss.start(constant, y)
         if start is not None:
             output.bias[...] = start
@@ -168,11 +175,20 @@ class Session:
         return is_flat.ravel()
 
     def _new_state(self, n_members):
+        n_streams, t = n_members, self.estimator.t_
+        if self.repetition is not None:
+            n_streams = self.estimator.n_estimators * self.estimator.n_init
         return TrainingState(
-            shuffling=self.seeds.shuffling(n_members, self.estimator.t_),
-            dropout=self.seeds.dropout(n_members, self.estimator.t_),
+            shuffling=self._of_members(self.seeds.shuffling(n_streams, t)),
+            dropout=self._of_members(self.seeds.dropout(n_streams, t)),
             rate_factors=np.ones(n_members),
         )
+
+    def _of_members(self, values):
+        """Of a list for all members that are started, return what belongs to those of this run."""
+        if self.repetition is None:
+            return values
+        return [values[member] for member in self.repetition.members]
 
     def _measure_constant(self, constant, y, weight):
         """Set the loss of the best constant prediction, and what `tol` is measured in.
@@ -198,13 +214,15 @@ class Session:
         n_rows = len(data[1])
         batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
         batches = Batches(*data, min(batch_size, n_rows), state.shuffling, estimator.shuffle)
-        max_epochs = 1 if incremental else estimator.max_iter
+        max_epochs = 1 if incremental else self._max_epochs()
         if not incremental:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
         stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
         stopping.patience, stopping.tol = estimator.n_iter_no_change, self._stopping_tol
+        if self.repetition is not None:
+            stopping.patience = np.inf
         state.stopping = stopping if incremental else None
         schedule = get_schedule(
             estimator.learning_rate,
@@ -255,9 +273,10 @@ class Session:
             # Without early stopping the minimiser alone decides when it has converged.
             patience = estimator.n_iter_no_change if self._stops_early else np.inf
             stopping = EarlyStopping(1, patience, self._stopping_tol)
-            monitor = self._monitor(sub_network, validate, stopping)
+            monitor = self._monitor(sub_network, validate, stopping, slice(member, member + 1))
             if is_interrupted:
                 monitor.interrupted()  # the keys are pressed once, for all members
+            if not monitor.active.any():
                 monitor.restore()
             else:
                 run = partial(
@@ -265,7 +284,7 @@ class Session:
                     Objective(sub_network, self.loss, self.penalty, next(iter(batches))),
                     FULL_BATCH_SOLVERS[estimator.solver],
                     monitor,
-                    max_epochs=estimator.max_iter,
+                    max_epochs=self._max_epochs(member),
                     max_fun=estimator.max_fun,
                     gtol=self._tol,
                 )
@@ -318,16 +337,28 @@ class Session:
             for rows in row_chunks(len(y), max(n_columns, self.loss.n_heads * y.shape[1]))
         )
 
-    def _monitor(self, network, validate, stopping, **judges):
-        return Monitor(
+    def _monitor(self, network, validate, stopping, members=slice(None), **judges):
+        make = Monitor
+        if self.repetition is not None:
+            make = partial(
+                RepeatMonitor,
+                n_epochs=self.repetition.n_epochs[members],
+                lowered=self.repetition.lowered,
+            )
+        return make(
             network,
             stopping,
             validate=validate,
             stop_early=self._stops_early,
-            deadline=self._deadline,
+            deadline=self.deadline,
             report=self._report if self.watchers else None,
             **judges,
         )
+
+    def _max_epochs(self, members=slice(None)):
+        if self.repetition is None:
+            return self.estimator.max_iter
+        return int(np.max(self.repetition.n_epochs[members]))
 
     def _report(self, monitor):
         return any([watcher(monitor) for watcher in self.watchers])
@@ -367,46 +398,6 @@ class Session:
             return loss, scorer(network, rows, np.isfinite(loss))
 
         return validate
-
-
-def make_scorer(estimator):
-    """Return scorer(network, rows, finite) -> scores of the members; None for the loss.
-
-    Members whose predictions are not `finite` get NaN, for scorers refuse such predictions.
-    """
-    scoring = estimator.scoring
-    if scoring == "loss":
-        return None
-    try:
-        scorer = check_scoring(estimator, scoring=scoring)
-    except ValueError as error:
-        raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
-
-    def score(network, rows):
-        weight = {} if rows.weight is None else {"sample_weight": rows.weight}
-        try:
-            value = float(scorer(estimator._predictor(network), rows.X, rows.labels, **weight))
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"scoring={scoring!r} cannot score the validation part: {error}"
-            ) from error
-        if np.isnan(value) and estimator.do_early_stopping_:
-            raise ValueError(
-                f"scoring={scoring!r} gave NaN for the {len(rows)} rows of the validation part, "
-                "where early stopping needs a number. Validate with more rows (validation_fraction "
-                "or X_val), or use another scoring."
-            )
-        return value
-
-    def scores(network, rows, finite):
-        return np.array(
-            [
-                score(network.member(member), rows) if finite[member] else np.nan
-                for member in range(network.n_members)
-            ]
-        )
-
-    return scores
 
 
 def _sample(data):

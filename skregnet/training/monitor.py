@@ -55,6 +55,8 @@ class Monitor:
         'diverged'.
     kept_epoch : ndarray of int of shape (members,)
         The epoch whose parameters the network has after `restore`; 0 is before the first one.
+    lowered : list of (int, ndarray of bool of shape (members,))
+        After which epochs the learning rates of which members were lowered.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Monitor:
         self.history = History()
         self.stop_reason = np.full(network.n_members, None, object)
         self.kept_epoch = np.zeros(network.n_members, int)
+        self.lowered = []
         self._deadline = deadline
         self.stops_early = validate is not None and stop_early
         # What members that have stopped are to keep; with early stopping, the best so far.
@@ -149,6 +152,7 @@ class Monitor:
     def _end_patience(self, members):
         if self.lower_rates is not None:
             stopped = self.lower_rates(members)
+            self.lowered.append((self.history.n_epochs, members & ~stopped))
             self.stopping.restart(members & ~stopped)
             members = stopped
         self._converge(members)

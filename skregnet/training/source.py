@@ -48,7 +48,8 @@ class Source:
     """
 
     def __init__(self, values, dtype=None, transform=None, index=None, encoder=None):
-        self._values = np.asarray(values)  # every operation on the memmap subclass takes longer
+        # Every operation on the memmap subclass takes longer.
+        self._values = values if isinstance(values, Stacked) else np.asarray(values)
         self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
         self._transform = transform
         self._index = index
@@ -110,11 +111,55 @@ class Source:
         if self._index is not None:
             rows = self._index[rows]
         # Of an array in another order `take` would make a copy first.
-        if isinstance(rows, slice) or not self._values.flags.c_contiguous:
-            values = self._values[rows]
+        values = self._values
+        if isinstance(rows, slice) or isinstance(values, Stacked) or not values.flags.c_contiguous:
+            values = values[rows]
         else:
-            values = self._values.take(rows, axis=0)
+            values = values.take(rows, axis=0)
         return values if self._encoder is None else self._encoder.encode(values)
+
+
+class Stacked:
+    """Rows of one array below those of another; neither is copied.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n, features)
+        What is read has the dtype of the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.training.source import Stacked
+    >>> stacked = Stacked(np.array([[0.0], [1.0]]), np.array([[2.0]]))
+    >>> stacked[np.array([2, 0])].tolist(), stacked[1:].tolist()
+    ([[2.0], [0.0]], [[1.0], [2.0]])
+    """
+
+    def __init__(self, first, second):
+        self._first, self._second = np.asarray(first), np.asarray(second)
+        self.dtype = self._first.dtype
+        self.shape = (len(first) + len(second), first.shape[1])
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        n_first = len(self._first)
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            parts = (
+                self._first[start:stop],
+                self._second[max(start - n_first, 0) : max(stop - n_first, 0)],
+            )
+            filled = [part for part in parts if len(part)] or [parts[0]]
+            values = filled[0] if len(filled) == 1 else np.concatenate(filled)
+            return values.astype(self.dtype, copy=False)
+        values = np.empty((len(rows), self.shape[1]), self.dtype)
+        is_first = rows < n_first
+        values[is_first] = self._first[rows[is_first]]
+        values[~is_first] = self._second[rows[~is_first] - n_first]
+        return values
 
 
 def index_dtype(n_rows):

@@ -96,6 +96,7 @@ COMMON = {
     "scoring": (["loss", scorer], [3, None, ["loss"]]),
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
+    "refit": BOOLEAN,
     "categorical_features": (
         [None, "from_dtype", [0], [False, True, False], np.array([0, 2]), ()],
         ["auto", 3, True],
@@ -155,6 +156,7 @@ OWN = {
 CONTEXT = {
     "validation_fraction": {"early_stopping": True},
     "scoring": {"early_stopping": True},
+    "refit": {"early_stopping": True},
     "max_fun": {"solver": "lbfgs"},
     "l1_ratio": {"alpha": 1.0},
     "batch_norm_momentum": {"batch_norm": True},
