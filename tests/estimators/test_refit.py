@@ -107,6 +107,22 @@ def test_it_equals_a_plain_fit_of_that_length(Estimator, name, weighted):
     assert_same(model, plain(model).fit(X, target(Estimator), weight))
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"loss": "poisson"},
+        {"loss": "gaussian_nll"},
+        {"loss": "quantile", "quantile": [0.1, 0.9]},
+        {"normalize_y": False},
+    ],
+    ids=str,
+)
+def test_other_losses_start_as_a_plain_fit_does(parameters):
+    y = np.abs(Y)
+    model = make(RegularizedMLPRegressor, **parameters).fit(X, y)
+    assert_same(model, plain(model).fit(X, y))
+
+
 @each_estimator
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
 @pytest.mark.parametrize("n_estimators", [1, 3])
