@@ -144,6 +144,7 @@ def _set_records(estimator, model):
     estimator.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)  # it is not recorded
     estimator.best_loss_ = min([model.loss_, *estimator.loss_curve_])
     estimator.do_early_stopping_ = model.early_stopping
+    estimator.refit_ = False
     estimator.best_iter_ = model.n_iter_
     estimator.stop_reason_ = "max_iter"
     if model.n_iter_ < model.max_iter:
