@@ -26,7 +26,8 @@ SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
-def test_page_shows_what_happens(path):
+def test_page_shows_what_happens(path, monkeypatch):
+    monkeypatch.chdir(DOCS.parent)  # pages read files of the repository
     if "sklearn.callback" in path.read_text(encoding="utf-8"):
         pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
     # Some pages switch warnings off for themselves.

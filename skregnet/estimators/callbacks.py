@@ -14,6 +14,7 @@ from functools import cache
 
 from .._sklearn_compat import has_callbacks, safe_indexing
 from ..training.source import Source
+from .columns import as_table
 from .outcome import Outcome
 from .parameters import is_stochastic
 from .reporting import record
@@ -187,7 +188,7 @@ def _inputs_of(rows, X):
     A fitted estimator knows the names and categories of that.
     """
     if not hasattr(X, "shape"):
-        return rows.in_memory().X
+        X = as_table(X)
     if isinstance(rows.X, Source):
         return X if rows.X.index is None else safe_indexing(X, rows.X.index)
     return X if rows.X.shape[0] == X.shape[0] else rows.X

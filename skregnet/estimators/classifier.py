@@ -184,7 +184,7 @@ class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
         Number of features seen in fit.
     feature_names_in_ : ndarray of str of shape (n_features,)
         Their names, only where `X` has them.
-    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+    is_categorical_ : ndarray of bool of shape (n_features,) or None
         Which features were taken as categories; None if none.
     input_names_ : ndarray of str of shape (n_inputs,)
         Names of what `scaler_` is given: the features, categories and indicators.

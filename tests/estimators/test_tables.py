@@ -492,6 +492,24 @@ def test_early_stopping_by_a_score(Estimator, kind):
     assert_allclose(given.score(X, y), given.best_validation_score_)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", [*CONTAINERS, "list"])
+def test_callbacks_are_given_tables(kind, early_stopping):
+    ScoringMonitor = pytest.importorskip("sklearn.callback").ScoringMonitor
+    data, y, weight = columns(), target(), np.arange(N) % 3
+
+    def scores(X):
+        monitor = ScoringMonitor(scoring="r2")
+        model = small(**{**ON, "categorical_features": [1, 3]}, early_stopping=early_stopping)
+        model.set_params(validation_fraction=30).set_callbacks(monitor).fit(X, y, weight)
+        return [row["r2"] for row in monitor.get_logs().data], model.score(X, y, weight)
+
+    logged, score = scores(as_objects(data).tolist() if kind == "list" else CONTAINERS[kind](data))
+    assert_allclose(logged, scores(as_pandas(data))[0])
+    if not early_stopping:
+        assert_allclose(logged[0], score)
+
+
 def test_later_batches_are_read_as_the_first_one_was():
     X, y = as_pandas(columns()), target()
     model = small(**ON).partial_fit(X, y)
