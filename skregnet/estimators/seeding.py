@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 # Purposes, in the order of the children that `SeedSequence.spawn` would give.
-_INIT, _SPLIT, _SHUFFLING, _DROPOUT = range(4)
+_INIT, _SPLIT, _SHUFFLING, _DROPOUT, _SAMPLING = range(5)
 
 
 class Seeds:
@@ -47,6 +47,10 @@ class Seeds:
     def dropout(self, n_members, rows_seen=0):
         """Return the generators for the masks of dropout; see `shuffling`."""
         return self._generators(_DROPOUT, n_members, rows_seen)
+
+    def sampling(self):
+        """Return the seed of predictions with random masks."""
+        return self._sequence(_SAMPLING)
 
     def _generators(self, purpose, n_members, rows_seen=0):
         tail = (rows_seen,) if rows_seen else ()

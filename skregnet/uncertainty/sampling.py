@@ -9,10 +9,10 @@ the network is changed.
 import numpy as np
 from scipy.sparse import issparse
 
-from .functions.blocks import pieces
-from .network.layers import Dropout, Run
-from .network.network import go_forward, inference_passes
-from .network.sparse import SparseBatch
+from ..functions.blocks import pieces
+from ..network.layers import Dropout, Run
+from ..network.network import go_forward, inference_passes
+from ..network.sparse import SparseBatch
 
 # The widest layer of a block of rows and samples takes about this many bytes. Measured with 100
 # samples of 10 000 rows and layers of 100 units: 128 kB to 1 MB are alike within 5 %, more is

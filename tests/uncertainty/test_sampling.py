@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 
-from skregnet import uncertainty
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.network import build_network
 from skregnet.uncertainty import mc_moments, mc_samples
+from skregnet.uncertainty import sampling as uncertainty
 
 N_INPUTS, N_OUTPUTS = 3, 2
 

@@ -1,0 +1,97 @@
+"""Scores of predictive distributions: how sharp they are, and whether they mean what they say."""
+
+import numpy as np
+from scipy.special import ndtr
+
+_SQRT_PI = np.sqrt(np.pi)
+
+
+def gaussian_crps(y, mean, std):
+    r"""Continuous ranked probability score of normal distributions, in the units of the target.
+
+    .. math:: \sigma \left[z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt\pi\right],
+       \quad z = (y - \mu) / \sigma
+
+    It is the integral of the squared difference between the distribution function and the step at
+    the target; for a point prediction (:math:`\sigma = 0`), the absolute error.
+
+    Parameters
+    ----------
+    y, mean, std : array-like
+        Targets, means and standard deviations, which broadcast together.
+
+    Returns
+    -------
+    crps : ndarray
+        Of each target; less is better.
+
+    References
+    ----------
+    T. Gneiting, A. Raftery: Strictly Proper Scoring Rules, Prediction, and Estimation, JASA 102,
+    2007.
+
+    Examples
+    --------
+    >>> from skregnet.uncertainty import gaussian_crps
+    >>> gaussian_crps([1.0, 1.0], [0.0, 0.0], [0.0, 1.0]).round(4).tolist()
+    [1.0, 0.6024]
+    """
+    y, mean, std = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (y, mean, std)))
+    if (std < 0).any():
+        raise ValueError(f"std must not be negative, got a smallest value of {std.min()}.")
+    error = y - mean
+    z = np.divide(error, std, out=np.zeros(error.shape), where=std > 0)
+    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
+    score = std * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / _SQRT_PI)
+    return np.where(std > 0, score, np.abs(error))
+
+
+def expected_calibration_error(y, proba, *, n_bins=15, sample_weight=None):
+    """How far the confidence of a classifier is from its accuracy.
+
+    The rows are put into bins of equal width by the probability of the class that is predicted; in
+    each bin the mean of it is compared with the share of rows where the class is right.
+
+    Parameters
+    ----------
+    y : array-like of int of shape (n_samples,)
+        Number of the right class: the column of `proba`.
+    proba : array-like of shape (n_samples, n_classes)
+        Probabilities.
+    n_bins : int, default=15
+        Bins of [0, 1].
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    error : float
+        Mean absolute difference, weighted by the rows of the bins; from 0 to 1.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Weinberger: On Calibration of Modern Neural Networks, ICML 2017.
+
+    Examples
+    --------
+    >>> from skregnet.uncertainty import expected_calibration_error
+    >>> proba = [[0.75, 0.25]] * 4
+    >>> expected_calibration_error([0, 0, 0, 1], proba)  # right in three of four
+    0.0
+    >>> expected_calibration_error([0, 0, 0, 0], proba)
+    0.25
+    """
+    y, proba = np.asarray(y), np.asarray(proba, np.float64)
+    if proba.ndim != 2 or y.shape != proba.shape[:1]:
+        raise ValueError(
+            "y must be of shape (n_samples,) and proba of shape (n_samples, n_classes), got "
+            f"{y.shape} and {proba.shape}."
+        )
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    confidence, is_right = proba.max(axis=1), proba.argmax(axis=1) == y
+    # The right end of a bin belongs to it: a probability of one is in the last.
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    excess = np.bincount(bins, weight * (confidence - is_right), n_bins)
+    return float(np.abs(excess).sum() / weight.sum())

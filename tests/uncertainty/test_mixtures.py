@@ -1,0 +1,99 @@
+"""Sums over the components of a mixture, against all of them at once."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import logsumexp
+from scipy.stats import entropy as scipy_entropy
+from scipy.stats import norm
+
+from skregnet.uncertainty import class_moments, log_likelihood, predictive_moments
+
+N_COMPONENTS, N_ROWS, N_OUTPUTS = 12, 7, 2
+
+
+def make_components(offset=0.0):
+    rng = np.random.default_rng(0)
+    means = offset + rng.standard_normal((N_COMPONENTS, N_ROWS, N_OUTPUTS))
+    return means, rng.uniform(0.1, 2.0, means.shape)
+
+
+def in_blocks(*arrays, rows=3, components=5):
+    """Yield the arrays as draws come: rows and components in pieces of uneven sizes."""
+    for first_row in range(0, N_ROWS, rows):
+        of_rows = slice(first_row, min(first_row + rows, N_ROWS))
+        for first in range(0, N_COMPONENTS, components):
+            yield of_rows, *(array[first : first + components, of_rows] for array in arrays)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_the_moments_are_those_of_all_components(offset):
+    means, variances = make_components(offset)
+    shift = np.full((N_ROWS, N_OUTPUTS), offset)
+    mean, epistemic, aleatoric = predictive_moments(in_blocks(means, variances), shift)
+    assert_allclose(mean, means.mean(axis=0), rtol=1e-12)
+    assert_allclose(epistemic, means.var(axis=0), rtol=1e-6)
+    assert_allclose(aleatoric, variances.mean(axis=0), rtol=1e-12)
+
+
+def test_the_variances_add_up_to_that_of_samples_of_the_mixture():
+    means, variances = make_components()
+    rng = np.random.default_rng(1)
+    samples = means + np.sqrt(variances) * rng.standard_normal((20_000, *means.shape))
+    _, epistemic, aleatoric = predictive_moments(
+        in_blocks(means, variances), np.zeros(means.shape[1:])
+    )
+    assert_allclose(samples.var(axis=(0, 1)), epistemic + aleatoric, rtol=0.03)
+
+
+def test_the_log_likelihood_is_that_of_scipy():
+    means, variances = make_components()
+    y = np.random.default_rng(2).standard_normal((N_ROWS, N_OUTPUTS))
+    expected = norm(means, np.sqrt(variances)).logpdf(y).sum(axis=2)
+    expected = logsumexp(expected, axis=0) - np.log(N_COMPONENTS)
+    assert_allclose(log_likelihood(in_blocks(means, variances), y), expected, rtol=1e-12)
+
+
+def test_the_log_likelihood_is_finite_far_out():
+    means, variances = np.zeros((3, 1, 1)), np.ones((3, 1, 1))
+    value = log_likelihood([(slice(0, 1), means, variances)], np.full((1, 1), 1e6))
+    assert_allclose(value, norm.logpdf(1e6))
+
+
+def test_the_log_likelihood_of_float32_draws_is_computed_in_float64():
+    means, variances = make_components()
+    y = means[0] + 1e-3
+    exact = log_likelihood(in_blocks(means.astype(np.float32).astype(float), variances), y)
+    assert_allclose(
+        log_likelihood(in_blocks(means.astype(np.float32), variances), y), exact, rtol=1e-12
+    )
+
+
+def make_proba(n_classes=3):
+    return np.random.default_rng(3).dirichlet(np.ones(n_classes), (N_COMPONENTS, N_ROWS))
+
+
+def test_the_moments_of_classes_are_those_of_all_components():
+    proba = make_proba()
+    mean, expected_entropy, votes = class_moments(in_blocks(proba), N_ROWS, 3, exclusive=True)
+    assert_allclose(mean, proba.mean(axis=0), rtol=1e-12)
+    assert_allclose(expected_entropy, scipy_entropy(proba, axis=2).mean(axis=0), rtol=1e-12)
+    counts = np.array([np.bincount(row, minlength=3) for row in proba.argmax(axis=2).T])
+    assert_allclose(votes, counts / N_COMPONENTS)
+
+
+def test_the_moments_of_labels_are_those_of_each_label():
+    proba = np.random.default_rng(4).uniform(size=(N_COMPONENTS, N_ROWS, 2))
+    mean, expected_entropy, votes = class_moments(in_blocks(proba), N_ROWS, 2, exclusive=False)
+    for label in range(2):
+        both = np.stack([1 - proba[..., label], proba[..., label]], axis=2)
+        one_mean, one_entropy, one_votes = class_moments(in_blocks(both), N_ROWS, 2, exclusive=True)
+        assert_allclose(mean[:, label], one_mean[:, 1])
+        assert_allclose(expected_entropy[:, label], one_entropy)
+        assert_allclose(votes[:, label], one_votes[:, 1])
+
+
+def test_certain_classes_have_no_entropy():
+    certain = np.eye(3)[np.newaxis]
+    _, expected_entropy, _ = class_moments([(slice(0, 3), certain)], 3, 3, exclusive=True)
+    assert_allclose(expected_entropy, 0.0)
