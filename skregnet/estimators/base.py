@@ -159,6 +159,10 @@ class BaseRegularizedMLP(
         """Mask of the targets whose best constant is exact, shape (n_targets,), or None."""
         return None
 
+    def _record_noise(self, session, incremental):
+        """Set what the targets' noise is, where they have any."""
+        return None
+
     def _class_weights(self, rows):
         """Weights of the rows that stem from their classes, or None."""
         return None
@@ -285,6 +289,7 @@ class BaseRegularizedMLP(
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
+        self._record_noise(session, incremental)
         for watcher in session.watchers:
             watcher.end_training(outcome)
         refit = None

@@ -19,10 +19,11 @@ from .labels import (
     mean_proba,
     targets_of_loss,
 )
+from .predictive import PredictsClassDistributions
 from .views import decision_response, proba_response
 
 
-class RegularizedMLPClassifier(ClassifierMixin, BaseRegularizedMLP):
+class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, BaseRegularizedMLP):
     """Multilayer perceptron classifier with dropout, batch normalisation and early stopping.
 
     A drop-in for scikit-learn's `MLPClassifier` that normalises its inputs. Two classes, several

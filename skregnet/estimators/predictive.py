@@ -12,14 +12,14 @@ from .distributions import (
     check_coverage,
     has_dropout,
 )
-from .scaling import scaled_inputs
 from .seeding import Seeds
+from .session import check_finite_inputs
 from .user_warnings import warn_user
 
 _NO_SPREAD = (
-    "The predictions of a single network without dropout have no spread, so that {consequence}. Fit "
-    "with dropout > 0 or input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep ensemble)"
-    "{otherwise}."
+    "The predictions of a single network without dropout have no spread, so that {consequence}. "
+    "Fit with dropout > 0 or input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep "
+    "ensemble){otherwise}."
 )
 
 
@@ -27,13 +27,14 @@ class _MonteCarlo:
     """Draws of the raw predictions of a fitted estimator."""
 
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
-        """Return draws for inputs in the user's units; they are checked as in `predict`."""
+        """Return draws for inputs, checked as in `predict`, and the type of what it returns."""
         if not (isinstance(n_samples, Integral) and n_samples >= smallest):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
-        X = self._finite_inputs(X)
-        x = scaled_inputs(self.scaler_, X, self.network_.params.dtype)
+        x, dtype = self._scaled_inputs(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            check_finite_inputs(x, self.scaler)
         seed = Seeds(random_state).sampling()
-        return Draws(self.network_, x, int(n_samples), seed), X.dtype
+        return Draws(self.network_, x, int(n_samples), seed), dtype
 
     def _has_spread(self):
         return self.network_.n_members > 1 or has_dropout(self.network_)

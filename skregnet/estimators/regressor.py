@@ -14,12 +14,14 @@ from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from .base import BaseRegularizedMLP
 from .continuation import supports_partial_fit
 from .data import is_plain_array
+from .noise import noise_precision
+from .predictive import PredictsTargetDistributions
 from .scaling import TargetScaler
 from .trained import mean_over_members
 from .views import prediction_response
 
 
-class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
+class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseRegularizedMLP):
     """Multilayer perceptron regressor with dropout, batch normalisation and early stopping.
 
     A drop-in for scikit-learn's `MLPRegressor` that normalises inputs and targets, so that a
@@ -172,6 +174,11 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Whether to print a line per epoch, and at the end why training has stopped.
     dtype : {'float32', 'float64'} or None, default=None
         What training computes in; None follows `X`.
+    noise_precision : float or 'auto', default='auto'
+        Inverse variance of the targets' noise in units of ``1 / y^2``, the tau of Gal & Ghahramani
+        (2016), of losses that predict a mean or a median. 'auto' estimates it: from the residuals
+        of the validation part where there is one; else from those of the training rows, which are
+        too small and are corrected for the parameters of the last layer alone.
 
     Attributes
     ----------
@@ -179,6 +186,8 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         Weighted mean of the targets that was taken off; zero without normalisation.
     y_scale_ : ndarray of shape (n_outputs,)
         Weighted standard deviation that they were divided by; one without normalisation.
+    noise_precision_ : float, ndarray of shape (n_outputs,) or None
+        Inverse variance of the targets' noise; None where the loss has no constant noise.
     network_ : skregnet.network.Network
         The trained network: its flat parameter vector `params`, one row per member.
     coefs_ : list of ndarray
@@ -276,6 +285,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean", StrOptions({"auto"})],
+        "noise_precision": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     _fixed_parameters = (
@@ -334,6 +344,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         random_state=None,
         verbose=False,
         dtype=None,
+        noise_precision="auto",
     ):
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -382,6 +393,7 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         self.quantile = quantile
         self.huber_delta = huber_delta
         self.normalize_y = normalize_y
+        self.noise_precision = noise_precision
 
     @available_if(supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -408,20 +420,32 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False, *, n_samples=100, random_state=0):
         """Predict the targets.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
+        return_std : bool, default=False
+            Whether to return the mean and the standard deviation of `predict_mc`, instead of the
+            prediction without masks.
+        n_samples : int, default=100
+            Masks for each row and member where `return_std` is true; see `predict_mc`.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the masks.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, the mean over the members. They are float32
             where both `X` and the network are, else float64.
+        y_std : ndarray, shaped like `y`
+            Standard deviation of the target: of its noise, and of the predictions over masks and
+            members. Only where `return_std` is true; `y` is then the mean over these.
         """
+        if return_std:
+            return self._mean_and_std(X, n_samples, random_state)
         raw, _ = self._raw_predictions(X)
         y = mean_over_members(self._fitted_loss.predict(raw))
         mean, scale = self.y_mean_, self.y_scale_
@@ -507,6 +531,11 @@ class RegularizedMLPRegressor(RegressorMixin, BaseRegularizedMLP):
         elif not positive_mean:
             scaler = TargetScaler.fit(rows.y, rows.relative_weight)
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
+
+    def _record_noise(self, session, incremental):
+        self.noise_precision_ = noise_precision(
+            self, session, self.network_, incremental=incremental
+        )
 
     def _checked_rows(self, *args, **options):
         rows = super()._checked_rows(*args, **options)

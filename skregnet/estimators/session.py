@@ -112,7 +112,7 @@ class Session:
         -------
         outcome : Outcome
         """
-        x, y, weight = self._inputs(self.training)
+        x, y, weight = self._data = self._inputs(self.training)
         constant = self.loss.constant(y, weight)
         network = self.network or self._new_network(x.shape[1], y, constant)
         state = state or self._new_state(network.n_members)
@@ -130,6 +130,21 @@ class Session:
             network.set_population_statistics(x, weight)
         outcome = Outcome.of_run(network, state, monitors)
         return outcome.best_restarts(self.estimator.n_estimators)
+
+    def residual_rows(self):
+        """Return rows that tell the noise, after a run: held back, or else of the training part.
+
+        Returns
+        -------
+        x, y, weight : {ndarray, CSR matrix}, ndarray, ndarray or None
+            Scaled inputs, targets, (rows, targets), and weights, (rows, 1), of no more than some
+            thousand rows.
+        total_weight : float or None
+            Of the training part, where the rows are from there; None for rows held back.
+        """
+        if self.validation is None:
+            return *_sample(self._data), self.training.total_weight
+        return *_sample(self._inputs(self.validation)), None
 
     def _inputs(self, rows):
         estimator = self.estimator

@@ -149,6 +149,7 @@ OWN = {
             [0.0, 1.0, -0.5, np.nan, "0.5"],
         ),
         "huber_delta": POSITIVE,
+        "noise_precision": ((0.5, 100, "auto"), (0, -1.0, "auto!", None)),
         "normalize_y": ([True, False, "auto"], ["yes", 1.5, None]),
     },
 }

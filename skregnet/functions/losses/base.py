@@ -30,6 +30,10 @@ class Loss(ABC):
         Whether the loss is a negative log-likelihood, which has no least value of zero: `tol` and
         the limit of divergence are then differences in nats for each target. Otherwise they are
         factors of the loss of the best constant.
+    noise : {'constant', 'predicted', None}
+        What a normal distribution around the prediction takes as the variance of the target: one
+        that is the same for all rows and is estimated from residuals, what `predict_variance`
+        returns, or None where the loss stands for no such distribution.
     """
 
     out_activation = "identity"
@@ -37,6 +41,7 @@ class Loss(ABC):
     n_heads = 1
     flat_heads = ()
     in_nats = False
+    noise = None
 
     @abstractmethod
     def value_and_gradient(self, raw, y, weight, scale, gradient):

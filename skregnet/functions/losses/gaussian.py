@@ -63,6 +63,7 @@ class GaussianNLL(Loss):
     n_heads = 2
     flat_heads = (1,)
     in_nats = True
+    noise = "predicted"
 
     def __post_init__(self):
         if not (isinstance(self.variance_floor, Real) and 0.0 < self.variance_floor < np.inf):

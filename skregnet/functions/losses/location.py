@@ -23,6 +23,8 @@ class SquaredError(Loss):
     [2.5]
     """
 
+    noise = "constant"
+
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
         np.subtract(raw, y, gradient)
@@ -58,6 +60,8 @@ class AbsoluteError(Loss):
     >>> AbsoluteError().value(raw, y).tolist()
     [3.0]
     """
+
+    noise = "constant"
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
@@ -109,6 +113,8 @@ class Huber(Loss):
     """
 
     delta: float = 1.0
+
+    noise = "constant"
 
     def __post_init__(self):
         if not (isinstance(self.delta, Real) and 0.0 < self.delta < np.inf):

@@ -1,0 +1,117 @@
+"""The precision of the noise: from held-out residuals, or from corrected training residuals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+from skregnet import RegularizedMLPRegressor
+from skregnet.estimators.noise import error_on_new_rows, most_likely_variance
+
+
+def linear_data(n_samples, noise=0.5, seed=0, n_outputs=1):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_samples, 4))
+    y = X @ rng.standard_normal((4, n_outputs)) + noise * rng.standard_normal(
+        (n_samples, n_outputs)
+    )
+    return X, y[:, 0] if n_outputs == 1 else y
+
+
+def linear_model(**parameters):
+    return RegularizedMLPRegressor(
+        (), solver="lbfgs", alpha=0.0, random_state=0, max_iter=500, **parameters
+    )
+
+
+def test_without_spread_it_is_the_mean_square():
+    square = np.array([1.0, 4.0])
+    assert_allclose(most_likely_variance(square, np.zeros(2), np.array([0.75, 0.25])), 1.75)
+
+
+def test_a_constant_spread_is_subtracted():
+    rng = np.random.default_rng(0)
+    square = 3.0 * rng.standard_normal(50_000) ** 2
+    share = np.full(len(square), 1 / len(square))
+    variance = most_likely_variance(square, np.full(len(square), 1.0), share)
+    assert_allclose(variance, square.mean() - 1.0, rtol=1e-4)
+
+
+def test_a_known_noise_is_found_beside_a_varying_spread():
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(0.0, 5.0, 100_000)
+    square = (spread + 0.7) * rng.standard_normal(len(spread)) ** 2
+    share = np.full(len(square), 1 / len(square))
+    assert_allclose(most_likely_variance(square, spread, share), 0.7, rtol=0.05)
+
+
+def test_a_spread_larger_than_the_errors_leaves_some_noise():
+    variance = most_likely_variance(np.full(10, 1.0), np.full(10, 50.0), np.full(10, 0.1))
+    assert 0.04 < variance < 0.06
+
+
+def test_the_error_of_linear_models_on_new_rows():
+    """Akaike's ratio for n = 40 and five parameters, against 300 draws of data."""
+    ratios = []
+    for seed in range(300):
+        X, y = linear_data(2040, seed=seed)
+        design = np.c_[X, np.ones(len(X))]
+        coef, *_ = np.linalg.lstsq(design[:40], y[:40], rcond=None)
+        square = (y - design @ coef) ** 2
+        ratios.append((square[40:].mean(), square[:40].mean()))
+    new, same = np.mean(ratios, axis=0)
+    assert_allclose(new / same, error_on_new_rows(40, 5), rtol=0.03)
+
+
+def test_more_parameters_than_rows_are_no_division_by_zero():
+    assert error_on_new_rows(10, 1000) == 3.0
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_training_residuals_of_a_linear_model(n_outputs):
+    X, y = linear_data(60, n_outputs=n_outputs)
+    model = linear_model().fit(X, y)
+    square = np.square(y - model.predict(X)).mean(axis=0)
+    assert_allclose(model.noise_precision_, 1 / (square * (60 + 5) / (60 - 5)), rtol=1e-6)
+    assert np.shape(model.noise_precision_) == (() if n_outputs == 1 else (2,))
+
+
+def test_held_out_residuals_come_first():
+    X, y = linear_data(300)
+    X_val, y_val = linear_data(100, noise=3.0)
+    model = linear_model().fit(X, y, X_val=X_val, y_val=y_val)
+    expected = 1 / np.square(y_val - model.predict(X_val)).mean()
+    assert_allclose(model.noise_precision_, expected, rtol=1e-6)
+
+
+def test_an_integer_weight_is_a_repeated_row():
+    X, y = linear_data(50)
+    weight = np.random.default_rng(1).integers(0, 4, 50)
+    weighted = linear_model().fit(X, y, sample_weight=weight)
+    repeated = linear_model().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(weighted.noise_precision_, repeated.noise_precision_, rtol=1e-6)
+
+
+def test_it_has_the_units_of_the_target():
+    X, y = linear_data(200)
+    model = RegularizedMLPRegressor((5,), dropout=0.2, tol=0.1, random_state=0)
+    precision = clone(model).fit(X, y).noise_precision_
+    assert_allclose(clone(model).fit(X, 10 * y + 3).noise_precision_, precision / 100, rtol=1e-8)
+
+
+def test_a_given_one_is_taken():
+    X, y = linear_data(50)
+    assert linear_model(noise_precision=4.0).fit(X, y).noise_precision_ == 4.0
+
+
+def test_a_stream_has_one_too():
+    X, y = linear_data(400)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.05, dropout=0.0, random_state=0)
+    for _ in range(60):
+        model.partial_fit(X, y)
+    assert_allclose(model.noise_precision_, 1 / 0.25, rtol=0.2)
+
+
+def test_a_constant_target_has_a_finite_one():
+    X, _ = linear_data(50)
+    assert np.isfinite(linear_model().fit(X, np.full(50, 7.0)).noise_precision_)

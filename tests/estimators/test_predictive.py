@@ -1,0 +1,403 @@
+"""Uncertainty of predictions, through the estimators."""
+
+import pickle
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from scipy.special import logsumexp, ndtr
+from scipy.stats import entropy, norm
+from sklearn.exceptions import NotFittedError
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.estimators.distributions import PredictiveDistribution
+
+N_ROWS = 40
+KINDS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]
+
+
+def make_data(kind, n_samples=N_ROWS):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, 3))
+    y = np.c_[X.sum(axis=1), X[:, 0] - X[:, 1]] + 0.1 * rng.standard_normal((n_samples, 2))
+    return X, {
+        "regression": 100 + 10 * y[:, 0],
+        "multi-output": y * [1.0, 1000.0],
+        "binary": np.where(y[:, 0] > 0, "yes", "no"),
+        "multiclass": np.digitize(y[:, 0], [-1.0, 1.0]),
+        "multilabel": (y > 0).astype(int),
+    }[kind]
+
+
+def fit(kind, **parameters):
+    is_regression = kind in ("regression", "multi-output")
+    Estimator = RegularizedMLPRegressor if is_regression else RegularizedMLPClassifier
+    options = {"dropout": 0.3, "random_state": 0, "tol": 0.1, "learning_rate_init": 0.01}
+    return Estimator((8,), **{**options, **parameters}).fit(*make_data(kind))
+
+
+@pytest.fixture(params=KINDS)
+def fitted(request):
+    return fit(request.param), make_data(request.param)[0]
+
+
+def state(model):
+    return pickle.dumps(model)
+
+
+# ---- regression ----------------------------------------------------------------------------------
+
+VARIANTS = {
+    "dropout": {},
+    "inputs too": {"input_dropout": 0.2},
+    "ensemble": {"dropout": 0.0, "n_estimators": 3},
+    "ensemble with dropout": {"n_estimators": 3},
+    "batch norm": {"batch_norm": True},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("kind", ["regression", "multi-output"])
+def test_all_figures_are_those_of_the_draws(kind, variant):
+    model, (X, y) = fit(kind, **VARIANTS[variant]), make_data(kind)
+    distribution = model.predict_mc(X, n_samples=50, random_state=3)
+    shape = y.shape
+    draws = _all_draws(distribution, len(X), np.reshape(y, (len(X), -1)).shape[1])
+    assert_allclose(distribution.mean, draws.mean(axis=0).reshape(shape), rtol=1e-10)
+    assert_allclose(
+        distribution.epistemic_std, draws.std(axis=0).reshape(shape), rtol=1e-7, atol=1e-9
+    )
+    noise = 1 / np.sqrt(model.noise_precision_)
+    assert_allclose(distribution.aleatoric_std, np.broadcast_to(noise, shape), rtol=1e-10)
+    total = np.sqrt(distribution.epistemic_std**2 + distribution.aleatoric_std**2)
+    assert_allclose(distribution.std, total, rtol=1e-12)
+    density = norm(draws, noise).logpdf(y.reshape(draws.shape[1:])).sum(axis=2)
+    expected = logsumexp(density, axis=0) - np.log(len(density))
+    assert_allclose(distribution.log_prob(y), expected, rtol=1e-10)
+
+
+def _all_draws(distribution, n_rows, n_targets):
+    """All means, (draws, rows, targets), gathered from the blocks."""
+    of_rows = [[] for _ in range(n_rows)]
+    for rows, means, _ in distribution._draws:
+        for row in range(rows.start, rows.stop):
+            of_rows[row].extend(means[:, row - rows.start])
+    return np.swapaxes(np.array(of_rows), 0, 1).reshape(-1, n_rows, n_targets)
+
+
+def test_the_mean_of_an_ensemble_without_dropout_is_its_prediction():
+    model, (X, _) = fit("regression", **VARIANTS["ensemble"]), make_data("regression")
+    distribution = model.predict_mc(X)
+    assert_allclose(distribution.mean, model.predict(X), rtol=1e-12)
+    members = [model._predictor(model.network_.member(m)).predict(X) for m in range(3)]
+    assert_allclose(distribution.epistemic_std, np.std(members, axis=0), rtol=1e-7)
+
+
+def test_predict_returns_the_moments():
+    model, (X, _) = fit("regression"), make_data("regression")
+    mean, std = model.predict(X, return_std=True, n_samples=30, random_state=1)
+    distribution = model.predict_mc(X, n_samples=30, random_state=1)
+    assert_array_equal(mean, distribution.mean)
+    assert_array_equal(std, distribution.std)
+    assert (np.abs(mean - model.predict(X)) < 5 * distribution.epistemic_std / np.sqrt(30)).all()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.99])
+def test_intervals_have_their_probability(coverage):
+    model, (X, _) = fit("regression"), make_data("regression")
+    lower, upper = model.predict_interval(X, coverage)
+    distribution = model.predict_mc(X)
+    inside = ndtr((upper - distribution.mean) / distribution.std)
+    inside -= ndtr((lower - distribution.mean) / distribution.std)
+    assert_allclose(inside, coverage)
+    assert_array_equal(distribution.interval(coverage), (lower, upper))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("kind", ["regression", "multi-output"])
+def test_samples_have_the_moments_of_the_distribution(kind, variant):
+    model, (X, y) = fit(kind, **VARIANTS[variant]), make_data(kind)
+    n_samples = 4000
+    samples = model.sample_y(X, n_samples)
+    assert samples.shape == (*y.shape, n_samples)
+    distribution = model.predict_mc(X, n_samples=2000)
+    standard_error = distribution.std / np.sqrt(n_samples)
+    assert (np.abs(samples.mean(axis=-1) - distribution.mean) < 6 * standard_error).all()
+    assert_allclose(samples.std(axis=-1), distribution.std, rtol=0.1)
+
+
+def test_samples_of_an_ensemble_come_from_its_members():
+    """With next to no noise a sample is the prediction of one of the members."""
+    model = fit("regression", dropout=0.0, n_estimators=3, noise_precision=1e12)
+    X, _ = make_data("regression")
+    members = [model._predictor(model.network_.member(m)).predict(X) for m in range(3)]
+    distance = np.abs(
+        model.sample_y(X, 300)[:, np.newaxis] - np.transpose(members)[..., np.newaxis]
+    )
+    assert distance.min(axis=1).max() < 1e-4
+    shares = np.bincount(distance.argmin(axis=1).ravel(), minlength=3) / distance[:, 0].size
+    assert_allclose(shares, 1 / 3, atol=0.03)
+
+
+def test_one_sample_is_a_column_as_of_a_gaussian_process():
+    model, (X, _) = fit("regression"), make_data("regression")
+    assert model.sample_y(X).shape == (N_ROWS, 1)
+
+
+def test_the_noise_of_a_variance_head():
+    X, y = make_data("multi-output")
+    model = fit("multi-output", loss="gaussian_nll", dropout=0.0, n_estimators=3)
+    assert model.noise_precision_ is None
+    distribution = model.predict_mc(X)
+    raw = model._raw_predictions(X)[0]
+    variances = model._fitted_loss.predict_variance(raw) * model.y_scale_**2
+    means = model._fitted_loss.predict(raw) * model.y_scale_ + model.y_mean_
+    assert_allclose(distribution.mean, model.predict(X))
+    assert_allclose(distribution.epistemic_std, means.std(axis=0), rtol=1e-7)
+    assert_allclose(distribution.aleatoric_std, np.sqrt(variances.mean(axis=0)), rtol=1e-10)
+    density = norm(means, np.sqrt(variances)).logpdf(y).sum(axis=2)
+    expected = logsumexp(density, axis=0) - np.log(3)
+    assert_allclose(distribution.log_prob(y), expected, rtol=1e-10)
+    samples = model.sample_y(X, 4000)
+    assert_allclose(samples.std(axis=-1), distribution.std, rtol=0.15)
+
+
+def test_a_variance_head_alone_needs_no_warning():
+    X, y = make_data("regression", 500)
+    y = y + np.where(X[:, 0] > 0, 30.0, 1.0) * np.random.default_rng(1).standard_normal(500)
+    model = fit("regression", loss="gaussian_nll", dropout=0.0, early_stopping=True).fit(X, y)
+    _, std = model.predict(X, return_std=True)
+    assert std[X[:, 0] > 0.3].mean() > 3 * std[X[:, 0] < -0.3].mean()
+
+
+@pytest.mark.parametrize("loss", ["quantile", "poisson", "gamma"])
+def test_losses_without_normal_noise_are_refused(loss):
+    X, _ = make_data("regression")
+    model = fit("regression", loss=loss)
+    assert model.noise_precision_ is None
+    with pytest.raises(ValueError, match=f"loss='{loss}' has no normal noise.*loss='quantile'"):
+        model.predict(X, return_std=True)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_robust_losses_have_a_constant_noise(loss):
+    X, _ = make_data("regression")
+    distribution = fit("regression", loss=loss).predict_mc(X)
+    assert np.ptp(distribution.aleatoric_std) == 0
+    assert (distribution.aleatoric_std > 0).all()
+
+
+def test_a_single_network_without_dropout_has_no_spread():
+    model, (X, _) = fit("regression", dropout=0.0), make_data("regression")
+    with pytest.warns(UserWarning, match=r"have no spread.*noise alone.*dropout > 0"):
+        mean, std = model.predict(X, return_std=True)
+    assert_allclose(mean, model.predict(X))
+    assert_allclose(std, 1 / np.sqrt(model.noise_precision_))
+
+
+def test_units_of_the_target_carry_over():
+    X, y = make_data("regression")
+    model = fit("regression")
+    scaled = fit("regression")
+    scaled.fit(X, 5 * y - 70)
+    one, other = model.predict_mc(X), scaled.predict_mc(X)
+    assert_allclose(other.mean, 5 * one.mean - 70, rtol=1e-7)
+    assert_allclose(other.epistemic_std, 5 * one.epistemic_std, rtol=1e-6)
+    assert_allclose(other.std, 5 * one.std, rtol=1e-6)
+    assert_allclose(other.log_prob(5 * y - 70), one.log_prob(y) - np.log(5), rtol=1e-5)
+
+
+def test_targets_of_another_shape_are_refused():
+    distribution = fit("regression").predict_mc(make_data("regression")[0])
+    with pytest.raises(ValueError, match=r"shape of the predictions, \(40,\), got \(40, 2\)"):
+        distribution.log_prob(np.zeros((N_ROWS, 2)))
+    assert distribution.log_prob(np.zeros((N_ROWS, 1))).shape == (N_ROWS,)
+
+
+@pytest.mark.parametrize("coverage", [0, 1, 1.5, -0.1, "90%", None, np.nan])
+def test_a_coverage_that_is_no_probability_is_named(coverage):
+    model, (X, _) = fit("regression"), make_data("regression")
+    with pytest.raises(ValueError, match="coverage must be a probability between 0 and 1"):
+        model.predict_interval(X, coverage)
+    with pytest.raises(ValueError, match="coverage must be"):
+        model.predict_mc(X).interval(coverage)
+
+
+def test_a_distribution_is_frozen():
+    distribution = fit("regression").predict_mc(make_data("regression")[0])
+    with pytest.raises(AttributeError):
+        distribution.mean = 0.0
+    assert isinstance(distribution, PredictiveDistribution)
+    assert "_draws" not in repr(distribution)
+
+
+# ---- classification ------------------------------------------------------------------------------
+
+
+def test_entropies_of_classes():
+    model, (X, _) = fit("multiclass", n_estimators=2), make_data("multiclass")
+    distribution = model.predict_mc(X, n_samples=300)
+    assert distribution.proba.shape == (N_ROWS, 3)
+    assert_allclose(distribution.proba.sum(axis=1), 1.0)
+    assert_array_equal(distribution.classes, model.classes_)
+    expected = entropy(distribution.proba, axis=1)
+    assert_allclose(distribution.predictive_entropy, expected, rtol=1e-12)
+    assert (distribution.mutual_information > 0).all()
+    assert (distribution.mutual_information < distribution.predictive_entropy).all()
+    assert ((distribution.variation_ratio >= 0) & (distribution.variation_ratio < 1)).all()
+
+
+def test_mutual_information_and_votes_of_an_ensemble_written_out():
+    model, (X, _) = fit("multiclass", dropout=0.0, n_estimators=3), make_data("multiclass")
+    members = np.array(
+        [model._predictor(model.network_.member(m)).predict_proba(X) for m in range(3)]
+    )
+    distribution = model.predict_mc(X)
+    assert_allclose(distribution.proba, model.predict_proba(X), rtol=1e-10)
+    information = entropy(members.mean(axis=0), axis=1) - entropy(members, axis=2).mean(axis=0)
+    assert_allclose(distribution.mutual_information, information, atol=1e-12)
+    votes = [np.bincount(row, minlength=3).max() / 3 for row in members.argmax(axis=2).T]
+    assert_allclose(distribution.variation_ratio, 1 - np.array(votes))
+
+
+def test_two_classes_have_two_columns():
+    model, (X, _) = fit("binary"), make_data("binary")
+    distribution = model.predict_mc(X, n_samples=1000)
+    assert distribution.proba.shape == (N_ROWS, 2)
+    assert_allclose(distribution.proba.sum(axis=1), 1.0)
+    assert_allclose(distribution.proba, model.predict_proba(X), atol=0.15)
+    assert distribution.mutual_information.shape == (N_ROWS,)
+
+
+def test_labels_have_figures_of_their_own():
+    model, (X, y) = fit("multilabel"), make_data("multilabel")
+    distribution = model.predict_mc(X)
+    for values in (
+        distribution.proba,
+        distribution.predictive_entropy,
+        distribution.mutual_information,
+        distribution.variation_ratio,
+    ):
+        assert values.shape == y.shape
+    assert (distribution.variation_ratio <= 0.5).all()
+
+
+def test_a_single_classifier_without_dropout_has_no_spread():
+    model, (X, _) = fit("multiclass", dropout=0.0), make_data("multiclass")
+    with pytest.warns(UserWarning, match="mutual information and variation ratio are zero"):
+        distribution = model.predict_mc(X)
+    assert_allclose(distribution.mutual_information, 0.0, atol=1e-12)
+    assert_allclose(distribution.proba, model.predict_proba(X), rtol=1e-12)
+
+
+# ---- both ----------------------------------------------------------------------------------------
+
+
+def test_nothing_of_the_estimator_is_changed(fitted):
+    model, X = fitted
+    before = state(model)
+    model.predict_mc(X)
+    if isinstance(model, RegularizedMLPRegressor):
+        model.predict(X, return_std=True)
+        model.sample_y(X)
+        model.predict_interval(X)
+    assert state(model) == before
+
+
+def test_batch_normalisation_is_in_inference_mode():
+    """A row's distribution does not depend on the other rows, but for the masks."""
+    model = fit("regression", batch_norm=True, dropout=0.0, n_estimators=2)
+    X, _ = make_data("regression")
+    alone = [model.predict_mc(X[i : i + 1]).mean.item() for i in range(5)]
+    assert_allclose(model.predict_mc(X).mean[:5], alone, rtol=1e-10)
+
+
+def test_seeds(fitted):
+    model, X = fitted
+    figure = "mean" if isinstance(model, RegularizedMLPRegressor) else "proba"
+
+    def draw(random_state):
+        return getattr(model.predict_mc(X, random_state=random_state), figure)
+
+    assert_array_equal(draw(0), draw(0))
+    assert not np.array_equal(draw(0), draw(1))
+    assert not np.array_equal(draw(None), draw(None))
+    state = np.random.RandomState(0)
+    first = draw(state)
+    assert not np.array_equal(first, draw(state))
+    assert_array_equal(first, draw(np.random.RandomState(0)))
+
+
+def test_threads_do_not_disturb_each_other(fitted):
+    model, X = fitted
+    figure = "mean" if isinstance(model, RegularizedMLPRegressor) else "proba"
+    expected = [getattr(model.predict_mc(X, random_state=seed), figure) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(
+            lambda seed: getattr(model.predict_mc(X, random_state=seed), figure), range(8)
+        )
+    for one, other in zip(expected, found, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_the_global_random_state_is_not_touched(fitted):
+    model, X = fitted
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    model.predict_mc(X)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("n_samples", [1, 0, -3, 2.5, "many", None])
+def test_too_few_masks_are_refused(fitted, n_samples):
+    model, X = fitted
+    with pytest.raises(ValueError, match="n_samples must be an int of at least 2, got"):
+        model.predict_mc(X, n_samples=n_samples)
+
+
+def test_sparse_inputs(fitted):
+    model, X = fitted
+    model = model.set_params(dropout=0.0, n_estimators=2)
+    model.fit(X, make_data("multiclass" if hasattr(model, "classes_") else "regression")[1])
+    figure = "mean" if isinstance(model, RegularizedMLPRegressor) else "proba"
+    dense = getattr(model.predict_mc(X), figure)
+    assert_allclose(getattr(model.predict_mc(csr_array(X)), figure), dense, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
+    X, y = make_data("regression")
+    model = fit("regression").fit(X.astype(dtype), y)
+    for values in (
+        *model.predict(X.astype(dtype), return_std=True),
+        *model.predict_interval(X.astype(dtype)),
+        model.sample_y(X.astype(dtype)),
+    ):
+        assert values.dtype == dtype
+
+
+def test_an_estimator_that_is_not_fitted_says_so():
+    with pytest.raises(NotFittedError):
+        RegularizedMLPRegressor().predict_mc(np.zeros((2, 2)))
+
+
+def test_inputs_are_checked_as_in_predict():
+    model = fit("regression")
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict_mc(np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match="features"):
+        model.predict(np.zeros((2, 4)), return_std=True)
+
+
+def test_memory_does_not_grow_with_the_number_of_masks():
+    X, y = make_data("regression", 2000)
+    model = fit("regression").fit(X, y)
+    peaks = []
+    for n_samples in (10, 2000):
+        tracemalloc.start()
+        model.predict_mc(X, n_samples=n_samples).log_prob(y)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 3 * peaks[0] < 10_000_000
