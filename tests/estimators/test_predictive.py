@@ -168,7 +168,9 @@ def test_the_noise_of_a_variance_head():
 def test_a_variance_head_alone_needs_no_warning():
     X, y = make_data("regression", 500)
     y = y + np.where(X[:, 0] > 0, 30.0, 1.0) * np.random.default_rng(1).standard_normal(500)
-    model = fit("regression", loss="gaussian_nll", dropout=0.0, early_stopping=True).fit(X, y)
+    model = RegularizedMLPRegressor(
+        (8,), loss="gaussian_nll", early_stopping=True, learning_rate_init=0.01, random_state=0
+    ).fit(X, y)
     _, std = model.predict(X, return_std=True)
     assert std[X[:, 0] > 0.3].mean() > 3 * std[X[:, 0] < -0.3].mean()
 
