@@ -98,7 +98,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         return PredictiveDistribution.from_draws(draws)
 
     def predict_interval(self, X, coverage=0.9, *, n_samples=100, random_state=0):
-        """Intervals that hold the target with a given probability.
+        """Return intervals that hold the target with a given probability.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class PredictsTargetDistributions(_MonteCarlo):
             Inputs.
         coverage : float in (0, 1), default=0.9
             Probability of the interval.
-        n_samples, random_state
+        n_samples, random_state : int; int, RandomState instance or None
             See `predict_mc`.
 
         Returns
