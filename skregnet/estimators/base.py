@@ -388,9 +388,11 @@ class BaseRegularizedMLP(
     def _fit_scalers(self, training):
         """Fit encoder and scalers."""
         weight = training.relative_weight
+        names = getattr(self, "feature_names_in_", None)
         if self._encoder is not None:
             self._encoder = self._encoder.fitted(training.X, weight)
-        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight)
+            names = None  # the columns have become others
+        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight, names)
         self._fit_target_scaling(training)
 
     def __getstate__(self):

@@ -111,6 +111,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
         the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
+        A fitted transformer in a `sklearn.frozen.FrozenEstimator` is used as it is.
     solver : str or StochasticOptimizer, default='adam'
         'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
         gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an

@@ -117,6 +117,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
         centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
         the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
+        A fitted transformer in a `sklearn.frozen.FrozenEstimator` is used as it is.
     normalize_y : bool or 'auto', default='auto'
         Normalise each output to zero mean and unit standard deviation, with weights; predictions
         are in the units of `y`. 'auto' is on, but for a loss with a positive mean.

@@ -1,18 +1,20 @@
 """Normalisation of inputs and targets."""
 
 import math
-from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ..training.source import Source, row_chunks
 from .data import check_weights
 from .documentation import DocumentationLinkMixin
+from .frozen import return_arrays, thawed
 
 # Directions with less than this share of the largest variance are rounding noise of a
 # rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
@@ -170,17 +172,20 @@ def _standard_deviations(mean, variance, total, of_constants=1.0):
     return np.where(variance <= rounding, of_constants, np.sqrt(np.maximum(variance, 0.0)))
 
 
-def fit_scaler(scaler, X, sample_weight):
+def fit_scaler(scaler, X, sample_weight, feature_names=None):
     """Return a fitted scaler for the constructor's value, or None.
 
     Parameters
     ----------
     scaler : {'standard', 'whiten'}, transformer or None
-        The constructor's parameter; a transformer is cloned.
+        The constructor's parameter; a transformer is cloned. Of a `FrozenEstimator` the fitted
+        transformer inside is copied, and used as it is.
     X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
         Training part.
     sample_weight : ndarray of shape (n_samples,) or None
         Passed on where the scaler's fit takes it.
+    feature_names : ndarray of str, default=None
+        Names of the features, which a frozen scaler must have been fitted to.
 
     Returns
     -------
@@ -188,6 +193,8 @@ def fit_scaler(scaler, X, sample_weight):
     """
     if scaler is None:
         return None
+    if isinstance(scaler, FrozenEstimator):
+        return thawed(scaler, X.shape[1], feature_names)
     if isinstance(scaler, str):
         if scaler == "standard":
             scaler = StandardScaler(with_mean=not issparse(X))  # centring would make X dense
@@ -199,13 +206,10 @@ def fit_scaler(scaler, X, sample_weight):
         else:
             scaler = WhiteningScaler()
     else:
-        scaler = clone(scaler)
+        scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
     if not issparse(X) and _is_known(scaler):
         return _fit_in_chunks(scaler, X, sample_weight)
-    # A global transform_output='pandas' must not put a DataFrame between scaler and network; a
-    # pipeline with a step that knows no set_output says so by an error.
-    with suppress(AttributeError, ValueError):
-        scaler.set_output(transform="default")
+    return_arrays(scaler)
     if isinstance(X, Source):
         X = X.to_array()
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):

@@ -3,12 +3,14 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -433,6 +435,68 @@ def test_parameters_of_the_scaler_can_be_searched():
     model.set_params(scaler__feature_range=(-1, 1))
     assert model.scaler.feature_range == (-1, 1)
     assert model.get_params()["scaler__feature_range"] == (-1, 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        StandardScaler(),
+        StandardScaler(with_std=False),
+        WhiteningScaler(),
+        MinMaxScaler(),
+        make_pipeline(StandardScaler(), PCA(3)),
+    ],
+    ids=["standard", "centred", "white", "min-max", "pipeline"],
+)
+def test_a_frozen_scaler_keeps_its_fit(scaler, early_stopping):
+    X = correlated()
+    scaler = clone(scaler).set_output(transform="pandas").fit(3 * X[:90] + 1)
+    y = X[:, 0] ** 2
+    options = {"early_stopping": early_stopping, "validation_fraction": 50}
+    options |= {"max_iter": 3, "random_state": 0}
+    model = RegularizedMLPRegressor((3,), scaler=FrozenEstimator(scaler), **options).fit(X, y)
+    outside = RegularizedMLPRegressor((3,), scaler=None, **options)
+    Z = scaler.transform(X).to_numpy()
+    np.testing.assert_array_equal(outside.fit(Z, y).predict(Z), model.predict(X))
+    # What was given still returns frames.
+    assert isinstance(scaler.transform(X), pd.DataFrame)
+
+
+def test_a_frozen_step_of_a_scaler_is_not_changed():
+    X = correlated()
+    inner = StandardScaler().fit(X[:90]).set_output(transform="pandas")
+    pipeline = make_pipeline(FrozenEstimator(inner), PCA(3))
+    fitted = fit_scaler(pipeline, X, None)
+    np.testing.assert_array_equal(fitted[0].mean_, inner.mean_)
+    assert isinstance(fitted.transform(X), np.ndarray)
+    assert isinstance(inner.transform(X), pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), MinMaxScaler(), make_pipeline(MinMaxScaler())]
+)
+def test_names_of_a_frozen_scaler(scaler):
+    X = pd.DataFrame(correlated(), columns=list("abcd"))
+    frozen = FrozenEstimator(clone(scaler).fit(X[:90]))
+    model = RegularizedMLPRegressor((3,), scaler=frozen, random_state=0)
+    model.partial_fit(X, X["a"]).partial_fit(X, X["a"])  # without a warning of names
+    array = clone(model).partial_fit(X.to_numpy(), X["a"])
+    assert array.loss_curve_ == model.loss_curve_[:1]
+    assert frozen.feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match=r"scaler=.*'a', 'b', 'c', 'd'.*X has.*'b', 'a'"):
+        clone(model).fit(X[["b", "a", "c", "d"]], X["a"])
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+def test_a_frozen_scaler_must_fit_the_data(scaler):
+    X = correlated()
+    model = RegularizedMLPRegressor(scaler=FrozenEstimator(clone(scaler).fit(X[:, :3])))
+    with pytest.raises(ValueError, match=r"scaler=.* fitted to 3 features, X has 4"):
+        model.fit(X, X[:, 0])
+    with pytest.raises(NotFittedError, match=r"scaler=.* is not fitted"):
+        model.set_params(scaler=FrozenEstimator(scaler)).fit(X, X[:, 0])
 
 
 # ---- targets -----------------------------------------------------------------------------------
