@@ -12,7 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import BaggingClassifier, BaggingRegressor
@@ -24,11 +24,7 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 distributed = pytest.importorskip("distributed")
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
-    pytest.mark.filterwarnings(
-        "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning",
-        # Of the cluster's own sockets, which are closed a moment too late.
-        "ignore::pytest.PytestUnraisableExceptionWarning",
-    ),
+    pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"),
 ]
 
 X, Y = load_diabetes(return_X_y=True)
@@ -179,15 +175,44 @@ def test_a_network_goes_on_learning_where_it_is_sent(client):
     assert there.t_ == model.t_ == 2 * len(X)
 
 
+class TestPredictionOfBlocks:
+    def test_of_an_array(self, client):
+        da = pytest.importorskip("dask.array")
+        rows, model = da.from_array(X, chunks=(100, -1)), regressor().fit(X, Y)
+        predictions = rows.map_blocks(model.predict, drop_axis=1, dtype=rows.dtype)
+        assert predictions.chunks == ((100, 100, 100, 100, 42),)
+        assert_allclose(predictions.compute(), model.predict(X), rtol=1e-12)
+        classifier = RegularizedMLPClassifier((8,), max_iter=5, random_state=0).fit(X, Y > 140)
+        proba = rows.map_blocks(
+            classifier.predict_proba,
+            chunks=(rows.chunks[0], len(classifier.classes_)),
+            dtype=rows.dtype,
+        )
+        assert proba.shape == (442, 2)
+        assert_allclose(proba.compute(), classifier.predict_proba(X), rtol=1e-12)
+
+    def test_of_a_table(self, client):
+        dd = pytest.importorskip("dask.dataframe")
+        pd = pytest.importorskip("pandas")
+        frame = load_diabetes(as_frame=True).data
+        model = regressor().fit(frame, Y)
+        predictions = dd.from_pandas(frame, npartitions=3).map_partitions(
+            lambda part: pd.Series(model.predict(part), part.index), meta=(None, "float64")
+        )
+        assert_allclose(predictions.compute(), model.predict(frame), rtol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def ray_backend():
     ray = pytest.importorskip("ray")
     from ray.util.joblib import register_ray
 
-    ray.init(num_cpus=N_WORKERS, include_dashboard=False, log_to_driver=False)
-    register_ray()
-    yield "ray"
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(num_cpus=N_WORKERS, include_dashboard=False, log_to_driver=False)
+        register_ray()
+        yield "ray"
+        ray.shutdown()
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of its start
