@@ -106,7 +106,9 @@ class PredictsTargetDistributions(_MonteCarlo):
             Inputs.
         coverage : float in (0, 1), default=0.9
             Probability of the interval.
-        n_samples, random_state : int; int, RandomState instance or None
+        n_samples : int, default=100
+            See `predict_mc`.
+        random_state : int, RandomState instance or None, default=0
             See `predict_mc`.
 
         Returns
