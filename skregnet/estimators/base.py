@@ -257,7 +257,7 @@ class BaseRegularizedMLP(
         X = self._checked_inputs(X, reset=is_first)
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
         rows = replace(rows, groups=check_groups(groups, len(rows)))
-        validation = self._checked_validation(*given_validation)
+        validation = self._checked_validation(is_first, *given_validation)
         scorer = make_scorer(self)
         seeds = Seeds(self.random_state) if is_first else self._seeds
         training, held_back = self._split(
@@ -308,10 +308,12 @@ class BaseRegularizedMLP(
             name: clone(getattr(self, name), safe=False) for name in self._fixed_parameters
         }
 
-    def _checked_validation(self, X_val, y_val, sample_weight_val):
+    def _checked_validation(self, is_first, X_val, y_val, sample_weight_val):
         if X_val is None:
             return None
         try:
+            if is_first and self._encoder is not None and self.refit:
+                self._encoder = self._encoder.with_categories_of(X_val)
             X = self._checked_inputs(X_val)
             return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
         except ValueError as error:

@@ -112,3 +112,77 @@ def listed(names, at_most=5):
     shown = ", ".join(map(repr, names[:at_most]))
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return f"{'column' if len(names) == 1 else 'columns'} {shown}{more}"
+
+
+def check_categorical_features(X, categorical_features):
+    """Return which columns hold categories.
+
+    Parameters
+    ----------
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Two-dimensional.
+    categorical_features : 'from_dtype', array-like or None
+        The constructor's parameter.
+
+    Returns
+    -------
+    is_categorical : ndarray of bool of shape (n_features,) or None
+        None if no column does.
+
+    Raises
+    ------
+    ValueError
+        If a name or number is none of a column, or a mask has not one value for each column.
+    """
+    n_features = X.shape[1]
+    if categorical_features is None:
+        return None
+    if isinstance(categorical_features, str):
+        if not is_frame(X):
+            return None
+        mask = np.array([is_category(dtype) for dtype in column_dtypes(X)])
+        return mask if mask.any() else None
+    chosen = np.asarray(categorical_features)
+    if chosen.size == 0:
+        return None
+    kinds = {type(value) for value in chosen} if chosen.dtype.kind == "O" else set()
+    if chosen.dtype.kind not in "biuUO" or not kinds <= {str}:
+        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or chosen.dtype.name
+        raise ValueError(
+            f"categorical_features must be an array-like of bool, int or str, got: {found}."
+        )
+    if chosen.dtype.kind == "b":
+        if chosen.shape != (n_features,):
+            raise ValueError(
+                "categorical_features set as a boolean mask must have shape (n_features,) = "
+                f"({n_features},), got: {chosen.shape}."
+            )
+        return chosen if chosen.any() else None
+    mask = np.zeros(n_features, bool)
+    mask[_named(X, chosen) if chosen.dtype.kind in "UO" else _numbered(n_features, chosen)] = True
+    return mask
+
+
+def _numbered(n_features, chosen):
+    if chosen.min() < 0 or chosen.max() >= n_features:
+        raise ValueError(
+            "categorical_features set as integer indices must be in [0, n_features - 1] = "
+            f"[0, {n_features - 1}], got: {chosen.tolist()}."
+        )
+    return chosen
+
+
+def _named(X, chosen):
+    if not is_frame(X):
+        raise ValueError(
+            "categorical_features should be passed as an array of integers or as a boolean mask "
+            "when the model is fitted on data without feature names."
+        )
+    names = list(X.columns)
+    for name in chosen.tolist():
+        if name not in names:
+            raise ValueError(
+                f"categorical_features has an item value {name!r} which is not a valid feature "
+                f"name of the training data. Observed feature names: {names}."
+            )
+    return np.isin(np.array(names, object), chosen.astype(object))

@@ -17,11 +17,10 @@ from sklearn.utils.validation import validate_data
 from ..training.source import Source, row_chunks
 from .columns import (
     as_table,
+    check_categorical_features,
     column,
-    column_dtypes,
     column_names,
     float_dtype,
-    is_category,
     is_frame,
     is_infinite,
     is_missing,
@@ -33,80 +32,6 @@ from .user_warnings import warn_user
 
 # As in scikit-learn's gradient boosting: a column with more is hardly one of categories.
 MAX_CATEGORIES = 255
-
-
-def check_categorical_features(X, categorical_features):
-    """Return which columns hold categories.
-
-    Parameters
-    ----------
-    X : {array-like, DataFrame} of shape (n_samples, n_features)
-        Two-dimensional.
-    categorical_features : 'from_dtype', array-like or None
-        The constructor's parameter.
-
-    Returns
-    -------
-    is_categorical : ndarray of bool of shape (n_features,) or None
-        None if no column does.
-
-    Raises
-    ------
-    ValueError
-        If a name or number is none of a column, or a mask has not one value for each column.
-    """
-    n_features = X.shape[1]
-    if categorical_features is None:
-        return None
-    if isinstance(categorical_features, str):
-        if not is_frame(X):
-            return None
-        mask = np.array([is_category(dtype) for dtype in column_dtypes(X)])
-        return mask if mask.any() else None
-    chosen = np.asarray(categorical_features)
-    if chosen.size == 0:
-        return None
-    kinds = {type(value) for value in chosen} if chosen.dtype.kind == "O" else set()
-    if chosen.dtype.kind not in "biuUO" or not kinds <= {str}:
-        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or chosen.dtype.name
-        raise ValueError(
-            f"categorical_features must be an array-like of bool, int or str, got: {found}."
-        )
-    if chosen.dtype.kind == "b":
-        if chosen.shape != (n_features,):
-            raise ValueError(
-                "categorical_features set as a boolean mask must have shape (n_features,) = "
-                f"({n_features},), got: {chosen.shape}."
-            )
-        return chosen if chosen.any() else None
-    mask = np.zeros(n_features, bool)
-    mask[_named(X, chosen) if chosen.dtype.kind in "UO" else _numbered(n_features, chosen)] = True
-    return mask
-
-
-def _numbered(n_features, chosen):
-    if chosen.min() < 0 or chosen.max() >= n_features:
-        raise ValueError(
-            "categorical_features set as integer indices must be in [0, n_features - 1] = "
-            f"[0, {n_features - 1}], got: {chosen.tolist()}."
-        )
-    return chosen
-
-
-def _named(X, chosen):
-    if not is_frame(X):
-        raise ValueError(
-            "categorical_features should be passed as an array of integers or as a boolean mask "
-            "when the model is fitted on data without feature names."
-        )
-    names = list(X.columns)
-    for name in chosen.tolist():
-        if name not in names:
-            raise ValueError(
-                f"categorical_features has an item value {name!r} which is not a valid feature "
-                f"name of the training data. Observed feature names: {names}."
-            )
-    return np.isin(np.array(names, object), chosen.astype(object))
 
 
 class TableEncoder:
@@ -195,6 +120,30 @@ class TableEncoder:
     def _others(self, n_features):
         return np.array([j for j in range(n_features) if j not in self.vocabulary], int)
 
+    def with_categories_of(self, X):
+        """Return an encoder that has codes for the categories of further rows, too.
+
+        They are unknown as long as `fitted` has not seen them.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame, sparse matrix} of shape (n_samples, n_features)
+            As the user gave it.
+
+        Returns
+        -------
+        encoder : TableEncoder
+        """
+        X = X if issparse(X) else as_table(X)
+        if issparse(X) or len(X.shape) != 2 or X.shape[1] <= max(self.vocabulary, default=-1):
+            return self  # `read` tells why not
+        encoder = copy.copy(self)
+        encoder.vocabulary = {
+            j: codes | {new: len(codes) + i for i, new in enumerate(_categories(X, j, but=codes))}
+            for j, codes in self.vocabulary.items()
+        }
+        return encoder
+
     def of_codes(self):
         """Return an encoder for those who have no more than the codes, such as scorers."""
         encoder = copy.copy(self)
@@ -255,21 +204,7 @@ class TableEncoder:
         places, self._outputs = [], []
         for j in range(len(has_missing)):
             if j in seen:
-                categories = np.array(list(self.vocabulary[j]), object)[seen[j]]
-                n_before = len(self._outputs)
-                self._outputs += [(j, category) for category in categories]
-                # -1 is the column that is thrown away.
-                place = np.full(len(seen[j]) + 1, -1)
-                if has_missing[j]:
-                    place[-1] = len(self._outputs)
-                    self._outputs.append((j, None))
-                # A single level tells nothing: as one that stays zero it cannot mislead when
-                # other categories come.
-                if len(self._outputs) - n_before > 1:
-                    place[:-1][seen[j]] = np.arange(n_before, n_before + len(categories))
-                else:
-                    place[:] = -1
-                places.append(place)
+                places.append(self._places_of(j, seen[j], has_missing[j]))
                 continue
             self._numeric_outputs.append(len(self._outputs))
             self._outputs.append((j,))
@@ -282,6 +217,24 @@ class TableEncoder:
         self._first = self._unknown - sizes + 1
         self._places = np.array([*chain(*places)], int)
         self.n_outputs = len(self._outputs)
+
+    def _places_of(self, j, is_seen, has_missing):
+        """Return the output for each code of a column, and for what is missing or unknown."""
+        codes = self.vocabulary[j]
+        known = _ordered(category for category, code in codes.items() if is_seen[code])
+        first = len(self._outputs)
+        self._outputs += [(j, category) for category in known]
+        place = np.full(len(codes) + 1, -1)  # the column that is thrown away
+        if has_missing:
+            place[:] = len(self._outputs)
+            self._outputs.append((j, None))
+        # A single level tells nothing: as one that stays zero it cannot mislead when other
+        # categories come.
+        if len(self._outputs) - first == 1:
+            place[:] = -1
+        else:
+            place[[codes[category] for category in known]] = np.arange(first, first + len(known))
+        return place
 
     def encode(self, rows):
         """Return the inputs of the network for some rows.
@@ -363,8 +316,8 @@ def make_encoder(estimator, X):
         mask = check_categorical_features(X, estimator.categorical_features)
     if mask is None:
         return TableEncoder({}, allow_missing, names) if allow_missing else None
-    vocabulary = {j: _vocabulary(X, j) for j in np.flatnonzero(mask).tolist()}
-    return TableEncoder(vocabulary, allow_missing, names)
+    vocabulary = {j: {} for j in np.flatnonzero(mask).tolist()}
+    return TableEncoder(vocabulary, allow_missing, names).with_categories_of(X)
 
 
 def _two_dimensional(X, estimator):
@@ -379,15 +332,19 @@ def _has_objects(X):
     return is_frame(X) and any(str(dtype) == "object" for dtype in X.dtypes)
 
 
-def _vocabulary(X, j):
-    """Return a number for each category of a column, in an order that is not that of the rows."""
-    distinct = set(_hashable_values(X, j))
-    categories = [value for value in distinct if not (is_missing(value) or is_infinite(value))]
+def _categories(X, j, but=()):
+    """Return the categories of a column that are not known before, in their order."""
+    distinct = set(_hashable_values(X, j)).difference(but)
+    return _ordered(value for value in distinct if not (is_missing(value) or is_infinite(value)))
+
+
+def _ordered(categories):
+    """Sort, so that the order of the rows and of the codes does not matter."""
+    categories = list(categories)
     try:
-        categories.sort()
+        return sorted(categories)
     except TypeError:  # numbers and text
-        categories.sort(key=lambda value: (type(value).__name__, str(value)))
-    return {category: code for code, category in enumerate(categories)}
+        return sorted(categories, key=lambda value: (type(value).__name__, str(value)))
 
 
 def _hashable_values(X, j):

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
@@ -378,6 +378,42 @@ def test_categories_of_a_validation_set_are_unknown():
     assert_array_equal(model.input_names_, small(**ON).fit(X, y).input_names_)
     other = small(**ON).fit(X, y, X_val=X_val.replace({"degree": {"unheard of": None}}), y_val=y)
     assert_array_equal(model.validation_loss_curve_, other.validation_loss_curve_)
+
+
+def test_categories_of_rows_that_are_held_back_are_unknown():
+    X, y = as_pandas(columns()), target()
+    order = np.argsort(X["hours"].to_numpy())  # one work that only the last rows have
+    X, y = X.iloc[order].assign(work=[None, "a", "b"] * 28 + ["late"] * 6), y[order]
+    model = small(
+        **ON, early_stopping=True, validation_fraction=PredefinedSplit([-1] * 84 + [0] * 6)
+    )
+    with pytest.warns(UserWarning, match="goes by only 6"):
+        model.fit(X, y)
+    assert "work_late" not in model.input_names_
+    missing = model.predict(X.assign(work=None))
+    assert_array_equal(model.predict(X.assign(work="late")), missing)
+    assert_array_equal(model.predict(X.assign(work="unheard of")), missing)
+
+
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_refitting_learns_from_all_rows(has_weights):
+    X, y = as_pandas(columns()), target()
+    X_val = X[:40].assign(degree=["yes", "late", "early", None] * 10)
+    X_val.loc[3, "degree"] = "without weight"
+    weights = {}
+    if has_weights:
+        weights = {"sample_weight": np.ones(N), "sample_weight_val": np.r_[1, 1, 1, 0, [1] * 36]}
+    model = small(**ON, early_stopping=True, refit=True).fit(
+        X, y, X_val=X_val, y_val=y[:40], **weights
+    )
+    assert model.refit_
+    kept = np.r_[np.arange(N), N + np.arange(40)]
+    kept = kept[kept != N + 3] if has_weights else kept
+    together = pd.concat([X, X_val], ignore_index=True).iloc[kept]
+    expected = small(**ON).fit(together, np.r_[y, y[:40]][kept])
+    assert_array_equal(model.input_names_, expected.input_names_)
+    assert "degree_late" in model.input_names_
+    assert_allclose(inputs(model, X_val), inputs(expected, X_val), rtol=1e-12)
 
 
 def test_units_do_not_matter():
