@@ -30,7 +30,8 @@ class ProgressLines:
         if not is_stochastic(estimator.solver):
             self._n_runs = estimator.n_estimators * estimator.n_init
         self._max_epochs = estimator.max_iter
-        if repetition is not None:
+        self._repeats = repetition is not None
+        if self._repeats:
             self._n_runs = min(self._n_runs, estimator.n_estimators)
             self._max_epochs = int(repetition.n_epochs.max())
         self._best = (np.inf, 0)
@@ -45,7 +46,7 @@ class ProgressLines:
         """Take in that the epochs of another member begin, or those of all members."""
         self._run += 1
         self._best = (np.inf, 0)
-        if monitor.lower_rates is not None:
+        if monitor.lower_rates is not None and not self._repeats:
             self._rates = monitor.lower_rates.factors.copy()
 
     def __call__(self, monitor):
@@ -60,7 +61,8 @@ class ProgressLines:
         if self._n_runs > 1:
             parts.append(f"member {self._run} of {self._n_runs}")
         if not self._incremental:
-            parts.append(f"best epoch = {self._best_epoch(monitor)}")
+            if not self._repeats:
+                parts.append(f"best epoch = {self._best_epoch(monitor)}")
             parts.append(f"time left <= {_duration(self._seconds_left(history.n_epochs))}")
         print(", ".join(parts))
         self._print_lower_rates(monitor)

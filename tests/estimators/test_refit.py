@@ -1,11 +1,13 @@
 """Training anew on all rows after early stopping equals a plain fit of that length."""
 
+import copy
 import math
 import time
 import warnings
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
@@ -334,6 +336,91 @@ def test_a_stream_goes_on_from_it(Estimator):
     expected.set_params(n_iter_no_change=3, tol=1e-4, max_iter=30).partial_fit(X, y)
     assert_array_equal(model.network_.params, expected.network_.params)
     assert model.t_ == expected.t_
+
+
+# ---- what is told of it ------------------------------------------------------------------------
+
+
+@each_estimator
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        ("adam", {"learning_rate": "adaptive", "learning_rate_init": 1.0}),
+        ("lbfgs", {"n_estimators": 2, "n_init": 2}),
+    ],
+)
+def test_verbose_prints_the_epochs_of_both_runs(Estimator, solver, options, capsys):
+    model = make(Estimator, solver=solver, verbose=True, **options).fit(X, target(Estimator))
+    lines = capsys.readouterr().out.splitlines()
+    (middle,) = (i for i, line in enumerate(lines) if line == "Training anew on all 150 rows.")
+    clone(model).set_params(refit=False).fit(X, target(Estimator))
+    alone = capsys.readouterr().out.splitlines()
+    assert [without_time(line) for line in lines[:middle]] == [without_time(a) for a in alone]
+    second = lines[middle + 1 :]
+    epochs = np.atleast_1d(model.best_iter_)
+    if solver == "adam":
+        expected = [f"Iteration {n}, loss" for n in range(1, epochs[0] + 1)]
+        assert second[-1].endswith("time left <= 0.0 s")
+    else:
+        expected = [f"Iteration {n}, loss" for k in epochs for n in range(1, k + 1)]
+        assert "member 1 of 2" in second[0]
+        assert "member 2 of 2" in second[-1]
+    assert [line.split(" =")[0] for line in second] == expected
+    assert "best epoch" not in " ".join(second)
+
+
+def without_time(line):
+    return line.partition(", time left")[0]
+
+
+@each_estimator
+def test_callbacks_see_the_first_run_and_its_result(Estimator):
+    pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
+    seen = []
+
+    class Recorder:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append((context.task_name, copy.deepcopy(fitted_estimator)))
+
+    y = target(Estimator)
+    model = make(Estimator)
+    first = first_run(model, y)
+    model.set_callbacks(Recorder()).fit(X, y)
+    names = [name for name, _ in seen]
+    assert names.count("epoch") == names.count("validation-epoch") == model.n_iter_
+    assert names[-2:] == ["validation", "fit"]
+    # Rows to validate with have not been learned from.
+    assert_array_equal(seen[-2][1].network_.params, first.network_.params)
+    assert_array_equal(seen[-1][1].network_.params, model.network_.params)
+    assert seen[-1][1].refit_
+
+
+def test_categories_and_missing_values_are_learned_anew():
+    data = pd.DataFrame(
+        {
+            "colour": pd.Categorical.from_codes(CLASSES, ["red", "green", "blue"]),
+            "size": np.where(X[:, 0] > 4, np.nan, X[:, 0]),
+        }
+    )
+    switches = {"categorical_features": "from_dtype", "handle_missing": "indicator"}
+    model = make(RegularizedMLPRegressor, **switches).fit(data, Y)
+    expected = plain(model).fit(data, Y)
+    assert model.refit_
+    assert_array_equal(model.network_.params, expected.network_.params)
+    assert_array_equal(model.predict(data), expected.predict(data))
+    given = make(RegularizedMLPRegressor, **switches)
+    given.fit(data[:100], Y[:100], X_val=data[100:], y_val=Y[100:])
+    expected = plain(given).fit(data, Y)
+    assert_array_equal(given.network_.params, expected.network_.params)
 
 
 # ---- where the first network is kept -----------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skregnet.training import Source, source
-from skregnet.training.source import in_memory, index_dtype, row_chunks
+from skregnet.training.source import Stacked, in_memory, index_dtype, row_chunks
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 INDEX = np.array([1, 4, 5, 11, 19])
@@ -90,3 +90,32 @@ def test_chunks_cover_the_rows_once(monkeypatch, n_rows):
 @pytest.mark.parametrize("n_rows", [10, 2**17, 2**17 + 1, 2**31 - 1, 2**31, 2**40])
 def test_numbers_of_rows_fit_their_type(n_rows):
     assert np.iinfo(index_dtype(n_rows)).max >= n_rows - 1
+
+
+@pytest.mark.parametrize("transform", [None, shifted])
+@pytest.mark.parametrize("index", [None, np.array([19, 0, 7, 8, 9, 7])])
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(2, 4), slice(0, 1), slice(5, 6), slice(3, 3), np.array([5, 0, 5])]
+)
+@pytest.mark.parametrize("n_first", [1, 8, 19])
+def test_rows_of_two_arrays(n_first, rows, index, transform):
+    stacked = Stacked(X[:n_first], X[n_first:].astype(np.float32))
+    expected = np.concatenate([X[:n_first], X[n_first:].astype(np.float32).astype(float)])
+    assert (stacked.shape, len(stacked), stacked.dtype) == (X.shape, 20, X.dtype)
+    source = Source(stacked, None, transform)
+    if index is not None:
+        source, expected = source.subset(index), expected[index]
+    expected = expected if transform is None else expected - 1.0
+    read = source[rows]
+    assert_array_equal(read, expected[rows])
+    assert read.dtype == np.float64
+    assert_array_equal(source.to_array(), expected)
+
+
+def test_two_arrays_are_not_copied():
+    first, second = X[:8].copy(), X[8:].copy()
+    stacked = Stacked(first, second)
+    first[0], second[0] = -1.0, -2.0
+    assert stacked[np.array([0, 8])].tolist() == [[-1.0] * 3, [-2.0] * 3]
+    assert np.shares_memory(stacked[:8], first)
+    assert np.shares_memory(stacked[8:], second)
