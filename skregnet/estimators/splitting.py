@@ -57,8 +57,8 @@ def split_validation(rows, validation_fraction, rng, stratify=None):
             part = part[rows.weight[part] > 0]
         if len(part) == 0:
             raise ValueError(
-                f"validation_fraction={validation_fraction!r} leaves no row of positive weight in "
-                f"the {name} part of n_samples={len(rows)}. Give more rows, another "
+                f"{_named(validation_fraction)} leaves no row of positive weight in the {name} "
+                f"part of n_samples={len(rows)}. Give more rows, another "
                 "validation_fraction, or set early_stopping=False."
             )
         parts.append(rows.take(part))
@@ -94,7 +94,7 @@ def _last_split(rows, splitter, seed):
     The last split is the one that validates with the latest rows of a time series, or with the
     latest of ordered groups; among random ones all are alike.
     """
-    name, n_rows = f"validation_fraction={splitter!r}", len(rows)
+    name, n_rows = _named(splitter), len(rows)
     if isinstance(splitter, PredefinedSplit) and len(splitter.test_fold) != n_rows:
         raise ValueError(
             f"{name} was made for {len(splitter.test_fold)} rows, but X has {n_rows}. Inside a "
@@ -126,6 +126,12 @@ def _last_split(rows, splitter, seed):
             "validation part: early stopping cannot go by rows that are trained on."
         )
     return training, validation
+
+
+def _named(splitter):
+    """Return name and value of the parameter for messages; lists of row numbers can be long."""
+    value = repr(splitter)
+    return f"validation_fraction={value if len(value) <= 300 else f'{value[:300]}...'}"
 
 
 def _seeded(splitter, seed):

@@ -282,6 +282,12 @@ def test_splits_that_cannot_be_used(splitter, message):
     assert re.search(message, str(caught.value))
 
 
+def test_long_lists_are_cut_in_messages():
+    with pytest.raises(ValueError, match=r"row number 5000, but X has 50 rows") as caught:
+        split(make_rows(), [(list(range(40)), list(range(40, 5001)))])
+    assert len(str(caught.value)) < 600
+
+
 def test_a_splitter_may_leave_no_row_of_positive_weight():
     rows = make_rows(weighted=True)
     rows.weight[40:] = 0.0
