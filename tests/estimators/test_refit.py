@@ -299,6 +299,8 @@ def test_the_curves_are_of_the_run_that_stopped_early(Estimator, n_estimators):
     assert_array_equal(model.scaler_.mean_, StandardScaler().fit(X).mean_)
     if Estimator is RegularizedMLPRegressor:
         np.testing.assert_allclose(model.y_mean_, Y.mean())
+        # Of rows that were not learned from.
+        assert_array_equal(model.noise_precision_, first.noise_precision_)
     assert model.t_ == np.max(model.best_iter_) * N
 
 
