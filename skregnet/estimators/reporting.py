@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..functions.schedules import PLANNED_SCHEDULES
 from .parameters import is_stochastic
 from .user_warnings import warn_user
 
@@ -68,7 +69,7 @@ def warn_of_outcome(estimator, outcome, is_first, incremental):
         message, category = f"Training interrupted by user. Kept: epoch {kept}.", UserWarning
     elif is_first and "early_stopping" in reasons and _never_improved(estimator, outcome):
         message = _NEVER_IMPROVED
-    elif "max_iter" in reasons and not incremental:
+    elif "max_iter" in reasons and not incremental and not _ends_as_planned(estimator):
         message = _not_converged(estimator)
     else:
         return
@@ -91,6 +92,13 @@ def warn_of_refit(estimator, refit):
 def _never_improved(estimator, outcome):
     # A loss of zero cannot be improved: a single class, or a constant target.
     return not outcome.kept_epoch.all() and min(estimator.validation_loss_curve_) != 0.0
+
+
+def _ends_as_planned(estimator):
+    """Whether the learning rate has come down to nothing at the last epoch, as it was to."""
+    if not (is_stochastic(estimator.solver) and isinstance(estimator.learning_rate, str)):
+        return False
+    return estimator.learning_rate in PLANNED_SCHEDULES
 
 
 def _not_converged(estimator):

@@ -149,6 +149,8 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "cosine": cosine,
     "one_cycle": one_cycle,
 }
+# Those that plan all steps beforehand: they come to rest at the last one, and at no other.
+PLANNED_SCHEDULES = ("cosine", "one_cycle")
 
 
 def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch):

@@ -214,6 +214,16 @@ def test_the_restart_with_the_least_loss_is_kept(Estimator):
 
 
 @BOTH
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
+def test_a_planned_end_needs_no_warning(Estimator, learning_rate):
+    X, y = X_and_y(Estimator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = small(Estimator, max_iter=4, learning_rate=learning_rate).fit(X, y)
+    assert model.stop_reason_ == "max_iter"
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("solver", "message"),
     [
