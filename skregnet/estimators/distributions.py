@@ -124,7 +124,7 @@ class PredictiveDistribution:
     on to the inputs that it was asked for, which must not be changed as long as it is used: the
     components are not kept, but drawn again, the same ones, where they are needed.
 
-    Attributes
+    Parameters
     ----------
     mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Mean over members and masks, in units of the target.
@@ -133,14 +133,19 @@ class PredictiveDistribution:
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
         of ``loss='gaussian_nll'`` predicts.
+    draws : TargetDraws
+        What draws the components again.
+
+    Attributes
+    ----------
     std : ndarray, shaped like `mean`
-        Standard deviation of both.
+        Standard deviation of noise and predictions together.
     """
 
     mean: np.ndarray
     epistemic_std: np.ndarray
     aleatoric_std: np.ndarray
-    _draws: TargetDraws = field(repr=False)
+    draws: TargetDraws = field(repr=False)
 
     @classmethod
     def from_draws(cls, draws):
@@ -166,6 +171,7 @@ class PredictiveDistribution:
         Returns
         -------
         lower, upper : ndarray, shaped like `mean`
+            In units of the target.
 
         Raises
         ------
@@ -198,7 +204,7 @@ class PredictiveDistribution:
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
             )
-        return log_likelihood(self._draws, y.reshape(len(y), -1))
+        return log_likelihood(self.draws, y.reshape(len(y), -1))
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,7 @@ class PredictiveClasses:
     The sums over members and masks distinguish rows between the classes (the entropy is high,
     mutual information low) from rows unlike those that were learned from (both are high).
 
-    Attributes
+    Parameters
     ----------
     classes : ndarray of shape (n_classes,)
         Class labels, in the order of the columns.

@@ -24,6 +24,7 @@ def predictive_moments(draws, shift):
     Returns
     -------
     mean : ndarray of shape (n_rows, outputs), float64
+        Mean of the means of the components.
     epistemic_variance : ndarray of shape (n_rows, outputs)
         Variance of the means of the components (their mean squared deviation).
     aleatoric_variance : ndarray of shape (n_rows, outputs)
@@ -70,6 +71,7 @@ def log_likelihood(draws, y):
     Returns
     -------
     log_likelihood : ndarray of shape (n_rows,), float64
+        In nats, of all outputs jointly.
 
     Examples
     --------

@@ -29,6 +29,7 @@ def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
     Returns
     -------
     alpha : float
+        The constructor's `alpha`.
 
     References
     ----------

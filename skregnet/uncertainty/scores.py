@@ -7,13 +7,14 @@ _SQRT_PI = np.sqrt(np.pi)
 
 
 def gaussian_crps(y, mean, std):
-    r"""Continuous ranked probability score of normal distributions, in the units of the target.
+    r"""Compute the continuous ranked probability score of normal distributions.
 
     .. math:: \sigma \left[z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt\pi\right],
        \quad z = (y - \mu) / \sigma
 
-    It is the integral of the squared difference between the distribution function and the step at
-    the target; for a point prediction (:math:`\sigma = 0`), the absolute error.
+    In the units of the target. It is the integral of the squared difference between the
+    distribution function and the step at the target; for a point prediction (:math:`\sigma = 0`),
+    the absolute error.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def test_all_figures_are_those_of_the_draws(kind, variant):
 def _all_draws(distribution, n_rows, n_targets):
     """All means, (draws, rows, targets), gathered from the blocks."""
     of_rows = [[] for _ in range(n_rows)]
-    for rows, means, _ in distribution._draws:
+    for rows, means, _ in distribution.draws:
         for row in range(rows.start, rows.stop):
             of_rows[row].extend(means[:, row - rows.start])
     return np.swapaxes(np.array(of_rows), 0, 1).reshape(-1, n_rows, n_targets)
@@ -233,7 +233,7 @@ def test_a_distribution_is_frozen():
     with pytest.raises(AttributeError):
         distribution.mean = 0.0
     assert isinstance(distribution, PredictiveDistribution)
-    assert "_draws" not in repr(distribution)
+    assert "draws" not in repr(distribution)
 
 
 # ---- classification ------------------------------------------------------------------------------
