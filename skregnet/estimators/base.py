@@ -289,7 +289,8 @@ class BaseRegularizedMLP(
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
-        self._record_noise(session, incremental)
+        with np.errstate(over="ignore", invalid="ignore"):  # of members that have diverged
+            self._record_noise(session, incremental)
         for watcher in session.watchers:
             watcher.end_training(outcome)
         refit = None

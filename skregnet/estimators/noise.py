@@ -86,7 +86,14 @@ def most_likely_variance(square, spread, share):
         Variance of the predictions, to which that of the noise is added.
     share : ndarray of shape (rows,)
         Weights with sum one.
+
+    Returns
+    -------
+    variance : float
+        Not a number where the predictions are not finite.
     """
+    if not np.isfinite(share @ (square + spread)):
+        return np.nan  # a network that has diverged
     mean_square = max(float(share @ square), _SMALLEST_VARIANCE)
     if not spread.any():
         return mean_square

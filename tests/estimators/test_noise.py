@@ -115,3 +115,9 @@ def test_a_stream_has_one_too():
 def test_a_constant_target_has_a_finite_one():
     X, _ = linear_data(50)
     assert np.isfinite(linear_model().fit(X, np.full(50, 7.0)).noise_precision_)
+
+
+def test_predictions_that_are_not_finite_have_no_noise():
+    share = np.array([0.5, 0.5])
+    for square, spread in (([np.inf, 1.0], [0.0, 0.0]), ([1.0, 1.0], [np.nan, 0.0])):
+        assert np.isnan(most_likely_variance(np.array(square), np.array(spread), share))
