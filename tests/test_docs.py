@@ -11,6 +11,7 @@ import pytest
 
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.initializers import INITIALIZERS
+from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.functions.schedules import SCHEDULES
 from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
 
@@ -55,6 +56,11 @@ def test_snippet_runs_and_trains(path):
 @pytest.mark.parametrize("name", [*ACTIVATIONS, *INITIALIZERS, *SOLVERS, *SCHEDULES])
 def test_choice_is_on_the_page_of_solvers(name):
     assert f"``'{name}'``" in (DOCS / "user_guide" / "solvers.rst").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+def test_choice_is_on_the_page_of_losses(name):
+    assert f"``'{name}'``" in (DOCS / "user_guide" / "losses.rst").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

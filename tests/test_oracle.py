@@ -1,6 +1,6 @@
 """The same start, the same data, the same settings: scikit-learn's numbers.
 
-Both networks begin with given weights and zero biases, on inputs that neither of them scales.
+Both networks begin with given weights and biases, on inputs that neither of them scales.
 """
 
 import itertools
@@ -41,12 +41,12 @@ STOCHASTIC = {
 
 
 class _GivenStart:
-    """Takes `start` for the initial weights, and zeros for the biases."""
+    """Takes `remaining` for the initial weights and biases."""
 
     def _init_coef(self, fan_in, fan_out, dtype):
-        weight = next(self.remaining).astype(dtype)
+        weight, bias = next(self.remaining)
         assert weight.shape == (fan_in, fan_out)
-        return weight, np.zeros(fan_out, dtype)
+        return weight.astype(dtype), np.full(fan_out, bias, dtype)
 
 
 class StartedRegressor(_GivenStart, MLPRegressor):
@@ -66,22 +66,37 @@ def make_data(task, rng):
         "binary": np.array(["no", "yes"])[(signal[:, 0] > 0).astype(int)],
         "multiclass": np.array([3, 5, 8])[signal.argmax(axis=1)],
         "multilabel": (signal > 0).astype(int),
+        "counts": rng.poisson(np.exp(1.0 + signal[:, 0])) if task == "counts" else None,
     }[task]
     return X, y
 
 
-TASKS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]
+TASKS = [
+    "regression",
+    "multi-output",
+    "binary",
+    "multiclass",
+    "multilabel",
+    pytest.param(
+        "counts",
+        marks=pytest.mark.skipif(
+            "loss" not in MLPRegressor().get_params(),
+            reason="scikit-learn's MLPRegressor has loss='poisson' from 1.7 on",
+        ),
+    ),
+]
 N_OUTPUTS = {
     "regression": 1,
     "multi-output": 2,
     "binary": 1,
     "multiclass": 3,
     "multilabel": 3,
+    "counts": 1,
 }
 
 
 def is_regression(task):
-    return task in ("regression", "multi-output")
+    return task in ("regression", "multi-output", "counts")
 
 
 def fitted_pair(task, *, weighted=False, hidden_layer_sizes=(6, 4), **params):
@@ -91,6 +106,10 @@ def fitted_pair(task, *, weighted=False, hidden_layer_sizes=(6, 4), **params):
     units = [N_FEATURES, *hidden_layer_sizes, N_OUTPUTS[task]]
     start = [rng.normal(scale=0.7, size=shape) for shape in itertools.pairwise(units)]
     weight = {"sample_weight": rng.uniform(0.1, 3.0, N_ROWS)} if weighted else {}
+    biases = np.zeros(len(start))
+    if task == "counts":
+        biases[-1] = np.log(np.average(y, weights=weight.get("sample_weight")))
+        params["loss"] = "poisson"
     params = {
         "hidden_layer_sizes": hidden_layer_sizes,
         "activation": "tanh",
@@ -108,7 +127,7 @@ def fitted_pair(task, *, weighted=False, hidden_layer_sizes=(6, 4), **params):
     else:
         ours = RegularizedMLPClassifier(**params, init=start, scaler=None)
         theirs = StartedClassifier(**params)
-    theirs.remaining = iter(start)
+    theirs.remaining = iter(zip(start, biases, strict=True))
     return ours.fit(X, y, **weight), theirs.fit(X, y, **weight), X
 
 

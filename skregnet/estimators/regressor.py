@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -120,7 +121,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         A fitted transformer in a `sklearn.frozen.FrozenEstimator` is used as it is.
     normalize_y : bool or 'auto', default='auto'
         Normalise each output to zero mean and unit standard deviation, with weights; predictions
-        are in the units of `y`. 'auto' is on, but for a loss with a positive mean.
+        are in the units of `y`. 'auto' does that too, but for the losses of a positive mean,
+        'poisson' and 'gamma', it divides by the mean and does not centre; True is an error there.
     solver : str or StochasticOptimizer, default='adam'
         'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
         gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an
@@ -184,9 +186,11 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     Attributes
     ----------
     y_mean_ : ndarray of shape (n_outputs,)
-        Weighted mean of the targets that was taken off; zero without normalisation.
+        Weighted mean of the targets that was taken off; zero without normalisation, and for the
+        losses 'poisson' and 'gamma'.
     y_scale_ : ndarray of shape (n_outputs,)
-        Weighted standard deviation that they were divided by; one without normalisation.
+        Weighted standard deviation that they were divided by, for 'poisson' and 'gamma' the mean;
+        one without normalisation.
     noise_precision_ : float, ndarray of shape (n_outputs,) or None
         Inverse variance of the targets' noise; None where the loss has no constant noise.
     network_ : skregnet.network.Network
@@ -422,7 +426,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X, return_std=False, *, n_samples=100, random_state=0):
-        """Predict the targets.
+        """Predict the targets: their mean, median or quantiles, as `loss` says.
 
         Parameters
         ----------
@@ -440,7 +444,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, the mean over the members. They are float32
-            where both `X` and the network are, else float64.
+            where both `X` and the network are, else float64. If `quantile` is a sequence, there is
+            a last axis of its levels.
         y_std : ndarray, shaped like `y`
             Standard deviation of the target: of its noise, and of the predictions over masks and
             members. Only where `return_std` is true; `y` is then the mean over these.
@@ -450,10 +455,40 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         raw, _ = self._raw_predictions(X)
         y = mean_over_members(self._fitted_loss.predict(raw))
         mean, scale = self.y_mean_, self.y_scale_
-        if y.ndim == 3:
+        if y.ndim == 3:  # a last axis of levels
             mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
         y = TargetScaler(mean, scale).inverse_transform(y).astype(raw.dtype, copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination of the predictions.
+
+        It is R², whatever the loss; for a sequence of quantiles, where R² has no meaning, D² of the
+        pinball loss, averaged over the levels, as `sklearn.metrics.d2_pinball_score` defines it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            One for perfect predictions, zero for those of the best constant.
+        """
+        levels = getattr(getattr(self, "_fitted_loss", None), "levels", None)
+        if not isinstance(levels, tuple):
+            return super().score(X, y, sample_weight=sample_weight)
+        predicted = self.predict(X)
+        scores = [
+            d2_pinball_score(y, predicted[..., k], sample_weight=sample_weight, alpha=level)
+            for k, level in enumerate(levels)
+        ]
+        return float(np.mean(scores))
 
     def input_gradients(self, X):
         """Return the derivatives of the predictions with respect to the inputs.
@@ -540,7 +575,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
 
     def _checked_rows(self, *args, **options):
         rows = super()._checked_rows(*args, **options)
-        self._loss().check_targets(rows.y)
+        # Rows without weight may hold anything.
+        self._loss().check_targets(rows.y if rows.weight is None else rows.y[rows.weight > 0.0])
         return rows
 
     def _exact_targets(self, rows):
@@ -554,4 +590,6 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        loss = REGRESSION_LOSSES.get(self.loss) if isinstance(self.loss, str) else self.loss
+        tags.target_tags.positive_only = getattr(loss, "positive_mean", False)
         return tags

@@ -90,8 +90,11 @@ def warn_of_refit(estimator, refit):
 
 
 def _never_improved(estimator, outcome):
-    # A loss of zero cannot be improved: a single class, or a constant target.
-    return not outcome.kept_epoch.all() and min(estimator.validation_loss_curve_) != 0.0
+    # A loss of zero cannot be improved: a single class, or a constant target. The likelihood of a
+    # constant target is not zero, and does not change.
+    losses = estimator.validation_loss_curve_
+    could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
+    return not outcome.kept_epoch.all() and could_improve
 
 
 def _ends_as_planned(estimator):

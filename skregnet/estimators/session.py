@@ -176,18 +176,10 @@ class Session:
         output, start = network.dense_layers[-1], self.loss.start(constant, y)
         if start is not None:
             output.bias[...] = start
-        if not isinstance(self.estimator.init, list | tuple):
-            output.weight[..., self._flat_outputs(y.shape[1])] = 0.0
-        return network
-
-    def _flat_outputs(self, n_targets):
-        """Return the mask of the outputs that start as a constant, shape (n_outputs,)."""
-        is_flat = np.zeros((self.loss.n_heads, n_targets), bool)
-        is_flat[list(self.loss.flat_heads)] = True
         exact = self.estimator._exact_targets(self.training)
-        if exact is not None:
-            is_flat[:, exact] = True
-        return is_flat.ravel()
+        if exact is not None and not isinstance(self.estimator.init, list | tuple):
+            output.weight[..., np.tile(exact, self.loss.n_heads)] = 0.0
+        return network
 
     def _new_state(self, n_members):
         n_streams, t = n_members, self.estimator.t_

@@ -23,9 +23,6 @@ class Loss(ABC):
     n_heads : int
         Raw predictions for each target. The outputs of the network are `n_heads` blocks, each with
         an output for every target: output ``h * n_targets + k`` is head h of target k.
-    flat_heads : tuple of int
-        Heads whose output weights start at zero, so that what they stand for is at first the same
-        for all rows.
     in_nats : bool
         Whether the loss is a negative log-likelihood, which has no least value of zero: `tol` and
         the limit of divergence are then differences in nats for each target. Otherwise they are
@@ -39,7 +36,6 @@ class Loss(ABC):
     out_activation = "identity"
     positive_mean = False
     n_heads = 1
-    flat_heads = ()
     in_nats = False
     noise = None
 

@@ -18,8 +18,9 @@ class _LogLinkLoss(Loss):
 
     def predict(self, raw):
         """Exponential, so bounded that it is finite."""
-        # A prediction so far off is useless, but infinity would break whoever reads it.
-        largest = 0.9 * np.log(np.finfo(raw.dtype).max)
+        # A prediction so far off is useless, but infinity would break whoever reads it. Half of the
+        # range is left for the unit of the target.
+        largest = 0.5 * np.log(np.finfo(raw.dtype).max)
         return np.exp(np.minimum(raw, largest.astype(raw.dtype)))
 
     def predict_jacobian(self, raw):

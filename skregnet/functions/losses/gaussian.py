@@ -10,6 +10,7 @@ from scipy.special import expit
 from .base import Loss
 from .jacobians import diagonal_jacobian
 from .sums import (
+    contiguous_heads,
     heads,
     inverse_softplus,
     mean_over_rows,
@@ -61,7 +62,6 @@ class GaussianNLL(Loss):
     variance_floor: float = 1e-6
 
     n_heads = 2
-    flat_heads = (1,)
     in_nats = True
     noise = "predicted"
 
@@ -73,9 +73,12 @@ class GaussianNLL(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
-        char = raw.dtype.char
-        error, variance = _blocks(raw)
-        of_mean, of_variance = _blocks(gradient)
+        one, half = (scalar(number, raw.dtype.char) for number in (1.0, 0.5))
+        # The buffers change roles: raw predictions are worked on in the memory of the gradient.
+        error, variance = contiguous_heads(gradient, 2)
+        np.copyto(contiguous_heads(gradient, 2), heads(raw, 2))
+        of_heads = contiguous_heads(raw, 2)
+        of_mean, of_variance = of_heads
         expit(variance, of_variance)
         self._variance(variance)
         np.divide(of_variance, variance, of_variance)
@@ -84,12 +87,12 @@ class GaussianNLL(Loss):
         np.multiply(error, of_mean, error)  # the squared error in variances
         np.log(variance, variance)
         np.add(variance, error, variance)
-        np.add(variance, scalar(_LOG_TWO_PI, char), variance)
+        np.add(variance, scalar(_LOG_TWO_PI, raw.dtype.char), variance)
         value = signed_sum(variance, weight)
-        half = scalar(0.5, char)
+        np.subtract(one, error, error)
         np.multiply(error, half, error)
-        np.subtract(half, error, error)
         np.multiply(of_variance, error, of_variance)
+        np.copyto(heads(gradient, 2), of_heads)
         scale_gradient(gradient, weight, scale)
         return per_member(value, 0.5 * scale)
 
@@ -100,7 +103,7 @@ class GaussianNLL(Loss):
 
     def predict(self, raw):
         """Return the mean."""
-        return np.array(_blocks(raw)[0])
+        return np.array(heads(raw, 2)[0])
 
     def predict_jacobian(self, raw):
         """Return one for the head of the mean; see `Loss.predict_jacobian`."""
@@ -109,7 +112,7 @@ class GaussianNLL(Loss):
 
     def predict_variance(self, raw):
         """Return the variance."""
-        return self._variance(np.array(_blocks(raw)[1]))
+        return self._variance(np.array(heads(raw, 2)[1]))
 
     def constant(self, y, weight=None):
         """Weighted mean and variance of the targets."""
@@ -126,7 +129,3 @@ class GaussianNLL(Loss):
         # A variance far below the floor has no gradient; that of a constant target needs none.
         least = inverse_softplus(np.where(np.ptp(y, axis=0) > 0.0, self.variance_floor, 0.0))
         return np.concatenate([mean, np.maximum(variance, least)])
-
-
-def _blocks(outputs):
-    return np.moveaxis(heads(outputs, 2), -2, 0)

@@ -1,6 +1,7 @@
 """The pinball loss of one quantile, or of several that never cross."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
 from numbers import Real
 
@@ -10,19 +11,24 @@ from scipy.special import expit
 from .base import Loss
 from .jacobians import diagonal_jacobian
 from .sums import (
+    contiguous_heads,
     heads,
     inner,
     inverse_softplus,
     per_member,
     scalar,
     scale_gradient,
-    signed_sum,
     softplus,
     weighted_quantiles,
 )
 
 # Levels start at least so many standard deviations apart: increments of zero have no gradient.
 _LEAST_INCREMENT = 0.01
+
+
+@lru_cache
+def _nearest_to_half(levels):
+    return min(range(len(levels)), key=lambda j: abs(levels[j] - 0.5))
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,7 @@ class Quantile(Loss):
 
     @property
     def _middle(self):
-        return min(range(self.n_heads), key=lambda j: abs(self._each_level[j] - 0.5))
-
-    @property
-    def flat_heads(self):
-        """All but the level in the middle."""
-        return tuple(j for j in range(self.n_heads) if j != self._middle)
+        return _nearest_to_half(self._each_level)
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
@@ -103,57 +104,58 @@ class Quantile(Loss):
 
     def _several(self, raw, y, weight, scale, gradient):
         middle, n_heads, char = self._middle, self.n_heads, raw.dtype.char
-        levels = [scalar(level, char) for level in self._each_level]
-        raw, slopes = heads(raw, n_heads), heads(gradient, n_heads)
-        expit(raw, slopes)  # the derivatives of the increments
-        quantiles = self._quantiles(raw)
-        np.subtract(quantiles, y[:, :, np.newaxis], quantiles)
-        spare = slopes[:, :, middle]
-        value = 0.0
-        for j, level in enumerate(levels):
-            error = quantiles[:, :, j]
+        # The buffers change roles: raw predictions are worked on in the memory of the gradient.
+        quantiles, slopes = contiguous_heads(gradient, n_heads), contiguous_heads(raw, n_heads)
+        np.copyto(quantiles, heads(raw, n_heads))
+        expit(quantiles, slopes)  # the derivatives of the increments
+        errors = self._quantiles(quantiles)
+        np.subtract(errors, y, errors)
+        spare, value = slopes[middle], 0.0
+        for error, level in zip(errors, self._each_level, strict=True):
+            level = scalar(level, char)
             np.heaviside(error, level, spare)
             np.subtract(spare, level, spare)
-            np.multiply(spare, error, spare)
-            value = value + signed_sum(spare, weight)
-            np.heaviside(error, level, error)
-            np.subtract(error, level, error)
+            if weight is not None:
+                np.multiply(spare, weight, spare)
+            value = value + inner(spare, error)
+            np.copyto(error, spare)
         # The errors have become their derivatives. That of an increment is summed over the
         # quantiles it is a part of.
         for j in range(n_heads - 1, middle, -1):
-            raw[:, :, j - 1] += raw[:, :, j]
+            np.add(errors[j - 1], errors[j], errors[j - 1])
         for j in range(middle):
-            raw[:, :, j + 1] += raw[:, :, j]
+            np.add(errors[j + 1], errors[j], errors[j + 1])
         spare[...] = scalar(1.0, char)
-        np.negative(slopes[:, :, :middle], slopes[:, :, :middle])
-        np.multiply(slopes, raw, slopes)
-        scale_gradient(gradient, weight, scale)
+        np.negative(slopes[:middle], slopes[:middle])
+        np.multiply(slopes, errors, slopes)
+        np.copyto(heads(gradient, n_heads), slopes)
+        scale_gradient(gradient, None, scale)
         return per_member(value, scale)
 
     def _quantiles(self, raw):
-        """Turn raw predictions, (..., heads, targets), into quantiles in place."""
+        """Turn raw predictions, (heads, ..., targets), into quantiles in place."""
         middle = self._middle
-        for increments in (raw[..., :middle, :], raw[..., middle + 1 :, :]):
+        for increments in (raw[:middle], raw[middle + 1 :]):
             softplus(increments, increments)
         for j in range(middle + 1, self.n_heads):
-            raw[..., j, :] += raw[..., j - 1, :]
+            np.add(raw[j], raw[j - 1], raw[j])
         for j in range(middle - 1, -1, -1):
-            np.subtract(raw[..., j + 1, :], raw[..., j, :], raw[..., j, :])
+            np.subtract(raw[j + 1], raw[j], raw[j])
         return raw
 
     def predict(self, raw):
         """Quantiles, (..., rows, targets), and a last axis of levels where they are a sequence."""
         if isinstance(self.levels, float):
             return np.array(raw)
-        quantiles = self._quantiles(heads(np.array(raw, order="C"), self.n_heads))
-        return np.ascontiguousarray(np.swapaxes(quantiles, -1, -2))
+        quantiles = self._quantiles(np.array(heads(raw, self.n_heads), order="C"))
+        return np.ascontiguousarray(np.moveaxis(quantiles, 0, -1))
 
     def predict_jacobian(self, raw):
         """Return the derivatives of the quantiles by their increments; see the base class."""
         if self.n_heads == 1:
             return diagonal_jacobian(np.ones_like(raw))
         middle = self._middle
-        slopes = expit(heads(raw, self.n_heads))
+        slopes = expit(np.moveaxis(heads(raw, self.n_heads), 0, -2))
         np.negative(slopes[..., :middle, :], out=slopes[..., :middle, :])
         slopes[..., middle, :] = 1.0
         n_members, n_rows, n_levels, n_targets = slopes.shape
@@ -184,6 +186,6 @@ class Quantile(Loss):
         spread = np.std(y, axis=0, dtype=np.float64)
         least = inverse_softplus(_LEAST_INCREMENT * np.where(np.ptp(y, axis=0) > 0.0, spread, 0.0))
         start = constant.reshape(self.n_heads, -1).copy()
-        flat = list(self.flat_heads)
-        start[flat] = np.maximum(start[flat], least)
+        for increments in (start[: self._middle], start[self._middle + 1 :]):
+            np.maximum(increments, least, out=increments)
         return start.ravel()

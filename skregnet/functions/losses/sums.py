@@ -45,7 +45,7 @@ def weighted_sum(losses, weight):
 
 
 def signed_sum(losses, weight):
-    """`weighted_sum` where terms may cancel, or where the array is a strided view."""
+    """`weighted_sum` where terms may cancel."""
     if weight is not None:
         np.multiply(losses, weight, losses)
     return np.add.reduce(losses, (1, 2), np.float64)
@@ -72,8 +72,17 @@ def scalar(value, dtype_char):
 
 
 def heads(outputs, n_heads):
-    """Return a view of shape (..., heads, targets) of an array of shape (..., outputs)."""
-    return outputs.reshape(*outputs.shape[:-1], n_heads, outputs.shape[-1] // n_heads)
+    """Return a view of shape (heads, ..., targets) of an array of shape (..., outputs)."""
+    split = outputs.reshape(*outputs.shape[:-1], n_heads, outputs.shape[-1] // n_heads)
+    return split.transpose(split.ndim - 2, *range(split.ndim - 2), split.ndim - 1)
+
+
+def contiguous_heads(buffer, n_heads):
+    """Return the memory of an array of shape (..., outputs) with a contiguous block per head.
+
+    Most ufuncs take several times as long for strided arrays.
+    """
+    return buffer.reshape(n_heads, *buffer.shape[:-1], buffer.shape[-1] // n_heads)
 
 
 def softplus(values, out):
