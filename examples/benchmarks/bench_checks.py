@@ -1,0 +1,99 @@
+"""What the estimators of several libraries do when they are asked.
+
+``--quick`` asks only those that are installed beside skregnet, and leaves out the longest check::
+
+    python examples/benchmarks/bench_checks.py --output checks.md
+
+Each library is asked in a process and an environment of its own. The environments are made by pip
+in ``--environments`` where they are not there yet, and are kept. What is asked is in
+``comparison/checks.py``, and how each estimator is made in the modules beside it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from comparison import LIBRARIES
+from comparison.environments import add_options, create, interpreter, pip, requirements
+from reporting import Report, benchmark_parser, progress
+
+WORKER = Path(__file__).with_name("comparison") / "worker.py"
+SKLEARN = "scikit-learn"
+
+
+def python_of(name, folder, needed):
+    """Return the interpreter that has a library, installing it where it is not there yet.
+
+    Parameters
+    ----------
+    name : str
+        Of the library.
+    folder : Path
+        Of the environments.
+    needed : dict of list of str
+        Requirements by library.
+    """
+    library = name if name in needed else {"RealMLP": "pytabkit"}.get(name, SKLEARN)
+    environment = folder / library
+    if not interpreter(environment).exists():
+        progress(f"installing {library}")
+        python = create(environment)
+        pip("--python", python, "install", *needed[library], "pandas")
+    return interpreter(environment)
+
+
+def ask(name, python, quick):
+    """Return versions and answers of one library, or None where it is not installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.json"
+        command = [str(python), str(WORKER), name, str(path), *(["--quick"] if quick else [])]
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", env={**os.environ, **threads}
+        )
+        if not path.exists():
+            raise RuntimeError(f"{name} could not be asked:\n{done.stderr}")
+        result = json.loads(path.read_text(encoding="utf-8"))
+    if "error" in result:
+        progress(f"{name} is left out: {result['error']}")
+        return None
+    return result
+
+
+def parse_arguments():
+    """Read the command line."""
+    parser = benchmark_parser(__doc__)
+    add_options(parser)
+    parser.add_argument("--environments", type=Path, default=Path(".venv-peers"))
+    parser.add_argument("--only", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
+    return parser.parse_args()
+
+
+def main():
+    """Print the report."""
+    arguments = parse_arguments()
+    report = Report(arguments.output)
+    report("What the estimators do", "")
+    needed = requirements(arguments.torch, arguments.tensorflow)
+    answers = {}
+    for name in arguments.only:
+        python = sys.executable
+        if not arguments.quick:
+            python = python_of(name, arguments.environments.resolve(), needed)
+        progress(name)
+        found = ask(name, python, arguments.quick)
+        if found is not None:
+            answers[name] = found["answers"]
+            versions = ", ".join(f"{each} {text}" for each, text in found["versions"].items())
+            report(f"- {name}: {versions}")
+    headings = dict.fromkeys(heading for each in answers.values() for heading in each)
+    rows = [[each, *(found[each] for found in answers.values())] for each in headings]
+    report.table(["", *answers], rows)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()

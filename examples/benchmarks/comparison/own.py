@@ -1,0 +1,13 @@
+"""Estimators of skregnet."""
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+
+# For rows with missing values and categories.
+MIXED = {}
+
+
+def make(kind, n_outputs, **parameters):
+    """Return an estimator for 'regressor', 'classifier' or 'multilabel' targets."""
+    del n_outputs
+    cls = RegularizedMLPRegressor if kind == "regressor" else RegularizedMLPClassifier
+    return cls(**parameters)
