@@ -1,4 +1,8 @@
-"""Keras models wrapped by scikeras."""
+"""Keras models wrapped by scikeras.
+
+A fit with a `random_state` makes TensorFlow deterministic for the rest of the process, where fits
+without one then fail: all of them get one.
+"""
 
 import os
 
@@ -45,7 +49,7 @@ def compiled(meta, n_outputs, activation, loss):
 def make(kind, n_outputs, **parameters):
     """Return an estimator for 'regressor', 'classifier' or 'multilabel' targets."""
     del n_outputs
-    settings = {"epochs": 30, "verbose": 0} | parameters
+    settings = {"epochs": 30, "verbose": 0, "random_state": 0} | parameters
     if kind == "regressor":
         return KerasRegressor(regressor, **settings)
     return KerasClassifier(classifier, **settings)
