@@ -41,4 +41,4 @@ bench: .venv-bench/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench build dist docs/_build .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-peers build dist docs/_build .pytest_cache .ruff_cache

@@ -63,6 +63,8 @@ html_sidebars = {
     "index": [],
     "architecture": [],
     "benchmarks": [],
+    "comparison": [],
+    "comparison_tests": [],
     "extending": [],
     "performance": [],
     "whats_new": [],

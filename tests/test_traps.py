@@ -557,7 +557,7 @@ def test_no_row_is_held_back_silently(Estimator):
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("max_iter", [12, 40])
 def test_the_best_epoch_is_restored_whatever_ended_the_run(batch_norm, max_iter):
-    # Keras restores the best weights only if early stopping itself has stopped the run.
+    # Older Keras restores the best weights only if early stopping itself has stopped the run.
     X, y = regression(80)
     X_val, y_val = regression(100, seed=1)
     model = RegularizedMLPRegressor(

@@ -155,7 +155,7 @@ def test_early_stopping_waits_for_exactly_the_patience_and_restores_the_best(pat
 
 
 def test_the_best_is_restored_though_the_run_was_not_stopped():
-    """Keras keeps the last epoch in this case."""
+    """Older Keras keeps the last epoch in this case."""
     script = Script(column(3.0, 2.0, 1.0), validation=column(9.0, 3.0, 1.0, 2.0), patience=5)
     assert script.restored == [2]
     assert script.reasons == ["max_iter"]

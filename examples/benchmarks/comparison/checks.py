@@ -93,7 +93,9 @@ def sparse_rows(library):
     for container in (sparse.csr_matrix, sparse.csr_array):
         model = library.make("regressor", 1)
         rows = container(X)
-        answers[container] = attempt(lambda m, r=rows, n=model: learned(n, r, column(m, y)), library)
+        answers[container] = attempt(
+            lambda m, r=rows, n=model: learned(n, r, column(m, y)), library
+        )
     if len(set(answers.values())) > 1:
         return "matrices only"
     return answers[sparse.csr_array]

@@ -8,9 +8,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
-from scikeras.wrappers import KerasClassifier, KerasRegressor  # noqa: E402
+import keras
+from keras import layers
+from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 MIXED = {}
 OUTPUTS = {

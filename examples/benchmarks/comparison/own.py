@@ -3,7 +3,7 @@
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 # For rows with missing values and categories.
-MIXED = {}
+MIXED = {"categorical_features": "from_dtype", "handle_missing": "indicator"}
 
 
 def make(kind, n_outputs, **parameters):
