@@ -24,8 +24,7 @@ def classifier(meta):
     """Return a compiled model for the targets that `meta` describes."""
     target = meta["target_type_"]
     activation, loss = OUTPUTS[target]
-    n_outputs = {"binary": 1, "multiclass": meta["n_classes_"]}.get(target, meta["n_outputs_"])
-    return compiled(meta, n_outputs, activation, loss)
+    return compiled(meta, 1 if target == "binary" else meta["n_classes_"], activation, loss)
 
 
 def regressor(meta):
