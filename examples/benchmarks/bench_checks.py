@@ -76,7 +76,6 @@ def main():
     """Print the report."""
     arguments = parse_arguments()
     report = Report(arguments.output)
-    report("What the estimators do", "")
     needed = requirements(arguments.torch, arguments.tensorflow)
     answers = {}
     for name in arguments.only:

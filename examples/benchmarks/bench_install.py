@@ -63,7 +63,6 @@ def main():
     """Print the report."""
     arguments = parse_arguments()
     report = Report(arguments.output)
-    report("Size of an installation", "")
     report(f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}")
     report("- PyTorch and TensorFlow without support of a GPU, where the version says so")
     raw = {}
