@@ -47,7 +47,13 @@ def row(name, found):
     others = [f"{key} {versions[key]}" for key in SHOWN if key in versions and key != name]
     download = f"{found['download'] / MEGABYTE:.0f}" if "download" in found else ""
     size = f"{found['bytes'] / MEGABYTE:.0f}"
-    return [f"{name} {versions.get(name, '')}".strip(), ", ".join(others), str(len(versions)), download, size]
+    return [
+        f"{name} {versions.get(name, '')}".strip(),
+        ", ".join(others),
+        str(len(versions)),
+        download,
+        size,
+    ]
 
 
 def parse_arguments():
