@@ -4,7 +4,7 @@ functions    pure numerics: activations, initialisers, losses, penalties, schedu
 network      the model that survives fit, and backpropagation, which does not
 optim        minimisers of a function of a flat vector
 training     the loop, its batches, early stopping and history
-uncertainty  moments of predictions over the masks of dropout
+uncertainty  predictions over the masks of dropout, mixtures of them, and scores
 estimators   the scikit-learn interface
 """
 

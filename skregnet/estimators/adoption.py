@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..network import build_network
 from ..optim.stochastic import AdamState, SGDState
 from ..training import TrainingState
+from .noise import forget_noise
 from .parameters import Architecture
 from .seeding import Seeds
 
@@ -56,6 +57,8 @@ def from_sklearn(cls, model, parameters):
     estimator.scaler_ = None
     estimator.network_ = _network(model, architecture, estimator.dtype)
     estimator._fitted_loss = estimator._loss()
+    if not isinstance(model, MLPClassifier):
+        forget_noise(estimator, estimator._fitted_loss)
     estimator._remember(architecture)
     estimator._seeds = Seeds(estimator.random_state)
     _set_records(estimator, model)

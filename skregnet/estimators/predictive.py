@@ -12,8 +12,9 @@ from .distributions import (
     check_coverage,
     has_dropout,
 )
+from .noise import check_noise_is_known
+from .scaling import check_finite_inputs
 from .seeding import Seeds
-from .session import check_finite_inputs
 from .user_warnings import warn_user
 
 _NO_SPREAD = (
@@ -160,6 +161,7 @@ class PredictsTargetDistributions(_MonteCarlo):
             )
         noise = None
         if self._fitted_loss.noise == "constant":
+            check_noise_is_known(self)
             noise = np.broadcast_to(1.0 / self.noise_precision_, self.y_scale_.shape)
             if not self._has_spread():
                 warn_user(

@@ -15,7 +15,7 @@ from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from .base import BaseRegularizedMLP
 from .continuation import supports_partial_fit
 from .data import is_plain_array
-from .noise import noise_precision
+from .noise import forget_noise, record_noise
 from .predictive import PredictsTargetDistributions
 from .scaling import TargetScaler
 from .trained import mean_over_members
@@ -179,9 +179,10 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         What training computes in; None follows `X`.
     noise_precision : float or 'auto', default='auto'
         Inverse variance of the targets' noise in units of ``1 / y^2``, the tau of Gal & Ghahramani
-        (2016), of losses that predict a mean or a median. 'auto' estimates it: from the residuals
-        of the validation part where there is one; else from those of the training rows, which are
-        too small and are corrected for the parameters of the last layer alone.
+        (2016), of 'squared_error', 'absolute_error' and 'huber'; no effect with the others. 'auto'
+        estimates it: from the residuals of the validation part where there is one; else from those
+        of the training rows, which are too small and are corrected for the parameters of the last
+        layer alone; under `partial_fit` from those of the last 5000 or so rows.
 
     Attributes
     ----------
@@ -568,10 +569,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             scaler = TargetScaler.fit(rows.y, rows.relative_weight)
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
 
+    def _start(self, training, seeds):
+        super()._start(training, seeds)
+        forget_noise(self, self._loss())
+
     def _record_noise(self, session, incremental):
-        self.noise_precision_ = noise_precision(
-            self, session, self.network_, incremental=incremental
-        )
+        record_noise(self, session, incremental=incremental)
 
     def _checked_rows(self, *args, **options):
         rows = super()._checked_rows(*args, **options)

@@ -280,6 +280,20 @@ def scaled_inputs(scaler, X, dtype):
     return np.ascontiguousarray(X, dtype=dtype)
 
 
+def check_finite_inputs(x, scaler):
+    """Raise ValueError where scaled inputs are not finite, though `X` was."""
+    if issparse(x):
+        is_finite = bool(np.isfinite(x.data).all())
+    else:
+        is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
+    if not is_finite:
+        raise ValueError(
+            f"X holds NaN or infinity after scaler={scaler!r} and the conversion to {x.dtype}. "
+            "Look at what the scaler makes of X, and for values that are out of the range of the "
+            "dtype."
+        )
+
+
 def _row_transform(scaler, *dtypes):
     """Return what a plain scaler does to some rows, as a function (rows, out), or None."""
     if scaler is None:
@@ -287,13 +301,21 @@ def _row_transform(scaler, *dtypes):
     if type(scaler) is WhiteningScaler:
         return scaler._whiten
     dtype = np.result_type(*dtypes)
-    mean, scale = scaler.mean_.astype(dtype, copy=False), scaler.scale_.astype(dtype, copy=False)
+    return _Standardize(
+        scaler.mean_.astype(dtype, copy=False), scaler.scale_.astype(dtype, copy=False)
+    )
 
-    def standardize(rows, out):
-        centred = np.subtract(rows, mean, out=out if out.dtype == dtype else None)
-        np.divide(centred, scale, out=out, casting="same_kind")
 
-    return standardize
+@dataclass(frozen=True)
+class _Standardize:
+    """What `StandardScaler.transform` does; unlike a function made in a function it is pickled."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    def __call__(self, rows, out):
+        centred = np.subtract(rows, self.mean, out=out if out.dtype == self.mean.dtype else None)
+        np.divide(centred, self.scale, out=out, casting="same_kind")
 
 
 def scaled_network(network, scaler, shape):

@@ -4,7 +4,6 @@ import time
 from functools import partial
 
 import numpy as np
-from scipy.sparse import issparse
 
 from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
@@ -24,7 +23,7 @@ from ..training.repetition import RepeatMonitor
 from ..training.source import Source, in_memory, row_chunks
 from .outcome import Outcome
 from .parameters import decays_weights, is_stochastic, make_optimizer
-from .scaling import scaled_inputs
+from .scaling import check_finite_inputs, scaled_inputs
 from .user_warnings import warn_interrupted_callback
 
 _AUTO_BATCH_SIZE = 200
@@ -112,7 +111,7 @@ class Session:
         -------
         outcome : Outcome
         """
-        x, y, weight = self._data = self._inputs(self.training)
+        x, y, weight = self._inputs(self.training)
         constant = self.loss.constant(y, weight)
         network = self.network or self._new_network(x.shape[1], y, constant)
         state = state or self._new_state(network.n_members)
@@ -131,20 +130,21 @@ class Session:
         outcome = Outcome.of_run(network, state, monitors)
         return outcome.best_restarts(self.estimator.n_estimators)
 
-    def residual_rows(self):
-        """Return rows that tell the noise, after a run: held back, or else of the training part.
+    def residual_rows(self, n_rows):
+        """Return rows whose residuals tell the noise: held back, or else of the training part.
+
+        Parameters
+        ----------
+        n_rows : int
+            No more than these.
 
         Returns
         -------
         x, y, weight : {ndarray, CSR matrix}, ndarray, ndarray or None
-            Scaled inputs, targets, (rows, targets), and weights, (rows, 1), of no more than some
-            thousand rows.
-        total_weight : float or None
-            Of the training part, where the rows are from there; None for rows held back.
+            Scaled inputs, targets, (rows, targets), and weights, (rows, 1).
         """
-        if self.validation is None:
-            return *_sample(self._data), self.training.total_weight
-        return *_sample(self._inputs(self.validation)), None
+        rows = self.training if self.validation is None else self.validation
+        return self._inputs(rows.take(_some(len(rows), n_rows)) if len(rows) > n_rows else rows)
 
     def _inputs(self, rows):
         estimator = self.estimator
@@ -409,24 +409,14 @@ class Session:
 
 def _sample(data):
     """Return the same rows of inputs, targets and weights each time: few enough to be cheap."""
-    n_rows = len(data[1])
-    if n_rows <= _SAMPLE_ROWS:
+    if len(data[1]) <= _SAMPLE_ROWS:
         return data
-    # Drawn, for rows may come in a periodic order; with a seed of its own, for it is no part of the
-    # training whose random numbers the user chooses.
-    rows = np.sort(np.random.default_rng(n_rows).choice(n_rows, _SAMPLE_ROWS, replace=False))
+    rows = _some(len(data[1]), _SAMPLE_ROWS)
     return tuple(None if values is None else values[rows] for values in data)
 
 
-def check_finite_inputs(x, scaler):
-    """Raise ValueError where scaled inputs are not finite, though `X` was."""
-    if issparse(x):
-        is_finite = bool(np.isfinite(x.data).all())
-    else:
-        is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
-    if not is_finite:
-        raise ValueError(
-            f"X holds NaN or infinity after scaler={scaler!r} and the conversion to {x.dtype}. "
-            "Look at what the scaler makes of X, and for values that are out of the range of the "
-            "dtype."
-        )
+def _some(n_rows, n_drawn):
+    """Return sorted numbers of some rows, the same at each call."""
+    # Drawn, for rows may come in a periodic order; with a seed of its own, for it is no part of the
+    # training whose random numbers the user chooses.
+    return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))

@@ -9,8 +9,7 @@ from .._sklearn_compat import without_callback_context
 from .adoption import from_sklearn
 from .data import is_plain_array
 from .export import to_sklearn
-from .scaling import scaled_inputs, scaled_network
-from .session import check_finite_inputs
+from .scaling import check_finite_inputs, scaled_inputs, scaled_network
 from .table_errors import check_no_dates, explained
 from .tables import make_encoder
 from .views import hidden_activations, input_gradients

@@ -47,7 +47,7 @@ def gaussian_crps(y, mean, std):
     return np.where(std > 0, score, np.abs(error))
 
 
-def expected_calibration_error(y, proba, *, n_bins=15, sample_weight=None):
+def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weight=None):
     """How far the confidence of a classifier is from its accuracy.
 
     The rows are put into bins of equal width by the probability of the class that is predicted; in
@@ -55,12 +55,15 @@ def expected_calibration_error(y, proba, *, n_bins=15, sample_weight=None):
 
     Parameters
     ----------
-    y : array-like of int of shape (n_samples,)
-        Number of the right class: the column of `proba`.
+    y : array-like of shape (n_samples,)
+        The right classes.
     proba : array-like of shape (n_samples, n_classes)
         Probabilities.
     n_bins : int, default=15
         Bins of [0, 1].
+    labels : array-like of shape (n_classes,), default=None
+        The class of each column of `proba`, such as ``classes_`` of a classifier; None stands for
+        the numbers of the columns.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
 
@@ -90,8 +93,20 @@ def expected_calibration_error(y, proba, *, n_bins=15, sample_weight=None):
         )
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+    labels = np.arange(proba.shape[1]) if labels is None else np.asarray(labels)
+    if labels.shape != proba.shape[1:]:
+        raise ValueError(
+            f"labels must hold one class for each of the {proba.shape[1]} columns of proba, got "
+            f"shape {labels.shape}."
+        )
+    unknown = sorted(set(y.tolist()) - set(labels.tolist()), key=str)
+    if unknown:
+        raise ValueError(
+            f"y has the classes {unknown[:5]}, which are not among labels={labels.tolist()}. Pass "
+            "labels=classes_ of the classifier."
+        )
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    confidence, is_right = proba.max(axis=1), proba.argmax(axis=1) == y
+    confidence, is_right = proba.max(axis=1), labels[proba.argmax(axis=1)] == y
     # The right end of a bin belongs to it: a probability of one is in the last.
     bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     excess = np.bincount(bins, weight * (confidence - is_right), n_bins)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.neural_network import MLPRegressor
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.estimators.noise import error_on_new_rows, most_likely_variance
@@ -121,3 +122,69 @@ def test_predictions_that_are_not_finite_have_no_noise():
     share = np.array([0.5, 0.5])
     for square, spread in (([np.inf, 1.0], [0.0, 0.0]), ([1.0, 1.0], [np.nan, 0.0])):
         assert np.isnan(most_likely_variance(np.array(square), np.array(spread), share))
+
+
+def test_a_stream_of_single_rows_does_not_follow_the_last_one():
+    X, y = linear_data(1400)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.01, random_state=0)
+    for start in range(0, 1200, 40):
+        for _ in range(5):
+            model.partial_fit(X[start : start + 40], y[start : start + 40])
+    before = model.noise_precision_
+    for row in range(1200, 1220):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+        assert_allclose(model.noise_precision_, before, rtol=0.1)
+
+
+def test_a_stream_forgets():
+    """The noise of what came later counts, after as many rows as are remembered."""
+    X, y = linear_data(20_000, noise=0.1)
+    y[10_000:] += np.random.default_rng(1).standard_normal(10_000)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.01, random_state=0)
+    for start in range(0, 20_000, 500):
+        model.partial_fit(X[start : start + 500], y[start : start + 500])
+    assert_allclose(model.noise_precision_, 1.0, rtol=0.25)
+
+
+def test_the_mean_of_a_stream_is_weighted():
+    X, y = linear_data(300)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, 300)
+    model = RegularizedMLPRegressor((), learning_rate_init=1e-9, random_state=0)
+    model.partial_fit(X[:100], y[:100], sample_weight=weight[:100])
+    scale = model.y_scale_[0]
+    mean, total, remembered = 0.0, 0.0, 0.0
+    for rows in (slice(100), slice(100, 250), slice(250, 300)):
+        if rows.start:
+            model.partial_fit(X[rows], y[rows], sample_weight=weight[rows])
+        new = weight[rows].sum()
+        square = np.average((y[rows] - model.predict(X[rows])) ** 2, weights=weight[rows])
+        remembered = max(0.0, 1 - new / 5000) * remembered
+        mean = (remembered * mean + new * square) / (remembered + new)
+        remembered, total = remembered + new, total + new
+    expected = mean * (total + 5) / (total - 5)
+    assert_allclose(model.noise_precision_, 1 / expected, rtol=1e-6)
+    assert scale > 0
+
+
+def test_a_fit_forgets_the_stream():
+    X, y = linear_data(200)
+    model = linear_model().set_params(solver="adam", warm_start=True)
+    for _ in range(3):
+        model.partial_fit(X, 100 * y)
+    fresh = clone(model).fit(X, y)
+    assert_allclose(
+        model.set_params(warm_start=False).fit(X, y).noise_precision_, fresh.noise_precision_
+    )
+
+
+def test_an_adopted_network_knows_it_when_told():
+    X, y = linear_data(100)
+    plain = MLPRegressor(
+        hidden_layer_sizes=(5,), solver="lbfgs", random_state=0, max_iter=2000
+    ).fit(X, y)
+    model = RegularizedMLPRegressor.from_sklearn(plain)
+    assert np.isnan(model.noise_precision_)
+    with pytest.raises(ValueError, match=r"noise is unknown.*partial_fit, or set noise_precision"):
+        model.predict(X, return_std=True)
+    told = RegularizedMLPRegressor.from_sklearn(plain, noise_precision=4.0)
+    assert told.noise_precision_ == 4.0

@@ -403,3 +403,32 @@ def test_memory_does_not_grow_with_the_number_of_masks():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 3 * peaks[0] < 10_000_000
+
+
+def test_a_distribution_can_be_pickled():
+    X, y = make_data("regression")
+    distribution = fit("regression").predict_mc(X)
+    copied = pickle.loads(pickle.dumps(distribution))
+    assert_array_equal(copied.mean, distribution.mean)
+    assert_array_equal(copied.log_prob(y), distribution.log_prob(y))
+
+
+def test_stopping_by_the_likelihood_needs_a_precision():
+    def scoring(estimator, X, y):
+        return estimator.predict_mc(X, n_samples=5).log_prob(y).mean()
+
+    X, y = make_data("regression", 400)
+    model = RegularizedMLPRegressor(
+        (8,), dropout=0.1, scoring=scoring, early_stopping=True, random_state=0
+    )
+    with pytest.raises(ValueError, match=r"still being trained.*set noise_precision"):
+        model.fit(X, y)
+    model.set_params(noise_precision=0.5, max_iter=3, n_iter_no_change=1, tol=100.0)
+    assert len(model.fit(X, y).validation_scores_) == 1
+
+
+def test_more_weights_than_rows_without_held_back_rows_is_said():
+    X, y = make_data("regression")
+    model = RegularizedMLPRegressor((60,), dropout=0.1, tol=0.1, random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match="far too small.*early_stopping=True"):
+        model.predict_interval(X)

@@ -66,6 +66,15 @@ def test_weights_of_the_calibration_error_are_repetitions():
     )
 
 
+def test_labels_name_the_columns():
+    rng = np.random.default_rng(3)
+    proba, y = rng.dirichlet(np.ones(3), 50), rng.integers(3, size=50)
+    names = np.array(["a", "b", "c"])
+    assert expected_calibration_error(names[y], proba, labels=names) == (
+        expected_calibration_error(y, proba)
+    )
+
+
 def test_certainty_is_in_the_last_bin():
     assert expected_calibration_error([0, 0], [[1.0, 0.0], [1.0, 0.0]]) == 0.0
 
@@ -76,6 +85,9 @@ def test_certainty_is_in_the_last_bin():
         ([0, 1], [0.5, 0.5], {}, "shape"),
         ([0], [[0.5, 0.5]] * 2, {}, "shape"),
         ([0], [[0.5, 0.5]], {"n_bins": 0}, "n_bins must be at least 1, got 0"),
+        (["a"], [[0.5, 0.5]], {}, r"classes \['a'\], which are not among labels=\[0, 1\]"),
+        ([2], [[0.5, 0.5]], {}, "labels=classes_"),
+        ([0], [[0.5, 0.5]], {"labels": [0, 1, 2]}, "one class for each of the 2 columns"),
     ],
 )
 def test_bad_input_is_named(y, proba, options, message):
