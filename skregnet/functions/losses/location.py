@@ -144,7 +144,7 @@ class Huber(Loss):
         return np.array(raw)
 
     def constant(self, y, weight=None):
-        """Huber's estimate of location."""
+        """Estimate of the location after Huber (1964)."""
         weights = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
         return np.array([self._location(column.astype(np.float64), weights) for column in y.T])
 
