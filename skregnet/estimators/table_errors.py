@@ -1,7 +1,7 @@
 """What to do about inputs that are no numbers, or are missing: errors that name the columns."""
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -81,15 +81,20 @@ def explained(estimator, X, error, is_fit):
     encoder = estimator._encoder
     coded = () if encoder is None else encoder.vocabulary
     found = _missing_in_sparse(X) if issparse(X) else _look_for(X, coded)
-    if encoder is not None and encoder.allow_missing:
-        found.missing = []
-    if not found:
+    may_be_missing = encoder is not None and encoder.allow_missing
+    reasons = replace(found, missing=[]) if may_be_missing else found
+    if not reasons:
         return None
     names = column_names(X, getattr(estimator, "feature_names_in_", None))
-    text = _reasons(found, names, str(error).partition("\n")[0].rstrip("."), is_fit)
-    if found.missing or (found.categories and is_fit):
-        found.categories *= is_fit
-        text += _remedies(estimator, X, found, names, sorted({*coded, *found.categories}))
+    text = _reasons(reasons, names, str(error).partition("\n")[0].rstrip("."), is_fit)
+    categories = found.categories if is_fit else []
+    if reasons.missing or categories:
+        # What the estimator takes already, it is to take in the remedies, too.
+        categorical = sorted({*coded, *categories})
+        numeric = set(range(X.shape[1])) if may_be_missing else set(found.missing)
+        impute = bool(numeric - set(categorical))
+        indicate = may_be_missing or bool(found.missing)
+        text += _remedies(estimator, X, names, categorical, indicate, impute)
     return (TypeError if isinstance(error, TypeError) else ValueError)(text)
 
 
@@ -160,18 +165,32 @@ def _reasons(found, names, error, is_fit):
     return " ".join(sentences)
 
 
-def _remedies(estimator, X, found, names, categorical):
-    """Return the lines of code that make the columns usable, by the estimator and before it."""
+def _remedies(estimator, X, names, categorical, indicate, impute):
+    """Return the lines of code that make the columns usable, by the estimator and before it.
+
+    Parameters
+    ----------
+    estimator : BaseRegularizedMLP
+        Its class is shown.
+    X : {array-like, DataFrame, sparse matrix}
+        What could not be used.
+    names : list of str or int
+        Of its columns.
+    categorical : list of int
+        Numbers of the columns of categories.
+    indicate : bool
+        Whether values may be missing.
+    impute : bool
+        Whether they may be missing in columns of numbers.
+    """
     cls = type(estimator).__name__
-    lines, switches, impute = [], [], "SimpleImputer(add_indicator=True)"
-    remainder = "'passthrough'"
+    lines, switches, imputer = [], [], "SimpleImputer(add_indicator=True)"
     if categorical:
         lines.append(f"names = {_names_in_code(X, names, categorical)}")
         by_dtype = is_frame(X) and all(is_category(column_dtypes(X)[j]) for j in categorical)
         switches.append(f"categorical_features={repr('from_dtype') if by_dtype else 'names'}")
-    if found.missing:
+    if indicate:
         switches.append("handle_missing='indicator'")
-    numeric_missing = set(found.missing) - set(categorical)
     text = ""
     if not issparse(X):
         text += "\nThe network itself takes them, if it is fitted so:\n"
@@ -181,15 +200,14 @@ def _remedies(estimator, X, found, names, categorical):
     else:
         text += "\nA pipeline takes them:\n"
     if categorical:
-        if numeric_missing:
-            remainder = impute
+        remainder = imputer if impute else "'passthrough'"
         lines += [
             "encoder = OneHotEncoder(handle_unknown='ignore', sparse_output=False)",
             f"columns = make_column_transformer((encoder, names), remainder={remainder})",
             f"make_pipeline(columns, {cls}())",
         ]
     else:
-        lines.append(f"make_pipeline({impute}, {cls}())")
+        lines.append(f"make_pipeline({imputer}, {cls}())")
     return text + "\n".join(f"    {line}" for line in lines)
 
 

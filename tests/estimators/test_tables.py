@@ -609,6 +609,24 @@ def remedies(message):
     return ["\n".join(block.split("\n    ")) for block in re.findall(r"(?:\n    .+)+", message)]
 
 
+def fitted_remedies(message, X, y):
+    """The network and the pipeline that a message shows, after they have been fitted."""
+    blocks, models = remedies(message), []
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block.count("\n") <= 4
+        scope = {**vars(sklearn.preprocessing), **globals(), "X": X}
+        exec(block.rpartition("\n")[0], scope)
+        model = eval(block.rpartition("\n")[2], scope)
+        if "ColumnTransformer" in repr(model):
+            skip_unless_names_are_read(X[["hours"]] if isinstance(X, pl.DataFrame) else X)
+        last = model[-1] if hasattr(model, "steps") else model
+        last.set_params(max_iter=2)
+        assert np.isfinite(model.fit(X, y).score(X, y))
+        models.append(model)
+    return models
+
+
 @BOTH
 @pytest.mark.parametrize("kind", CONTAINERS)
 @pytest.mark.parametrize("drop", [[], ["age"], ["work", "degree"], ["age", "work"]], ids="-".join)
@@ -617,18 +635,39 @@ def test_the_lines_that_are_shown_help(Estimator, kind, drop):
     X, y = CONTAINERS[kind](data), target(Estimator)
     with pytest.raises(ValueError, match="The network itself takes them") as caught:
         small(Estimator).fit(X, y)
-    blocks = remedies(str(caught.value))
-    assert len(blocks) == 2
-    for block in blocks:
-        assert block.count("\n") <= 4
-        scope = {**vars(sklearn.preprocessing), **globals(), "X": X}
-        exec(block.rpartition("\n")[0], scope)
-        model = eval(block.rpartition("\n")[2], scope)
-        if "ColumnTransformer" in repr(model) and kind == "polars":
-            skip_unless_names_are_read(X[["hours"]])
-        last = model[-1] if hasattr(model, "steps") else model
-        last.set_params(max_iter=2)
-        assert np.isfinite(model.fit(X, y).score(X, y))
+    fitted_remedies(str(caught.value), X, y)
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize(
+    ("on", "drop"),
+    [
+        ({"handle_missing": "indicator"}, []),
+        ({"handle_missing": "indicator"}, ["age", "work"]),
+        ({"categorical_features": ["degree"]}, []),
+        ({"categorical_features": ["degree"]}, ["work"]),
+        ({"categorical_features": ["work"]}, ["age"]),
+        ({"categorical_features": ["degree"], "handle_missing": "indicator"}, []),
+    ],
+    ids=str,
+)
+def test_the_lines_that_are_shown_keep_what_was_switched_on(kind, on, drop):
+    data = {name: values for name, values in columns().items() if name not in drop}
+    X, y, on = CONTAINERS[kind](data), target(), dict(on)
+    chosen = on.get("categorical_features", [])
+    if kind == "objects":
+        chosen = [list(data).index(name) for name in chosen]
+    if chosen:
+        on["categorical_features"] = chosen
+    with pytest.raises(ValueError, match="The network itself takes them") as caught:
+        small(**on).fit(X, y)
+    assert ("Values are missing" in str(caught.value)) == ("handle_missing" not in on)
+    first, _ = fitted_remedies(str(caught.value), X, y)
+    assert set(chosen) <= set(first.categorical_features or [])
+    if "handle_missing" in on:
+        assert first.handle_missing == "indicator"
+        data["hours"][0] = None  # where nothing was missing
+    fitted_remedies(str(caught.value), CONTAINERS[kind](data), y)
 
 
 @FRAMES
