@@ -481,8 +481,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         score : float
             One for perfect predictions, zero for those of the best constant.
         """
-        levels = getattr(getattr(self, "_fitted_loss", None), "levels", None)
-        if not isinstance(levels, tuple):
+        check_is_fitted(self)
+        levels = self._fitted_loss.predicted_levels
+        if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)
         scores = [

@@ -413,6 +413,33 @@ def test_the_score_of_several_quantiles_is_the_mean_d2_score(n_targets, weighted
     assert model.score(X, y, sample_weight=weight) == pytest.approx(np.mean(expected), rel=1e-12)
 
 
+class Band(SquaredError):
+    """Two predictions for each target, a mean less and a mean more one."""
+
+    noise = None
+
+    def predict(self, raw):
+        return np.stack([raw - 1.0, raw + 1.0], axis=-1)
+
+
+class BandOfLevels(Band):
+    predicted_levels = (0.2, 0.8)
+
+
+class NamedLevels(SquaredError):
+    levels = (0.2, 0.8)
+
+
+def test_an_own_loss_says_by_which_levels_it_is_scored():
+    X, y = inputs(), target()
+    model = small("squared_error", loss=BandOfLevels()).fit(X, y)
+    low, high = model.predict(X).T
+    expected = np.mean([d2_pinball_score(y, low, alpha=0.2), d2_pinball_score(y, high, alpha=0.8)])
+    assert model.score(X, y) == pytest.approx(expected, rel=1e-12)
+    model = small("squared_error", loss=NamedLevels()).fit(X, y)
+    assert model.score(X, y) == r2_score(y, model.predict(X))
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case != "quantiles"])
 def test_all_other_scores_are_r2(case):
     X, y = inputs(), target(CASES[case]["loss"])

@@ -31,6 +31,9 @@ class Loss(ABC):
         What a normal distribution around the prediction takes as the variance of the target: one
         that is the same for all rows and is estimated from residuals, what `predict_variance`
         returns, or None where the loss stands for no such distribution.
+    predicted_levels : tuple of float or None
+        Levels of the quantiles along the last axis of what `predict` returns, by which the
+        regressor's `score` then goes. None where there is no such axis.
     """
 
     out_activation = "identity"
@@ -38,6 +41,7 @@ class Loss(ABC):
     n_heads = 1
     in_nats = False
     noise = None
+    predicted_levels = None
 
     @abstractmethod
     def value_and_gradient(self, raw, y, weight, scale, gradient):

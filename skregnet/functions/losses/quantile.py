@@ -84,6 +84,11 @@ class Quantile(Loss):
         return len(self._each_level)
 
     @property
+    def predicted_levels(self):
+        """Levels along the last axis of predictions, None for a single level."""
+        return None if isinstance(self.levels, float) else self.levels
+
+    @property
     def _middle(self):
         return _nearest_to_half(self._each_level)
 
@@ -145,7 +150,7 @@ class Quantile(Loss):
 
     def predict(self, raw):
         """Quantiles, (..., rows, targets), and a last axis of levels where they are a sequence."""
-        if isinstance(self.levels, float):
+        if self.predicted_levels is None:
             return np.array(raw)
         quantiles = self._quantiles(np.array(heads(raw, self.n_heads), order="C"))
         return np.ascontiguousarray(np.moveaxis(quantiles, 0, -1))
