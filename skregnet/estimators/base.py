@@ -253,12 +253,30 @@ class BaseRegularizedMLP(
         is_first = not hasattr(self, "network_") or not (incremental or self.warm_start)
         if not is_first:
             check_continuation(self, architecture)
+        rows, validation = self._checked_data(given, given_validation, is_first, classes)
+        scorer = make_scorer(self)
+        session = self._prepare(architecture, rows, validation, is_first, incremental)
+        watchers = (
+            ProgressLines.of(self, incremental),
+            FitTasks.of(self, session, given[0], given_validation[0], incremental),
+        )
+        session.watchers = [watcher for watcher in watchers if watcher is not None]
+        state = self.__dict__.pop("_training_state", None)  # dropped where it cannot go on
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            outcome = session.run(state, scorer, incremental)
+        refit = self._conclude(session, outcome, rows, validation, incremental)
+        return is_first, outcome, refit
+
+    def _checked_data(self, given, given_validation, is_first, classes):
+        """Return all rows that were given, and those to validate with or None."""
         X, y, sample_weight, groups = given
         X = self._checked_inputs(X, reset=is_first)
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
         rows = replace(rows, groups=check_groups(groups, len(rows)))
-        validation = self._checked_validation(is_first, *given_validation)
-        scorer = make_scorer(self)
+        return rows, self._checked_validation(is_first, *given_validation)
+
+    def _prepare(self, architecture, rows, validation, is_first, incremental):
+        """Split the rows, start anew where this is a first fit, and return the run to come."""
         seeds = Seeds(self.random_state) if is_first else self._seeds
         training, held_back = self._split(
             self._weighted(rows),
@@ -276,16 +294,10 @@ class BaseRegularizedMLP(
         session = Session(self, architecture, training, held_back, seeds, network)
         self._fitted_loss = session.loss
         self._remember(architecture)
-        watchers = (
-            ProgressLines.of(self, incremental),
-            FitTasks.of(self, session, given[0], given_validation[0], incremental),
-        )
-        session.watchers = [watcher for watcher in watchers if watcher is not None]
-        state = self.__dict__.pop("_training_state", None)  # dropped where it cannot go on
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            outcome = session.run(state, scorer, incremental)
-        self.network_ = outcome.network
-        self.refit_ = False
+        return session
+
+    def _conclude(self, session, outcome, rows, validation, incremental):
+        """Set what was learned, tell the watchers, and train anew on all rows where that is due."""
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
@@ -299,7 +311,7 @@ class BaseRegularizedMLP(
         for watcher in session.watchers:
             watcher.end()
         outcome.state.is_running = False
-        return is_first, outcome, refit
+        return refit
 
     def _remember(self, architecture):
         """Keep what must not change while the network is trained on."""

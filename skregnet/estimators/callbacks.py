@@ -167,7 +167,6 @@ class FitTasks:
     def _attributes(self, outcome):
         outcome = outcome.best_restarts(self._estimator.n_estimators)
         fitted = copy.copy(self._estimator)
-        fitted.network_ = outcome.network
         record(fitted, outcome, self._session)
         return {**vars(fitted), **_WITHOUT_CALLBACKS}
 

@@ -72,6 +72,10 @@ class Outcome:
             network, None, monitor.history, reason, epoch, kept_loss, members, monitor.lowered
         )
 
+    def mean_kept_loss(self):
+        """Return the mean over the members; NaN where initial weights were kept, as of no epoch."""
+        return float(np.mean(np.where(self.kept_epoch > 0, self.kept_loss, np.nan)))
+
     def best_restarts(self, n_kept):
         """Keep as many members: of the restarts of each, the one with the least training loss."""
         if self.network.n_members <= n_kept:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..training.repetition import Repetition
 from .progress import ProgressLines
+from .reporting import record_refit
 from .session import Session
 
 _BROKEN_OFF = ("diverged", "interrupted")
@@ -79,12 +80,7 @@ def refit_on_all_rows(estimator, rows, first, outcome):
             second.watchers = [ProgressLines(estimator, False, repetition)]
         again = second.run(None, None, incremental=False)
     if repetition.is_repeated_by(again.stop_reason, again.kept_epoch):
-        estimator.refit_ = True
-        estimator.network_ = again.network
-        estimator._fitted_loss = second.loss
-        estimator.t_ = again.history.n_epochs * len(rows)
-        known = np.where(again.kept_epoch > 0, again.kept_loss, np.nan)
-        estimator.loss_ = float(np.mean(known))
+        record_refit(estimator, again, second)
         return Refit(None, *sizes)
     estimator.__dict__.clear()
     estimator.__dict__.update(before)

@@ -25,8 +25,10 @@ _NOT_REFITTED = {
 
 
 def record(estimator, outcome, session):
-    """Set the attributes that tell of the run; the curves go on where training did."""
+    """Set the network and what tells of the run; the curves go on where training did."""
     history = outcome.history
+    estimator.network_ = outcome.network
+    estimator.refit_ = False
     losses = history.curve("loss")
     estimator.loss_curve_ += losses
     estimator.learning_rate_curve_ += history.learning_rate
@@ -35,14 +37,21 @@ def record(estimator, outcome, session):
     estimator.best_iter_ = _one_or_all(outcome.kept_epoch)
     estimator.stop_reason_ = _one_or_all(outcome.stop_reason)
     if (outcome.kept_epoch > 0).all() or not hasattr(estimator, "loss_"):
-        known = np.where(outcome.kept_epoch > 0, outcome.kept_loss, np.nan)
-        estimator.loss_ = float(np.mean(known))
+        estimator.loss_ = outcome.mean_kept_loss()
     # A comparison with NaN is false: the losses of a run that has diverged do not count.
     estimator.best_loss_ = min([getattr(estimator, "best_loss_", np.inf), *losses])
     _record_validation(estimator, history if session.validation is not None else None)
     estimator.n_layers_ = len(estimator.network_.dense_layers) + 1
     estimator.n_outputs_ = estimator.network_.layers[-1].n_outputs
     estimator.out_activation_ = session.loss.out_activation
+
+
+def record_refit(estimator, outcome, session):
+    """Set what is of a second run, on all rows, where `record` has told of the first."""
+    estimator.network_ = outcome.network
+    estimator.refit_ = True
+    estimator.t_ = outcome.history.n_epochs * len(session.training)
+    estimator.loss_ = outcome.mean_kept_loss()
 
 
 def _record_validation(estimator, history):

@@ -221,23 +221,7 @@ class Session:
         n_rows = len(data[1])
         batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
         batches = Batches(*data, min(batch_size, n_rows), state.shuffling, estimator.shuffle)
-        max_epochs = 1 if incremental else self._max_epochs()
-        if not incremental:
-            # Each fit runs through the schedule once and has its own patience.
-            state.step, state.stopping = 0, None
-            state.rate_factors[:] = 1.0
-        stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
-        stopping.patience, stopping.tol = estimator.n_iter_no_change, self._stopping_tol
-        if self.repetition is not None:
-            stopping.patience = np.inf
-        state.stopping = stopping if incremental else None
-        schedule = get_schedule(
-            estimator.learning_rate,
-            power_t=float(estimator.power_t),
-            t_start=estimator.t_ - state.step // batches.n_steps * n_rows,
-            n_samples=n_rows,
-            steps_per_epoch=batches.n_steps,
-        )
+        stopping = self._stopping(network, state, incremental)
         learning_rate = float(estimator.learning_rate_init)
         adaptive = (
             isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"
@@ -257,15 +241,37 @@ class Session:
             state,
             monitor,
             learning_rate=learning_rate,
-            schedule=schedule,
+            schedule=self._schedule(state, batches, n_rows),
             penalty=self.penalty,
-            max_epochs=max_epochs,
+            max_epochs=1 if incremental else self._max_epochs(),
             n_schedule_steps=estimator.max_iter * batches.n_steps,
             max_grad_norm=estimator.max_grad_norm,
             max_norm=estimator.max_norm,
         )
         self._watch(run, monitor)
         return [monitor]
+
+    def _stopping(self, network, state, incremental):
+        """Return what stops the run; only where it is one epoch of a stream, it goes on."""
+        if not incremental:
+            # Each fit runs through the schedule once and has its own patience.
+            state.step, state.stopping = 0, None
+            state.rate_factors[:] = 1.0
+        stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
+        stopping.patience, stopping.tol = self.estimator.n_iter_no_change, self._stopping_tol
+        if self.repetition is not None:
+            stopping.patience = np.inf
+        state.stopping = stopping if incremental else None
+        return stopping
+
+    def _schedule(self, state, batches, n_rows):
+        return get_schedule(
+            self.estimator.learning_rate,
+            power_t=float(self.estimator.power_t),
+            t_start=self.estimator.t_ - state.step // batches.n_steps * n_rows,
+            n_samples=n_rows,
+            steps_per_epoch=batches.n_steps,
+        )
 
     def _full_batch(self, network, state, data, validate):
         estimator = self.estimator
