@@ -432,3 +432,35 @@ def test_more_weights_than_rows_without_held_back_rows_is_said():
     model = RegularizedMLPRegressor((60,), dropout=0.1, tol=0.1, random_state=0).fit(X, y)
     with pytest.warns(UserWarning, match="far too small.*early_stopping=True"):
         model.predict_interval(X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "in_gap"),
+    [
+        ({"dropout": 0.05, "noise_precision": 100.0}, 1.0),
+        ({"n_estimators": 5, "loss": "gaussian_nll"}, 4.0),
+        ({"n_estimators": 5, "loss": "gaussian_nll", "dropout": 0.02}, 1.5),
+    ],
+    ids=["MC dropout", "deep ensemble", "both"],
+)
+def test_predictions_are_less_sure_away_from_the_data(parameters, in_gap):
+    """As examples/plot_mc_dropout.py shows it."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-4, -1.5, 60), rng.uniform(1.5, 4, 60)])
+    y = np.sin(1.5 * x) + 0.1 * rng.standard_normal(120)
+    model = RegularizedMLPRegressor(
+        (50, 50),
+        learning_rate="one_cycle",
+        learning_rate_init=0.01,
+        max_iter=400,
+        n_iter_no_change=400,
+        batch_size=32,
+        random_state=0,
+        **parameters,
+    ).fit(x[:, np.newaxis], y)
+    at_points, gap, beyond = (
+        model.predict_mc(np.reshape(where, (-1, 1))).epistemic_std.mean()
+        for where in (x, np.linspace(-0.5, 0.5, 21), [-7.0, 7.0])
+    )
+    assert gap > in_gap * at_points
+    assert beyond > 4 * at_points
