@@ -101,7 +101,7 @@ plt.show()
 # %%
 # At the points all are as sure as the noise allows, and beyond them, where the curve is free to go
 # anywhere, all bands open. In the gap they widen less: dropout's masks all come from one network,
-# and the members of an ensemble interpolate alike. The true curve leaves the bands there, which is a
+# and the members of an ensemble interpolate alike. The true curve leaves the bands there: a
 # known weakness of both (A. Foong et al.: On the Expressiveness of Approximate Inference in
 # Bayesian Neural Networks, NeurIPS 2020). A spread that is large is a reason for doubt; one that is
 # small between the points is no proof.
