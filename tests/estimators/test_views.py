@@ -8,7 +8,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScale
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
-from skregnet.functions.losses import GaussianNLL, Loss
+from skregnet.functions.losses import GaussianNLL, Loss, PoissonDeviance, SquaredError
 
 pytestmark = pytest.mark.filterwarnings(
     # The networks here are trained as briefly as the test allows.
@@ -109,6 +109,44 @@ def test_gradient_of_an_own_loss_needs_its_derivatives():
     model = regressor(loss=OwnLoss()).fit(X, Y)
     with pytest.raises(ValueError, match="defines no predict_jacobian"):
         model.input_gradients(X)
+
+
+class Doubled:
+    def predict(self, raw):
+        return 2.0 * super().predict(raw)
+
+
+@pytest.mark.parametrize("base", [SquaredError, PoissonDeviance, GaussianNLL])
+def test_gradient_is_not_that_of_another_predict(base):
+    class Own(base):
+        def predict(self, raw):
+            return 2.0 * base.predict(self, raw)
+
+    class Mixed(Doubled, base):
+        pass
+
+    class Heir(Own):
+        pass
+
+    class Complete(Own):
+        def predict_jacobian(self, raw):
+            return 2.0 * base().predict_jacobian(raw)
+
+    y = np.exp(Z[:, :2])
+    for loss in (Own(), Mixed(), Heir()):
+        with pytest.raises(ValueError, match=f"{type(loss).__name__}.*defines no predict_jacobian"):
+            regressor(loss=loss).fit(X, y).input_gradients(X)
+    model = regressor(loss=Complete()).fit(X, y)
+    assert_is_gradient(model.input_gradients(X[:20]), model.predict)
+
+
+def test_gradient_of_an_own_loss_with_the_identity_as_link():
+    class Own(SquaredError):
+        def predict(self, raw):
+            return raw.copy()
+
+    gradients = regressor(loss=Own()).fit(X, Y).input_gradients(X)
+    assert_array_equal(gradients, regressor().fit(X, Y).input_gradients(X))
 
 
 @pytest.mark.parametrize("response_method", ["predict_proba", "decision_function"])

@@ -43,6 +43,17 @@ class Loss(ABC):
     noise = None
     predicted_levels = None
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # The inherited derivatives are those of another `predict`.
+        order = [vars(base) for base in cls.__mro__]
+        definition = {
+            name: next(place for place, names in enumerate(order) if name in names)
+            for name in ("predict", "predict_jacobian")
+        }
+        if definition["predict"] < definition["predict_jacobian"]:
+            cls.predict_jacobian = Loss.predict_jacobian
+
     @abstractmethod
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """Value of the loss for each member; its gradient is written into `gradient`.
@@ -85,7 +96,8 @@ class Loss(ABC):
         """Return the derivatives of `predict` with respect to the raw predictions.
 
         A loss with another link than the identity, or with several heads, defines its own, for the
-        estimators' `input_gradients`.
+        estimators' `input_gradients`; so does a subclass with another `predict`, for which the
+        inherited derivatives are not used.
 
         Parameters
         ----------
@@ -96,9 +108,18 @@ class Loss(ABC):
         -------
         jacobian : ndarray of shape (members, predictions, rows, outputs)
             ``predictions`` are those of a row in the order of `predict`.
+
+        Raises
+        ------
+        ValueError
+            If it is not defined where `predict` is, and that is not the identity.
         """
-        if self.out_activation != "identity" or self.n_heads != 1:
-            raise ValueError(f"loss={self!r} has no derivatives: it defines no predict_jacobian.")
+        is_identity = self.out_activation == "identity" and self.n_heads == 1
+        if not (is_identity and np.array_equal(self.predict(raw), raw, equal_nan=True)):
+            raise ValueError(
+                f"loss={self!r} has no known derivatives: it defines no predict_jacobian for its "
+                "predict, which is not the identity. Define that method, too."
+            )
         return diagonal_jacobian(np.ones_like(raw))
 
     @abstractmethod
