@@ -147,7 +147,9 @@ class Stacked:
     def __getitem__(self, rows):
         n_first = len(self._first)
         if isinstance(rows, slice):
-            start, stop, _ = rows.indices(len(self))
+            start, stop, step = rows.indices(len(self))
+            if step != 1:
+                raise ValueError(f"rows must be a slice of step 1, got {rows!r}.")
             parts = (
                 self._first[start:stop],
                 self._second[max(start - n_first, 0) : max(stop - n_first, 0)],

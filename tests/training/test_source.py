@@ -112,6 +112,12 @@ def test_rows_of_two_arrays(n_first, rows, index, transform):
     assert_array_equal(source.to_array(), expected)
 
 
+@pytest.mark.parametrize("rows", [slice(None, None, 2), slice(None, None, -1)])
+def test_slices_of_two_arrays_have_no_step(rows):
+    with pytest.raises(ValueError, match="rows must be a slice of step 1"):
+        Stacked(X[:8], X[8:])[rows]
+
+
 def test_two_arrays_are_not_copied():
     first, second = X[:8].copy(), X[8:].copy()
     stacked = Stacked(first, second)
