@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from .parameters import is_stochastic
+from .reporting import limit_reached
 
 _VALUES = (("loss", 8), ("validation_loss", 8), ("validation_score", 6))
 
@@ -131,18 +132,13 @@ class ProgressLines:
         if self._rates is not None:
             converged += " Learning rate too small."
         converged += " Stopping."
+        minimum = converged
         if not is_stochastic(estimator.solver):
-            limit = f"Maximum iterations ({estimator.max_iter}) reached."
-            if estimator.n_iter_ < estimator.max_iter:
-                limit = f"Maximum evaluations (max_fun={estimator.max_fun}) reached."
             minimum = f"{estimator.solver} has found a minimum. Stopping."
-        else:
-            limit = f"Maximum iterations ({estimator.max_iter}) reached."
-            minimum = converged
         return {
             "early_stopping": converged,
             "tol": minimum,
-            "max_iter": limit,
+            "max_iter": f"{limit_reached(estimator)}.",
             "max_time": f"Maximum time (max_time={estimator.max_time} s) reached. Stopping.",
             "callback": "A callback asked training to stop. Stopping.",
             "interrupted": "Training interrupted by user. Stopping.",

@@ -113,20 +113,27 @@ def _ends_as_planned(estimator):
     return estimator.learning_rate in PLANNED_SCHEDULES
 
 
+def limit_reached(estimator):
+    """Say which limit has ended training, in the words that users filter scikit-learn's by."""
+    if _ended_by_evaluations(estimator):
+        return f"Maximum evaluations (max_fun={estimator.max_fun}) reached"
+    return f"Maximum iterations ({estimator.max_iter}) reached"
+
+
+def _ended_by_evaluations(estimator):
+    return not is_stochastic(estimator.solver) and estimator.n_iter_ < estimator.max_iter
+
+
 def _not_converged(estimator):
-    # In the words of scikit-learn's own warnings, which users filter by.
-    limit = f"Maximum iterations ({estimator.max_iter}) reached"
+    limit = limit_reached(estimator)
     if is_stochastic(estimator.solver):
         return (
             f"Stochastic Optimizer: {limit} and the optimization hasn't converged yet. Raise "
             "max_iter, or learning_rate_init if progress is slow."
         )
+    remedy = "max_fun" if _ended_by_evaluations(estimator) else "max_iter, or increase alpha"
     failed = f"{estimator.solver} failed to converge after {estimator.n_iter_} iteration(s)"
-    if estimator.n_iter_ < estimator.max_iter:
-        return (
-            f"{failed}: Maximum evaluations (max_fun={estimator.max_fun}) reached. Raise max_fun."
-        )
-    return f"{failed}: {limit}. Raise max_iter, or increase alpha."
+    return f"{failed}: {limit}. Raise {remedy}."
 
 
 def _one_or_all(values):
