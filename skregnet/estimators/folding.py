@@ -8,12 +8,32 @@ from scipy.linalg import block_diag
 from ..functions.activations import Identity, LeakyReLU, LecunTanh, Logistic, ReLU, Tanh
 from ..network.layers import Activation, BatchNorm, Dense
 
-# What can be written with an activation of scikit-learn; the plainest comes first.
-_EXPRESSIBLE = {
-    "identity": {Identity},
-    "logistic": {Identity, Logistic},
-    "tanh": {Identity, Tanh, LecunTanh, Logistic},
-    "relu": {Identity, ReLU, LeakyReLU},
+
+def _itself(function):
+    return [(1.0, 1.0)], 0.0
+
+
+def _folded(function):
+    return None
+
+
+# How functions are made of an activation of scikit-learn, g; the plainest of these comes first.
+# Pairs (a, b) and an offset c stand for the function sum of b g(a z) plus c, and None for the
+# identity, which becomes part of the next affine map.
+_FORMS = {
+    "identity": {Identity: _itself},
+    "logistic": {Identity: _folded, Logistic: _itself},
+    "tanh": {
+        Identity: _folded,
+        Tanh: _itself,
+        LecunTanh: lambda function: ([(function.slope, function.amplitude)], 0.0),
+        Logistic: lambda function: ([(0.5, 0.5)], 0.5),
+    },
+    "relu": {
+        Identity: _folded,
+        ReLU: _itself,
+        LeakyReLU: lambda function: ([(1.0, 1.0), (-1.0, -function.negative_slope)], 0.0),
+    },
 }
 
 
@@ -68,7 +88,7 @@ def plain_activation(functions):
         None where there is none.
     """
     kinds = {type(function) for function in functions}
-    return next((name for name, known in _EXPRESSIBLE.items() if kinds <= known), None)
+    return next((name for name, forms in _FORMS.items() if kinds <= forms.keys()), None)
 
 
 def plain_network(network, activation):
@@ -88,7 +108,8 @@ def plain_network(network, activation):
     -------
     plain : PlainNetwork
     """
-    maps, forms = _affine_maps(network), _forms(network, activation)
+    functions = hidden_functions(network)
+    maps, forms = _affine_maps(network), [_FORMS[activation][type(f)](f) for f in functions]
     plain = PlainNetwork(activation, [], [])
     weight, bias = maps[0]
     for form, (next_weight, next_bias) in zip(forms, maps[1:], strict=True):
@@ -147,24 +168,3 @@ def _affine_maps(network):
             scale = layer.gamma[0, 0] / np.sqrt(variance + layer.epsilon)
             maps[-1] = (weight * scale, (bias - mean) * scale + layer.beta[0, 0])
     return maps
-
-
-def _forms(network, activation):
-    """Return for each hidden layer how its function is made of `activation`, g.
-
-    Pairs (a, b) and an offset c stand for the function sum of b g(a z) plus c, and None for the
-    identity, unless that is all there is.
-    """
-    itself = ([(1.0, 1.0)], 0.0)
-    forms = []
-    for function in hidden_functions(network):
-        if isinstance(function, LecunTanh):
-            forms.append(([(function.slope, function.amplitude)], 0.0))
-        elif isinstance(function, Logistic) and activation == "tanh":
-            forms.append(([(0.5, 0.5)], 0.5))
-        elif isinstance(function, LeakyReLU):
-            forms.append(([(1.0, 1.0), (-1.0, -function.negative_slope)], 0.0))
-        else:
-            is_folded = isinstance(function, Identity) and activation != "identity"
-            forms.append(None if is_folded else itself)
-    return forms
