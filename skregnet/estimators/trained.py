@@ -14,6 +14,13 @@ from .table_errors import check_no_dates, explained
 from .tables import make_encoder
 from .views import hidden_activations, input_gradients
 
+# What further training changes in place, and how a copy of it is made.
+_GROWING = {
+    "loss_curve_": list,
+    "learning_rate_curve_": list,
+    "_training_state": copy.deepcopy,
+}
+
 
 class TrainedMLP:
     """What both estimators do with a trained network; a mixin of `BaseRegularizedMLP`."""
@@ -149,7 +156,7 @@ class TrainedMLP:
             If there is no equal network: with an activation that cannot be written with one of
             scikit-learn's, a scaler that is not known to be affine, categories or missing values
             that are encoded here, an ensemble with another link than the identity, several
-            quantiles, or a single class. The message says what is possible.
+            quantiles, a loss of your own, or a single class. The message says what is possible.
 
         See Also
         --------
@@ -238,7 +245,7 @@ class TrainedMLP:
 
     def _predictor(self, network):
         """Return an estimator that predicts with a given network and checks no feature names."""
-        predictor = copy.copy(self)
+        predictor = self._without_growing()
         predictor.network_ = network
         predictor.__dict__.pop("feature_names_in_", None)
         if self._encoder is not None:
@@ -309,11 +316,18 @@ class TrainedMLP:
 
     def __copy__(self):
         """Return a shallow copy that shares nothing which further training changes in place."""
+        copied = self._without_growing()
+        for name in _GROWING:
+            if name in self.__dict__:
+                copied.__dict__[name] = _GROWING[name](self.__dict__[name])
+        return copied
+
+    def _without_growing(self):
+        """Return a shallow copy without what further training changes in place."""
         copied = type(self).__new__(type(self))
         copied.__dict__.update(without_callback_context(self.__dict__))
-        for name in ("loss_curve_", "learning_rate_curve_", "_training_state"):
-            if name in copied.__dict__:
-                copied.__dict__[name] = copy.deepcopy(copied.__dict__[name])
+        for name in _GROWING:
+            copied.__dict__.pop(name, None)
         return copied
 
     def __sklearn_is_fitted__(self):

@@ -319,6 +319,25 @@ def test_divergence_with_a_scorer(Estimator):
     )
 
 
+@BOTH
+def test_scorers_get_no_copy_of_what_grows_with_training(Estimator):
+    X, y = X_and_y(Estimator)
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(set(vars(estimator)))
+        return float(len(seen))
+
+    model = small(Estimator, warm_start=True, early_stopping=True, scoring=scorer, max_iter=2)
+    model.set_params(validation_fraction=0.2)
+    for n_scores in (2, 4):
+        with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+            model.fit(X, y)
+        assert len(model.loss_curve_) == n_scores
+    assert "network_" in set.intersection(*seen)
+    assert not {"loss_curve_", "learning_rate_curve_", "_training_state"} & set.union(*seen)
+
+
 # ---- interruption ------------------------------------------------------------------------------
 
 
