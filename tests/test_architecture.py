@@ -6,7 +6,9 @@ Dotted names are relative to the package: ``network.layers``; the package itself
 
 import ast
 import graphlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +45,8 @@ FOREIGN = {
     "threadpoolctl": 5,
     "matplotlib": 6,
 }
-ONLY_INSIDE_FUNCTIONS = {"matplotlib"}
+# Not needed by most users of the package, who would wait for them at its import.
+ONLY_INSIDE_FUNCTIONS = {"matplotlib", "sklearn.neural_network"}
 
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 70
@@ -171,7 +174,8 @@ def breaks_foreign(module, imported):
     floor = floor_of(module.name)
     if module.name and floor < FOREIGN[root]:
         return f"is on floor {floor} and imports {what}"
-    if root in ONLY_INSIDE_FUNCTIONS and not imported.in_function:
+    is_late = any(f"{what}.".startswith(f"{late}.") for late in ONLY_INSIDE_FUNCTIONS)
+    if is_late and not imported.in_function:
         return f"imports {what} outside a function"
     if root == "sklearn" and module.name != "_sklearn_compat" and "._" in what:
         return f"imports {what}, which is private"
@@ -274,6 +278,23 @@ def test_no_import_cycle(package):
     assert import_cycle(package) == []
 
 
+def test_import_loads_nothing_that_is_needed_later_only():
+    # What scikit-learn itself loads, such as pandas, is not counted.
+    program = (
+        "import sys, sklearn.utils, sklearn.model_selection, sklearn.preprocessing\n"
+        "before = set(sys.modules)\n"
+        "import skregnet\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    loaded = run.stdout.split()
+    assert "skregnet.estimators.export" in loaded
+    late = (*ONLY_INSIDE_FUNCTIONS, "pandas", "polars")
+    assert [name for name in loaded if f"{name}.".startswith(tuple(f"{n}." for n in late))] == []
+
+
 def test_modules_and_functions_are_short(package):
     assert length_violations(package) == []
 
@@ -307,6 +328,7 @@ SOUND = {
     "inspection/display.py": (
         "from sklearn.utils import Bunch\nfrom skregnet.estimators.base import MLP\n"
         "def plot():\n    import matplotlib.pyplot as plt\n"
+        "def export():\n    from sklearn.neural_network import MLPRegressor\n"
     ),
 }
 
@@ -360,6 +382,8 @@ def test_checker_accepts_a_sound_tree(tmp_path):
         ("estimators/base.py", "def f():\n    import matplotlib\n", "floor 5 and imports matplot"),
         ("inspection/display.py", "import matplotlib.pyplot as plt\n", "outside a function"),
         ("inspection/display.py", "class A:\n    import matplotlib\n", "outside a function"),
+        ("estimators/base.py", "from sklearn.neural_network import A\n", "outside a function"),
+        ("estimators/base.py", "from sklearn import neural_network\n", "outside a function"),
         ("training/loop.py", "import joblib\n", "floor 4 and imports joblib"),
         ("training/loop.py", "import threadpoolctl\n", "floor 4 and imports threadpoolctl"),
         ("inspection/display.py", "def f():\n    import pandas\n", "not a dependency"),

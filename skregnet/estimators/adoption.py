@@ -1,8 +1,7 @@
 """Adoption: an estimator that goes on from a fitted network of scikit-learn."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ..network import build_network
@@ -47,7 +46,7 @@ def from_sklearn(cls, model, parameters):
     estimator = cls(**_all_parameters(cls, model, parameters))
     estimator._validate_params()
     architecture = Architecture(estimator)
-    if isinstance(model, MLPClassifier):
+    if is_classifier(model):
         estimator.classes_ = model.classes_.copy()
         estimator._target_type = _target_type(model)
     else:
@@ -57,7 +56,7 @@ def from_sklearn(cls, model, parameters):
     estimator.scaler_ = None
     estimator.network_ = _network(model, architecture, estimator.dtype)
     estimator._fitted_loss = estimator._loss()
-    if not isinstance(model, MLPClassifier):
+    if not is_classifier(model):
         forget_noise(estimator, estimator._fitted_loss)
     estimator._remember(architecture)
     estimator._seeds = Seeds(estimator.random_state)
@@ -67,6 +66,9 @@ def from_sklearn(cls, model, parameters):
 
 
 def _check_model(cls, model):
+    # Not loaded before it is needed.
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     expected = MLPClassifier if issubclass(cls, ClassifierMixin) else MLPRegressor
     if not isinstance(model, expected):
         raise TypeError(
@@ -95,7 +97,12 @@ def _all_parameters(cls, model, given):
         raise TypeError(
             f"from_sklearn got the parameters {unknown}, which {cls.__name__} does not have."
         )
-    parameters = {name: value for name, value in model.get_params().items() if name in known}
+    # A generator that both draw from would let the one change the other.
+    parameters = {
+        name: clone(value, safe=False)
+        for name, value in model.get_params().items()
+        if name in known
+    }
     parameters["scaler"] = None
     if "normalize_y" in known:
         parameters["normalize_y"] = False
@@ -106,7 +113,7 @@ def _all_parameters(cls, model, given):
 
 def _scoring(model):
     """Return the score that the model's early stopping goes by."""
-    return "accuracy" if isinstance(model, MLPClassifier) else "r2"
+    return "accuracy" if is_classifier(model) else "r2"
 
 
 def _target_type(model):

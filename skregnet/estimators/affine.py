@@ -80,3 +80,6 @@ _KNOWN = {
     MinMaxScaler: lambda s: (np.asarray(s.scale_), s.min_),
     WhiteningScaler: lambda s: (s.whitening_, -s.mean_ @ s.whitening_),
 }
+_NAMES = [known.__name__ for known in _KNOWN]
+# For messages.
+KNOWN_SCALERS = f"{', '.join(_NAMES[:-1])} and {_NAMES[-1]} (without clip)"

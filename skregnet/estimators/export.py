@@ -3,13 +3,12 @@
 import copy
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.base import clone, is_classifier
 from sklearn.preprocessing import LabelBinarizer
 
 from .._sklearn_compat import accepts_parameter
-from ..functions.losses import GaussianNLL
-from .affine import affine_map
+from ..functions.losses import REGRESSION_LOSSES
+from .affine import KNOWN_SCALERS, affine_map
 from .folding import hidden_functions, mean_network, plain_activation, plain_network
 
 # What comes closest in scikit-learn, for training on.
@@ -54,8 +53,7 @@ def to_sklearn(estimator):
     if scaling is None:
         raise ValueError(
             f"scaler={estimator.scaler!r} cannot be made part of the first layer's weights: that "
-            "it is an affine map is known of StandardScaler, MinMaxScaler and MaxAbsScaler "
-            "(without clip), RobustScaler and WhiteningScaler only. Fit with scaler=None behind "
+            f"it is an affine map is known of {KNOWN_SCALERS} only. Fit with scaler=None behind "
             "the transformer in a Pipeline, and export the last step."
         )
     _check_members(estimator)
@@ -75,13 +73,19 @@ def to_sklearn(estimator):
 def _fold_targets(plain, estimator):
     """Let the network put out the mean of the targets in their units, or its logarithm."""
     loss, scale = estimator._fitted_loss, estimator.y_scale_
-    if isinstance(loss, GaussianNLL):
-        plain.keep_outputs(len(scale))  # the heads of the mean come first
-    elif loss.predict(np.zeros((1, 1, estimator.n_outputs_))).shape != (1, 1, len(scale)):
+    # A subclass may do anything.
+    if type(loss) not in {type(known) for known in REGRESSION_LOSSES.values()}:
+        raise ValueError(
+            f"loss={loss!r} cannot be exported: what scikit-learn's MLPRegressor would have to "
+            "predict is known of the losses of skregnet only, not of your own or of subclasses. "
+            f"Fit with one of {sorted(REGRESSION_LOSSES)}."
+        )
+    if loss.predict(np.zeros((1, 1, estimator.n_outputs_))).shape != (1, 1, len(scale)):
         raise ValueError(
             f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
             "only one: it cannot be exported. Fit an estimator for each quantile."
         )
+    plain.keep_outputs(len(scale))  # of several heads that of the prediction comes first
     if estimator.out_activation_ == "exp":
         plain.fold_output(1.0, np.log(scale))
     else:
@@ -100,6 +104,9 @@ def _check_members(estimator):
 
 def _unfitted(estimator, plain):
     """Return scikit-learn's estimator with what it has of the same parameters."""
+    # Not loaded before it is needed.
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     cls = MLPClassifier if is_classifier(estimator) else MLPRegressor
     parameters = estimator.get_params(deep=False)
     parameters |= {
@@ -115,7 +122,8 @@ def _unfitted(estimator, plain):
         parameters["loss"] = _loss(estimator, known)
     return cls(
         **{
-            name: value
+            # A generator that both draw from would let the one change the other.
+            name: clone(value, safe=False)
             for name, value in parameters.items()
             if name in known and accepts_parameter(cls, name, value)
         }

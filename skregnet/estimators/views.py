@@ -8,7 +8,7 @@ from scipy.special import softmax
 from ..functions.losses.jacobians import diagonal_jacobian, softmax_jacobian
 from ..network.jacobian import linearize
 from ..training.source import row_chunks
-from .affine import affine_map
+from .affine import KNOWN_SCALERS, affine_map
 
 
 def hidden_activations(network, x, layer):
@@ -53,9 +53,8 @@ def input_gradients(estimator, x, n_outputs, response):
     if scaling is None:
         raise ValueError(
             f"scaler={estimator.scaler!r} has no derivative that is known here: input_gradients "
-            "needs scaler='standard', 'whiten' or None, or one of StandardScaler, MinMaxScaler and "
-            "MaxAbsScaler (without clip), RobustScaler and WhiteningScaler. Use the transformer in "
-            "a Pipeline instead; the gradients are then those of its output."
+            f"needs scaler='standard', 'whiten' or None, or one of {KNOWN_SCALERS}. Use the "
+            "transformer in a Pipeline instead; the gradients are then those of its output."
         )
     gradients = np.empty((x.shape[0], n_outputs, estimator.n_features_in_), network.params.dtype)
     widest = max(layer.n_outputs for layer in network.layers)

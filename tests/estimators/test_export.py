@@ -20,6 +20,7 @@ from sklearn.utils.fixes import parse_version
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.functions.activations import ACTIVATIONS, LeakyReLU, ReLU
+from skregnet.functions.losses import GaussianNLL, Loss, SquaredError
 from skregnet.optim import SGD
 
 pytestmark = pytest.mark.filterwarnings(
@@ -140,8 +141,10 @@ class OwnScaler(StandardScaler):
 )
 def test_other_transformers_are_refused(scaler):
     model = regressor(scaler=scaler).fit(X, Y)
-    with pytest.raises(ValueError, match=r"(?s)scaler=.*scaler=None behind.*Pipeline"):
+    with pytest.raises(ValueError, match=r"(?s)scaler=.*scaler=None behind.*Pipeline") as raised:
         model.to_sklearn()
+    for known in (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, WhiteningScaler):
+        assert known.__name__ in str(raised.value).replace(repr(scaler), "")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,36 @@ def test_losses_with_a_logarithmic_link(y, loss):
 def test_several_quantiles_are_refused(levels):
     model = regressor(loss="quantile", quantile=levels).fit(X, Y)
     with pytest.raises(ValueError, match=r"Quantile\(levels=.* several predictions"):
+        model.to_sklearn()
+
+
+class Cubed(SquaredError):
+    def predict(self, raw):
+        return raw**3
+
+
+class Exponential(SquaredError):
+    out_activation = "exp"
+
+    def predict(self, raw):
+        return np.exp(raw)
+
+
+class SecondHead(GaussianNLL):
+    def predict(self, raw):
+        return self.predict_variance(raw)
+
+
+class OfNoKnownClass(Loss):
+    value_and_gradient = SquaredError.value_and_gradient
+    predict = SquaredError.predict
+    constant = SquaredError.constant
+
+
+@pytest.mark.parametrize("loss", [Cubed(), Exponential(), SecondHead(), OfNoKnownClass()])
+def test_own_losses_are_refused(loss):
+    model = regressor(loss=loss).fit(X, Y)
+    with pytest.raises(ValueError, match=rf"loss=.*{type(loss).__name__}.* 'squared_error'"):
         model.to_sklearn()
 
 
@@ -330,6 +363,14 @@ def test_export_shares_no_memory():
         assert not np.shares_memory(array, model.network_.params)
     plain.loss_curve_.append(0.0)
     assert len(model.loss_curve_) == 5
+
+
+def test_export_shares_no_generator():
+    model = regressor(random_state=np.random.RandomState(0)).fit(X, Y)
+    plain = model.to_sklearn()
+    expected = clone(model).random_state.randint(1000)
+    plain.fit(X, Y)
+    assert model.random_state.randint(1000) == expected
 
 
 def test_weights_are_float64_where_something_was_folded_into_them():
