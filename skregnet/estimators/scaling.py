@@ -15,6 +15,7 @@ from ..training.source import Source, row_chunks
 from .data import check_weights
 from .documentation import DocumentationLinkMixin
 from .frozen import return_arrays, thawed
+from .moments import column_means, standardisation, standardised_sparse
 
 # Directions with less than this share of the largest variance are rounding noise of a
 # rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
@@ -94,9 +95,9 @@ class WhiteningScaler(
 
     def _fit(self, X, weight):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
-        mean, variance, total = _moments(X, weight)
+        mean, _, scale, is_constant, total = standardisation(X, weight)
         # Dividing by infinity leaves nothing of constant features, nor of their rounding errors.
-        scale = _standard_deviations(mean, variance, total, of_constants=np.inf)
+        scale[is_constant] = np.inf
         correlation = np.zeros((len(mean), len(mean)))
         for rows in row_chunks(*X.shape):
             Z = (X[rows] - mean) / scale
@@ -133,45 +134,6 @@ class WhiteningScaler(
         np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 
-def _moments(X, weight):
-    """Mean and variance of each column, and the total weight, in one pass over chunks of rows.
-
-    The numbers are those of `StandardScaler`, whose algorithm it is: Chan, Golub & LeVeque (1983).
-    """
-    total = 0
-    for rows in row_chunks(*X.shape):
-        chunk = X[rows]
-        if weight is None:
-            n_new, sums = len(chunk), chunk.sum(axis=0, dtype=np.float64)
-        else:
-            n_new, sums = weight[rows].sum(), weight[rows] @ chunk
-        if n_new == 0:
-            continue
-        new_mean = sums / n_new
-        deviation = chunk - new_mean
-        if weight is None:
-            correction, new_squares = deviation.sum(axis=0), np.square(deviation).sum(axis=0)
-        else:
-            correction, new_squares = weight[rows] @ deviation, weight[rows] @ deviation**2
-        new_squares -= correction**2 / n_new
-        if total == 0:
-            mean, squares, total = new_mean, new_squares, n_new
-            continue
-        share = n_new / (total + n_new)
-        squares += new_squares + (new_mean - mean) ** 2 * (total * share)
-        mean += (new_mean - mean) * share
-        total += n_new
-    return mean, squares / total, total
-
-
-def _standard_deviations(mean, variance, total, of_constants=1.0):
-    """Return those; for features that differ from a constant by rounding alone, another value."""
-    epsilon = np.finfo(np.float64).eps
-    with np.errstate(over="ignore"):
-        rounding = total * epsilon * variance + (total * mean * epsilon) ** 2
-    return np.where(variance <= rounding, of_constants, np.sqrt(np.maximum(variance, 0.0)))
-
-
 def fit_scaler(scaler, X, sample_weight, feature_names=None):
     """Return a fitted scaler for the constructor's value, or None.
 
@@ -196,8 +158,12 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
     if isinstance(scaler, FrozenEstimator):
         return thawed(scaler, X.shape[1], feature_names)
     if isinstance(scaler, str):
+        if scaler == "standard" and issparse(X):
+            scaler = standardised_sparse(X, sample_weight)  # centring would make it dense
+            return_arrays(scaler)
+            return scaler
         if scaler == "standard":
-            scaler = StandardScaler(with_mean=not issparse(X))  # centring would make X dense
+            scaler = StandardScaler()
         elif issparse(X):
             raise ValueError(
                 "scaler='whiten' needs dense X: decorrelating would make a sparse X dense. "
@@ -239,9 +205,8 @@ def _fit_in_chunks(scaler, X, weight):
     scaler.n_features_in_ = X.shape[1]
     if type(scaler) is WhiteningScaler:
         return scaler._fit(X, weight)
-    mean, variance, total = _moments(X, weight)
-    scaler.mean_, scaler.var_, scaler.n_samples_seen_ = mean, variance, np.array(total)[()]
-    scaler.scale_ = _standard_deviations(mean, variance, total)
+    scaler.mean_, scaler.var_, scaler.scale_, _, total = standardisation(X, weight)
+    scaler.n_samples_seen_ = np.array(total)[()]
     return scaler
 
 
@@ -371,15 +336,14 @@ class TargetScaler:
     @classmethod
     def fit(cls, y, sample_weight=None):
         """Weighted mean and standard deviation of ``y`` (n_samples, n_outputs)."""
-        mean, variance, total = _moments(y, sample_weight)
+        mean, _, scale, _, _ = standardisation(y, sample_weight)
         is_constant = np.ptp(y, axis=0) == 0.0
-        scale = _standard_deviations(mean, variance, total)
         return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
 
     @classmethod
     def fit_scale(cls, y, sample_weight=None):
         """Weighted mean of positive targets as their scale; they are not centred."""
-        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], _moments(y, sample_weight)[0])
+        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], column_means(y, sample_weight))
         return cls(np.zeros_like(mean), mean)
 
     @classmethod

@@ -149,16 +149,19 @@ class Huber(Loss):
         return np.array([self._location(column.astype(np.float64), weights) for column in y.T])
 
     def _location(self, y, weights):
-        def slope(value):
-            return weights @ np.clip(value - y, -self.delta, self.delta)
-
         lowest, highest = y.min(), y.max()
         if lowest == highest:
             return lowest
+        unit = min(self.delta, highest - lowest)  # products of slopes neither over- nor underflow
+        limit = self.delta / unit
+
+        def slope(value):
+            return weights @ np.clip((value - y) / unit, -limit, limit)
+
         location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
         inside = weights[np.abs(location - y) < self.delta].sum()
         # On the linear piece that the root is on, a step of Newton's is exact.
-        return location - slope(location) / inside if inside > 0.0 else location
+        return location - slope(location) * unit / inside if inside > 0.0 else location
 
     def start(self, constant, y):
         """Start at the constant."""
