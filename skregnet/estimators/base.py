@@ -301,7 +301,8 @@ class BaseRegularizedMLP(
         if incremental or self.warm_start:
             self._training_state = outcome.state
         record(self, outcome, session)
-        with np.errstate(over="ignore", invalid="ignore"):  # of members that have diverged
+        # Of members that have diverged, and of targets whose squares over- or underflow.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._record_noise(session, incremental)
         for watcher in session.watchers:
             watcher.end_training(outcome)

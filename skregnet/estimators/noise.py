@@ -69,6 +69,11 @@ def check_noise_is_known(estimator):
             "comes from scikit-learn, or is still being trained. Fit it, call partial_fit, or set "
             "noise_precision to the inverse variance of the noise."
         )
+    if np.equal(precision, 0.0).any() or np.isinf(precision).any():
+        raise ValueError(
+            "The variance of the noise is out of the range of float64 in the units of y: "
+            f"noise_precision_={precision!r}. Divide y by a constant."
+        )
     if estimator._noise_is_rough:
         warn_user(
             "noise_precision_ stems from the residuals of fewer training rows than twice the "

@@ -171,7 +171,8 @@ class PredictsTargetDistributions(_MonteCarlo):
                         otherwise=", or with loss='gaussian_nll', which predicts the noise",
                     )
                 )
-        return TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise), dtype
+        draws = TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise)
+        return draws, self._float_type(dtype)
 
 
 class PredictsClassDistributions(_MonteCarlo):

@@ -285,6 +285,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     True
     """
 
+    # Whether predictions of float32 rows can be float32.
+    _in_float32 = True
     _parameter_constraints: dict = {
         **BaseRegularizedMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
@@ -445,7 +447,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, the mean over the members. They are float32
-            where both `X` and the network are, else float64. If `quantile` is a sequence, there is
+            where both `X` and the network are and those units are in its range, else float64. If `quantile` is a sequence, there is
             a last axis of its levels.
         y_std : ndarray, shaped like `y`
             Standard deviation of the target: of its noise, and of the predictions over masks and
@@ -458,7 +460,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         mean, scale = self.y_mean_, self.y_scale_
         if y.ndim == 3:  # a last axis of levels
             mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
-        y = TargetScaler(mean, scale).inverse_transform(y).astype(raw.dtype, copy=False)
+        y = TargetScaler(mean, scale).inverse_transform(y).astype(self._float_type(raw.dtype), copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
 
     def score(self, X, y, sample_weight=None):
@@ -569,6 +571,10 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         elif not positive_mean:
             scaler = TargetScaler.fit(rows.y, rows.relative_weight)
         self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
+        self._in_float32 = scaler.fits_float32
+
+    def _float_type(self, dtype):
+        return dtype if self._in_float32 else np.float64
 
     def _start(self, training, seeds):
         super()._start(training, seeds)
@@ -589,7 +595,13 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
 
     def _scaled_targets(self, y, dtype):
         scaled = TargetScaler(self.y_mean_, self.y_scale_).transform(y)
-        return np.ascontiguousarray(scaled, dtype)
+        scaled = np.ascontiguousarray(scaled, dtype)
+        if not np.isfinite(scaled).all():
+            raise ValueError(
+                f"y has magnitudes of up to {np.abs(y).max():.3g}, which with normalize_y="
+                f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
+            )
+        return scaled
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

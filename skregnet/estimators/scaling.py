@@ -27,6 +27,8 @@ _NEGLIGIBLE_VARIANCE = 1e-10
 _SMALLEST_FOLDED = 1 << 16
 _LARGEST_OFFSET = 8.0
 _FOLDED_SCALES = (1e-15, 1e15)
+# Standard deviations of targets, and their means, that leave room for predictions in float32.
+_FLOAT32_UNITS = (1e-30, 1e30)
 
 
 class WhiteningScaler(
@@ -350,6 +352,13 @@ class TargetScaler:
     def identity(cls, n_outputs):
         """Return the scaler that changes nothing."""
         return cls(np.zeros(n_outputs), np.ones(n_outputs))
+
+    @property
+    def fits_float32(self):
+        """Whether predictions in the units of the target are in the range of float32."""
+        smallest, largest = _FLOAT32_UNITS
+        size = np.abs(self.mean) + self.scale
+        return bool((self.scale > smallest).all() and (size < largest).all())
 
     def transform(self, y):
         """Standardise."""
