@@ -47,6 +47,8 @@ def is_category(dtype):
 
 def is_date(dtype):
     """Whether a type is one of points in time or of durations."""
+    if type(dtype).__name__ == "PeriodDtype":  # of pandas
+        return True
     is_temporal = getattr(dtype, "is_temporal", None)  # of polars
     return is_temporal() if is_temporal is not None else getattr(dtype, "kind", "O") in "mM"
 

@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from ..training.source import Source, Stacked
+from .columns import is_missing
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
@@ -190,6 +191,9 @@ def check_groups(groups, n_samples):
     """
     if groups is None:
         return None
+    values = np.asarray(groups)
+    if values.dtype == object and values.ndim == 1:
+        _check_labels_of_groups(values.tolist())
     try:
         groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
     except ValueError as error:
@@ -200,6 +204,21 @@ def check_groups(groups, n_samples):
             f"{groups.shape}, expected ({n_samples},)."
         )
     return groups
+
+
+def _check_labels_of_groups(labels):
+    """Raise ValueError where labels are missing, or cannot be sorted."""
+    missing = [i for i, label in enumerate(labels) if is_missing(label)]
+    if missing:
+        raise ValueError(
+            f"groups must hold a label for each row, but {len(missing)} of {len(labels)} are "
+            f"missing, the first in row {missing[0]}. Give these rows a group of their own."
+        )
+    kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1 and "str" in kinds:
+        raise ValueError(
+            f"groups must hold labels of one type, got {', '.join(kinds)}. Turn all into text."
+        )
 
 
 def multiply_weights(sample_weight, class_weight):

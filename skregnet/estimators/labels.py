@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from .columns import is_missing
 from .trained import mean_over_members
 
 
@@ -55,10 +56,11 @@ def encode_labels(y, classes=None, known_classes=None, known_type=None):
     Raises
     ------
     ValueError
-        If `y` does not hold classes, or one that is not among `classes`.
+        If `y` does not hold classes, or one that is not among `classes`, or none in some rows.
     """
     labels, found = _plain_labels(y)
     if found is None:
+        _check_none_missing(y)
         with np.errstate(invalid="ignore"):  # NaN gives an error, not a warning about a cast
             check_classification_targets(y)
             target_type = type_of_target(y, input_name="y", raise_unknown=True)
@@ -91,6 +93,25 @@ def _plain_labels(y):
             # As `unique_labels` does: strings of the length that they need.
             return y, np.array(found.tolist()) if y.dtype.kind == "U" else found
     return None, None
+
+
+def _check_none_missing(y):
+    """Raise ValueError where labels are missing among objects, which type_of_target cannot sort.
+
+    In a list NumPy would make text of NaN, and a class of it.
+    """
+    values = y
+    if not isinstance(y, list):
+        values = np.asarray(y)
+        if values.dtype != object or values.ndim == 0 or values.size != len(values):
+            return  # scikit-learn finds NaN among numbers
+        values = values.ravel()
+    missing = [i for i, value in enumerate(values) if is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"Input y contains NaN: the class is missing in {len(missing)} of {len(values)} rows, "
+            f"the first of which is number {missing[0]}. Leave these rows out."
+        )
 
 
 def _encode_classes(labels, found, classes, known_classes):

@@ -1,7 +1,6 @@
 """Means and standard deviations of columns, whatever their units are."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
 
 from ..training.source import row_chunks

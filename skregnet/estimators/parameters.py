@@ -234,6 +234,12 @@ def check_combinations(estimator, architecture):
             "refit=True cannot be used with warm_start=True: a network that has learned from all "
             "rows leaves none that could tell when to stop the next fit. Set one of them to False."
         )
+    if isinstance(estimator.validation_fraction, bool):
+        raise InvalidParameterError(
+            f"The 'validation_fraction' parameter of {type(estimator).__name__} must be a share or "
+            "number of the rows, a splitter, or a list of pairs of row numbers. Got "
+            f"{estimator.validation_fraction!r} instead."
+        )
     if is_stochastic(estimator.solver):
         return
     switched_on = {

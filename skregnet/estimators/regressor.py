@@ -447,8 +447,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, the mean over the members. They are float32
-            where both `X` and the network are and those units are in its range, else float64. If `quantile` is a sequence, there is
-            a last axis of its levels.
+            where both `X` and the network are and those units are in its range, else float64. If
+            `quantile` is a sequence, there is a last axis of its levels.
         y_std : ndarray, shaped like `y`
             Standard deviation of the target: of its noise, and of the predictions over masks and
             members. Only where `return_std` is true; `y` is then the mean over these.
@@ -460,7 +460,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         mean, scale = self.y_mean_, self.y_scale_
         if y.ndim == 3:  # a last axis of levels
             mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
-        y = TargetScaler(mean, scale).inverse_transform(y).astype(self._float_type(raw.dtype), copy=False)
+        y = TargetScaler(mean, scale).inverse_transform(y)
+        y = y.astype(self._float_type(raw.dtype), copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
 
     def score(self, X, y, sample_weight=None):

@@ -17,13 +17,24 @@ def make_scorer(estimator):
     except ValueError as error:
         raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
 
+    hint = ""
+    levels = getattr(estimator._loss(), "predicted_levels", None)
+    if levels is not None:
+        hint = (
+            f" predict returns one value for each of the {len(levels)} quantiles, where scorers "
+            "compare y with a single one. Use scoring='loss', or a function of the estimator, "
+            "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
+        )
+        if isinstance(scoring, str):
+            raise ValueError(f"scoring={scoring!r} cannot be used with several quantiles:{hint}")
+
     def score(network, rows):
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}
         try:
             value = float(scorer(estimator._predictor(network), rows.X, rows.labels, **weight))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"scoring={scoring!r} cannot score the validation part: {error}"
+                f"scoring={scoring!r} cannot score the validation part: {error}{hint and '.'}{hint}"
             ) from error
         if np.isnan(value) and estimator.do_early_stopping_:
             raise ValueError(

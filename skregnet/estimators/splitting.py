@@ -129,9 +129,12 @@ def _last_split(rows, splitter, seed):
 
 
 def _named(splitter):
-    """Return name and value of the parameter for messages; lists of row numbers can be long."""
-    value = repr(splitter)
-    return f"validation_fraction={value if len(value) <= 300 else f'{value[:300]}...'}"
+    """Return name and value of the parameter for messages; lists of row numbers are cut short."""
+    if hasattr(splitter, "shape"):
+        return f"validation_fraction, a {type(splitter).__name__} of shape {splitter.shape},"
+    value = " ".join(repr(splitter).split())
+    longest = 300 if hasattr(splitter, "split") else 60
+    return f"validation_fraction={value if len(value) <= longest else f'{value[:longest]}...'}"
 
 
 def _seeded(splitter, seed):

@@ -1,6 +1,7 @@
 """What to do about inputs that are no numbers, or are missing: errors that name the columns."""
 
 import datetime
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -86,16 +87,27 @@ def explained(estimator, X, error, is_fit):
     if not reasons:
         return None
     names = column_names(X, getattr(estimator, "feature_names_in_", None))
-    text = _reasons(reasons, names, str(error).partition("\n")[0].rstrip("."), is_fit)
+    text = _reasons(reasons, names, _plain_text(error), is_fit)
     categories = found.categories if is_fit else []
-    if reasons.missing or categories:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        text += f" X has more than one column named {', '.join(map(repr, repeated))}: rename them."
+    elif reasons.missing or categories:
         # What the estimator takes already, it is to take in the remedies, too.
         categorical = sorted({*coded, *categories})
         numeric = set(range(X.shape[1])) if may_be_missing else set(found.missing)
         impute = bool(numeric - set(categorical))
         indicate = may_be_missing or bool(found.missing)
         text += _remedies(estimator, X, names, categorical, indicate, impute)
-    return (TypeError if isinstance(error, TypeError) else ValueError)(text)
+    is_of_type = isinstance(error, TypeError) and not found.dates
+    return (TypeError if is_of_type else ValueError)(text)
+
+
+def _plain_text(error):
+    """Return the text of an error in a line, without the advice that scikit-learn adds to some."""
+    first, _, rest = str(error).partition("\n")
+    text = first if "contains" in first else " ".join([first, *rest.split()])
+    return text.rstrip(".")
 
 
 def _look_for(X, coded):
@@ -124,8 +136,7 @@ def _look_for(X, coded):
             numbers = to_floats(values)
         except (TypeError, ValueError):
             present = [value for value in np.asarray(values).tolist() if not is_missing(value)]
-            is_time = isinstance(present[0], datetime.date | datetime.time | datetime.timedelta)
-            (found.dates if is_time else found.categories).append(j)
+            (found.dates if _is_point_in_time(present[0]) else found.categories).append(j)
             if len(present) < len(values):
                 found.missing.append(j)
             continue
@@ -134,6 +145,11 @@ def _look_for(X, coded):
         if np.isinf(numbers).any():
             found.infinite.append(j)
     return found
+
+
+def _is_point_in_time(value):
+    kinds = datetime.date | datetime.time | datetime.timedelta
+    return isinstance(value, kinds) or type(value).__name__ == "Period"  # of pandas
 
 
 def _missing_in_sparse(X):
@@ -201,14 +217,29 @@ def _remedies(estimator, X, names, categorical, indicate, impute):
         text += "\nA pipeline takes them:\n"
     if categorical:
         remainder = imputer if impute else "'passthrough'"
+        encoder = "OneHotEncoder(handle_unknown='ignore', sparse_output=False)"
+        if _holds_na(X, categorical):
+            # It takes NaN and None, but not pandas.NA.
+            lines.append("options = {'dtype': object, 'na_value': float('nan')}")
+            lines.append("plain = FunctionTransformer(pandas.DataFrame.to_numpy, kw_args=options)")
+            encoder = f"make_pipeline(plain, {encoder})"
         lines += [
-            "encoder = OneHotEncoder(handle_unknown='ignore', sparse_output=False)",
+            f"encoder = {encoder}",
             f"columns = make_column_transformer((encoder, names), remainder={remainder})",
             f"make_pipeline(columns, {cls}())",
         ]
     else:
         lines.append(f"make_pipeline({imputer}, {cls}())")
     return text + "\n".join(f"    {line}" for line in lines)
+
+
+def _holds_na(X, columns):
+    """Whether any of the columns has pandas.NA in it."""
+    return is_frame(X) and any(
+        type(value).__name__ == "NAType"
+        for j in columns
+        for value in np.asarray(column(X, j), object)
+    )
 
 
 def _names_in_code(X, names, categorical):

@@ -110,12 +110,26 @@ class TableEncoder:
     def _coded(self, X, j):
         vocabulary = self.vocabulary[j]
         values = _hashable_values(X, j)
-        unknown = set(values) - vocabulary.keys()
+        distinct = set(values)
+        unknown = distinct - vocabulary.keys()
         if any(map(is_infinite, unknown)):
             raise ValueError("Input X contains infinity.")
         if not self.allow_missing and any(map(is_missing, unknown)):
             raise ValueError("Input X contains NaN.")
+        if vocabulary and len(unknown) == len(distinct) > 1:
+            self._warn_of_strangers(X, j, unknown)
         return [vocabulary.get(value, np.nan) for value in values]
+
+    def _warn_of_strangers(self, X, j, unknown):
+        """Warn where a column has several categories and all of them are new: it is another one."""
+        unknown = _ordered(value for value in unknown if not is_missing(value))
+        if len(unknown) > 1:
+            known = _ordered(self.vocabulary[j])
+            warn_user(
+                f"X has no category in {listed(column_names(X, self.names)[j : j + 1])} that was "
+                f"there in fit: all are taken as missing. It has {_shown(unknown)}, where fit was "
+                f"given {_shown(known)}. Look for another spelling or type."
+            )
 
     def _others(self, n_features):
         return np.array([j for j in range(n_features) if j not in self.vocabulary], int)
@@ -345,6 +359,12 @@ def _ordered(categories):
         return sorted(categories)
     except TypeError:  # numbers and text
         return sorted(categories, key=lambda value: (type(value).__name__, str(value)))
+
+
+def _shown(categories, at_most=3):
+    """Return a few categories for a message."""
+    more = ", ..." if len(categories) > at_most else ""
+    return ", ".join(map(repr, categories[:at_most])) + more
 
 
 def _hashable_values(X, j):

@@ -3,6 +3,8 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 from scipy.special import logsumexp
@@ -146,6 +148,25 @@ def test_the_number_of_labels_stays():
         encode_labels(Y, None, np.arange(3), "multilabel-indicator")
     with pytest.raises(ValueError, match=r"must hold multilabel-indicator labels .* got binary"):
         encode_labels([0, 1], None, np.arange(2), "multilabel-indicator")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        lambda y: np.array(y, object),
+        lambda y: np.array(y, object)[:, np.newaxis],
+        lambda y: pd.Series(y, dtype="string"),
+        lambda y: pd.Series(y, dtype="category"),
+        lambda y: pl.Series([None if pd.isna(label) else label for label in y]),
+    ],
+    ids=["list", "objects", "column", "pandas strings", "pandas categories", "polars"],
+)
+def test_missing_labels_are_said_to_be_missing(container, missing):
+    message = r"^Input y contains NaN: the class is missing in 2 of 5 rows.* number 1\."
+    with pytest.raises(ValueError, match=message):
+        encode_labels(container(["a", missing, "b", "a", missing]))
 
 
 # ---- weights -----------------------------------------------------------------------------------

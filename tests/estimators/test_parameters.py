@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, make_scorer, r2_score
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
@@ -91,7 +91,7 @@ COMMON = {
     "early_stopping": ([True, False, "auto"], ["yes", 1.5, None]),
     "validation_fraction": (
         [0.1, 0.5, 1, 5, KFold(2), [(range(N // 2), range(N // 2, N))]],
-        [-0.1, 1.5, np.nan, "0.1", None, StandardScaler()],
+        [-0.1, 1.5, np.nan, "0.1", None, True, False, StandardScaler()],
     ),
     "scoring": (["loss", scorer], [3, None, ["loss"]]),
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
@@ -370,6 +370,17 @@ def test_combinations_that_cannot_work(Estimator, parameters, message):
 def test_a_scorer_of_the_other_kind():
     model = small(early_stopping=True, scoring="accuracy")
     assert_explained(model, ("scoring='accuracy'", "cannot score the validation part"))
+
+
+def test_scorers_of_several_quantiles():
+    model = small(loss="quantile", quantile=[0.1, 0.9], early_stopping=True, scoring="r2")
+    way_out = ("quantiles", "scoring='loss'", "scoring(estimator, X, y)", "estimator.score(X, y)")
+    assert_explained(model, ("scoring='r2'", *way_out))
+    model.set_params(scoring=make_scorer(r2_score))
+    assert_explained(model, ("scoring=make_scorer", "cannot score", *way_out))
+    X, y = np.arange(80.0).reshape(40, 2), np.arange(40.0)
+    model.set_params(scoring=lambda estimator, X, y: estimator.score(X, y))
+    assert len(model.fit(X, y).validation_scores_) == model.n_iter_
 
 
 def test_a_scorer_that_takes_no_weights():

@@ -4,6 +4,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
@@ -286,6 +287,13 @@ def test_long_lists_are_cut_in_messages():
     with pytest.raises(ValueError, match=r"row number 5000, but X has 50 rows") as caught:
         split(make_rows(), [(list(range(40)), list(range(40, 5001)))])
     assert len(str(caught.value)) < 600
+    arrays = [(np.arange(40), np.arange(40, 5001))]
+    frame = pd.DataFrame([[0] * 9] * 500)
+    for value in (arrays, arrays[0], list(range(500)), np.arange(500), frame):
+        with pytest.raises(ValueError, match=r"^validation_fraction") as caught:
+            split(make_rows(), value)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
 
 
 def test_a_splitter_may_leave_no_row_of_positive_weight():

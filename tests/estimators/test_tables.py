@@ -214,8 +214,12 @@ def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
     model = small(Estimator, categorical_features=chosen, handle_missing="indicator").fit(X, y)
     assert_array_equal(model.is_categorical_, [False, True])
     unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
-    assert len(np.unique(model._raw_predictions(unknown)[0])) == 1
-    assert_array_equal(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], 0.0)
+    with pytest.warns(UserWarning, match="no category in column 1 that was there in fit"):
+        raw, _ = model._raw_predictions(unknown)
+    assert len(np.unique(raw)) == 1
+    with pytest.warns(UserWarning, match="no category in column 1"):
+        encoded = inputs(model, unknown)
+    assert_array_equal(encoded[:, model.input_names_ == "x1_2.0"], 0.0)
 
 
 def test_categories_are_not_taken_for_numbers():
@@ -670,6 +674,39 @@ def test_the_lines_that_are_shown_keep_what_was_switched_on(kind, on, drop):
     fitted_remedies(str(caught.value), CONTAINERS[kind](data), y)
 
 
+@pytest.mark.parametrize("drop", [[], ["age"], ["degree"]], ids="-".join)
+def test_the_lines_that_are_shown_help_where_pandas_has_its_own_missing_value(drop):
+    X = as_pandas(columns()).convert_dtypes().drop(columns=drop)
+    y = target()
+    with pytest.raises(ValueError, match="The network itself takes them") as caught:
+        small().fit(X, y)
+    for block in remedies(str(caught.value)):
+        scope = {**vars(sklearn.preprocessing), **globals(), "pandas": pd, "X": X}
+        exec(block.rpartition("\n")[0], scope)
+        model = eval(block.rpartition("\n")[2], scope)
+        assert np.isfinite(model.fit(X, y).predict(X)).all()
+        pickle.dumps(model)
+
+
+def test_columns_of_the_same_name_get_no_lines_that_cannot_help():
+    X = as_pandas(columns())
+    X.columns = ["hours", "work", "hours", "degree"]
+    for switches in ({}, {"handle_missing": "indicator"}):
+        with pytest.raises(
+            ValueError, match=r"more than one column named 'hours': rename"
+        ) as caught:
+            small(**switches).fit(X, target())
+        assert remedies(str(caught.value)) == []
+
+
+def test_the_whole_text_of_an_error_is_kept():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    other = X.rename(columns={"hours": "minutes"}).assign(age="old")
+    with pytest.raises(ValueError, match=r"unseen at fit time: - minutes .*in column 'age'"):
+        model.predict(other)
+
+
 @FRAMES
 def test_columns_are_named(make):
     X, y = make(columns()), target()
@@ -766,6 +803,36 @@ def test_dates_are_no_numbers(make, switches):
         (ValueError, TypeError), match=r"durations in column 'when': turn them into"
     ):
         small(**switches).fit(X, np.arange(12.0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2020-01", periods=12, freq="M"),
+        pd.period_range("2020-01", periods=12, freq="M").astype(object),
+        pd.date_range("2020", periods=12).date,
+        pd.to_timedelta(np.arange(12), unit="D"),
+    ],
+    ids=["periods", "objects of periods", "objects of dates", "durations"],
+)
+def test_dates_of_any_kind_are_no_categories(values):
+    X = pd.DataFrame({"when": values, "c": range(12)})
+    with pytest.raises(ValueError, match=r"durations in column 'when': turn them") as caught:
+        small().fit(X, np.arange(12.0))
+    assert remedies(str(caught.value)) == []
+
+
+def test_a_column_of_which_no_category_is_known_is_said():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    others = X.assign(work=X["work"].str.upper())
+    message = r"column 'work' that was there in fit.*'PRIVATE', 'SELF', 'STATE', where fit.*'pr"
+    with pytest.warns(UserWarning, match=message):
+        assert_array_equal(model.predict(others), model.predict(X.assign(work=None)))
+    # A single new category, or one that is known among new ones, is nothing unusual.
+    model.predict(X.assign(work="abroad"))
+    others.loc[0, "work"] = X["work"][0]
+    model.predict(others)
 
 
 def test_values_that_can_be_no_category():
