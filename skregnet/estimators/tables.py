@@ -121,10 +121,13 @@ class TableEncoder:
         return [vocabulary.get(value, np.nan) for value in values]
 
     def _warn_of_strangers(self, X, j, unknown):
-        """Warn where a column has several categories and all of them are new: it is another one."""
+        """Warn where a column has several categories and all are new, here or in fit some of text.
+
+        Among numbers alone there is no spelling that could differ.
+        """
         unknown = _ordered(value for value in unknown if not is_missing(value))
-        if len(unknown) > 1:
-            known = _ordered(self.vocabulary[j])
+        known = _ordered(self.vocabulary[j])
+        if len(unknown) > 1 and any(isinstance(value, str) for value in (*unknown, *known)):
             warn_user(
                 f"X has no category in {listed(column_names(X, self.names)[j : j + 1])} that was "
                 f"there in fit: all are taken as missing. It has {_shown(unknown)}, where fit was "
