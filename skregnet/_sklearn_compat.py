@@ -27,7 +27,18 @@ except ImportError:  # before 1.9
 
         @available_if(_has_callbacks)
         def set_callbacks(self, *callbacks):
-            """Not available before scikit-learn 1.9."""
+            """Set callbacks; not available before scikit-learn 1.9.
+
+            Parameters
+            ----------
+            *callbacks : callback instances
+                The callbacks.
+
+            Returns
+            -------
+            self : object
+                The estimator.
+            """
 
 
 # Where scikit-learn keeps what `fit_context` tears the callbacks down by.

@@ -520,7 +520,7 @@ def test_every_public_method_is_documented(Estimator):
         assert doc, name
         for parameter in inspect.signature(method).parameters:
             if parameter != "self":
-                assert re.search(rf"^(\*\*)?{parameter} : ", doc, re.MULTILINE), (name, parameter)
+                assert re.search(rf"^\**{parameter} : ", doc, re.MULTILINE), (name, parameter)
         assert "Returns\n-------" in doc, name
 
 
