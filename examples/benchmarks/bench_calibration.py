@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import sklearn
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 from reporting import benchmark_parser, describe_machine, measure_and_show, positive_int, progress
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -189,10 +190,15 @@ def draw(raw, path):
     x, y = means(raw, "calibration error").mean(axis=1), means(raw, "log-loss").mean(axis=1)
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     ax = figure.subplots()
-    markers = "sosdv^<>Dp"
+    markers = "soXdv^<>Dp"
     for i, method in enumerate(METHODS):
         ax.plot(x[i], y[i], markers[i], color=f"C{i}", label=method.replace("...", "stopped"))
     ax.set(xlabel="expected calibration error", ylabel="log-loss (nats), mean over the sets")
+    ax.set(xscale="log", yscale="log")
+    for axis, ticks in ((ax.xaxis, (0.03, 0.04, 0.06, 0.1)), (ax.yaxis, (0.3, 0.5, 1.0))):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
     ax.legend(fontsize="x-small")
     figure.savefig(path, dpi=150)
 

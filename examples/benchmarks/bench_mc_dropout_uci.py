@@ -115,7 +115,12 @@ def column(records, name):
 def write(raw, report):
     """Write the tables."""
     report(*raw["machine"])
-    report(f"- {raw['jobs']} processes with one thread each; {raw['minutes']:.0f} minutes in all")
+    minutes = sum(
+        np.median(column(records, "seconds")) * len(records) / 60 / raw["jobs"]
+        for of_set in raw["sets"].values()
+        for records in of_set["methods"].values()
+    )
+    report(f"- {raw['jobs']} processes with one thread each, {minutes:.0f} minutes in all")
     if any(
         len(records) < 20
         for of_set in raw["sets"].values()
