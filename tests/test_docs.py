@@ -82,7 +82,7 @@ def test_benchmark_runs(script, tmp_path, monkeypatch, capsys):
     assert "---: |" in text  # the table has begun
 
 
-@pytest.mark.parametrize("name", ["training", "scaling"])
+@pytest.mark.parametrize("name", ["training", "scaling", "calibration"])
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
     numbers = DOCS / "benchmarks" / f"{name}.json"

@@ -1,0 +1,95 @@
+"""The precision of the noise: estimated from training rows, and from rows that were held back.
+
+Run it by hand; ``--quick`` only shows that it works::
+
+    python examples/benchmarks/bench_noise.py --output noise.md
+
+For each set and setting: the root of the mean of ((y - mean) / std)^2 over the test rows, where
+mean and std are those of `predict_mc`. It is one where the standard deviations are right, two where
+they are half as large as they should be. Standard deviations are made of the noise and of the
+spread over masks and members; without these (the defaults) they are the noise alone. The UCI sets
+come with the script, with their published splits; ``--data`` names another folder of such files.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from reporting import Report, benchmark_parser, describe_machine, positive_int, progress
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from skregnet import RegularizedMLPRegressor
+
+LONG = {
+    "hidden_layer_sizes": (50,),
+    "learning_rate_init": 0.01,
+    "max_iter": 400,
+    "n_iter_no_change": np.inf,
+}
+SETTINGS = {
+    "defaults": {},
+    "400 epochs": LONG,
+    "400 epochs, dropout 0.05": {**LONG, "dropout": 0.05},
+    "400 epochs, five members": {**LONG, "n_estimators": 5},
+}
+# Where residuals come from: all rows train, or a fifth is held back.
+SOURCES = {
+    "training rows": {"early_stopping": False},
+    "held back": {
+        "early_stopping": True,
+        "validation_fraction": 0.2,
+        "n_iter_no_change": 20,
+        "max_iter": 400,
+    },
+}
+BUNDLED = Path(__file__).parent / "data" / "uci"
+
+
+def standardised_error(arrays, split, parameters):
+    """Root mean square of the errors on the test rows in standard deviations."""
+    is_test = arrays["test_mask"][split].astype(bool)
+    X, y = arrays["X"], arrays["y"]
+    model = RegularizedMLPRegressor(random_state=split, **parameters).fit(X[~is_test], y[~is_test])
+    distribution = model.predict_mc(X[is_test])
+    return np.sqrt(np.mean(((y[is_test] - distribution.mean) / distribution.std) ** 2))
+
+
+def main():
+    """Write the table line by line."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--data", type=Path, default=BUNDLED, help="folder of NAME.npz")
+    parser.add_argument("--splits", type=positive_int, default=5)
+    arguments = parser.parse_args()
+    paths = sorted(arguments.data.glob("*.npz"))
+    extra = {}
+    if arguments.quick:
+        paths, arguments.splits, extra = paths[:1], 1, {"max_iter": 2, "n_iter_no_change": 1}
+    rows = []
+    with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="The predictions of a single network")
+        warnings.filterwarnings("ignore", message="Early stopping goes by only")
+        for path in paths:
+            with np.load(path) as loaded:
+                arrays = {name: loaded[name] for name in loaded.files}
+            for setting, parameters in SETTINGS.items():
+                progress(f"{path.stem}, {setting}")
+                cells = []
+                for source in SOURCES.values():
+                    options = {**parameters, **source, **extra}
+                    errors = [
+                        standardised_error(arrays, split, options)
+                        for split in range(arguments.splits)
+                    ]
+                    cells.append(f"{np.median(errors):.2f} ({min(errors):.2f}–{max(errors):.2f})")
+                rows.append([path.stem, setting, *cells])
+    report = Report(arguments.output)
+    report(*describe_machine(blas=False))
+    report(f"- median of {arguments.splits} splits, and the least and the largest")
+    report.table(["set", "setting", *SOURCES], rows, n_left=2)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
