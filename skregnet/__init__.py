@@ -6,6 +6,7 @@ optim        minimisers of a function of a flat vector
 training     the loop, its batches, early stopping and history
 uncertainty  predictions over the masks of dropout, mixtures of them, and scores
 estimators   the scikit-learn interface
+inspection   displays
 """
 
 from .estimators import (

@@ -1,0 +1,15 @@
+"""What the displays share: axes to draw on, and colours."""
+
+# Okabe & Ito's, which colour-blind readers can tell apart; line styles and shades differ as well,
+# for readers of a print without colours.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
+LIGHT, DARK = "#cfe3f1", "#7fb6d9"
+
+
+def figure_and_axes(ax=None):
+    """Return the axes to draw on and their figure; None makes new ones."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots()
+    return ax.figure, ax

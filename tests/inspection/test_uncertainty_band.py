@@ -1,0 +1,68 @@
+"""Bands, against the distribution that they show."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skregnet import RegularizedMLPRegressor
+from skregnet.inspection import UncertaintyBandDisplay
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def model():
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    return RegularizedMLPRegressor(
+        (8,), dropout=0.1, noise_precision=25.0, tol=0.1, random_state=0
+    ).fit(x, x[:, 1])
+
+
+def edges(band):
+    """Lower and upper edge of a band, by place."""
+    vertices = np.unique(band.get_paths()[0].vertices, axis=0)
+    return {
+        x: (y.min(), y.max())
+        for x in np.unique(vertices[:, 0])
+        for y in [vertices[vertices[:, 0] == x, 1]]
+    }
+
+
+def test_bands_are_those_of_the_distribution(model):
+    X = np.random.default_rng(1).uniform(-2, 2, (20, 2))
+    display = UncertaintyBandDisplay.from_estimator(model, X, feature=1, n_std=3.0)
+    distribution = model.predict_mc(X, n_samples=200)
+    order = np.argsort(X[:, 1])
+    x, mean = display.line_.get_data()
+    assert_array_equal(x, X[order, 1])
+    assert_allclose(mean, distribution.mean[order])
+    for band, std in zip(
+        display.bands_, (distribution.std, distribution.epistemic_std), strict=True
+    ):
+        found = edges(band)
+        for place, row in zip(x, order, strict=True):
+            low, high = found[place]
+            assert_allclose(low, distribution.mean[row] - 3 * std[row])
+            assert_allclose(high, distribution.mean[row] + 3 * std[row])
+    assert display.ax_.get_xlabel() == "Feature 1"
+
+
+def test_several_outputs_are_refused():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 1))
+    model = RegularizedMLPRegressor((4,), dropout=0.1, tol=0.1, random_state=0)
+    model.fit(X, np.c_[X, -X])
+    with pytest.raises(ValueError, match="draws one output, but the estimator predicts 2"):
+        UncertaintyBandDisplay.from_estimator(model, X)
+
+
+def test_given_axes_are_drawn_on(model):
+    figure, ax = plt.subplots()
+    display = UncertaintyBandDisplay.from_estimator(model, np.zeros((3, 2)), ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
