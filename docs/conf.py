@@ -63,6 +63,7 @@ html_sidebars = {
     "index": [],
     "architecture": [],
     "benchmarks": [],
+    "uncertainty_benchmarks": [],
     "comparison": [],
     "comparison_tests": [],
     "extending": [],
