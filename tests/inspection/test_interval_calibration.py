@@ -1,6 +1,5 @@
 """Shares inside intervals, against intervals written out."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,12 +7,6 @@ from scipy.stats import norm
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import CalibrationOfIntervalsDisplay
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_shares_are_those_of_the_intervals():

@@ -11,12 +11,6 @@ from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import TrainingCurveDisplay
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def fit(**parameters):
     X, y = make_regression(400, 4, noise=10.0, random_state=0)
     options = {"learning_rate_init": 0.02, "tol": 1e-2, "random_state": 0, **parameters}

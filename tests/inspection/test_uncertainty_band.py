@@ -9,12 +9,6 @@ from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import UncertaintyBandDisplay
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def model():
     x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
