@@ -35,7 +35,7 @@ X_test, y_test = sine(200, noise=0.25, seed=1)
 grid = np.linspace(0, 1, 300)[:, np.newaxis]
 
 
-def fit(n_hidden, seed, **parameters):
+def fit(X, y, n_hidden, seed, **parameters):
     """Fit tanh units by scaled conjugate gradients, without a penalty unless one is given."""
     options = {"solver": "scg", "alpha": 0.0, "max_iter": 1000, "tol": 1e-6, **parameters}
     model = RegularizedMLPRegressor(
@@ -58,7 +58,7 @@ def root_mean_square(model, X, y):
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for ax, n_hidden in zip(axes, (1, 3, 10), strict=True):
-    model = fit(n_hidden, seed=6)
+    model = fit(X, y, n_hidden, seed=6)
     ax.plot(grid, np.sin(2 * np.pi * grid), color="0.5", linestyle="--", label="truth")
     ax.plot(grid, model.predict(grid), color="#D55E00", label="network")
     ax.plot(X, y, "o", color="#0072B2", fillstyle="none", label="points")
@@ -76,7 +76,10 @@ plt.show()
 
 N_STARTS = 30
 units = (1, 2, 3, 5, 8, 10)
-errors = {m: [root_mean_square(fit(m, s), X_test, y_test) for s in range(N_STARTS)] for m in units}
+errors = {
+    m: [root_mean_square(fit(X, y, m, seed), X_test, y_test) for seed in range(N_STARTS)]
+    for m in units
+}
 
 # %%
 # Remedies
@@ -98,8 +101,13 @@ def stopped(seed):
 
 remedies = {
     "none": errors[10],
-    "L2": [root_mean_square(fit(10, s, alpha=0.05), X_test, y_test) for s in range(N_STARTS)],
-    "early\nstopping": [root_mean_square(stopped(s), X_test, y_test) for s in range(N_STARTS)],
+    "L2": [
+        root_mean_square(fit(X, y, 10, seed, alpha=0.05), X_test, y_test)
+        for seed in range(N_STARTS)
+    ],
+    "early\nstopping": [
+        root_mean_square(stopped(seed), X_test, y_test) for seed in range(N_STARTS)
+    ],
 }
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")

@@ -116,11 +116,11 @@ def write(raw, report):
     """Write the tables."""
     report(*raw["machine"])
     minutes = sum(
-        np.median(column(records, "seconds")) * len(records) / 60 / raw["jobs"]
+        sum(column(records, "seconds")) / 60 / raw["jobs"]
         for of_set in raw["sets"].values()
         for records in of_set["methods"].values()
     )
-    report(f"- {raw['jobs']} processes with one thread each, {minutes:.0f} minutes in all")
+    report(f"- {raw['jobs']} processes with one thread each, {minutes:.0f} minutes of each")
     if any(
         len(records) < 20
         for of_set in raw["sets"].values()
@@ -141,7 +141,7 @@ def write(raw, report):
         "",
     )
     report.table(*_calibration_table(raw))
-    report("### Time", "", "Seconds of one split, median; MC dropout fits 13 networks.", "")
+    report("### Time", "", "Processor seconds of one split; MC dropout fits 13 networks.", "")
     report.table(*_time_table(raw))
 
 
@@ -180,7 +180,7 @@ def _time_table(raw):
     for name, of_set in sorted(raw["sets"].items()):
         methods = of_set["methods"]
         seconds = [
-            f"{np.median(column(methods[method], 'seconds')):.1f}" if method in methods else ""
+            f"{np.mean(column(methods[method], 'seconds')):.1f}" if method in methods else ""
             for method in LABELS
         ]
         rows.append([name, *seconds])

@@ -164,7 +164,7 @@ class SGD(StochasticOptimizer):
     def flush_denormals(self, state):
         """Set denormal velocities to zero; see `StochasticOptimizer.flush_denormals`."""
         if state.velocity is not None:
-            _flush_denormals(state.velocity)
+            flush_small(state.velocity)
 
 
 @dataclass(slots=True)
@@ -247,8 +247,8 @@ class Adam(StochasticOptimizer):
 
     def flush_denormals(self, state):
         """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
-        _flush_denormals(state.first_moment)
-        _flush_denormals(state.second_moment)
+        flush_small(state.first_moment)
+        flush_small(state.second_moment)
 
 
 class _AdamStep:
@@ -440,7 +440,7 @@ class RMSprop(StochasticOptimizer):
 
     def flush_denormals(self, state):
         """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
-        _flush_denormals(state.second_moment)
+        flush_small(state.second_moment)
 
 
 STOCHASTIC_OPTIMIZERS: dict[str, type[StochasticOptimizer]] = {
@@ -451,8 +451,18 @@ STOCHASTIC_OPTIMIZERS: dict[str, type[StochasticOptimizer]] = {
 }
 
 
-def _flush_denormals(array):
-    smallest_normal = np.finfo(array.dtype).smallest_normal
-    denormal = array < smallest_normal
-    denormal &= array > -smallest_normal
-    np.copyto(array, 0.0, where=denormal)
+def flush_small(array, limit=None):
+    """Set what is smaller in magnitude than `limit` to zero, in place.
+
+    Parameters
+    ----------
+    array : ndarray
+        Changed.
+    limit : float, default=None
+        None takes the smallest normal number, so that denormal numbers go.
+    """
+    if limit is None:
+        limit = np.finfo(array.dtype).smallest_normal
+    small = array < limit
+    small &= array > -limit
+    np.copyto(array, 0.0, where=small)

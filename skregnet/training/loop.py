@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 import numpy as np
 
 from ..functions.penalties import clip_gradient_norm, project_max_norm
+from ..optim.stochastic import flush_small
 
-# Steps between two flushes of denormal moments, at the end of an epoch: it takes many steps for a
-# moment to become denormal, and a flush costs about as much as a step.
+# Steps between two flushes of what is or will be denormal, at the end of an epoch: it takes many
+# steps to become denormal, and a flush costs about as much as a step.
 _FLUSH_EVERY = 50
 
 
@@ -125,6 +126,7 @@ def train(
         Bounds on the norm of the gradient, and of the weights into each hidden unit.
     """
     params, gradient = backprop.network.params, backprop.gradient
+    limits = np.finfo(params.dtype)
     n_weights = backprop.network.n_weights
     weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
     scratch = np.empty_like(weights)
@@ -152,6 +154,8 @@ def train(
                 state.step += 1
             if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
                 optimizer.flush_denormals(state.optimizer)
+                # A penalty takes the weights of dead units there too, and their products before.
+                flush_small(params, limits.smallest_normal / limits.eps)
             loss = penalty_value + batches.sizes @ losses / batches.n_rows
             if monitor.end_of_epoch(loss, rate):
                 break

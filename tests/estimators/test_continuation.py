@@ -446,6 +446,18 @@ def test_short_calls_of_a_stream_flush_denormals_too():
     assert not ((moments > 0) & (moments < np.finfo(np.float32).smallest_normal)).any()
 
 
+@pytest.mark.parametrize(("solver", "rate"), [("adamw", 0.5), ("sgd", 0.1)])
+def test_weights_that_a_penalty_takes_away_do_not_stay_denormal(solver, rate):
+    X, y = regression(30)
+    X = X.astype(np.float32)
+    X[:, 0] = 1.0  # scaled to zero: only the penalty acts on its weights
+    model = regressor(solver=solver, alpha=30.0, learning_rate_init=rate, max_iter=2000)
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(n_iter_no_change=np.inf).fit(X, y)
+    assert model.coefs_[0].dtype == np.float32
+    np.testing.assert_array_equal(model.coefs_[0][0], 0.0)
+
+
 def test_a_parameter_of_the_scaler_may_not_change_in_place():
     X, y = regression(30)
     model = regressor(scaler=StandardScaler(), warm_start=True).fit(X, y)

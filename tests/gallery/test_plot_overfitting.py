@@ -1,0 +1,18 @@
+"""Bishop's figures 5.9 and 5.10."""
+
+import pytest
+
+
+@pytest.mark.filterwarnings("ignore:scg failed to converge")
+def test_ten_units_fit_the_noise_of_ten_points_and_a_penalty_prevents_it(example):
+    page = example("plot_overfitting")
+    training, test = page.sine(10, noise=0.25, seed=3), page.sine(200, noise=0.25, seed=1)
+
+    def errors(n_hidden, alpha=0.0):
+        model = page.fit(*training, n_hidden, seed=0, alpha=alpha)
+        return page.root_mean_square(model, *training), page.root_mean_square(model, *test)
+
+    one, ten, mended = errors(1), errors(10), errors(10, alpha=0.05)
+    assert ten[0] < 0.2 * one[0]
+    assert ten[1] > 1.1 * one[1]
+    assert mended[1] < 0.8 * ten[1]
