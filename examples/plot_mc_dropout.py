@@ -38,7 +38,7 @@ grid = np.linspace(-7, 7, 400)[:, np.newaxis]
 # variance too (Lakshminarayanan et al. 2017), and both at once. The precision of the noise is given
 # for the first, which has no variance head.
 
-common = {
+COMMON = {
     "hidden_layer_sizes": (50, 50),
     "learning_rate": "one_cycle",
     "learning_rate_init": 0.01,
@@ -48,9 +48,9 @@ common = {
     "random_state": 0,
 }
 MODELS = {
-    "MC dropout": RegularizedMLPRegressor(dropout=0.05, noise_precision=100.0, **common),
-    "deep ensemble": RegularizedMLPRegressor(loss="gaussian_nll", n_estimators=5, **common),
-    "both": RegularizedMLPRegressor(loss="gaussian_nll", n_estimators=5, dropout=0.02, **common),
+    "MC dropout": RegularizedMLPRegressor(dropout=0.05, noise_precision=100.0, **COMMON),
+    "deep ensemble": RegularizedMLPRegressor(loss="gaussian_nll", n_estimators=5, **COMMON),
+    "both": RegularizedMLPRegressor(loss="gaussian_nll", n_estimators=5, dropout=0.02, **COMMON),
 }
 
 

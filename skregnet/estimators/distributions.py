@@ -55,7 +55,10 @@ def has_dropout(network):
 
 @dataclass(frozen=True)
 class TargetDraws:
-    """Means and variances, in units of the targets, of what each member and mask predicts.
+    """Means and variances of normalised targets: what each member and mask predicts.
+
+    Whoever sums them up gives the result its units: in these the square of a deviation, or a
+    variance, may be out of the range of float64.
 
     Parameters
     ----------
@@ -64,31 +67,30 @@ class TargetDraws:
         Turns raw predictions into means, and where it has a variance head, variances.
     y_mean, y_scale : ndarray of shape (n_targets,)
         Of the normalised targets.
-    noise_variance : ndarray of shape (n_targets,) or None
-        The same for all rows; None where the loss has a variance head.
+    noise_std : ndarray of shape (n_targets,) or None
+        Of the normalised targets, the same for all rows; None where the loss has a variance head.
     """
 
     draws: Draws
     loss: object
     y_mean: np.ndarray
     y_scale: np.ndarray
-    noise_variance: np.ndarray | None
+    noise_std: np.ndarray | None
 
     def __iter__(self):
         for rows, raw in self.draws:
-            yield rows, self._means(raw), self._variances(raw)
-
-    def _means(self, raw):
-        return self.loss.predict(raw) * self.y_scale + self.y_mean
+            means = self.loss.predict(raw).astype(np.float64, copy=False)
+            yield rows, means, self._variances(raw)
 
     def _variances(self, raw):
-        if self.noise_variance is None:
-            return self.loss.predict_variance(raw) * self.y_scale**2
-        return np.broadcast_to(self.noise_variance, (len(raw), raw.shape[1], len(self.y_mean)))
+        if self.noise_std is None:
+            return self.loss.predict_variance(raw).astype(np.float64, copy=False)
+        return np.broadcast_to(self.noise_std**2, (len(raw), raw.shape[1], len(self.y_mean)))
 
     def centre(self):
         """Means without masks over the members, (n_rows, n_targets), float64."""
-        return self._means(self.draws.network.infer(self.draws.x)).mean(axis=0, dtype=np.float64)
+        means = self.loss.predict(self.draws.network.infer(self.draws.x))
+        return means.mean(axis=0, dtype=np.float64)
 
     def samples(self):
         """Draw targets, noise included: an array of shape (n_rows, n_targets, n_samples).
@@ -113,6 +115,8 @@ class TargetDraws:
             values = np.moveaxis(means, 0, 2) + spread * noise.standard_normal(shape_of_block)
             block = samples[rows, :, targets]
             samples[rows, :, targets] = np.where(chosen[:, np.newaxis], values, block)
+        samples *= self.y_scale[:, np.newaxis]
+        samples += self.y_mean[:, np.newaxis]
         return samples
 
 
@@ -150,9 +154,10 @@ class PredictiveDistribution:
     @classmethod
     def from_draws(cls, draws):
         """Sum up what was drawn."""
-        mean, epistemic, aleatoric = predictive_moments(draws, draws.centre())
+        mean, *variances = predictive_moments(draws, draws.centre())
         shape = mean.shape[:1] if mean.shape[1] == 1 else mean.shape
-        parts = (mean, np.sqrt(epistemic), np.sqrt(aleatoric))
+        stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
+        parts = (mean * draws.y_scale + draws.y_mean, *stds)
         return cls(*(part.reshape(shape) for part in parts), draws)
 
     @property
@@ -204,7 +209,9 @@ class PredictiveDistribution:
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
             )
-        return log_likelihood(self.draws, y.reshape(len(y), -1))
+        draws = self.draws
+        normalised = (y.reshape(len(y), -1) - draws.y_mean) / draws.y_scale
+        return log_likelihood(draws, normalised) - np.log(draws.y_scale).sum()
 
 
 @dataclass(frozen=True)

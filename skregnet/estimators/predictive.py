@@ -162,7 +162,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         noise = None
         if self._fitted_loss.noise == "constant":
             check_noise_is_known(self)
-            noise = np.broadcast_to(1.0 / self.noise_precision_, self.y_scale_.shape)
+            noise = 1.0 / np.sqrt(self.noise_precision_) / self.y_scale_
             if not self._has_spread():
                 warn_user(
                     _NO_SPREAD.format(
