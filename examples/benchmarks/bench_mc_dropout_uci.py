@@ -32,6 +32,7 @@ LABELS = {
     "mc_dropout": "MC dropout, the paper's protocol",
     "deep_ensemble": "deep ensemble of 5",
     "ensemble_with_dropout": "deep ensemble with MC dropout",
+    "ensemble_with_more_dropout": "the same, `dropout=0.1`",
 }
 BUNDLED = Path(__file__).parent / "data" / "uci"
 

@@ -4,6 +4,7 @@ import time
 import warnings
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit
 from threadpoolctl import threadpool_limits
@@ -98,18 +99,45 @@ RECIPE = {
 }
 
 
-def ensemble_with_dropout(X, y, settings, seed, scale=1.0):
+def ensemble_with_dropout(X, y, settings, seed, scale=1.0, **others):
     """The recipe: a deep ensemble with a little dropout, and masks in prediction."""
-    parameters = {**RECIPE, "max_iter": max(1, int(RECIPE["max_iter"] * scale))}
+    parameters = {**RECIPE, "max_iter": max(1, int(RECIPE["max_iter"] * scale)), **others}
     model = RegularizedMLPRegressor(**parameters, dtype="float32", random_state=seed)
     return model.fit(X, y), {}, {}
+
+
+def ensemble_with_more_dropout(X, y, settings, seed, scale=1.0):
+    """The recipe for noisy targets."""
+    return ensemble_with_dropout(X, y, settings, seed, scale, dropout=0.1)
 
 
 METHODS = {
     "mc_dropout": mc_dropout,
     "deep_ensemble": deep_ensemble,
     "ensemble_with_dropout": ensemble_with_dropout,
+    "ensemble_with_more_dropout": ensemble_with_more_dropout,
 }
+
+
+def score(distribution, y, unit):
+    """Return the figures of a predictive distribution; widths are in the given unit."""
+    mean, std = distribution.mean, distribution.std
+    needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
+    lower, upper = distribution.interval(0.9)
+    return {
+        "rmse": np.sqrt(np.mean((y - mean) ** 2)),
+        "log_likelihood": distribution.log_prob(y).mean(),
+        "log_likelihood_normal": norm.logpdf(y, mean, std).mean(),
+        "crps": gaussian_crps(y, mean, std).mean(),
+        "width": np.mean(upper - lower) / unit,
+        **{f"inside_{coverage}": np.mean(needed <= coverage) for coverage in COVERAGES},
+    }
+
+
+def rows_among(X, others):
+    """Whether each row of X is one of the others."""
+    known = {row.tobytes() for row in np.ascontiguousarray(others)}
+    return np.array([row.tobytes() in known for row in np.ascontiguousarray(X)])
 
 
 def measure(method, data, split, scale=1.0):
@@ -133,18 +161,13 @@ def measure(method, data, split, scale=1.0):
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
         # The numbers of epochs are those of the protocol.
         warnings.simplefilter("ignore", category=ConvergenceWarning)
+        X_test, y_test = X[is_test], y[is_test]
         model, sampling, chosen = METHODS[method](X[~is_test], y[~is_test], data, split, scale)
-        distribution = model.predict_mc(X[is_test], **sampling)
-        y_test = y[is_test]
-        error = y_test - distribution.mean
-        figures = {
-            "rmse": np.sqrt(np.mean(error**2)),
-            "log_likelihood": distribution.log_prob(y_test).mean(),
-            "crps": gaussian_crps(y_test, distribution.mean, distribution.std).mean(),
-        }
-        for coverage in COVERAGES:
-            lower, upper = distribution.interval(coverage)
-            figures[f"inside_{coverage}"] = np.mean((lower <= y_test) & (y_test <= upper))
-            figures[f"width_{coverage}"] = np.mean(upper - lower) / y.std()
+        figures = score(model.predict_mc(X_test, **sampling), y_test, y.std())
+        is_new = ~rows_among(X_test, X[~is_test])
+        if 0 < is_new.sum() < len(is_new):
+            distribution = model.predict_mc(X_test[is_new], **sampling)
+            of_new = score(distribution, y_test[is_new], y.std())
+            figures |= {f"{name}_new": value for name, value in of_new.items()}
     figures = {name: float(value) for name, value in figures.items()}
     return {**figures, "seconds": time.process_time() - start, "chosen": chosen}

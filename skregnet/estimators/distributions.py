@@ -1,16 +1,26 @@
 """What `predict_mc` returns: predictive distributions of rows that were asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from ..network import Network
 from ..network.layers import Dropout
-from ..uncertainty import class_moments, log_likelihood, mc_samples, predictive_moments
+from ..uncertainty import (
+    class_moments,
+    cumulative_probability,
+    log_likelihood,
+    mc_samples,
+    mixture_quantiles,
+    predictive_moments,
+)
 from ..uncertainty.mixtures import entropy
+
+# Inputs of a predictive distribution up to so many bytes are copied.
+_KEPT_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,15 @@ class Draws:
     n_samples: int
     seed: np.random.SeedSequence
 
+    @classmethod
+    def of_kept(cls, network, x, n_samples, seed):
+        """Draws for inputs that may change afterwards: unless they are large they are copied."""
+        if issparse(x):
+            n_bytes, copy = x.data.nbytes, x.copy
+        else:
+            n_bytes, copy = x.shape[0] * x.shape[1] * x.dtype.itemsize, lambda: np.array(x[:])
+        return cls(network, copy() if n_bytes <= _KEPT_BYTES else x, n_samples, seed)
+
     @property
     def n_masks(self):
         """Number of draws of each row and member that differ."""
@@ -43,6 +62,12 @@ class Draws:
         """Return a new generator; the same for the same key."""
         seed = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
         return np.random.Generator(np.random.SFC64(seed))
+
+    def of_member(self, member, n_samples):
+        """Return draws of a single member, with masks of their own."""
+        entropy, key = self.seed.entropy, (*self.seed.spawn_key, 2, int(member))
+        seed = np.random.SeedSequence(entropy, spawn_key=key)
+        return replace(self, network=self.network.member(member), n_samples=n_samples, seed=seed)
 
     def __iter__(self):
         return mc_samples(self.network, self.x, self.n_masks, self.generator())
@@ -92,41 +117,46 @@ class TargetDraws:
         means = self.loss.predict(self.draws.network.infer(self.draws.x))
         return means.mean(axis=0, dtype=np.float64)
 
+    def quantiles(self, probabilities):
+        """Quantiles, (n_probabilities, n_rows, n_targets), in the units of the targets."""
+        shape = (self.draws.x.shape[0], len(self.y_mean))
+        return mixture_quantiles(self, probabilities, shape) * self.y_scale + self.y_mean
+
     def samples(self):
         """Draw targets, noise included: an array of shape (n_rows, n_targets, n_samples).
 
-        For each row and sample a member is chosen at random, and a mask of its own; rows are drawn
-        independently of each other.
+        For each sample a member is chosen at random, and for each of its rows a mask and a noise.
         """
         draws, shape = self.draws, (self.draws.x.shape[0], len(self.y_mean), self.draws.n_samples)
         samples = np.empty(shape)
-        member = draws.generator(0).integers(draws.network.n_members, size=(shape[0], shape[2]))
-        noise = draws.generator(1)
-        # Each row comes up `n_masks` times for each member, the members one after another.
-        seen = np.zeros(shape[0], int)
-        for rows, means, variances in self:
-            n_copies = len(means)
-            of_member, first = divmod(int(seen[rows.start]), draws.n_masks)
-            seen[rows] += n_copies
-            targets = slice(first, first + n_copies) if draws.n_masks > 1 else slice(None)
-            chosen = member[rows, targets] == of_member
-            spread = np.sqrt(np.moveaxis(variances, 0, 2))
-            shape_of_block = (*spread.shape[:2], chosen.shape[1])
-            values = np.moveaxis(means, 0, 2) + spread * noise.standard_normal(shape_of_block)
-            block = samples[rows, :, targets]
-            samples[rows, :, targets] = np.where(chosen[:, np.newaxis], values, block)
+        chosen = draws.generator(0).integers(draws.network.n_members, size=shape[2])
+        for member in np.unique(chosen):
+            columns = np.flatnonzero(chosen == member)
+            of_member = draws.of_member(member, len(columns))
+            noise = of_member.generator(1)
+            seen = np.zeros(shape[0], int)
+            for rows, means, variances in replace(self, draws=of_member):
+                # Without dropout all samples of a member have the same mean and variance.
+                first, last = seen[rows.start], seen[rows.start] + len(means)
+                seen[rows] = last
+                some = columns[first:last] if of_member.n_masks > 1 else columns
+                of_rows = (*means.shape[1:], len(some))
+                spread = np.sqrt(np.moveaxis(variances, 0, 2))
+                values = np.moveaxis(means, 0, 2) + spread * noise.standard_normal(of_rows)
+                samples[rows, :, some] = values
         samples *= self.y_scale[:, np.newaxis]
         samples += self.y_mean[:, np.newaxis]
         return samples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictiveDistribution:
     """Predictive distribution of a regressor for some rows: a mixture of normal distributions.
 
-    Its components are what each member of an ensemble predicts with each mask of dropout. It holds
-    on to the inputs that it was asked for, which must not be changed as long as it is used: the
-    components are not kept, but drawn again, the same ones, where they are needed.
+    Its components are what each member of an ensemble predicts with each mask of dropout. They are
+    not kept, but drawn again, the same ones, where they are needed. For this it holds on to the
+    inputs that it was asked for: inputs of more than 16 MB, which are not copied, must not be
+    changed as long as it is used.
 
     Parameters
     ----------
@@ -134,6 +164,8 @@ class PredictiveDistribution:
         Mean over members and masks, in units of the target.
     epistemic_std : ndarray, shaped like `mean`
         Standard deviation of the predictions over members and masks: what more data would reduce.
+        It is the root mean squared deviation of these draws from their mean, so that two of them
+        show 71 % of it, five 89 %.
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
         of ``loss='gaussian_nll'`` predicts.
@@ -158,7 +190,7 @@ class PredictiveDistribution:
         shape = mean.shape[:1] if mean.shape[1] == 1 else mean.shape
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
         parts = (mean * draws.y_scale + draws.y_mean, *stds)
-        return cls(*(part.reshape(shape) for part in parts), draws)
+        return cls(*(_unwriteable(part.reshape(shape)) for part in parts), draws)
 
     @property
     def std(self):
@@ -166,7 +198,10 @@ class PredictiveDistribution:
         return np.hypot(self.epistemic_std, self.aleatoric_std)
 
     def interval(self, coverage=0.9):
-        """Central interval of the normal distribution with this mean and standard deviation.
+        """Central interval: as much probability lies below it as above.
+
+        Its bounds are quantiles of the mixture, not those of a normal distribution with its mean
+        and standard deviation, which is too wide where some components are far off.
 
         Parameters
         ----------
@@ -183,8 +218,33 @@ class PredictiveDistribution:
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        half_width = ndtri(0.5 * (1.0 + check_coverage(coverage))) * self.std
-        return self.mean - half_width, self.mean + half_width
+        tail = 0.5 * (1.0 - check_coverage(coverage))
+        lower, upper = self.draws.quantiles((tail, 1.0 - tail))
+        return lower.reshape(self.mean.shape), upper.reshape(self.mean.shape)
+
+    def cdf(self, y):
+        """Distribution function at targets: the probability of a smaller one.
+
+        Over many targets it is uniform between 0 and 1 where the distributions are right (the
+        probability integral transform).
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        probability : ndarray, shaped like `mean`
+            Of each output by itself.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape.
+        """
+        probability = cumulative_probability(self.draws, self._normalised(y))
+        return probability.reshape(self.mean.shape)
 
     def log_prob(self, y):
         """Predictive log-likelihood of targets, as of Gal & Ghahramani (2016).
@@ -204,17 +264,19 @@ class PredictiveDistribution:
         ValueError
             If `y` has another shape.
         """
+        scale = self.draws.y_scale
+        return log_likelihood(self.draws, self._normalised(y)) - np.log(scale).sum()
+
+    def _normalised(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         if y.size != self.mean.size or len(y) != len(self.mean):
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
             )
-        draws = self.draws
-        normalised = (y.reshape(len(y), -1) - draws.y_mean) / draws.y_scale
-        return log_likelihood(draws, normalised) - np.log(draws.y_scale).sum()
+        return (y.reshape(len(y), -1) - self.draws.y_mean) / self.draws.y_scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictiveClasses:
     """Predictive distribution of a classifier for some rows.
 
@@ -252,7 +314,14 @@ class PredictiveClasses:
         predictive = entropy(proba, exclusive=exclusive)
         most = votes.max(axis=1) if exclusive else np.maximum(votes, 1.0 - votes)
         # A mean of entropies is no larger than the entropy of the mean but for rounding.
-        return cls(classes, proba, predictive, np.maximum(predictive - expected, 0.0), 1.0 - most)
+        mutual_information = np.maximum(predictive - expected, 0.0)
+        parts = (classes, proba, predictive, mutual_information, 1.0 - most)
+        return cls(*(_unwriteable(part.view()) for part in parts))
+
+
+def _unwriteable(array):
+    array.setflags(write=False)
+    return array
 
 
 def check_coverage(coverage):

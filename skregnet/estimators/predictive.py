@@ -12,15 +12,15 @@ from .distributions import (
     check_coverage,
     has_dropout,
 )
-from .noise import check_noise_is_known
+from .noise import check_noise_is_known, warn_of_rough_noise
 from .scaling import check_finite_inputs
 from .seeding import Seeds
 from .user_warnings import warn_user
 
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. "
-    "Fit with dropout > 0 or input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep "
-    "ensemble){otherwise}."
+    "Fit with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), or "
+    "with n_estimators > 1 (a deep ensemble){otherwise}."
 )
 
 
@@ -29,13 +29,14 @@ class _MonteCarlo:
 
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
         """Return draws for inputs, checked as in `predict`, and the type of what it returns."""
-        if not (isinstance(n_samples, Integral) and n_samples >= smallest):
+        is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (is_number and n_samples >= smallest):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
         x, dtype = self._scaled_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             check_finite_inputs(x, self.scaler)
         seed = Seeds(random_state).sampling()
-        return Draws(self.network_, x, int(n_samples), seed), dtype
+        return Draws.of_kept(self.network_, x, int(n_samples), seed), dtype
 
     def _has_spread(self):
         return self.network_.n_members > 1 or has_dropout(self.network_)
@@ -54,7 +55,8 @@ class PredictsTargetDistributions(_MonteCarlo):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs; they must not be changed as long as what is returned is used.
+            Inputs. More than 16 MB are not copied: they must not be changed as long as what is
+            returned is used.
         n_samples : int, default=100
             Masks for each row and member, at least 2.
         random_state : int, RandomState instance or None, default=0
@@ -115,7 +117,8 @@ class PredictsTargetDistributions(_MonteCarlo):
         Returns
         -------
         lower, upper : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of the normal distribution with the mean and the standard deviation of `predict_mc`.
+            Quantiles of the distribution of `predict_mc`: as much probability lies below the lower
+            one as above the upper one.
         """
         check_coverage(coverage)
         draws, dtype = self._target_draws(X, n_samples, random_state)
@@ -171,6 +174,7 @@ class PredictsTargetDistributions(_MonteCarlo):
                         otherwise=", or with loss='gaussian_nll', which predicts the noise",
                     )
                 )
+        warn_of_rough_noise(self)
         draws = TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise)
         return draws, self._float_type(dtype)
 

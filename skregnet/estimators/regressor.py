@@ -15,7 +15,7 @@ from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from .base import BaseRegularizedMLP
 from .continuation import supports_partial_fit
 from .data import is_plain_array
-from .noise import forget_noise, record_noise
+from .noise import check_noise_precision, forget_noise, record_noise
 from .predictive import PredictsTargetDistributions
 from .scaling import TargetScaler
 from .trained import mean_over_members
@@ -177,12 +177,13 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Whether to print a line per epoch, and at the end why training has stopped.
     dtype : {'float32', 'float64'} or None, default=None
         What training computes in; None follows `X`.
-    noise_precision : float or 'auto', default='auto'
+    noise_precision : float, array-like of shape (n_outputs,) or 'auto', default='auto'
         Inverse variance of the targets' noise in units of ``1 / y^2``, the tau of Gal & Ghahramani
         (2016), of 'squared_error', 'absolute_error' and 'huber'; no effect with the others. 'auto'
         estimates it: from the residuals of the validation part where there is one; else from those
         of the training rows, which are too small and are corrected for the parameters of the last
-        layer alone; under `partial_fit` from those of the last 5000 or so rows.
+        layer alone; under `partial_fit` from those of the last 5000 or so rows, all of which are
+        taken for new ones.
 
     Attributes
     ----------
@@ -293,7 +294,11 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean", StrOptions({"auto"})],
-        "noise_precision": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "noise_precision": [
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+            StrOptions({"auto"}),
+        ],
     }
 
     _fixed_parameters = (
@@ -546,6 +551,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             y = column_or_1d(y, warn=True)
         targets = y.reshape(len(y), -1)
         if reset:
+            check_noise_precision(self.noise_precision, targets.shape[1])
             self._n_targets = targets.shape[1]
         if targets.shape[1] != self._n_targets:
             raise ValueError(

@@ -4,6 +4,13 @@
 # for readers of a print without colours.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 LIGHT, DARK = "#cfe3f1", "#7fb6d9"
+# Curves on the same axes, one after another.
+CURVES = (
+    {"color": BLUE, "linestyle": "-"},
+    {"color": ORANGE, "linestyle": "--"},
+    {"color": "#009E73", "linestyle": "-."},
+    {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+)
 
 
 def figure_and_axes(ax=None):

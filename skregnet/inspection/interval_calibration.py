@@ -1,10 +1,15 @@
 """How often targets are inside their intervals."""
 
+from inspect import signature
+
 import numpy as np
 from scipy.special import ndtr
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.base import is_regressor
+from sklearn.utils import check_array
 
-from .axes import BLUE, GREY, figure_and_axes
+from .axes import CURVES, GREY, figure_and_axes
+
+_DIAGONAL = "as promised"
 
 
 class CalibrationOfIntervalsDisplay:
@@ -61,7 +66,8 @@ class CalibrationOfIntervalsDisplay:
         Parameters
         ----------
         estimator : RegularizedMLPRegressor
-            Fitted; or what else has ``predict(X, return_std=True)`` with these arguments.
+            Fitted. Of other regressors whose ``predict`` has ``return_std``, such as
+            `GaussianProcessRegressor`, the intervals are those of normal distributions.
         X : array-like of shape (n_samples, n_features)
             Rows that it was not trained on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -77,13 +83,27 @@ class CalibrationOfIntervalsDisplay:
         -------
         display : CalibrationOfIntervalsDisplay
             Drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator predicts no standard deviations.
         """
-        mean, std = estimator.predict(
-            X, return_std=True, n_samples=n_samples, random_state=random_state
-        )
-        return cls.from_predictions(
-            y, mean, std, name=type(estimator).__name__ if name is None else name, ax=ax
-        )
+        name = type(estimator).__name__ if name is None else name
+        if hasattr(estimator, "predict_mc") and is_regressor(estimator):
+            distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
+            # The narrowest central interval that holds the target.
+            needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
+            return cls(*_curve(needed), name).plot(ax=ax)
+        if not (
+            is_regressor(estimator) and "return_std" in signature(estimator.predict).parameters
+        ):
+            raise TypeError(
+                "CalibrationOfIntervalsDisplay needs a regressor whose predict has return_std, got "
+                f"{type(estimator).__name__}. Pass what it predicts to from_predictions."
+            )
+        mean, std = estimator.predict(X, return_std=True)
+        return cls.from_predictions(y, mean, std, name=name, ax=ax)
 
     @classmethod
     def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None):
@@ -102,19 +122,25 @@ class CalibrationOfIntervalsDisplay:
         -------
         display : CalibrationOfIntervalsDisplay
             Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or a standard deviation is not positive.
         """
-        y_true, y_mean, y_std = (
-            check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
+        y_true, y_mean, y_std = arrays = [
+            _without_single_column(
+                check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
+            )
             for values, label in ((y_true, "y_true"), (y_mean, "y_mean"), (y_std, "y_std"))
-        )
-        check_consistent_length(y_true, y_mean, y_std)
+        ]
+        if len({array.shape for array in arrays}) > 1:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ValueError(f"y_true, y_mean and y_std must have the same shape, got {shapes}.")
         if not (y_std > 0).all():
             raise ValueError(f"y_std must be positive, got a smallest value of {y_std.min()}.")
-        # The narrowest central interval that holds the target.
         needed = 2.0 * ndtr(np.abs(y_true - y_mean) / y_std) - 1.0
-        coverage = np.linspace(0.0, 1.0, 101)
-        observed = np.searchsorted(np.sort(needed, axis=None), coverage, side="right")
-        return cls(coverage, observed / needed.size, name).plot(ax=ax)
+        return cls(*_curve(needed), name).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw.
@@ -130,8 +156,11 @@ class CalibrationOfIntervalsDisplay:
             Itself, with `ax_` and `figure_`.
         """
         self.figure_, self.ax_ = figure_and_axes(ax)
-        self.ax_.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as promised")
-        (self.line_,) = self.ax_.plot(self.coverage, self.observed, color=BLUE, label=self.name)
+        _, others = self.ax_.get_legend_handles_labels()
+        if _DIAGONAL not in others:
+            self.ax_.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_DIAGONAL)
+        style = CURVES[sum(label != _DIAGONAL for label in others) % len(CURVES)]
+        (self.line_,) = self.ax_.plot(self.coverage, self.observed, label=self.name, **style)
         self.ax_.set(
             xlabel="Nominal coverage of the interval",
             ylabel="Share of targets inside",
@@ -141,3 +170,15 @@ class CalibrationOfIntervalsDisplay:
         )
         self.ax_.legend()
         return self
+
+
+def _curve(needed):
+    """Nominal coverages, and the shares of targets inside, by the coverage that each needs."""
+    coverage = np.linspace(0.0, 1.0, 101)
+    return coverage, np.searchsorted(np.sort(needed, axis=None), coverage, side="right") / (
+        needed.size
+    )
+
+
+def _without_single_column(array):
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -1,8 +1,13 @@
 """Mean and bands of a regressor over one feature."""
 
+from numbers import Integral, Real
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn_compat import safe_indexing
+from ..estimators import RegularizedMLPRegressor
 from .axes import BLUE, DARK, LIGHT, figure_and_axes
 
 
@@ -68,8 +73,8 @@ class UncertaintyBandDisplay:
             Fitted, with one output.
         X : array-like of shape (n_points, n_features)
             Rows, of which `feature` varies; they are drawn in its order.
-        feature : int, default=0
-            The column that is drawn.
+        feature : int or str, default=0
+            The column that is drawn, by its number or name.
         n_samples, random_state
             See `RegularizedMLPRegressor.predict_mc`.
         n_std : float, default=2.0
@@ -83,17 +88,22 @@ class UncertaintyBandDisplay:
             Drawn.
         """
         check_is_fitted(estimator)
-        values = np.asarray(X, dtype=np.float64)[:, feature]
-        distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
-        if distribution.mean.ndim > 1:
+        if not isinstance(estimator, RegularizedMLPRegressor):
+            raise TypeError(
+                "UncertaintyBandDisplay draws a RegularizedMLPRegressor, got "
+                f"{type(estimator).__name__}. Of a Pipeline pass the last step, and what the "
+                "others make of X."
+            )
+        if len(estimator.y_scale_) > 1:
             raise ValueError(
                 "UncertaintyBandDisplay draws one output, but the estimator predicts "
-                f"{distribution.mean.shape[1]}. Construct one for each, from predict_mc."
+                f"{len(estimator.y_scale_)}. Construct one for each, from predict_mc."
             )
+        _check_n_std(n_std)
+        values, name = _column(estimator, X, feature)
+        distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
         order = np.argsort(values, kind="stable")
         parts = (distribution.mean, distribution.epistemic_std, distribution.std)
-        names = getattr(estimator, "feature_names_in_", None)
-        name = f"Feature {feature}" if names is None else names[feature]
         return cls(values[order], *(part[order] for part in parts), name).plot(n_std=n_std, ax=ax)
 
     def plot(self, *, n_std=2.0, ax=None):
@@ -111,6 +121,7 @@ class UncertaintyBandDisplay:
         display : UncertaintyBandDisplay
             Itself, with `ax_` and `figure_`.
         """
+        _check_n_std(n_std)
         self.figure_, self.ax_ = figure_and_axes(ax)
         self.bands_ = [
             self.ax_.fill_between(
@@ -130,3 +141,34 @@ class UncertaintyBandDisplay:
         self.ax_.set(xlabel=self.feature_name, ylabel="Target")
         self.ax_.legend()
         return self
+
+
+def _check_n_std(n_std):
+    if not (isinstance(n_std, Real) and 0 < n_std < np.inf):
+        raise ValueError(f"n_std must be a positive number, got {n_std!r}.")
+
+
+def _column(estimator, X, feature):
+    """Return the values of a feature in X, and its name."""
+    names = list(getattr(estimator, "feature_names_in_", ()))
+    n_features = estimator.n_features_in_
+    number = names.index(feature) if feature in names else feature
+    is_number = isinstance(number, Integral) and not isinstance(number, bool)
+    if not (is_number and -n_features <= number < n_features):
+        known = f", or one of {names}" if names else ""
+        raise ValueError(
+            f"feature must be the number of one of the {n_features} columns{known}, got "
+            f"{feature!r}."
+        )
+    if np.ndim(X) != 2:
+        raise ValueError(f"X must have two dimensions, got {np.ndim(X)}.")
+    number = int(number) % n_features
+    values = safe_indexing(X, number, axis=1)
+    values = values.toarray() if issparse(values) else np.asarray(values)
+    try:
+        values = values.astype(np.float64).ravel()
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"feature={feature!r} holds no numbers: its values cannot be put on an axis."
+        ) from None
+    return values, names[number] if names else f"Feature {number}"

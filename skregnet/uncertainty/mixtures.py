@@ -4,10 +4,14 @@ The draws come block by block, as `mc_samples` yields them, and only sums of the
 memory does not depend on their number.
 """
 
+from itertools import groupby
+
 import numpy as np
-from scipy.special import entr, logsumexp
+from scipy.special import entr, logsumexp, ndtr, ndtri
 
 _LOG_2_PI = np.log(2.0 * np.pi)
+# Quantiles are as exact as this share of the standard deviation of the mixture.
+_QUANTILE_TOLERANCE = 1e-5
 
 
 def predictive_moments(draws, shift):
@@ -44,10 +48,11 @@ def predictive_moments(draws, shift):
     sums, squares, variances = (np.zeros(shift.shape) for _ in range(3))
     counts = np.zeros((len(shift), 1))
     for rows, means, noise in draws:
+        means, noise = np.broadcast_arrays(means, noise)
         deviation = means - shift[rows]
         sums[rows] += deviation.sum(axis=0, dtype=np.float64)
         squares[rows] += np.square(deviation).sum(axis=0, dtype=np.float64)
-        variances[rows] += np.broadcast_to(noise, means.shape).sum(axis=0, dtype=np.float64)
+        variances[rows] += noise.sum(axis=0, dtype=np.float64)
         counts[rows] += len(means)
     mean = sums / counts
     return shift + mean, np.maximum(squares / counts - mean**2, 0.0), variances / counts
@@ -83,11 +88,109 @@ def log_likelihood(draws, y):
     """
     total, counts = np.full(len(y), -np.inf), np.zeros(len(y))
     for rows, means, variances in draws:
+        means, variances = np.broadcast_arrays(means, variances)
         square = np.square(y[rows] - means.astype(np.float64)) / variances
         log_density = -0.5 * (square + np.log(variances) + _LOG_2_PI).sum(axis=2)
         total[rows] = np.logaddexp(total[rows], logsumexp(log_density, axis=0))
         counts[rows] += len(means)
     return total - np.log(counts)
+
+
+def cumulative_probability(draws, y):
+    r"""Distribution function of mixtures of normal distributions.
+
+    .. math:: F(y) = \frac1S \sum_{s=1}^S \Phi\bigl((y - \mu_s) / \sigma_s\bigr)
+
+    Parameters
+    ----------
+    draws : iterable of (rows, means, variances)
+        See `predictive_moments`.
+    y : ndarray of shape (n_rows, outputs)
+        Where it is evaluated.
+
+    Returns
+    -------
+    probability : ndarray of shape (n_rows, outputs), float64
+        Of each output by itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.uncertainty import cumulative_probability
+    >>> draws = [(slice(0, 1), np.array([[[-1.0]], [[3.0]]]), np.array(1.0))]
+    >>> cumulative_probability(draws, np.array([[1.0]]))
+    array([[0.5]])
+    """
+    total, counts = np.zeros(y.shape), np.zeros((len(y), 1))
+    for rows, means, variances in draws:
+        means, variances = np.broadcast_arrays(means, variances)
+        total[rows] += ndtr((y[rows] - means) / np.sqrt(variances)).sum(axis=0)
+        counts[rows] += len(means)
+    return total / counts
+
+
+def mixture_quantiles(draws, probabilities, shape):
+    """Quantiles of mixtures of normal distributions.
+
+    Parameters
+    ----------
+    draws : iterable of (rows, means, variances)
+        See `predictive_moments`. All components of some rows must come one after another, before
+        those of other rows: they are held together.
+    probabilities : sequence of float
+        Between 0 and 1.
+    shape : tuple of int
+        Of the result for one of them, (n_rows, outputs).
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.uncertainty import mixture_quantiles
+    >>> draws = [(slice(0, 1), np.array([[[-9.0]], [[9.0]]]), np.array(1.0))]
+    >>> mixture_quantiles(draws, [0.25, 0.75], (1, 1)).ravel().round(6)
+    array([-9.,  9.])
+    """
+    quantiles = np.empty((len(probabilities), *shape))
+    for rows, blocks in groupby(draws, key=lambda block: block[0]):
+        # The arrays are buffers that the next block overwrites.
+        pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
+        means, variances = np.concatenate(pairs, axis=1)
+        stds = np.sqrt(variances)
+        for output in range(shape[1]):
+            for of_probability, probability in zip(quantiles, probabilities, strict=True):
+                of_probability[rows, output] = _quantile(
+                    means[..., output], stds[..., output], probability
+                )
+    return quantiles
+
+
+def _quantile(means, stds, probability):
+    """Quantiles of columns: Newton's method, and bisection where that leaves the bracket."""
+    z = ndtri(probability)
+    of_components = means + z * stds
+    low, high = of_components.min(axis=0), of_components.max(axis=0)
+    spread = np.sqrt(means.var(axis=0) + np.square(stds).mean(axis=0))
+    quantile = np.clip(means.mean(axis=0) + z * spread, low, high)
+    left = np.arange(len(quantile))
+    while len(left):
+        at = quantile[left]
+        deviation = (at - means) / stds
+        excess = ndtr(deviation).mean(axis=0) - probability
+        density = (np.exp(-0.5 * deviation**2) / stds).mean(axis=0) / np.sqrt(2.0 * np.pi)
+        low, high = np.where(excess < 0.0, at, low), np.where(excess < 0.0, high, at)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = at - excess / density
+        new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+        quantile[left] = new
+        go_on = np.abs(new - at) > _QUANTILE_TOLERANCE * spread
+        if not go_on.all():
+            left, low, high, spread = left[go_on], low[go_on], high[go_on], spread[go_on]
+            means, stds = means[:, go_on], stds[:, go_on]
+    return quantile
 
 
 def class_moments(draws, n_rows, n_columns, *, exclusive):

@@ -19,6 +19,8 @@ from .mixtures import predictive_moments
 # samples of 10 000 rows and layers of 100 units: 128 kB to 1 MB are alike within 5 %, more is
 # slower.
 _BLOCK_BYTES = 1 << 18
+# Predictions of a block of rows by all members and masks, which quantiles need at the same time.
+_MOST_COMPONENTS = 1 << 20
 
 
 def mc_moments(network, x, n_samples, generator):
@@ -81,7 +83,8 @@ def mc_samples(network, x, n_samples, generator):
     Yields
     ------
     rows : slice
-        Of `x`; each comes up until there are `n_samples` of it for each member.
+        Of `x`; each comes up until there are `n_samples` of it for each member, one member after
+        another, and then the next rows.
     samples : ndarray of shape (samples, rows, outputs)
         A buffer that the next ones overwrite.
     """
@@ -89,7 +92,7 @@ def mc_samples(network, x, n_samples, generator):
         raise ValueError("generator must have words of 64 bits, got MT19937, whose have 32.")
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
-    n_rows, n_copies = _block_shape(network, x.shape[0], n_samples)
+    n_rows, n_copies = _block_shape(network, x, n_samples)
     if issparse(x) and first == 0:
         n_copies = 1  # the entries are dropped in the sparse rows themselves
     below = Run(1, n_rows, network.params.dtype)
@@ -111,11 +114,12 @@ def mc_samples(network, x, n_samples, generator):
                 yield rows, outputs.reshape(copies, size, outputs.shape[-1])
 
 
-def _block_shape(network, n_rows, n_samples):
+def _block_shape(network, x, n_samples):
     """Return how many rows, and masks of each, go through the network together."""
-    widest = max(layer.n_outputs for layer in network.layers)
+    n_features = 0 if issparse(x) else x.shape[1]
+    widest = max(n_features, *(layer.n_outputs for layer in network.layers))
     size = max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
-    n_rows = max(1, min(n_rows, size))
+    n_rows = max(1, min(x.shape[0], size, _MOST_COMPONENTS // (n_samples * network.n_members)))
     return n_rows, max(1, min(n_samples, size // n_rows))
 
 

@@ -1,5 +1,7 @@
 """Scores of predictive distributions: how sharp they are, and whether they mean what they say."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -41,10 +43,11 @@ def gaussian_crps(y, mean, std):
     if (std < 0).any():
         raise ValueError(f"std must not be negative, got a smallest value of {std.min()}.")
     error = y - mean
-    z = np.divide(error, std, out=np.zeros(error.shape), where=std > 0)
+    # Far out it is the absolute error less std / sqrt(pi), in which z = 50 makes no difference.
+    z = np.clip(np.divide(error, std, out=np.zeros(error.shape), where=std > 0), -50.0, 50.0)
     density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-    score = std * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / _SQRT_PI)
-    return np.where(std > 0, score, np.abs(error))
+    score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / _SQRT_PI)
+    return np.where(std == 0, np.abs(error), score)
 
 
 def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weight=None):
@@ -72,6 +75,12 @@ def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weigh
     error : float
         Mean absolute difference, weighted by the rows of the bins; from 0 to 1.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not agree, `proba` holds no probabilities, `y` another class than `labels`, or
+        `n_bins` or the weights are out of range.
+
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun, K. Weinberger: On Calibration of Modern Neural Networks, ICML 2017.
@@ -85,14 +94,37 @@ def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weigh
     >>> expected_calibration_error([0, 0, 0, 0], proba)
     0.25
     """
-    y, proba = np.asarray(y), np.asarray(proba, np.float64)
-    if proba.ndim != 2 or y.shape != proba.shape[:1]:
+    y, proba, labels = _checked_classes(y, proba, labels)
+    if not (isinstance(n_bins, Integral) and not isinstance(n_bins, bool) and n_bins >= 1):
+        raise ValueError(f"n_bins must be an int of at least 1, got {n_bins!r}.")
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if not (weight.shape == y.shape and (weight >= 0).all() and 0 < weight.sum() < np.inf):
         raise ValueError(
-            "y must be of shape (n_samples,) and proba of shape (n_samples, n_classes), got "
-            f"{y.shape} and {proba.shape}."
+            f"sample_weight must be of shape {y.shape}, finite, not negative, and not zero for all "
+            f"rows, got {sample_weight!r}."
         )
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+    confidence, is_right = proba.max(axis=1), labels[proba.argmax(axis=1)] == y
+    # The right end of a bin belongs to it: a probability of one is in the last.
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    excess = np.bincount(bins, weight * (confidence - is_right), n_bins)
+    return float(np.abs(excess).sum() / weight.sum())
+
+
+def _checked_classes(y, proba, labels):
+    """Return classes, their probabilities and the labels of the columns as arrays that agree."""
+    y, proba = np.asarray(y), np.asarray(proba, np.float64)
+    if proba.ndim != 2 or y.shape != proba.shape[:1] or proba.size == 0:
+        raise ValueError(
+            "y must be of shape (n_samples,) and proba of shape (n_samples, n_classes), with at "
+            f"least one row, got {y.shape} and {proba.shape}."
+        )
+    sums = proba.sum(axis=1)
+    if not (proba.min() >= 0 and np.allclose(sums, 1.0, atol=1e-3)):
+        raise ValueError(
+            "proba must hold probabilities, which are not negative and add up to 1 in each row; "
+            f"got values from {proba.min():.3g}, and sums from {sums.min():.3g} to "
+            f"{sums.max():.3g}."
+        )
     labels = np.arange(proba.shape[1]) if labels is None else np.asarray(labels)
     if labels.shape != proba.shape[1:]:
         raise ValueError(
@@ -105,9 +137,4 @@ def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weigh
             f"y has the classes {unknown[:5]}, which are not among labels={labels.tolist()}. Pass "
             "labels=classes_ of the classifier."
         )
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    confidence, is_right = proba.max(axis=1), labels[proba.argmax(axis=1)] == y
-    # The right end of a bin belongs to it: a probability of one is in the last.
-    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
-    excess = np.bincount(bins, weight * (confidence - is_right), n_bins)
-    return float(np.abs(excess).sum() / weight.sum())
+    return y, proba, labels

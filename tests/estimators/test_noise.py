@@ -151,19 +151,73 @@ def test_the_mean_of_a_stream_is_weighted():
     weight = np.random.default_rng(0).uniform(0.5, 2.0, 300)
     model = RegularizedMLPRegressor((), learning_rate_init=1e-9, random_state=0)
     model.partial_fit(X[:100], y[:100], sample_weight=weight[:100])
-    scale = model.y_scale_[0]
     mean, total, remembered = 0.0, 0.0, 0.0
     for rows in (slice(100), slice(100, 250), slice(250, 300)):
         if rows.start:
             model.partial_fit(X[rows], y[rows], sample_weight=weight[rows])
         new = weight[rows].sum()
+        total += new
         square = np.average((y[rows] - model.predict(X[rows])) ** 2, weights=weight[rows])
+        square *= (total + 5) / (total - 5)
         remembered = max(0.0, 1 - new / 5000) * remembered
         mean = (remembered * mean + new * square) / (remembered + new)
-        remembered, total = remembered + new, total + new
-    expected = mean * (total + 5) / (total - 5)
-    assert_allclose(model.noise_precision_, 1 / expected, rtol=1e-6)
-    assert scale > 0
+        remembered += new
+    assert_allclose(model.noise_precision_, 1 / mean, rtol=1e-6)
+
+
+def test_a_stream_goes_on_from_a_fit():
+    """One row more, whatever its residual, is one among hundreds."""
+    X, y = linear_data(400)
+    for surprise in (0.0, 5.0):
+        model = linear_model(noise_precision="auto").set_params(solver="adam", tol=1e-3)
+        model.set_params(learning_rate_init=0.01, max_iter=400)
+        before = model.fit(X, y).noise_precision_
+        model.partial_fit(X[:1], model.predict(X[:1]) + surprise)
+        assert_allclose(model.noise_precision_, before, rtol=0.25)
+
+
+@pytest.mark.parametrize("dropout", [0.2, 0.5])
+def test_the_noise_of_a_stream_is_beside_the_spread_of_masks(dropout):
+    """The standard deviations are those of the errors, neither counted twice nor left out."""
+    X, y = linear_data(4400, noise=0.3)
+    model = RegularizedMLPRegressor((50,), dropout=dropout, learning_rate_init=3e-3, random_state=0)
+    for start in range(0, 4000, 50):
+        for _ in range(3):
+            model.partial_fit(X[start : start + 50], y[start : start + 50])
+    _, std = model.predict(X[4000:], return_std=True)
+    z = (y[4000:] - model.predict(X[4000:])) / std
+    assert 0.9 < np.sqrt(np.mean(z**2)) < 1.25
+
+
+def test_few_rows_of_a_stream_are_said_to_be_few():
+    X, y = linear_data(8)
+    model = RegularizedMLPRegressor((20,), dropout=0.1, random_state=0).partial_fit(X[:1], y[:1])
+    with pytest.warns(UserWarning, match="fewer training rows than twice the weights"):
+        model.predict(X, return_std=True)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "gaussian_nll"])
+def test_weights_that_are_shares_stand_for_a_row_each(loss):
+    X, y = linear_data(200)
+    model = RegularizedMLPRegressor((5,), loss=loss, dropout=0.1, tol=0.1, random_state=0, alpha=0)
+    std = [
+        clone(model).fit(X, y, sample_weight=weight).predict(X, return_std=True)[1]
+        for weight in (None, np.full(200, 1 / 200))
+    ]
+    assert_allclose(std[1], std[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("precision", [0.0, -1.0, np.nan, np.inf, [1.0], [1.0, -1.0], [[1.0, 2.0]]])
+def test_a_precision_that_is_none_is_named(precision):
+    X, y = linear_data(30, n_outputs=2)
+    with pytest.raises(ValueError, match="noise_precision"):
+        linear_model(noise_precision=precision).fit(X, y)
+
+
+def test_outputs_may_have_precisions_of_their_own():
+    X, y = linear_data(30, n_outputs=2)
+    model = linear_model(noise_precision=[4.0, 25.0], n_estimators=2).fit(X, y)
+    assert_allclose(model.predict_mc(X).aleatoric_std, np.tile([0.5, 0.2], (30, 1)))
 
 
 def test_a_fit_forgets_the_stream():
@@ -182,7 +236,10 @@ def test_an_adopted_network_knows_it_when_told():
     ).fit(X, y)
     model = RegularizedMLPRegressor.from_sklearn(plain)
     assert np.isnan(model.noise_precision_)
-    with pytest.raises(ValueError, match=r"noise is unknown.*partial_fit, or set noise_precision"):
+    with pytest.raises(
+        ValueError,
+        match=r"noise is unknown.*or set noise_precision, .* from_sklearn",
+    ):
         model.predict(X, return_std=True)
     told = RegularizedMLPRegressor.from_sklearn(plain, noise_precision=4.0)
     assert told.noise_precision_ == 4.0

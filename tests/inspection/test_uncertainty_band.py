@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.pipeline import make_pipeline
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import UncertaintyBandDisplay
@@ -60,3 +62,39 @@ def test_given_axes_are_drawn_on(model):
     display = UncertaintyBandDisplay.from_estimator(model, np.zeros((3, 2)), ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
+
+
+def test_a_feature_is_found_by_its_name():
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"length": np.linspace(0, 1, 30), "kind": pd.Categorical(["u", "v"] * 15)})
+    model = RegularizedMLPRegressor(
+        (4,), dropout=0.1, tol=0.1, categorical_features="from_dtype", noise_precision=1.0
+    ).fit(X, X["length"])
+    display = UncertaintyBandDisplay.from_estimator(model, X, feature="length")
+    assert_array_equal(display.x, X["length"])
+    assert display.ax_.get_xlabel() == "length"
+    with pytest.raises(ValueError, match="feature='kind' holds no numbers"):
+        UncertaintyBandDisplay.from_estimator(model, X, feature="kind")
+
+
+def test_sparse_inputs_are_drawn(model):
+    X = np.random.default_rng(1).uniform(-2, 2, (20, 2))
+    display = UncertaintyBandDisplay.from_estimator(model, csr_array(X), feature=1)
+    assert_array_equal(display.x, np.sort(X[:, 1]))
+
+
+@pytest.mark.parametrize("feature", ["length", 2, -3, 1.5, True, None])
+def test_a_feature_that_is_not_there_is_named(model, feature):
+    with pytest.raises(ValueError, match=r"feature must be the number of one of the 2 columns"):
+        UncertaintyBandDisplay.from_estimator(model, np.zeros((3, 2)), feature=feature)
+
+
+@pytest.mark.parametrize("n_std", [0.0, -1.0, np.nan, "a"])
+def test_a_width_that_is_none_is_named(model, n_std):
+    with pytest.raises(ValueError, match="n_std must be a positive number, got"):
+        UncertaintyBandDisplay.from_estimator(model, np.zeros((3, 2)), n_std=n_std)
+
+
+def test_other_estimators_are_refused(model):
+    with pytest.raises(TypeError, match=r"got Pipeline\. Of a Pipeline pass the last step"):
+        UncertaintyBandDisplay.from_estimator(make_pipeline(model), np.zeros((3, 2)))

@@ -7,7 +7,13 @@ from scipy.special import logsumexp
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import norm
 
-from skregnet.uncertainty import class_moments, log_likelihood, predictive_moments
+from skregnet.uncertainty import (
+    class_moments,
+    cumulative_probability,
+    log_likelihood,
+    mixture_quantiles,
+    predictive_moments,
+)
 
 N_COMPONENTS, N_ROWS, N_OUTPUTS = 12, 7, 2
 
@@ -52,6 +58,42 @@ def test_the_log_likelihood_is_that_of_scipy():
     expected = norm(means, np.sqrt(variances)).logpdf(y).sum(axis=2)
     expected = logsumexp(expected, axis=0) - np.log(N_COMPONENTS)
     assert_allclose(log_likelihood(in_blocks(means, variances), y), expected, rtol=1e-12)
+
+
+def test_the_distribution_function_is_that_of_scipy():
+    means, variances = make_components()
+    y = np.random.default_rng(2).standard_normal((N_ROWS, N_OUTPUTS))
+    expected = norm(means, np.sqrt(variances)).cdf(y).mean(axis=0)
+    assert_allclose(cumulative_probability(in_blocks(means, variances), y), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 30.0])
+@pytest.mark.parametrize("probability", [0.001, 0.25, 0.5, 0.95])
+def test_quantiles_invert_the_distribution_function(scale, probability):
+    """Of narrow components too, whose distribution function is nearly a staircase."""
+    means, variances = make_components(offset=3.0)
+    variances *= scale**2
+    shape = means.shape[1:]
+    (quantiles,) = mixture_quantiles(in_blocks(means, variances), [probability], shape)
+    spread = np.sqrt(means.var(axis=0) + variances.mean(axis=0))
+    for side, sign in ((-1e-4, 1), (1e-4, -1)):
+        below = cumulative_probability(in_blocks(means, variances), quantiles + side * spread)
+        assert (sign * below <= sign * probability).all()
+
+
+def test_a_single_component_has_the_quantiles_of_a_normal_distribution():
+    means, variances = np.full((1, N_ROWS, N_OUTPUTS), 2.0), np.array(9.0)
+    (quantiles,) = mixture_quantiles([(slice(0, N_ROWS), means, variances)], [0.9], (N_ROWS, 2))
+    assert_allclose(quantiles, norm(2.0, 3.0).ppf(0.9))
+
+
+def test_a_variance_that_all_components_share_counts_once_for_each():
+    means, shared = np.zeros((1, 1, 1)), np.array([1.0, 2.0, 4.0]).reshape(3, 1, 1)
+    draws = [(slice(0, 1), means, shared)]
+    expected = logsumexp(norm(0.0, np.sqrt(shared)).logpdf(0.5)) - np.log(3)
+    assert_allclose(log_likelihood(draws, np.full((1, 1), 0.5)), expected)
+    _, _, aleatoric = predictive_moments(draws, np.zeros((1, 1)))
+    assert_allclose(aleatoric, 7 / 3)
 
 
 def test_the_log_likelihood_is_finite_far_out():

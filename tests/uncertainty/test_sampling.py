@@ -76,6 +76,7 @@ CONFIGURATIONS = {
     "inputs": {"dropout": (0.0,), "input_dropout": 0.4},
     "inputs and a layer": {"input_dropout": 0.4},
     "batch norm": {"batch_norm": True},
+    "batch norm above masks": {"batch_norm": True, "hidden": (5, 4), "dropout": (0.3, 0.5)},
     "members": {"n_members": 3},
     "float32": {"dtype": np.float32},
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -22,6 +22,32 @@ def test_the_crps_of_a_point_is_the_absolute_error():
 
 def test_the_crps_has_the_units_of_the_target():
     assert_allclose(gaussian_crps(10.0, 20.0, 30.0), 10 * gaussian_crps(1.0, 2.0, 3.0))
+
+
+def test_what_is_not_known_has_no_score():
+    assert_array_equal(gaussian_crps([1.0, 1.0], [np.nan, 0.0], [1.0, np.nan]), [np.nan, np.nan])
+
+
+def test_a_standard_deviation_may_be_tiny():
+    assert_allclose(gaussian_crps(1.0, 0.0, 1e-300), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("proba", "options", "message"),
+    [
+        ([[2.0, 2.0]], {}, "proba must hold probabilities.*values from 2, and sums from 4 to 4"),
+        ([[-1.0, 2.0]], {}, "proba must hold probabilities"),
+        ([[np.nan, 1.0]], {}, "proba must hold probabilities"),
+        ([[0.5, 0.5]], {"n_bins": 2.5}, "n_bins must be an int of at least 1, got 2.5"),
+        ([[0.5, 0.5]], {"sample_weight": [-1.0]}, "sample_weight must be of shape"),
+        ([[0.5, 0.5]], {"sample_weight": [0.0]}, "sample_weight must be of shape"),
+        ([[0.5, 0.5]], {"sample_weight": 2.0}, "sample_weight must be of shape"),
+        (np.empty((0, 2)), {}, "with at least one row"),
+    ],
+)
+def test_what_is_no_probability_is_named(proba, options, message):
+    with pytest.raises(ValueError, match=message):
+        expected_calibration_error(np.zeros(len(proba), int), proba, **options)
 
 
 def test_a_negative_standard_deviation_is_named():
@@ -84,7 +110,7 @@ def test_certainty_is_in_the_last_bin():
     [
         ([0, 1], [0.5, 0.5], {}, "shape"),
         ([0], [[0.5, 0.5]] * 2, {}, "shape"),
-        ([0], [[0.5, 0.5]], {"n_bins": 0}, "n_bins must be at least 1, got 0"),
+        ([0], [[0.5, 0.5]], {"n_bins": 0}, "n_bins must be an int of at least 1, got 0"),
         (["a"], [[0.5, 0.5]], {}, r"classes \['a'\], which are not among labels=\[0, 1\]"),
         ([2], [[0.5, 0.5]], {}, "labels=classes_"),
         ([0], [[0.5, 0.5]], {"labels": [0, 1, 2]}, "one class for each of the 2 columns"),
