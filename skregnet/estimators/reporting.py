@@ -27,6 +27,8 @@ _NOT_REFITTED = {
 def record(estimator, outcome, session):
     """Set the network and what tells of the run; the curves go on where training did."""
     history = outcome.history
+    if session.network is None:
+        estimator._started_as = outcome.members  # which of the restarts were kept
     estimator.network_ = outcome.network
     estimator.refit_ = False
     losses = history.curve("loss")

@@ -62,6 +62,12 @@ class Session:
         with it after each epoch; where one returns something true, training stops.
     deadline : float or None
         End of the time for training, on the clock of ``time.monotonic``.
+    loss : Loss
+        What is minimised, with the `penalty`.
+    penalty : ElasticNet
+        Of the weights.
+    weight_decay : float
+        Of an optimiser that decays the weights itself.
     """
 
     def __init__(
@@ -91,7 +97,7 @@ class Session:
             )
         l1_ratio = float(estimator.l1_ratio)
         self.penalty = ElasticNet(strength, l1_ratio)
-        self._weight_decay = strength * (1.0 - l1_ratio)
+        self.weight_decay = strength * (1.0 - l1_ratio)
         if decays_weights(estimator.solver):
             self.penalty = ElasticNet(strength * l1_ratio, 1.0)
 
@@ -143,7 +149,25 @@ class Session:
         x, y, weight : {ndarray, CSR matrix}, ndarray, ndarray or None
             Scaled inputs, targets, (rows, targets), and weights, (rows, 1).
         """
-        rows = self.training if self.validation is None else self.validation
+        return self._some_inputs(
+            self.training if self.validation is None else self.validation, n_rows
+        )
+
+    def training_rows(self, n_rows):
+        """Return no more than so many rows of the training part; see `residual_rows`."""
+        return self._some_inputs(self.training, n_rows)
+
+    def initial_network(self):
+        """Return the network that a run starts from where it continues none, of all restarts."""
+        x, y, weight = self._inputs(self.training)
+        return self._new_network(x.shape[1], y, self.loss.constant(y, weight))
+
+    def batch_size(self, n_rows):
+        """Return the rows of a batch of a stochastic solver, out of so many."""
+        given = self.estimator.batch_size
+        return min(_AUTO_BATCH_SIZE if given == "auto" else given, n_rows)
+
+    def _some_inputs(self, rows, n_rows):
         return self._inputs(rows.take(_some(len(rows), n_rows)) if len(rows) > n_rows else rows)
 
     def _inputs(self, rows):
@@ -219,8 +243,7 @@ class Session:
     def _stochastic(self, network, state, data, incremental, validate):
         estimator = self.estimator
         n_rows = len(data[1])
-        batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
-        batches = Batches(*data, min(batch_size, n_rows), state.shuffling, estimator.shuffle)
+        batches = Batches(*data, self.batch_size(n_rows), state.shuffling, estimator.shuffle)
         stopping = self._stopping(network, state, incremental)
         learning_rate = float(estimator.learning_rate_init)
         adaptive = (
@@ -237,7 +260,7 @@ class Session:
             train,
             Backprop(network, self.loss, batches.max_rows, state.dropout),
             batches,
-            make_optimizer(estimator, self._weight_decay, network.n_weights),
+            make_optimizer(estimator, self.weight_decay, network.n_weights),
             state,
             monitor,
             learning_rate=learning_rate,

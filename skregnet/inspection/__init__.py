@@ -1,7 +1,20 @@
-"""Look at training and uncertainty; matplotlib is loaded when something is drawn."""
+"""Look at training, layers and uncertainty; matplotlib is loaded when something is drawn."""
 
+from .advice import RunReport
+from .diagnosis import Diagnosis, diagnose
 from .interval_calibration import CalibrationOfIntervalsDisplay
+from .layer_histogram import LayerHistogramDisplay
+from .measures import LayerReport
 from .training_curve import TrainingCurveDisplay
 from .uncertainty_band import UncertaintyBandDisplay
 
-__all__ = ["CalibrationOfIntervalsDisplay", "TrainingCurveDisplay", "UncertaintyBandDisplay"]
+__all__ = [
+    "CalibrationOfIntervalsDisplay",
+    "Diagnosis",
+    "LayerHistogramDisplay",
+    "LayerReport",
+    "RunReport",
+    "TrainingCurveDisplay",
+    "UncertaintyBandDisplay",
+    "diagnose",
+]

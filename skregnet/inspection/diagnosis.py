@@ -1,0 +1,277 @@
+"""A table of the layers of a network, and what to do about it."""
+
+from dataclasses import asdict, dataclass, fields
+from html import escape
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
+
+from ..estimators.base import BaseRegularizedMLP
+from ..estimators.parameters import is_stochastic
+from .advice import Facts, RunReport, advise, percent
+from .measures import LayerReport, measure_layers, measure_updates
+from .probe import probe, trace
+
+_COLUMNS = {
+    "layer": ("layer", "{}".format),
+    "units": ("units", "{:d}".format),
+    "activation": ("activation", "{}".format),
+    "dead": ("dead", percent),
+    "saturated": ("saturated", percent),
+    "mean": ("mean", "{:.2g}".format),
+    "std": ("std", "{:.2g}".format),
+    "spread": ("spread", "{:.2g}".format),
+    "gradient_std": ("gradient", "{:.1e}".format),
+    "gradient_ratio": ("to next", "{:.2g}".format),
+    "update_ratio": ("update", "{:.1e}".format),
+}
+_HEALTHY = "Nothing conspicuous."
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What `diagnose` returns; printed, and in a notebook, it is a table with advice.
+
+    Attributes
+    ----------
+    estimator : str
+        The network in short.
+    layers : tuple of LayerReport
+        Numbers of each layer, from the first hidden one to the output.
+    run : RunReport
+        Numbers of the run of training, and the loss on the given rows.
+    advice : tuple of str
+        What is conspicuous, with numbers and with what to do; empty where nothing is.
+
+    See Also
+    --------
+    diagnose : What makes it, with an example.
+    """
+
+    estimator: str
+    layers: tuple[LayerReport, ...]
+    run: RunReport
+    advice: tuple[str, ...]
+
+    def to_dict(self):
+        """Return the numbers of the layers by column, such as for a DataFrame.
+
+        Returns
+        -------
+        columns : dict of str to list
+            An entry for each layer; the names are those of `LayerReport`.
+        """
+        return {
+            field.name: [getattr(layer, field.name) for layer in self.layers]
+            for field in fields(LayerReport)
+        }
+
+    def _table(self):
+        """Return the cells as text, one list for each row, without the columns that are blank."""
+        rows = [
+            [_text(value, _COLUMNS[name][1]) for name, value in asdict(layer).items()]
+            for layer in self.layers
+        ]
+        filled = [i for i, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
+        heads = [head for head, _ in _COLUMNS.values()]
+        return [[row[i] for i in filled] for row in (heads, *rows)]
+
+    def _summary(self):
+        run = self.run
+        parts = [f"{run.n_epochs} epochs, stopped by {run.stop_reason}"]
+        if run.best_epoch != run.n_epochs:
+            parts.append(f"epoch {run.best_epoch} kept")
+        if np.isfinite(run.learning_rate):
+            parts.append(f"learning rate {run.learning_rate:.2g}")
+        if np.isfinite(run.loss):
+            parts.append(
+                f"loss {run.loss:.3g} on these rows, {run.training_loss:.3g} in training, "
+                f"{run.constant_loss:.3g} of the best constant"
+            )
+        return f"{'; '.join(parts)}."
+
+    def __str__(self):
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(map(_aligned, row, widths, table[0])).rstrip() for row in table]
+        advice = [f"- {sentence}" for sentence in self.advice] or [_HEALTHY]
+        return "\n".join([self.estimator, self._summary(), "", *lines, "", *advice])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """Return the same as HTML, in the colours of the page that it is shown on."""
+        head, *rows = self._table()
+        cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
+        line = "border-bottom: 1px solid currentColor"
+
+        def cells(tag, row, extra=""):
+            return "".join(
+                f'<{tag} style="{cell.format(_side(name))}{extra}">{escape(text)}</{tag}>'
+                for name, text in zip(head, row, strict=True)
+            )
+
+        body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+        advice = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.advice)
+        return (
+            '<div style="color: inherit">'
+            f"<p><strong>{escape(self.estimator)}</strong><br>{escape(self._summary())}</p>"
+            f'<table style="border-collapse: collapse"><thead><tr>{cells("th", head, f"; {line}")}'
+            f"</tr></thead><tbody>{body}</tbody></table>"
+            + (f"<ul>{advice}</ul>" if advice else f"<p>{_HEALTHY}</p>")
+            + "</div>"
+        )
+
+
+def _text(value, form):
+    return "" if isinstance(value, float) and np.isnan(value) else form(value)
+
+
+def _side(column):
+    return "left" if column in ("layer", "activation") else "right"
+
+
+def _aligned(text, width, column):
+    return text.ljust(width) if _side(column) == "left" else text.rjust(width)
+
+
+def diagnose(estimator, X, y=None, *, member=0, learning_rate=None):
+    """Look at the layers of a fitted network and at its training, and say what is wrong.
+
+    Parameters
+    ----------
+    estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
+        Fitted. It is not changed.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, such as those it was trained on; of more than 2000 some are drawn, the same each time.
+        With rows that it was not trained on, overfitting shows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets; without them nothing is said of gradients, updates and losses.
+    member : int, default=0
+        Which network of an ensemble. The curves that the advice goes by are those of the ensemble.
+    learning_rate : float, default=None
+        Of the steps that are measured; None takes that of the last epoch.
+
+    Returns
+    -------
+    diagnosis : Diagnosis
+        With the attributes `layers`, `run` and `advice`, and the method `to_dict`.
+
+    Raises
+    ------
+    ValueError
+        If rows, targets or arguments cannot be used.
+    TypeError
+        If `estimator` is not one of this package's.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    See Also
+    --------
+    LayerHistogramDisplay : The distributions behind the numbers, also at initialisation.
+    TrainingCurveDisplay : The losses by epoch.
+
+    Notes
+    -----
+    Activations and gradients are those of prediction: no unit is dropped, and batch normalisation
+    uses its running statistics. The updates are those of real steps with dropout and batch
+    statistics, made on a copy, with the weights of the last fit as the start. The limits that the
+    advice goes by are rules of thumb: none of it proves that a network is good or bad.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skregnet import RegularizedMLPClassifier
+    >>> from skregnet.inspection import diagnose
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = RegularizedMLPClassifier(
+    ...     (10,) * 6,
+    ...     "logistic",
+    ...     init="standard",
+    ...     max_iter=20,
+    ...     n_iter_no_change=20,
+    ...     learning_rate="cosine",
+    ...     random_state=0,
+    ... )
+    >>> report = diagnose(model.fit(X, y), X, y)
+    >>> print(report.advice[0])
+    The predictions are constant over these rows: ...
+    >>> [layer.update_ratio > 0 for layer in report.layers]
+    [True, True, True, True, True, True, True]
+    """
+    if isinstance(estimator, BaseRegularizedMLP):
+        check_is_fitted(estimator)
+    if learning_rate is not None and not 0.0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
+    found = probe(estimator, X, y, member=member)
+    hidden, raw, raw_gradients = trace(found)
+    rate = _learning_rate(estimator, learning_rate)
+    run, reference = _run(estimator, found, raw, member, rate)
+    input_size = _root_mean_square(found.x)
+    updates = measure_updates(found, estimator, member, rate)
+    layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
+    facts = Facts(estimator, layers[:-1], float(np.median(updates)), run, reference, input_size)
+    return Diagnosis(_in_short(estimator, member), layers, run, advise(facts))
+
+
+def _in_short(estimator, member):
+    sizes = [estimator.network_.dense_layers[0].n_inputs]
+    sizes += [layer.n_outputs for layer in estimator.network_.dense_layers]
+    solver = estimator.solver
+    solver = solver if isinstance(solver, str) else repr(solver)
+    text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {solver}"
+    n_members = estimator.network_.n_members
+    return text if n_members == 1 else f"{text}, network {member} of {n_members}"
+
+
+def _learning_rate(estimator, given):
+    if not is_stochastic(estimator.solver):
+        return np.nan
+    if given is not None:
+        return float(given)
+    known = [rate for rate in estimator.learning_rate_curve_ if np.isfinite(rate)]
+    return float(known[-1] if known else estimator.learning_rate_init)
+
+
+def _run(estimator, found, raw, member, rate):
+    """Return the report of the run, and what differences of losses are compared with."""
+    loss, constant_loss = np.nan, np.nan
+    start = estimator.loss_curve_[0] if estimator.loss_curve_ else np.nan
+    reference = abs(start)
+    predictions = found.loss.predict(raw) if found.loss else estimator._fitted_loss.predict(raw)
+    spread = predictions.std(axis=0, dtype=np.float64)
+    size = np.abs(predictions).mean(axis=0, dtype=np.float64)
+    if found.y is not None:
+        loss = _mean_loss(found, raw)
+        constant = found.loss.constant(found.y, found.weight).astype(raw.dtype)
+        constant_loss = _mean_loss(found, np.broadcast_to(constant, raw.shape))
+        reference = float(found.y.shape[1]) if found.loss.in_nats else constant_loss
+        size = found.y.std(axis=0, dtype=np.float64)
+        size = size.reshape(-1, *[1] * (spread.ndim - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variation = spread / size
+    reason, best = estimator.stop_reason_, estimator.best_iter_
+    run = RunReport(
+        reason if isinstance(reason, str) else reason[member],
+        estimator.n_iter_,
+        int(best if np.ndim(best) == 0 else best[member]),
+        rate,
+        float(estimator.loss_),
+        loss,
+        constant_loss,
+        float(np.max(variation)),  # not a number where targets are constant
+    )
+    return run, reference
+
+
+def _mean_loss(found, raw):
+    weight = None if found.weight is None else found.weight[np.newaxis]
+    scale = 1.0 / (len(raw) if weight is None else float(weight.sum(dtype=np.float64)))
+    return float(found.loss.value(raw[np.newaxis], found.y[np.newaxis], weight, scale)[0])
+
+
+def _root_mean_square(x):
+    n = x.shape[0] * x.shape[1]
+    values = x.data if issparse(x) else x
+    return float(np.sqrt(np.square(values, dtype=np.float64).sum() / n))
