@@ -104,8 +104,7 @@ class Facts:
     @property
     def is_planned(self):
         """Whether the learning rate comes down to nothing at the end of the run."""
-        rate = self.estimator.learning_rate
-        return self.is_stochastic and isinstance(rate, str) and rate in PLANNED_SCHEDULES
+        return comes_down_by_plan(self.estimator)
 
     @property
     def fall(self):
@@ -124,6 +123,12 @@ class Facts:
         if curve is None or not np.isfinite(curve[-self.run.n_epochs :]).all():
             return None
         return np.asarray(curve[-self.run.n_epochs :])
+
+
+def comes_down_by_plan(estimator):
+    """Whether the learning rate comes down to nothing at the end of the run."""
+    rate = estimator.learning_rate
+    return is_stochastic(estimator.solver) and isinstance(rate, str) and rate in PLANNED_SCHEDULES
 
 
 def percent(share, digits=0):
@@ -219,15 +224,19 @@ def saturated(facts):
         f"{percent(worst.saturated)} of the {worst.activation} activations of {_layer(worst)} are "
         "saturated, where gradients hardly pass"
     ) + _try(
-        _initialising(facts, "glorot_uniform"), _scaling(facts), _normalising(facts), _slower(facts)
+        _slower(facts) if facts.update_ratio > _LARGE_STEPS else None,
+        _initialising(facts, "glorot_uniform"),
+        _scaling(facts),
+        _normalising(facts),
+        f"alpha above {facts.estimator.alpha:g}",
     )
 
 
 def dead(facts):
     """Report units that put out the same for all rows."""
     worst = max(facts.hidden, key=_or_zero("dead"), default=None)
-    if worst is None or not worst.dead > _MANY_DEAD:
-        return None
+    if worst is None or not worst.dead > _MANY_DEAD or signal_lost(facts):
+        return None  # where the signal is lost before, units are constant for want of it
     return (
         f"{percent(worst.dead)} of the {worst.units} {worst.activation} units of {_layer(worst)} "
         "put out the same for all rows"
@@ -244,7 +253,9 @@ def signal_lost(facts):
     """Report a layer that puts out about the same for all rows."""
     for layer in facts.hidden:
         size = np.hypot(layer.mean, layer.std)
-        if layer.spread < _NO_SPREAD * size and layer.dead <= _MANY_DEAD:
+        if layer.dead > _MANY_DEAD:
+            return None
+        if layer.spread < _NO_SPREAD * size:
             return (
                 f"The activations of {_layer(layer)} differ between rows by {layer.spread:.2g} at "
                 f"a size of {size:.2g}, so that it hardly tells them apart"
@@ -258,7 +269,7 @@ def gradients_vanish(facts):
     if not ratio < _VANISHED:
         return None
     return (
-        f"The gradients of the first hidden layer are {1 / ratio if ratio else np.inf:.3g} times "
+        f"The gradients of the first hidden layer are {1 / ratio if ratio else np.inf:.2g} times "
         "smaller than those of the last one, so that it hardly learns"
     ) + _try(*_for_depth(facts))
 
@@ -269,7 +280,7 @@ def gradients_explode(facts):
     if not ratio > 1.0 / _VANISHED:
         return None
     return (
-        f"The gradients of the first hidden layer are {ratio:.3g} times larger than those of the "
+        f"The gradients of the first hidden layer are {ratio:.2g} times larger than those of the "
         "last one"
     ) + _try(_initialising(facts), _normalising(facts), _clipping(facts))
 
@@ -313,8 +324,8 @@ def still_falling(facts):
     if facts.estimator.do_early_stopping_ and facts.run.best_epoch < 0.9 * facts.run.n_epochs:
         return None
     sentence = (
-        f"Training ended at {limit} while the loss was still falling, by {percent(facts.fall)} over "
-        f"the last {max(2, facts.run.n_epochs // 10)} of {facts.run.n_epochs} epochs: raise "
+        f"Training ended at {limit} while the loss was still falling, by {percent(facts.fall)} "
+        f"over the last {max(2, facts.run.n_epochs // 10)} of {facts.run.n_epochs} epochs: raise "
         f"{limit.partition('=')[0]}"
     )
     return sentence + (", or learning_rate_init." if facts.is_stochastic else ".")
@@ -351,7 +362,6 @@ def steps_too_large(facts):
     ) + _try(
         _slower(facts),
         None if facts.is_planned else "learning_rate='cosine'",
-        _clipping(facts),
     )
 
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseRegularizedMLP
 from ..estimators.parameters import is_stochastic
-from .advice import Facts, RunReport, advise, percent
+from .advice import Facts, RunReport, advise, comes_down_by_plan, percent
 from .measures import LayerReport, measure_layers, measure_updates
 from .probe import probe, trace
 
@@ -151,7 +151,8 @@ def diagnose(estimator, X, y=None, *, member=0, learning_rate=None):
     member : int, default=0
         Which network of an ensemble. The curves that the advice goes by are those of the ensemble.
     learning_rate : float, default=None
-        Of the steps that are measured; None takes that of the last epoch.
+        Of the steps that are measured. None takes that of the last epoch, or the median over the
+        epochs where it comes down to nothing by plan, as with ``learning_rate='cosine'``.
 
     Returns
     -------
@@ -231,7 +232,9 @@ def _learning_rate(estimator, given):
     if given is not None:
         return float(given)
     known = [rate for rate in estimator.learning_rate_curve_ if np.isfinite(rate)]
-    return float(known[-1] if known else estimator.learning_rate_init)
+    if not known:
+        return float(estimator.learning_rate_init)
+    return float(np.median(known) if comes_down_by_plan(estimator) else known[-1])
 
 
 def _run(estimator, found, raw, member, rate):

@@ -128,7 +128,8 @@ class LayerHistogramDisplay:
         -----
         The rows are sent through the network as in prediction: no unit is dropped, and batch
         normalisation uses the statistics that were learned. At initialisation there are none; those
-        of the given rows are used then, as those of its batch are in the first step.
+        of the given rows are used then, as those of its batch are in the first step. Gradients are
+        those with the statistics held fixed.
         """
         _check_kind(kind)
         if kind == "gradients" and y is None:
