@@ -224,4 +224,4 @@ def _colors(n_layers):
     """Colours in the order of the layers, from dark to light, on white and in grey."""
     from matplotlib import colormaps
 
-    return colormaps["viridis"](np.linspace(0.0, 0.8, n_layers))
+    return colormaps["viridis"](np.linspace(0.0, 0.72, n_layers))
