@@ -2,9 +2,10 @@
 A deep logistic network that learns nothing, and what helps
 ===========================================================
 
-Networks of logistic units may end with the same prediction for all rows, as in scikit-learn's
-issue 31235 (2025), on two layers. Here eight layers on digits: what :func:`~skregnet.inspection.diagnose` finds in
-scikit-learn's network, and how far each remedy gets.
+Networks of logistic units may end with about the same prediction for all rows: two layers of them
+in `scikit-learn's issue 31235 <https://github.com/scikit-learn/scikit-learn/issues/31235>`_ (2025),
+eight here, on digits. What :func:`~skregnet.inspection.diagnose` finds in scikit-learn's network,
+and how far each remedy gets.
 """
 
 # %%
@@ -43,8 +44,8 @@ print(f"{plain.n_iter_} epochs, {plain.score(X_test, y_test):.0%} of the test di
 #
 # ``from_sklearn`` takes over the fitted network, and ``diagnose`` looks into it. ``spread`` is what
 # the units still tell of the differences between digits: less than a fifth of it is left from one
-# layer to the next. ``gradient`` is what comes back from the loss, read from below: about a tenth of
-# it is left for the layer above. (The slope of the logistic function is 1/4 at most.)
+# layer to the next. ``gradient`` is what comes back from the loss, read from below: about a tenth
+# of it is left for the layer above. (The slope of the logistic function is 1/4 at most.)
 
 diagnose(RegularizedMLPClassifier.from_sklearn(plain), X_train, y_train)
 
@@ -54,9 +55,9 @@ diagnose(RegularizedMLPClassifier.from_sklearn(plain), X_train, y_train)
 # --------
 #
 # Each one alone, with the other parameters at the defaults of this package. The inputs are then
-# standardised and the weights drawn by Glorot's rule, which is not enough by itself: it was made for
-# units whose slope is 1 at zero. For logistic units, whose slope there is 1/4, the weights have to
-# be four times as large.
+# standardised and the weights drawn by Glorot's rule, which is not enough by itself: it was made
+# for units whose slope is 1 at zero. For logistic units, whose slope there is 1/4, the weights have
+# to be four times as large.
 
 
 def four_times(shape, rng):
