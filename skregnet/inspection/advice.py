@@ -39,7 +39,7 @@ _UNSCALED = 10.0
 class RunReport:
     """What is known of the run of training, and of the loss on the given rows.
 
-    Attributes
+    Parameters
     ----------
     stop_reason : str
         See the estimator's `stop_reason_`.

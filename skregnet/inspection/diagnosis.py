@@ -33,7 +33,7 @@ _HEALTHY = "Nothing conspicuous."
 class Diagnosis:
     """What `diagnose` returns; printed, and in a notebook, it is a table with advice.
 
-    Attributes
+    Parameters
     ----------
     estimator : str
         The network in short.

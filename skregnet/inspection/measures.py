@@ -23,7 +23,7 @@ _FLAT = 0.1
 class LayerReport:
     """What was measured of a layer.
 
-    Attributes
+    Parameters
     ----------
     layer : str
         'hidden 1' for the first hidden layer, which is layer 0 of the estimator's
