@@ -31,6 +31,8 @@ _UNLEARNED, _GAP = 0.9, 0.15
 _RISEN, _APART = 1.1, 1.5
 # Relative fall of the training loss over the last tenth of the epochs.
 _STILL_FALLING = 0.02
+# What differs between rows cannot be told by fewer.
+_FEWEST_ROWS = 10
 # Scaled inputs are of about unit size.
 _UNSCALED = 10.0
 
@@ -41,6 +43,8 @@ class RunReport:
 
     Parameters
     ----------
+    n_rows : int
+        Rows that were looked at.
     stop_reason : str
         See the estimator's `stop_reason_`.
     n_epochs, best_epoch : int
@@ -58,6 +62,7 @@ class RunReport:
         without targets, of their mean size; the largest one of the outputs.
     """
 
+    n_rows: int
     stop_reason: str
     n_epochs: int
     best_epoch: int
@@ -235,7 +240,12 @@ def saturated(facts):
 def dead(facts):
     """Report units that put out the same for all rows."""
     worst = max(facts.hidden, key=_or_zero("dead"), default=None)
-    if worst is None or not worst.dead > _MANY_DEAD or signal_lost(facts):
+    if (
+        worst is None
+        or facts.run.n_rows < _FEWEST_ROWS
+        or not worst.dead > _MANY_DEAD
+        or signal_lost(facts)
+    ):
         return None  # where the signal is lost before, units are constant for want of it
     return (
         f"{percent(worst.dead)} of the {worst.units} {worst.activation} units of {_layer(worst)} "
@@ -251,7 +261,7 @@ def dead(facts):
 
 def signal_lost(facts):
     """Report a layer that puts out about the same for all rows."""
-    for layer in facts.hidden:
+    for layer in facts.hidden if facts.run.n_rows >= _FEWEST_ROWS else ():
         size = np.hypot(layer.mean, layer.std)
         if layer.dead > _MANY_DEAD:
             return None
@@ -287,7 +297,7 @@ def gradients_explode(facts):
 
 def constant_predictions(facts):
     """Report predictions that are the same for all rows."""
-    if not facts.run.variation < _NO_VARIATION:
+    if not facts.run.variation < _NO_VARIATION or facts.run.n_rows < _FEWEST_ROWS:
         return None
     unit = "of that of the targets" if np.isfinite(facts.run.loss) else "of their size"
     estimator, reason = facts.estimator, facts.run.stop_reason
@@ -308,8 +318,8 @@ def unlearned(facts):
         return None
     return (
         f"On these rows the loss is {percent(share)} of that of the best constant: either X tells "
-        "little of y, or the network is too small, or held back by alpha="
-        f"{facts.estimator.alpha:g} and dropout={facts.estimator.dropout!r}."
+        "little of y, or the network is too small, was trained too little, or is held back by "
+        f"alpha={facts.estimator.alpha:g} and dropout={facts.estimator.dropout!r}."
     )
 
 

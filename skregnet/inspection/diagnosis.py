@@ -104,6 +104,7 @@ class Diagnosis:
         """Return the same as HTML, in the colours of the page that it is shown on."""
         head, *rows = self._table()
         cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
+        table = "border-collapse: collapse; color: inherit; font: inherit"
         line = "border-bottom: 1px solid currentColor"
 
         def cells(tag, row, extra=""):
@@ -117,8 +118,9 @@ class Diagnosis:
         return (
             '<div style="color: inherit">'
             f"<p><strong>{escape(self.estimator)}</strong><br>{escape(self._summary())}</p>"
-            f'<table style="border-collapse: collapse"><thead><tr>{cells("th", head, f"; {line}")}'
-            f"</tr></thead><tbody>{body}</tbody></table>"
+            f'<div style="overflow-x: auto"><table style="{table}">'
+            f"<thead><tr>{cells('th', head, f'; {line}')}</tr></thead>"
+            f"<tbody>{body}</tbody></table></div>"
             + (f"<ul>{advice}</ul>" if advice else f"<p>{_HEALTHY}</p>")
             + "</div>"
         )
@@ -256,6 +258,7 @@ def _run(estimator, found, raw, member, rate):
         variation = spread / size
     reason, best = estimator.stop_reason_, estimator.best_iter_
     run = RunReport(
+        len(raw),
         reason if isinstance(reason, str) else reason[member],
         estimator.n_iter_,
         int(best if np.ndim(best) == 0 else best[member]),

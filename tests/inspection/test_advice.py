@@ -263,3 +263,12 @@ def test_without_targets_layers_and_curves_are_judged():
     model = classifier(8, activation="tanh", init=scaled(30.0), max_iter=3).fit(X, y)
     assert any("saturated" in sentence for sentence in advice(model, X))
     assert "A step" not in "".join(advice(model, X))
+
+
+def test_few_rows_do_not_tell_what_differs_between_rows():
+    X, y = digits()
+    model = classifier(10, 10).fit(X, y)
+    for n_rows in (1, 3):
+        report = diagnose(model, X[:n_rows], y[:n_rows])
+        assert report.run.n_rows == n_rows
+        assert not any("rows" in sentence for sentence in report.advice)
