@@ -179,23 +179,23 @@ def write(raw, report):
         values = means(raw, score)
         report("", f"### {score[0].upper()}{score[1:]}", "")
         rows = [
-            [method, *(f"{value:.3f}" for value in row), f"{row.mean():.3f}"]
+            [method, *(f"{value:.3f}" for value in row), f"{np.median(row):.3f}"]
             for method, row in zip(METHODS, values, strict=True)
         ]
-        report.table(["", *raw["sets"], "mean"], rows)
+        report.table(["", *raw["sets"], "median"], rows)
 
 
 def draw(raw, path):
-    """Draw the mean log-loss against the mean calibration error."""
-    x, y = means(raw, "calibration error").mean(axis=1), means(raw, "log-loss").mean(axis=1)
+    """Draw the log-loss against the calibration error, medians over the sets."""
+    x, y = (np.median(means(raw, score), axis=1) for score in ("calibration error", "log-loss"))
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     ax = figure.subplots()
     markers = "soXdv^<>Dp"
     for i, method in enumerate(METHODS):
         ax.plot(x[i], y[i], markers[i], color=f"C{i}", label=method.replace("...", "stopped"))
-    ax.set(xlabel="expected calibration error", ylabel="log-loss (nats), mean over the sets")
+    ax.set(xlabel="expected calibration error", ylabel="log-loss (nats), median over the sets")
     ax.set(xscale="log", yscale="log")
-    for axis, ticks in ((ax.xaxis, (0.03, 0.04, 0.06, 0.1)), (ax.yaxis, (0.3, 0.5, 1.0))):
+    for axis, ticks in ((ax.xaxis, (0.03, 0.04, 0.06, 0.1)), (ax.yaxis, (0.1, 0.2, 0.4))):
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())

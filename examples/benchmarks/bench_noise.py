@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from reporting import Report, benchmark_parser, describe_machine, positive_int, progress
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from skregnet import RegularizedMLPRegressor
@@ -33,12 +34,12 @@ SETTINGS = {
     "400 epochs, dropout 0.05": {**LONG, "dropout": 0.05},
     "400 epochs, five members": {**LONG, "n_estimators": 5},
 }
-# Where residuals come from: all rows train, or a fifth is held back.
+# Where residuals come from: all rows train, or a fifth is held back, to stop by it or not.
 SOURCES = {
     "training rows": {"early_stopping": False},
-    "held back": {
+    "held back, not to stop by": {"early_stopping": False},
+    "held back, to stop by": {
         "early_stopping": True,
-        "validation_fraction": 0.2,
         "n_iter_no_change": 20,
         "max_iter": 400,
     },
@@ -46,11 +47,18 @@ SOURCES = {
 BUNDLED = Path(__file__).parent / "data" / "uci"
 
 
-def standardised_error(arrays, split, parameters):
+def standardised_error(arrays, split, parameters, *, holds_back):
     """Root mean square of the errors on the test rows in standard deviations."""
     is_test = arrays["test_mask"][split].astype(bool)
     X, y = arrays["X"], arrays["y"]
-    model = RegularizedMLPRegressor(random_state=split, **parameters).fit(X[~is_test], y[~is_test])
+    X_train, y_train, held_back = X[~is_test], y[~is_test], {}
+    if holds_back:
+        X_train, X_val, y_train, y_val = train_test_split(
+            X_train, y_train, test_size=0.2, random_state=split
+        )
+        held_back = {"X_val": X_val, "y_val": y_val}
+    model = RegularizedMLPRegressor(random_state=split, **parameters)
+    model.fit(X_train, y_train, **held_back)
     distribution = model.predict_mc(X[is_test])
     return np.sqrt(np.mean(((y[is_test] - distribution.mean) / distribution.std) ** 2))
 
@@ -70,16 +78,19 @@ def main():
         warnings.simplefilter("ignore", category=ConvergenceWarning)
         warnings.filterwarnings("ignore", message="The predictions of a single network")
         warnings.filterwarnings("ignore", message="Early stopping goes by only")
+        warnings.filterwarnings("ignore", message="The noise was estimated")
         for path in paths:
             with np.load(path) as loaded:
                 arrays = {name: loaded[name] for name in loaded.files}
             for setting, parameters in SETTINGS.items():
                 progress(f"{path.stem}, {setting}")
                 cells = []
-                for source in SOURCES.values():
+                for where, source in SOURCES.items():
                     options = {**parameters, **source, **extra}
                     errors = [
-                        standardised_error(arrays, split, options)
+                        standardised_error(
+                            arrays, split, options, holds_back=where != "training rows"
+                        )
                         for split in range(arguments.splits)
                     ]
                     cells.append(f"{np.median(errors):.2f} ({min(errors):.2f}–{max(errors):.2f})")
