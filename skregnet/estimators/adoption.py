@@ -60,6 +60,7 @@ def from_sklearn(cls, model, parameters):
         forget_noise(estimator, estimator._fitted_loss)
     estimator._remember(architecture)
     estimator._seeds = Seeds(estimator.random_state)
+    estimator._started_as = None  # from weights that nothing here could draw again
     _set_records(estimator, model)
     _set_training_state(estimator, model)
     return estimator

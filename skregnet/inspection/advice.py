@@ -172,7 +172,7 @@ def _layer(report):
 
 
 def _initialising(facts, *names):
-    if not hasattr(facts.estimator, "_started_as"):
+    if getattr(facts.estimator, "_started_as", None) is None:
         return "a new fit, with initial weights that are not scikit-learn's"
     known = {"auto", "glorot_uniform", "glorot_normal", "orthogonal", *names}
     given = facts.estimator.init
