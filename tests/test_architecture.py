@@ -278,6 +278,26 @@ def test_no_import_cycle(package):
     assert import_cycle(package) == []
 
 
+def test_the_drawing_shows_the_floors():
+    text = (PACKAGE.parent / "docs" / "_static" / "architecture.svg").read_text(encoding="utf-8")
+    boxes = re.findall(r'data-module="(\w+)" data-floor="([^"]+)" data-y="(\d+)"', text)
+    drawn = {name: {float(floor) for floor in floors.split(",")} for name, floors, _ in boxes}
+    # Half a floor inside a folder orders its own modules, and is left out.
+    told = {}
+    for name, floor in FLOORS.items():
+        told.setdefault(name.partition(".")[0], set()).add(floor)
+    told = {name: {f for f in floors if f % 1 == 0} or floors for name, floors in told.items()}
+    assert drawn == told
+    from_the_top = [max(drawn[name]) for name, _, y in sorted(boxes, key=lambda box: int(box[2]))]
+    assert from_the_top == sorted(from_the_top, reverse=True)
+
+
+def test_the_page_tells_every_folder():
+    text = (PACKAGE.parent / "docs" / "architecture.rst").read_text(encoding="utf-8")
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(re.findall(r"^   \* - ``(\w+)/``", text, re.MULTILINE))
+
+
 def test_import_loads_nothing_that_is_needed_later_only():
     # What scikit-learn itself loads, such as pandas, is not counted.
     program = (
