@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quick test lint format docs bench clean
+.PHONY: quick test lint format docs linkcheck images bench clean
 
 quick: .venv/installed
 	$(BIN)/pytest -n 2 -m "not slow"
@@ -22,6 +22,16 @@ docs: .venv/installed
 	$(BIN)/pip install -q -e ".[docs]"
 	$(BIN)/pytest -q tests/test_docstrings.py
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+	$(BIN)/python docs/check_pages.py docs/_build/html
+
+# The addresses of other sites; needs the network, and some sites refuse.
+linkcheck: .venv/installed
+	$(BIN)/pip install -q -e ".[docs]"
+	$(BIN)/sphinx-build -b linkcheck -D plot_gallery=0 docs docs/_build/linkcheck
+
+# Of README.md and of the first page.
+images: .venv/installed
+	$(BIN)/python docs/images/draw.py
 
 # One after another, since each needs the machine for itself.
 bench: .venv-bench/installed

@@ -15,10 +15,10 @@ version = release = skregnet.__version__
 
 extensions = [
     "markdown_include",
+    "mathml",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build", "snippets", "benchmarks"]
@@ -47,20 +47,28 @@ if any((EXAMPLES / name).is_file() for name in ("GALLERY_HEADER.rst", "README.rs
         "gallery_dirs": "auto_examples",
         "filename_pattern": "plot_",
         "ignore_pattern": r"__init__\.py|benchmarks",
+        "within_subsection_order": "gallery_order.LectureOrder",
         "download_all_examples": False,
         "show_signature": False,
+        # Times are noise, unless one is suspicious.
+        "min_reported_time": 60,
+        "write_computation_times": False,
+        # A notebook would hold no more than the script.
+        "notebook_extensions": set(),
     }
 else:
     # The table of contents names the gallery.
     suppress_warnings.append("toc.not_readable")
 
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = "skregnet"
 html_static_path = ["_static"]
 html_css_files = ["skregnet.css"]
 html_show_sourcelink = False
 html_sidebars = {
     "index": [],
+    "install": [],
     "architecture": [],
     "benchmarks": [],
     "uncertainty_benchmarks": [],
@@ -78,5 +86,5 @@ html_theme_options = {
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }

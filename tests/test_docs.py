@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import log_loss
 
+from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import REGRESSION_LOSSES
@@ -22,6 +24,7 @@ WRITTEN = [
     if not {"_build", "_templates", "auto_examples", "generated"} & {*path.relative_to(DOCS).parts}
 ]
 WITH_EXAMPLES = [path for path in WRITTEN if ">>>" in path.read_text(encoding="utf-8")]
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 BENCHMARKS = sorted((DOCS.parent / "examples" / "benchmarks").glob("bench_*.py"))
 SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 
@@ -82,7 +85,7 @@ def test_benchmark_runs(script, tmp_path, monkeypatch, capsys):
     assert "---: |" in text  # the table has begun
 
 
-@pytest.mark.parametrize("name", ["training", "scaling", "calibration"])
+@pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning"])
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
     numbers = DOCS / "benchmarks" / f"{name}.json"
@@ -131,6 +134,75 @@ def test_benchmarked_libraries_learn_alike(monkeypatch):
             losses.append(worker.ask("loss"))
     assert max(losses) < 0.05  # the mean of y gives 0.5
     assert max(losses) < 1.5 * min(losses)
+
+
+def test_first_picture_shows_what_it_says():
+    draw = runpy.run_path(str(DOCS / "images" / "draw.py"))
+    X, y, X_test, y_test = draw["moons"]()
+    losses = [
+        log_loss(y_test, draw["fit_classifier"](draw[name], X, y).predict_proba(X_test))
+        for name in ("PLAIN", "REGULARISED")
+    ]
+    told = re.search(r"log-loss on new rows from (0\.\d+) to (0\.\d+)", README)
+    assert losses == pytest.approx([float(number) for number in told.groups()], rel=0.15)
+    assert losses[1] < 0.7 * losses[0]
+
+
+def test_second_picture_shows_what_it_says():
+    draw = runpy.run_path(str(DOCS / "images" / "draw.py"))
+    model = RegularizedMLPRegressor(**{**draw["BANDS"], "max_iter": 100}, random_state=0)
+    low, high = model.fit(*draw["curve_with_gap"]()).predict_interval([[-3.0], [0.0], [6.0]])
+    at_points, in_gap, beyond = high - low
+    assert in_gap > 1.5 * at_points
+    assert beyond > 1.5 * in_gap
+
+
+GOOD_PAGE = '<a href="b.html#there">b</a><a href="https://example.org/x">x</a><h1 id="top"></h1>'
+
+
+@pytest.mark.parametrize(
+    ("html", "message"),
+    [
+        (GOOD_PAGE, None),
+        ('<a href="b.html?x=1#there"></a><a href="#top"></a><p id="top"></p>', None),
+        ('<a href="c.html"></a>', "no such file"),
+        ('<img src="c.png" alt="c">', "no such file"),
+        ('<a href="b.html#here"></a>', "no such anchor"),
+        ('<a href="#here"></a>', "no such anchor"),
+        ('<a href="../b.html"></a>', "outside the pages"),
+        ('<a href="/b.html"></a>', "absolute"),
+        ('<p id="top"></p><p id="top"></p>', "occurs twice"),
+        ('<img src="data:,">', "no alternative text"),
+    ],
+)
+def test_checker_of_pages(tmp_path, html, message):
+    (tmp_path / "index.html").write_text(html, encoding="utf-8")
+    (tmp_path / "b.html").write_text('<p id="there">ö</p>', encoding="utf-8")
+    found = runpy.run_path(str(DOCS / "check_pages.py"))["faults"](tmp_path)
+    assert len(found) == (message is not None)
+    assert message is None or message in found[0]
+
+
+def test_examples_are_in_order(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from gallery_order import LectureOrder
+
+    names = ["plot_mc_dropout.py", "plot_zoo.py", "plot_quickstart.py", "plot_alpha.py"]
+    expected = ["plot_quickstart.py", "plot_mc_dropout.py", "plot_alpha.py", "plot_zoo.py"]
+    assert sorted(names, key=LectureOrder("examples")) == expected
+
+
+def test_formulas_become_mathml(monkeypatch):
+    pytest.importorskip("docutils.utils.math", reason="needs docutils")
+    pytest.importorskip("sphinx", reason="needs Sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from mathml import to_mathml
+
+    half = re.sub(r"\s", "", to_mathml(r"\tfrac12 x", is_block=False))
+    assert "<mn>1</mn><mn>2</mn></mfrac><mi>x</mi>" in half
+    lines = to_mathml(r"a &= b \\ c &= d", is_block=True)
+    assert 'displaystyle="true"' in lines
+    assert lines.count("<mtr>") == 2
 
 
 def test_index_counts_right():
