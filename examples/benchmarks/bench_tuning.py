@@ -20,6 +20,7 @@ of Machine Learning Algorithms, JMLR 20, 2019.
 import time
 import warnings
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -221,13 +222,20 @@ def write(raw, report):
                     f"`{parameter}`",
                     f"`{start[parameter]}`",
                     f"{geometric_mean(gains):.3f}",
-                    f"{min(gains):.2f}–{max(gains):.2f}",
+                    f"{median(gains):.2f} ({min(gains):.2f}–{max(gains):.2f})",
                     f"`{most}` ({share:.0%})",
                     f"`{worst}`: {each[worst]:.2f}",
                 ]
             )
         report.table(
-            ["tuned alone", "start", "error", "by set", "chosen most often", "worst on average"],
+            [
+                "tuned alone",
+                "start",
+                "error",
+                "median (range) of sets",
+                "chosen most often",
+                "worst on average",
+            ],
             rows,
             n_left=2,
         )
