@@ -83,7 +83,7 @@ def draw_uncertainty(path):
     grid = np.linspace(-6, 6, 300)[:, np.newaxis]
     x = grid[:, 0]
     model = RegularizedMLPRegressor(**BANDS, random_state=0).fit(X, y)
-    distribution = model.predict_mc(grid)
+    distribution = model.predict_mc(grid, n_samples=1000)
     figure, ax = plt.subplots(figsize=(4.4, 3.1), layout="constrained")
     low, high = distribution.interval(0.95)
     ax.fill_between(x, low, high, color="#56B4E9", alpha=0.5, lw=0, label="95 % interval")

@@ -24,7 +24,7 @@ from statistics import median
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 from reporting import (
     benchmark_parser,
     describe_machine,
@@ -254,11 +254,11 @@ def draw(raw, path):
         ax.set_yticks(range(len(rows)), rows)
         ax.invert_yaxis()
         ax.set(title=title, xscale="log")
-        ax.xaxis.set_major_locator(FixedLocator([0.125, 0.25, 0.5, 1.0, 2.0]))
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_major_locator(FixedLocator([0.125, 0.25, 0.5, 1, 2]))
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.grid(axis="x", color="0.9")
-    figure.supxlabel("error after tuning it alone / error before", fontsize="medium")
+    panels[len(panels) // 2].set_xlabel("error after tuning it alone / error before")
     marks = panels[0].lines[:2]
     figure.legend(marks, ["a data set", "geometric mean"], loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=150)
