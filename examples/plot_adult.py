@@ -166,6 +166,7 @@ alone = left_out(make_network((100,)), X, y)
 stopped = left_out(make_ensemble(), X, y)
 balanced = left_out(make_ensemble(class_weight="balanced"), X, y)
 
+# sphinx_gallery_thumbnail_number = 3
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
 for probability, name, color, marker in (
     (alone, "network", VERMILLION, "s"),

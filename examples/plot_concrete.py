@@ -273,6 +273,7 @@ plt.show()
 # for them by age, and what was measured. The networks are surer of the weak ones than of the strong
 # one. That no strength is below zero is something a normal distribution cannot know.
 
+# sphinx_gallery_thumbnail_number = 4
 often = np.flatnonzero(np.bincount(mixture[test]) >= 4)
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), sharey=True, layout="constrained")
 for ax, each in zip(axes, often[[0, len(often) // 2, -1]], strict=True):
