@@ -16,3 +16,13 @@ def test_ten_units_fit_the_noise_of_ten_points_and_a_penalty_prevents_it(example
     assert ten[0] < 0.2 * one[0]
     assert ten[1] > 1.1 * one[1]
     assert mended[1] < 0.8 * ten[1]
+
+
+@pytest.mark.filterwarnings("ignore:scg failed to converge")
+def test_each_remedy_lowers_the_error_of_ten_units(example):
+    page = example("plot_overfitting")
+    training, test = page.sine(10, noise=0.25, seed=3), page.sine(200, noise=0.25, seed=1)
+    models = page.remedied(*training, *page.sine(8, noise=0.25, seed=7), seed=1)
+    errors = {name: page.root_mean_square(model, *test) for name, model in models.items()}
+    assert max(errors["L2"], errors["early stopping"]) < 0.9 * errors["none"]
+    assert errors["Adam, dropout"] < 0.95 * errors["Adam"] < errors["none"]
