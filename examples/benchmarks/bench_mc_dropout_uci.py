@@ -24,6 +24,7 @@ from reporting import (
     measure_and_show,
     positive_int,
     progress,
+    write_raw,
 )
 from uci_methods import METHODS, measure
 from uci_tables import LABELS, draw, write
@@ -61,8 +62,7 @@ def measure_all(arguments, sets):
                 delayed(measure)(method, data, split, scale) for split in range(arguments.splits)
             )
             if arguments.output:
-                path = arguments.output.with_suffix(".json")
-                path.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+                write_raw(raw, arguments.output.with_suffix(".json"))
     return raw
 
 

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.metadata
 import json
+import re
 import math
 import os
 import platform
@@ -172,8 +173,18 @@ class Report:
             return
         self.output.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         if raw is not None:
-            text = json.dumps(raw, indent=1)
-            self.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+            write_raw(raw, self.output.with_suffix(".json"))
+
+
+def write_raw(raw, path):
+    """Write raw numbers as JSON, a line for each list or dictionary that holds no others."""
+    text = json.dumps(raw, indent=1)
+    text = re.sub(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])", _in_a_line, text)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _in_a_line(match):
+    return match[1] + re.sub(r"\n\s*", " ", match[2]) + match[3]
 
 
 def measure_and_show(arguments, measure, write, draw):
