@@ -4,10 +4,10 @@ import argparse
 import importlib
 import importlib.metadata
 import json
-import re
 import math
 import os
 import platform
+import re
 import statistics
 import sys
 import time
