@@ -26,7 +26,10 @@ from sklearn.model_selection import train_test_split
 from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import TrainingCurveDisplay
 
-BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.35"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREEN = "#009E73"
+GREY = "0.35"
 
 # Training past the best epoch, for as many epochs as are asked for, is the point here.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
@@ -42,7 +45,9 @@ def split(seed):
 
 def network(seed, **parameters):
     """Return a network of 100 relu units without any other regularisation."""
-    return RegularizedMLPRegressor((100,), alpha=0.0, batch_size=32, random_state=seed, **parameters)
+    return RegularizedMLPRegressor(
+        (100,), alpha=0.0, batch_size=32, random_state=seed, **parameters
+    )
 
 
 def fit_stopped(training, validation, seed, **parameters):
