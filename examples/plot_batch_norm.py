@@ -16,8 +16,8 @@ Training by Reducing Internal Covariate Shift*, ICML 2015, on small digits inste
 #
 # .. math::
 #
-#    \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad
-#    y_i = \gamma \hat x_i + \beta, \qquad
+#    z_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad
+#    y_i = \gamma z_i + \beta, \qquad
 #    \mu = \tfrac1m \sum_i x_i, \quad \sigma^2 = \tfrac1m \sum_i (x_i - \mu)^2,
 #
 # with learned :math:`\gamma` and :math:`\beta`. Mean and variance depend on :math:`x`, too, so that
@@ -25,9 +25,9 @@ Training by Reducing Internal Covariate Shift*, ICML 2015, on small digits inste
 #
 # .. math::
 #
-#    \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Bigl( \delta_i
-#    - \tfrac1m \sum_j \delta_j - \hat x_i \, \tfrac1m \sum_j \delta_j \hat x_j \Bigr), \qquad
-#    \frac{\partial L}{\partial \gamma} = \sum_i \delta_i \hat x_i, \qquad
+#    \frac{\partial L}{\partial x_i} &= \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Bigl( \delta_i
+#    - \tfrac1m \sum_j \delta_j - z_i \, \tfrac1m \sum_j \delta_j z_j \Bigr), \\
+#    \frac{\partial L}{\partial \gamma} &= \sum_i \delta_i z_i, \qquad
 #    \frac{\partial L}{\partial \beta} = \sum_i \delta_i :
 #
 # what would only shift the batch or stretch it is taken out of the gradient. In prediction running
