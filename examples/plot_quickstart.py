@@ -107,6 +107,7 @@ models = {
     "skregnet, searched": clone(pipeline).set_params(**search.best_params_),
 }
 
+fold_losses = {}
 stage("Comparison")
 print(f"{'':30}{'cross-validated':^42}   {'test rows':^20}")
 print(f"{'':30}{'accuracy':>16}{'log-loss':>16}{'fit':>10}   {'accuracy':>10}{'log-loss':>10}")
@@ -120,6 +121,7 @@ for name, model in models.items():
         n_jobs=-1,
     )
     accuracy, loss = scores["test_accuracy"], -scores["test_neg_log_loss"]
+    fold_losses[name] = loss
     probability = clone(model).fit(X_train, y_train).predict_proba(X_test)
     test_accuracy = accuracy_score(y_test, probability.argmax(axis=1))
     print(
@@ -132,15 +134,18 @@ for name, model in models.items():
     )
 
 # %%
-# Learning curves
-# ---------------
-# Both networks once more. For this picture only, the test rows serve as the validation set, and
-# early stopping waits for 100 epochs without progress. The plain network soon grows too sure of
+# In pictures
+# -----------
+# Left, both networks once more. For this picture only, the test rows serve as the validation set,
+# and early stopping waits for 100 epochs without progress. The plain network soon grows too sure of
 # itself: its validation loss turns upwards while its training loss goes to zero. The mark is the
 # epoch whose parameters early stopping restores. The training loss includes dropout and penalty.
+# Right, the log-loss of each fold of the cross-validation; less is better. The folds differ
+# more than the models, but they are the same for all models.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-for ax, name in zip(axes, ["skregnet, defaults", "skregnet, searched"], strict=True):
+BLUE, VERMILLION = "#0072B2", "#D55E00"
+figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained", width_ratios=[3, 3, 4])
+for ax, name in zip(axes, ["skregnet, defaults", "skregnet, searched"], strict=False):
     model = clone(models[name][-1]).set_params(early_stopping=True, n_iter_no_change=100)
     model.fit(
         logarithm.fit_transform(X_train),
@@ -150,13 +155,24 @@ for ax, name in zip(axes, ["skregnet, defaults", "skregnet, searched"], strict=T
     )
     epochs = np.arange(1, model.n_iter_ + 1)
     best = model.best_iter_
-    ax.semilogy(epochs, model.loss_curve_, label="training")
-    ax.semilogy(epochs, model.validation_loss_curve_, label="validation")
+    ax.plot(epochs, model.loss_curve_, color=BLUE, label="training")
+    ax.plot(epochs, model.validation_loss_curve_, "--", color=VERMILLION, label="validation")
     ax.plot(best, model.validation_loss_curve_[best - 1], "ko", label=f"best epoch: {best}")
-    ax.set(title=name, xlabel="epoch")
-    ax.legend()
-axes[0].set_ylabel("loss")
+    ax.set(title=name, xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.003, 2))
+    ax.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
+    ax.legend(loc="lower left")
+for place, losses in enumerate(reversed(fold_losses.values())):
+    axes[2].plot(losses, np.full(len(losses), place), "o", color=BLUE, fillstyle="none")
+    axes[2].plot(losses.mean(), place, "|", color=VERMILLION, markersize=22, markeredgewidth=3)
+axes[2].set_yticks(
+    range(len(fold_losses)), [name.replace(", ", ",\n") for name in fold_losses][::-1]
+)
+axes[2].set(
+    title="five folds and their mean", xlabel="log-loss of patients left out", xlim=(0, None)
+)
+axes[2].set_ylim(-0.5, len(fold_losses) - 0.5)
+axes[2].grid(axis="x", alpha=0.3)
 
 picture = Path("quickstart_learning_curve.png").resolve()
 figure.savefig(picture, dpi=150)
-stage(f"Learning curves saved in {picture}")
+stage(f"Pictures saved in {picture}")
