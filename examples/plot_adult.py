@@ -44,12 +44,13 @@ HIGH = ">50K"
 
 
 def find_table():
-    """Return the path of the table, near this script or the current directory."""
+    """Return the path of the table, in the sources around this script or the current directory."""
     here = [Path(__file__).resolve()] if "__file__" in globals() else []
     for place in (*here, Path.cwd() / "here"):
         for folder in place.parents:
-            if (folder / "docs" / "data" / "adult.csv").is_file():
-                return folder / "docs" / "data" / "adult.csv"
+            path = folder / "docs" / "data" / "adult.csv"
+            if path.is_file():
+                return path
     raise FileNotFoundError("Run this script in the folder examples of skregnet's sources.")
 
 

@@ -59,18 +59,20 @@ AGE = NAMES.index("age")
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "0.35"
 
 
-def find_examples():
-    """Return the folder of the examples: this script's, or one near the current directory."""
-    here = [Path(__file__).resolve().parent] if "__file__" in globals() else []
-    for folder in [*here, Path.cwd(), *(parent / "examples" for parent in Path.cwd().parents)]:
-        if (folder / "benchmarks").is_dir():
-            return folder
+def find_data():
+    """Return the path of the file, in the sources around this script or the current directory."""
+    here = [Path(__file__).resolve()] if "__file__" in globals() else []
+    for place in (*here, Path.cwd() / "here"):
+        for folder in place.parents:
+            path = folder / "examples" / "benchmarks" / "data" / "uci" / "concrete.npz"
+            if path.is_file():
+                return path
     raise FileNotFoundError("Run this script in the folder examples of skregnet's sources.")
 
 
 def load_concrete():
     """Return features, strength in MPa, and the number of the mixture of each row."""
-    with np.load(find_examples() / "benchmarks/data/uci/concrete.npz") as data:
+    with np.load(find_data()) as data:
         X, y = data["X"], data["y"]
     ingredients = np.delete(X, AGE, axis=1)
     return X, y, np.unique(ingredients, axis=0, return_inverse=True)[1].ravel()
