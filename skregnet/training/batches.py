@@ -24,12 +24,14 @@ class Batches:
     weight : ndarray of shape (rows, 1) or None
         Sample weights whose mean is one.
     batch_size : int
-        Rows of a batch. A last batch of a single row joins the one before it: it would be a poor
-        estimate of the gradient, and batch normalisation cannot use it at all.
+        Rows of a batch.
     generators : sequence of numpy.random.Generator
         One for each member; every member has its own order of the rows.
     shuffle : bool, default=True
         Whether to draw a new order for each epoch.
+    smallest : int, default=2
+        A last batch of fewer rows joins the one before it: its gradient would be a poor estimate,
+        and batch normalisation would use the moments of these few.
 
     Attributes
     ----------
@@ -61,15 +63,15 @@ class Batches:
     [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0]]
     """
 
-    def __init__(self, x, y, weight, batch_size, generators, shuffle=True):
+    def __init__(self, x, y, weight, batch_size, generators, shuffle=True, smallest=2):
         self.x, self.y, self.weight = x, y, weight
         self.generators = list(generators)
         self.n_rows = len(y)
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
-        joins = rest == 1 and batch_size > 1 and n_whole > 0
+        joins = 0 < rest < smallest and n_whole > 0
         self.n_steps = n_whole + int(rest > 0 and not joins)
-        self.max_rows = min(batch_size, self.n_rows) + int(joins)
+        self.max_rows = min(batch_size, self.n_rows) + (rest if joins else 0)
         self.sizes = np.full(self.n_steps, batch_size)
         self.sizes[-1] = self.n_rows - (self.n_steps - 1) * batch_size
         self.shuffle = shuffle and self.n_steps > 1
@@ -98,8 +100,8 @@ class Batches:
         n_columns = sum(part.shape[1] for part in parts if part is not None)
         size_of_batch = n_members * self.max_rows * n_columns
         n_together = max(1, min(CHUNK_ELEMENTS // size_of_batch, _MOST_TOGETHER, self.n_steps))
-        # The last batch may be larger by one row.
-        n_rows = min(n_together * self._batch_size + 1, self.n_rows)
+        # The last batch may be larger.
+        n_rows = min((n_together - 1) * self._batch_size + self.max_rows, self.n_rows)
         return n_together, [
             None if part is None else np.empty((n_members, n_rows, part.shape[1]), part.dtype)
             for part in parts

@@ -40,6 +40,20 @@ def epoch(batches):
 
 @each_shuffle
 @pytest.mark.parametrize(
+    ("n_rows", "sizes"),
+    [(20, [10, 10]), (24, [10, 14]), (25, [10, 10, 5]), (14, [14]), (4, [4])],
+)
+def test_a_small_last_batch_joins_the_one_before_it(n_rows, sizes, shuffle):
+    x, y, weight = numbered(n_rows)
+    batches = Batches(x, y, weight, 10, generators(2), shuffle, smallest=5)
+    assert batches.n_steps == len(sizes)
+    assert batches.max_rows == max(sizes)
+    assert [y.shape[1] for _, y, _ in batches] == sizes
+    assert_array_equal(batches.sizes, sizes)
+
+
+@each_shuffle
+@pytest.mark.parametrize(
     ("n_rows", "batch_size", "sizes"),
     [
         (10, 5, [5, 5]),
