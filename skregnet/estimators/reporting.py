@@ -39,7 +39,7 @@ def record(estimator, outcome, session):
     estimator.best_iter_ = _one_or_all(outcome.kept_epoch)
     estimator.stop_reason_ = _one_or_all(outcome.stop_reason)
     if (outcome.kept_epoch > 0).all() or not hasattr(estimator, "loss_"):
-        estimator.loss_ = outcome.mean_kept_loss()
+        _record_loss(estimator, outcome, session)
     # A comparison with NaN is false: the losses of a run that has diverged do not count.
     estimator.best_loss_ = min([getattr(estimator, "best_loss_", np.inf), *losses])
     _record_validation(estimator, history if session.validation is not None else None)
@@ -53,7 +53,12 @@ def record_refit(estimator, outcome, session):
     estimator.network_ = outcome.network
     estimator.refit_ = True
     estimator.t_ = outcome.history.n_epochs * len(session.training)
+    _record_loss(estimator, outcome, session)
+
+
+def _record_loss(estimator, outcome, session):
     estimator.loss_ = outcome.mean_kept_loss()
+    estimator._fitted_penalty = session.penalty  # which is a part of it
 
 
 def _record_validation(estimator, history):

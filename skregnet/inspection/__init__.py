@@ -1,7 +1,7 @@
 """Look at training, layers and uncertainty; matplotlib is loaded when something is drawn."""
 
-from .advice import RunReport
 from .diagnosis import Diagnosis, diagnose
+from .facts import RunReport
 from .interval_calibration import CalibrationOfIntervalsDisplay
 from .layer_histogram import LayerHistogramDisplay
 from .measures import LayerReport

@@ -3,13 +3,19 @@
 A rule takes `Facts` and returns a sentence or None. It names remedies only that are not in use.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ..estimators.parameters import is_stochastic
-from ..functions.schedules import PLANNED_SCHEDULES
-from .measures import LayerReport
+from .facts import percent
+from .remedies import (
+    activating,
+    advise_to,
+    clipping,
+    initialising,
+    normalising,
+    regularising,
+    scaling,
+    slower,
+)
 
 # From which share on it is worth a sentence.
 _MANY_SATURATED, _MANY_DEAD = 0.5, 0.2
@@ -31,114 +37,6 @@ _UNLEARNED, _GAP = 0.9, 0.15
 _RISEN, _APART = 1.1, 1.5
 # Relative fall of the training loss over the last tenth of the epochs.
 _STILL_FALLING = 0.02
-# What differs between rows cannot be told by fewer.
-_FEWEST_ROWS = 10
-# Scaled inputs are of about unit size.
-_UNSCALED = 10.0
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What is known of the run of training, and of the loss on the given rows.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows that were looked at.
-    stop_reason : str
-        See the estimator's `stop_reason_`.
-    n_epochs, best_epoch : int
-        Epochs (or iterations) of the last fit, and the one whose parameters were kept.
-    learning_rate : float
-        Of the steps that were measured; NaN for solvers that find their own.
-    training_loss : float
-        The estimator's `loss_`.
-    loss : float
-        Mean loss of the given rows in prediction, without penalty; NaN without targets.
-    constant_loss : float
-        Loss of the best constant prediction on these rows; NaN without targets.
-    variation : float
-        Standard deviation of the predictions over the rows as a share of that of the targets, or,
-        without targets, of their mean size; the largest one of the outputs.
-    """
-
-    n_rows: int
-    stop_reason: str
-    n_epochs: int
-    best_epoch: int
-    learning_rate: float
-    training_loss: float
-    loss: float
-    constant_loss: float
-    variation: float
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the rules go by.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        For its parameters and curves.
-    hidden : tuple of LayerReport
-        Of the hidden layers.
-    update_ratio : float
-        Median over all layers.
-    run : RunReport
-        Of the run.
-    reference : float
-        What a difference of losses is compared with: the loss of the best constant, or one nat for
-        each target.
-    input_size : float
-        Root mean square of what enters the network.
-    """
-
-    estimator: object
-    hidden: tuple[LayerReport, ...]
-    update_ratio: float
-    run: RunReport
-    reference: float
-    input_size: float
-
-    @property
-    def is_stochastic(self):
-        """Whether the solver works on mini-batches."""
-        return is_stochastic(self.estimator.solver)
-
-    @property
-    def is_planned(self):
-        """Whether the learning rate comes down to nothing at the end of the run."""
-        return comes_down_by_plan(self.estimator)
-
-    @property
-    def fall(self):
-        """Relative fall of the training loss over the last tenth of the epochs; 0 if unknown."""
-        losses = np.asarray(self.estimator.loss_curve_[-self.run.n_epochs :], dtype=float)
-        width = max(2, len(losses) // 10)
-        if len(losses) < 2 * width or not np.isfinite(losses).all():
-            return 0.0
-        before, after = losses[-2 * width : -width].mean(), losses[-width:].mean()
-        return (before - after) / max(abs(before), 1e-2 * self.reference)
-
-    @property
-    def validation_losses(self):
-        """Validation losses of the last fit, or None."""
-        curve = self.estimator.validation_loss_curve_
-        if curve is None or not np.isfinite(curve[-self.run.n_epochs :]).all():
-            return None
-        return np.asarray(curve[-self.run.n_epochs :])
-
-
-def comes_down_by_plan(estimator):
-    """Whether the learning rate comes down to nothing at the end of the run."""
-    rate = estimator.learning_rate
-    return is_stochastic(estimator.solver) and isinstance(rate, str) and rate in PLANNED_SCHEDULES
-
-
-def percent(share, digits=0):
-    """Return a share as text."""
-    return f"{100.0 * share:.{digits}f} %"
 
 
 def advise(facts):
@@ -147,77 +45,27 @@ def advise(facts):
     return tuple(sentence for sentence in found if sentence is not None)
 
 
-def _try(*remedies):
-    """Return what to do, of those remedies that are one."""
-    remedies = [remedy for remedy in remedies if remedy]
-    if not remedies:
-        return "."
-    *first, last = remedies
-    return f": try {', '.join(first)}{' or ' if first else ''}{last}."
-
-
-def _scaling(facts):
-    if facts.estimator.scaler is None and not 0.1 < facts.input_size < _UNSCALED:
-        return "scaler='standard'"
-    return None
-
-
-def _normalising(facts):
-    return "batch_norm=True" if facts.is_stochastic and not facts.estimator.batch_norm else None
-
-
 def _layer(report):
     """Return the name of a hidden layer in a sentence."""
     return f"hidden layer {report.layer.removeprefix('hidden ')}"
-
-
-def _initialising(facts, *names):
-    if getattr(facts.estimator, "_started_as", None) is None:
-        return "a new fit, with initial weights that are not scikit-learn's"
-    known = {"auto", "glorot_uniform", "glorot_normal", "orthogonal", *names}
-    given = facts.estimator.init
-    return None if isinstance(given, str) and given in known else f"init='{(*names, 'auto')[0]}'"
-
-
-def _activating(facts, replaced, by):
-    used = {layer.activation for layer in facts.hidden}
-    return f"activation={by!r}" if used & set(replaced) else None
-
-
-def _slower(facts):
-    if not facts.is_stochastic:
-        return None
-    return f"a learning_rate_init below {facts.estimator.learning_rate_init:g}"
-
-
-def _clipping(facts):
-    can_clip = facts.is_stochastic and facts.estimator.max_grad_norm is None
-    return "max_grad_norm=1.0" if can_clip else None
-
-
-def _regularising(facts):
-    estimator = facts.estimator
-    return [
-        None if estimator.do_early_stopping_ else "early_stopping=True",
-        "dropout=0.2" if facts.is_stochastic and not np.any(estimator.dropout) else None,
-        f"alpha above {estimator.alpha:g}",
-    ]
 
 
 def diverged(facts):
     """Report a loss or weights that became infinite, or far worse than at the start."""
     if facts.run.stop_reason != "diverged":
         return None
-    return f"Training diverged and was taken back to epoch {facts.run.best_epoch}" + _try(
-        _slower(facts), _clipping(facts), _scaling(facts)
+    return f"Training diverged and was taken back to epoch {facts.run.best_epoch}" + advise_to(
+        slower(facts), clipping(facts), scaling(facts)
     )
 
 
 def inputs_unscaled(facts):
     """Report inputs that are far from unit size."""
-    if _scaling(facts) is None:
+    if scaling(facts) is None:
         return None
-    return f"The inputs have a root mean square of {facts.input_size:.3g}" + _try(_scaling(facts))
+    return f"The inputs have a root mean square of {facts.input_size:.3g}" + advise_to(
+        scaling(facts)
+    )
 
 
 def saturated(facts):
@@ -228,11 +76,11 @@ def saturated(facts):
     return (
         f"{percent(worst.saturated)} of the {worst.activation} activations of {_layer(worst)} are "
         "saturated, where gradients hardly pass"
-    ) + _try(
-        _slower(facts) if facts.update_ratio > _LARGE_STEPS else None,
-        _initialising(facts, "glorot_uniform"),
-        _scaling(facts),
-        _normalising(facts),
+    ) + advise_to(
+        slower(facts) if facts.update_ratio > _LARGE_STEPS else None,
+        initialising(facts),
+        scaling(facts),
+        normalising(facts),
         f"alpha above {facts.estimator.alpha:g}",
     )
 
@@ -242,7 +90,7 @@ def dead(facts):
     worst = max(facts.hidden, key=_or_zero("dead"), default=None)
     if (
         worst is None
-        or facts.run.n_rows < _FEWEST_ROWS
+        or not facts.has_enough_rows
         or not worst.dead > _MANY_DEAD
         or signal_lost(facts)
     ):
@@ -250,18 +98,19 @@ def dead(facts):
     return (
         f"{percent(worst.dead)} of the {worst.units} {worst.activation} units of {_layer(worst)} "
         "put out the same for all rows"
-    ) + _try(
-        _slower(facts),
-        _activating(facts, ["relu"], "leaky_relu"),
-        _normalising(facts),
-        _initialising(facts, "he_uniform"),
-        _scaling(facts),
+    ) + advise_to(
+        _weaker_penalty(facts),
+        None if steps_too_small(facts) else slower(facts),
+        activating(facts, ["relu"], "leaky_relu"),
+        normalising(facts),
+        initialising(facts, "he_uniform"),
+        scaling(facts),
     )
 
 
 def signal_lost(facts):
     """Report a layer that puts out about the same for all rows."""
-    for layer in facts.hidden if facts.run.n_rows >= _FEWEST_ROWS else ():
+    for layer in facts.hidden if facts.has_enough_rows else ():
         size = np.hypot(layer.mean, layer.std)
         if layer.dead > _MANY_DEAD:
             return None
@@ -269,7 +118,7 @@ def signal_lost(facts):
             return (
                 f"The activations of {_layer(layer)} differ between rows by {layer.spread:.2g} at "
                 f"a size of {size:.2g}, so that it hardly tells them apart"
-            ) + _try(*_for_depth(facts))
+            ) + advise_to(*_for_depth(facts))
     return None
 
 
@@ -281,7 +130,7 @@ def gradients_vanish(facts):
     return (
         f"The gradients of the first hidden layer are {1 / ratio if ratio else np.inf:.2g} times "
         "smaller than those of the last one, so that it hardly learns"
-    ) + _try(*_for_depth(facts))
+    ) + advise_to(*_for_depth(facts))
 
 
 def gradients_explode(facts):
@@ -292,12 +141,12 @@ def gradients_explode(facts):
     return (
         f"The gradients of the first hidden layer are {ratio:.2g} times larger than those of the "
         "last one"
-    ) + _try(_initialising(facts), _normalising(facts), _clipping(facts))
+    ) + advise_to(initialising(facts), normalising(facts), clipping(facts))
 
 
 def constant_predictions(facts):
     """Report predictions that are the same for all rows."""
-    if not facts.run.variation < _NO_VARIATION or facts.run.n_rows < _FEWEST_ROWS:
+    if not facts.run.variation < _NO_VARIATION or not facts.has_enough_rows:
         return None
     unit = "of that of the targets" if np.isfinite(facts.run.loss) else "of their size"
     estimator, reason = facts.estimator, facts.run.stop_reason
@@ -305,7 +154,7 @@ def constant_predictions(facts):
         "The predictions are constant over these rows: their standard deviation is "
         f"{percent(facts.run.variation, 2)} {unit}, and training was stopped by {reason} after "
         f"{facts.run.n_epochs} epochs"
-    ) + _try(
+    ) + advise_to(
         f"alpha below {estimator.alpha:g}" if estimator.alpha >= _STRONG_PENALTY else None,
         f"n_iter_no_change above {estimator.n_iter_no_change}" if reason in _PATIENCE else None,
     )
@@ -313,7 +162,7 @@ def constant_predictions(facts):
 
 def unlearned(facts):
     """Report a loss that is about that of a constant, where no other rule says why."""
-    share = facts.run.loss / facts.run.constant_loss if facts.run.constant_loss > 0.0 else 0.0
+    share = facts.run.loss / facts.baseline if facts.baseline > 0.0 else 0.0
     if not _UNLEARNED < share < np.inf or any(rule(facts) for rule in RULES):
         return None
     return (
@@ -331,6 +180,8 @@ def still_falling(facts):
         return None
     if overfitted(facts):
         return None  # more of it would do harm
+    if facts.has_enough_rows and _gap(facts) > (_APART - 1.0) * abs(facts.run.training_loss):
+        return None  # what is still learned are the rows of training
     if facts.estimator.do_early_stopping_ and facts.run.best_epoch < 0.9 * facts.run.n_epochs:
         return None
     sentence = (
@@ -338,7 +189,9 @@ def still_falling(facts):
         f"over the last {max(2, facts.run.n_epochs // 10)} of {facts.run.n_epochs} epochs: raise "
         f"{limit.partition('=')[0]}"
     )
-    return sentence + (", or learning_rate_init." if facts.is_stochastic else ".")
+    others = (rule(facts) or "" for rule in (diverged, saturated, dead, steps_too_large))
+    is_fast = any("learning_rate_init below" in sentence for sentence in others)
+    return sentence + (", or learning_rate_init." if facts.is_stochastic and not is_fast else ".")
 
 
 def overfitted(facts):
@@ -351,37 +204,41 @@ def overfitted(facts):
             return (
                 f"The validation loss has risen from {losses[best]:.3g} in epoch {best + 1} to "
                 f"{losses[-1]:.3g}: the network overfits"
-            ) + _try(*_regularising(facts))
-    if not _is_overfitted(facts) or steps_too_large(facts):
+            ) + advise_to(*regularising(facts))
+    if not _is_overfitted(facts):
         return None
+    if steps_too_large(facts) and not facts.run.training_loss < _GAP * facts.baseline:
+        return None  # weights that are thrown about fit no rows, not even those of training
     return (
         f"The loss is {facts.run.loss:.3g} on these rows and {facts.run.training_loss:.3g} in "
         "training: the network overfits"
-    ) + _try(*_regularising(facts))
+    ) + advise_to(*regularising(facts))
 
 
 def steps_too_large(facts):
     """Report weights that are changed by much in each step."""
     if not facts.update_ratio > _LARGE_STEPS or facts.fall > _STILL_FALLING:
         return None
-    if not facts.run.loss > _GAP * facts.run.constant_loss:
+    if not facts.run.loss > _GAP * facts.baseline:
         return None
     return (
         f"A step changes the weights by {percent(facts.update_ratio, 1)} of their size (usual is "
         "0.1 %), and the loss has stopped falling"
-    ) + _try(
-        _slower(facts),
+    ) + advise_to(
+        slower(facts),
         None if facts.is_planned else "learning_rate='cosine'",
     )
 
 
 def steps_too_small(facts):
     """Report weights that hardly change where something is left to learn."""
-    unlearned = facts.run.loss > _UNLEARNED * facts.run.constant_loss
+    unlearned = facts.run.loss > _UNLEARNED * facts.baseline
     falls = facts.fall > 0.0 and facts.run.stop_reason in ("max_iter", "max_time", "tol")
-    if not facts.update_ratio < _SMALL_STEPS or facts.is_planned or not (unlearned or falls):
+    if not facts.update_ratio < _SMALL_STEPS or not (unlearned or falls):
         return None
-    if not facts.run.loss > _GAP * facts.run.constant_loss:
+    if facts.is_lowered:
+        return None  # it has come down from larger ones
+    if not facts.run.loss > _GAP * facts.baseline:
         return None
     return (
         f"A step changes the weights by {percent(facts.update_ratio, 4)} of their size (usual is "
@@ -417,16 +274,32 @@ def _first_to_last(facts):
     return first / last if last > 0.0 else np.nan
 
 
+def _weaker_penalty(facts):
+    """Return a smaller penalty, where it is large and no other rule asks for more of it."""
+    alpha = facts.estimator.alpha
+    if alpha < _STRONG_PENALTY or overfitted(facts) or saturated(facts):
+        return None
+    return f"alpha below {alpha:g}"
+
+
 def _for_depth(facts):
     return (
-        _normalising(facts),
-        _activating(facts, ["logistic"], "tanh"),
-        _activating(facts, ["tanh"], "relu"),
-        _initialising(facts, "glorot_uniform"),
-        _scaling(facts),
+        _weaker_penalty(facts),
+        normalising(facts),
+        activating(facts, ["logistic"], "tanh"),
+        activating(facts, ["tanh"], "relu"),
+        initialising(facts),
+        scaling(facts),
     )
 
 
 def _is_overfitted(facts):
-    gap = facts.run.loss - facts.run.training_loss
-    return gap > _GAP * facts.reference and facts.run.loss > _APART * facts.run.training_loss
+    if not facts.has_enough_rows:
+        return False
+    is_apart = facts.run.loss > _APART * facts.run.training_loss
+    return _gap(facts) > _GAP * facts.reference and is_apart
+
+
+def _gap(facts):
+    """Difference of the losses on the given rows and in training."""
+    return facts.run.loss - facts.run.training_loss

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseRegularizedMLP
 from ..estimators.parameters import is_stochastic
-from .advice import Facts, RunReport, advise, comes_down_by_plan, percent
+from .advice import advise
+from .facts import FEWEST_ROWS, Facts, RunReport, comes_down_by_plan, percent
 from .measures import LayerReport, measure_layers, measure_updates
 from .probe import probe, trace
 
@@ -43,6 +44,8 @@ class Diagnosis:
         Numbers of the run of training, and the loss on the given rows.
     advice : tuple of str
         What is conspicuous, with numbers and with what to do; empty where nothing is.
+    is_ensemble : bool, default=False
+        Whether there are other networks, which numbers of the run are of, too.
 
     See Also
     --------
@@ -53,6 +56,7 @@ class Diagnosis:
     layers: tuple[LayerReport, ...]
     run: RunReport
     advice: tuple[str, ...]
+    is_ensemble: bool = False
 
     def to_dict(self):
         """Return the numbers of the layers by column, such as for a DataFrame.
@@ -80,13 +84,17 @@ class Diagnosis:
     def _summary(self):
         run = self.run
         parts = [f"{run.n_epochs} epochs, stopped by {run.stop_reason}"]
+        kind = " with the penalty" if run.has_penalty else ""
+        if self.is_ensemble:
+            kind += " as the mean of all networks"
+            parts = [f"{run.n_epochs} epochs at most of all networks", parts[0].split(", ")[1]]
         if run.best_epoch != run.n_epochs:
             parts.append(f"epoch {run.best_epoch} kept")
         if np.isfinite(run.learning_rate):
             parts.append(f"learning rate {run.learning_rate:.2g}")
         if np.isfinite(run.loss):
             parts.append(
-                f"loss {run.loss:.3g} on these rows, {run.training_loss:.3g} in training, "
+                f"loss {run.loss:.3g} on these rows, {run.training_loss:.3g} in training{kind}, "
                 f"{run.constant_loss:.3g} of the best constant"
             )
         return f"{'; '.join(parts)}."
@@ -138,7 +146,7 @@ def _aligned(text, width, column):
     return text.ljust(width) if _side(column) == "left" else text.rjust(width)
 
 
-def diagnose(estimator, X, y=None, *, member=0, learning_rate=None):
+def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rate=None):
     """Look at the layers of a fitted network and at its training, and say what is wrong.
 
     Parameters
@@ -150,8 +158,12 @@ def diagnose(estimator, X, y=None, *, member=0, learning_rate=None):
         With rows that it was not trained on, overfitting shows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets; without them nothing is said of gradients, updates and losses.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. Of rows that the network was fitted to with weights, give the same:
+        losses in training and on these rows are compared.
     member : int, default=0
-        Which network of an ensemble. The curves that the advice goes by are those of the ensemble.
+        Which network of an ensemble. The curves that the advice goes by, and the training loss, are
+        those of the ensemble.
     learning_rate : float, default=None
         Of the steps that are measured. None takes that of the last epoch, or the median over the
         epochs where it comes down to nothing by plan, as with ``learning_rate='cosine'``.
@@ -207,15 +219,18 @@ def diagnose(estimator, X, y=None, *, member=0, learning_rate=None):
         check_is_fitted(estimator)
     if learning_rate is not None and not 0.0 < learning_rate < np.inf:
         raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
-    found = probe(estimator, X, y, member=member)
+    found = probe(estimator, X, y, sample_weight=sample_weight, member=member)
     hidden, raw, raw_gradients = trace(found)
     rate = _learning_rate(estimator, learning_rate)
-    run, reference = _run(estimator, found, raw, member, rate)
-    input_size = _root_mean_square(found.x)
+    run, reference, baseline = _run(estimator, found, raw, member, rate)
     updates = measure_updates(found, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
-    facts = Facts(estimator, layers[:-1], float(np.median(updates)), run, reference, input_size)
-    return Diagnosis(_in_short(estimator, member), layers, run, advise(facts))
+    facts = Facts(
+        *(estimator, layers[:-1], float(np.median(updates)), run, reference, baseline),
+        *_size_and_sparsity(found.x),
+    )
+    is_ensemble = estimator.network_.n_members > 1
+    return Diagnosis(_in_short(estimator, member), layers, run, advise(facts), is_ensemble)
 
 
 def _in_short(estimator, member):
@@ -240,8 +255,8 @@ def _learning_rate(estimator, given):
 
 
 def _run(estimator, found, raw, member, rate):
-    """Return the report of the run, and what differences of losses are compared with."""
-    loss, constant_loss = np.nan, np.nan
+    """Return the report of the run, and what differences of losses and losses compare with."""
+    loss = constant_loss = baseline = np.nan
     start = estimator.loss_curve_[0] if estimator.loss_curve_ else np.nan
     reference = abs(start)
     predictions = found.loss.predict(raw) if found.loss else estimator._fitted_loss.predict(raw)
@@ -254,8 +269,13 @@ def _run(estimator, found, raw, member, rate):
         reference = float(found.y.shape[1]) if found.loss.in_nats else constant_loss
         size = found.y.std(axis=0, dtype=np.float64)
         size = size.reshape(-1, *[1] * (spread.ndim - 1))
+        if np.ptp(found.y, axis=0).any():
+            baseline = constant_loss if len(raw) >= FEWEST_ROWS else np.nan
+        elif np.isfinite(start):
+            reference = abs(start)  # a constant fits these rows, but it is not known beforehand
     with np.errstate(divide="ignore", invalid="ignore"):
         variation = spread / size
+    training_loss, has_penalty = _training_loss(estimator)
     reason, best = estimator.stop_reason_, estimator.best_iter_
     run = RunReport(
         len(raw),
@@ -263,12 +283,24 @@ def _run(estimator, found, raw, member, rate):
         estimator.n_iter_,
         int(best if np.ndim(best) == 0 else best[member]),
         rate,
-        float(estimator.loss_),
+        training_loss,
         loss,
         constant_loss,
         float(np.max(variation)),  # not a number where targets are constant
+        has_penalty,
     )
-    return run, reference
+    return run, reference, baseline
+
+
+def _training_loss(estimator):
+    """Return `loss_` without the penalty, and whether it could not be taken off."""
+    penalty = getattr(estimator, "_fitted_penalty", None)
+    if penalty is None:
+        return float(estimator.loss_), estimator.alpha > 0.0
+    network = estimator.network_
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = penalty.value(network.params[:, : network.n_weights])
+        return float(estimator.loss_ - values.mean()), False
 
 
 def _mean_loss(found, raw):
@@ -277,7 +309,9 @@ def _mean_loss(found, raw):
     return float(found.loss.value(raw[np.newaxis], found.y[np.newaxis], weight, scale)[0])
 
 
-def _root_mean_square(x):
+def _size_and_sparsity(x):
+    """Return the root mean square, and whether most values are zero."""
     n = x.shape[0] * x.shape[1]
     values = x.data if issparse(x) else x
-    return float(np.sqrt(np.square(values, dtype=np.float64).sum() / n))
+    size = float(np.sqrt(np.square(values, dtype=np.float64).sum() / n))
+    return size, bool(np.count_nonzero(values) < 0.5 * n)

@@ -143,10 +143,10 @@ def measure_updates(found, estimator, member, learning_rate):
     if session is None or not is_stochastic(estimator.solver) or not learning_rate > 0.0:
         return np.full(n_layers, np.nan)
     state, n_first = _state(estimator, member)
-    n_rows = len(found.y)
+    batch_size = session.batch_size(len(found.y))
     batches = Batches(
-        *(found.x, found.y, found.weight),
-        session.batch_size(n_rows),
+        *_enough_rows(found, (_STEPS + 1) * batch_size),
+        batch_size,
         state.shuffling,
         estimator.shuffle,
     )
@@ -170,11 +170,21 @@ def measure_updates(found, estimator, member, learning_rate):
     return np.median(recorder.ratios[n_first:], axis=0)
 
 
+def _enough_rows(found, n_rows):
+    """Return inputs, targets and weights of so many rows: `train` ends only with an epoch."""
+    values = found.x, found.y, found.weight
+    if len(found.y) <= n_rows:
+        return values
+    # Drawn, for they may be sorted; the same each time.
+    rows = np.sort(np.random.default_rng(n_rows).choice(len(found.y), n_rows, replace=False))
+    return tuple(None if each is None else each[rows] for each in values)
+
+
 def _state(estimator, member):
     """Return where the steps begin, and how many of them do not count."""
     state = getattr(estimator, "_training_state", None)
     if state is not None and state.optimizer is not None:
-        state = copy.deepcopy(state).select([member])
+        state = copy.deepcopy(state.select([member]))
         if state.optimizer is not None:
             state.rate_factors = np.ones(1)  # the learning rate is that of the last step
             return state, 0

@@ -52,7 +52,7 @@ class Probe:
         return None if self.session is None else self.session.loss
 
 
-def probe(estimator, X, y=None, *, initial=False, member=0):
+def probe(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
     """Return a copy of a network, and some rows as it takes them.
 
     Parameters
@@ -63,6 +63,8 @@ def probe(estimator, X, y=None, *, initial=False, member=0):
         Of more than 2000 rows, or of fewer for a wide network, some are drawn.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, which need targets.
     initial : bool, default=False
         Whether to take the network that `fit` starts from.
     member : int, default=0
@@ -88,6 +90,8 @@ def probe(estimator, X, y=None, *, initial=False, member=0):
         raise ValueError(
             "initial=True needs y, got y=None: where a network starts depends on the targets."
         )
+    if sample_weight is not None and y is None:
+        raise ValueError("sample_weight needs y, got y=None: it weights the losses of the rows.")
     n_members = estimator.network_.n_members if is_fitted else estimator.n_estimators
     is_int = isinstance(member, Integral) and not isinstance(member, bool)
     if not (is_int and 0 <= member < n_members):
@@ -98,24 +102,26 @@ def probe(estimator, X, y=None, *, initial=False, member=0):
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if y is None:
             return _without_targets(estimator, X, member)
-        session = _session(estimator, X, y, is_fitted)
+        session = _session(estimator, X, y, sample_weight, is_fitted)
         if initial:
             return _initial(estimator, session, member, is_fitted)
         return _with_rows(estimator.network_.select([member]), session)
 
 
-def _session(estimator, X, y, is_fitted):
+def _session(estimator, X, y, sample_weight, is_fitted):
     """Return what a run of training on these rows would be."""
     if not is_fitted:
         estimator = clone(estimator)
         estimator._validate_params()
         architecture = Architecture(estimator)
         check_combinations(estimator, architecture)
-        rows, _ = estimator._checked_data((X, y, None, None), (None,) * 3, True, None)
+        rows, _ = estimator._checked_data(
+            (X, y, None, None), (sample_weight, None, None), True, None
+        )
         return estimator._prepare(architecture, rows, None, is_first=True, incremental=False)
     estimator = copy.copy(estimator)
     X = estimator._checked_inputs(X)
-    rows = estimator._weighted(estimator._checked_rows(X, y, None, "sample_weight", False))
+    rows = estimator._weighted(estimator._checked_rows(X, y, sample_weight, "sample_weight", False))
     return Session(
         estimator,
         estimator._architecture,
@@ -128,6 +134,11 @@ def _session(estimator, X, y, is_fitted):
 
 def _initial(estimator, session, member, is_fitted):
     started_as = getattr(estimator, "_started_as", None)
+    if is_fitted and not hasattr(estimator, "_started_as"):
+        raise ValueError(
+            "initial=True needs a network that was fitted by this version; this one comes from a "
+            "file of an older one, which did not record where it started from."
+        )
     if is_fitted and started_as is None:
         raise ValueError(
             "initial=True needs a network that was started by fit or partial_fit; this one comes "

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes, load_digits, load_iris
+from scipy.sparse import csr_array
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.neural_network import MLPClassifier
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.inspection import diagnose
+from skregnet.inspection import LayerHistogramDisplay, diagnose
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Stochastic Optimizer", "ignore:Training diverged", "ignore:lbfgs failed"
@@ -109,7 +110,7 @@ def test_saturation():
     found = about(model, X, y, "saturated")
     share = max(layer.saturated for layer in diagnose(model, X, y).layers[:-1])
     assert found.startswith(f"{100 * share:.0f} % of the tanh activations of hidden layer ")
-    assert "try init='glorot_uniform', batch_norm=True or alpha above 0.0001." in found
+    assert "try init='auto', batch_norm=True or alpha above 0.0001." in found
     assert about(classifier(50, 50, **options).fit(X, y), X, y, "saturated") == ""
 
 
@@ -221,7 +222,7 @@ class TestOverfitting:
         model = RegularizedMLPRegressor((100,), learning_rate_init=0.01, random_state=0)
         model.fit(self.X, self.y)
         found = about(model, self.X_val, self.y_val, "overfits")
-        assert f"{model.loss_:.3g} in training" in found
+        assert f"{diagnose(model, self.X, self.y).run.training_loss:.3g} in training" in found
         assert about(model, self.X, self.y, "overfits") == ""
 
     def test_early_stopping_prevents_it(self):
@@ -272,3 +273,150 @@ def test_few_rows_do_not_tell_what_differs_between_rows():
         report = diagnose(model, X[:n_rows], y[:n_rows])
         assert report.run.n_rows == n_rows
         assert not any("rows" in sentence for sentence in report.advice)
+
+
+def test_rare_categories_need_no_scaling():
+    rng = np.random.default_rng(0)
+    codes = rng.integers([0, 200], [200, 400], size=(600, 2))
+    X = np.zeros((600, 400))
+    np.put_along_axis(X, codes, 1.0, axis=1)
+    y = rng.standard_normal(400)[codes].sum(axis=1)
+    model = RegularizedMLPRegressor((10,), scaler=None, max_iter=5, random_state=0)
+    assert np.sqrt(np.square(X).mean()) < 0.1
+    for inputs in (csr_array(X), X):
+        assert about(model.fit(inputs, y), inputs, y, "The inputs have") == ""
+    tiny = rng.uniform(-0.01, 0.01, size=(600, 5))
+    found = about(model.fit(tiny, tiny[:, 0]), tiny, tiny[:, 0], "The inputs have")
+    assert found.endswith("try scaler='standard'.")
+
+
+@pytest.mark.filterwarnings("ignore:.*max_iter")
+def test_longer_training_is_not_advised_where_it_does_harm():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = RegularizedMLPClassifier(random_state=0, max_iter=100).fit(X[::2], y[::2])
+    run = diagnose(model, X[1::2], y[1::2]).run
+    assert run.loss > 1.5 * run.training_loss
+    assert about(model, X[1::2], y[1::2], "still falling") == ""
+    assert "max_iter=100" in about(model, X[::2], y[::2], "still falling")
+
+
+class TestLinearNetwork:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((275, 60))
+    y = X @ rng.standard_normal(60) / 8 + rng.standard_normal(275)
+
+    def fit(self, rate):
+        model = RegularizedMLPRegressor((), learning_rate_init=rate, max_iter=400, random_state=0)
+        return model.fit(self.X[:75], self.y[:75])
+
+    def test_large_steps_do_not_hide_overfitting(self):
+        model = self.fit(0.05)
+        assert about(model, self.X[75:], self.y[75:], "A step changes")
+        assert about(model, self.X[75:], self.y[75:], "overfits")
+        assert about(model, self.X[:75], self.y[:75], "overfits") == ""
+
+    def test_dropout_is_no_remedy_without_hidden_layers(self):
+        found = about(self.fit(0.01), self.X[75:], self.y[75:], "overfits")
+        assert found.endswith("try early_stopping=True or alpha above 0.0001.")
+
+
+def test_losses_of_weighted_rows_are_compared_with_their_weights():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3))
+    y, weight = X[:, 0] + 0.1 * rng.standard_normal(300), np.ones(300)
+    y[:120], weight[:120] = 30.0, 0.0
+    model = RegularizedMLPRegressor((10,), solver="lbfgs", random_state=0)
+    model.fit(X, y, sample_weight=weight)
+    report = diagnose(model, X, y, sample_weight=weight)
+    assert not any("overfits" in sentence for sentence in report.advice)
+    assert about(model, X, y, "overfits")
+    kept = diagnose(model, X[120:], y[120:])
+    assert report.run == kept.run
+    with pytest.raises(ValueError, match="sample_weight needs y"):
+        diagnose(model, X, sample_weight=weight)
+
+
+def test_few_rows_and_rows_of_one_class_are_not_compared_with_a_constant():
+    X, y = load_digits(return_X_y=True)
+    model = classifier(max_iter=100, learning_rate="cosine").fit(X, y)
+    assert advice(model, X[:1], y[:1]) == ()
+    assert advice(model, X[y == 3], y[y == 3]) == ()
+    # They are compared with the start of training.
+    assert about(model, X[y == 3], np.full(np.sum(y == 3), 8), "overfits")
+    diabetes = RegularizedMLPRegressor((100,), learning_rate_init=0.01, random_state=0)
+    X, y = load_diabetes(return_X_y=True)
+    diabetes.fit(X[:150], y[:150])
+    assert about(diabetes, X[150:], y[150:], "overfits")
+    for row in range(150, 155):
+        assert about(diabetes, X[row : row + 1], y[row : row + 1], "overfits") == ""
+
+
+@pytest.mark.parametrize("schedule", ["adaptive", "cosine", "one_cycle"])
+def test_steps_that_came_down_are_not_too_small(schedule):
+    X, y = digits()
+    model = classifier(learning_rate=schedule, solver="sgd", max_iter=60).fit(X, y)
+    model.learning_rate_curve_[:] = [1e-8] * len(model.learning_rate_curve_)
+    model.stop_reason_ = "tol"
+    report = diagnose(model, X, y)
+    assert max(layer.update_ratio for layer in report.layers) < 1e-4
+    assert report.run.loss > 0.15 * report.run.constant_loss
+    assert not any("A step changes" in sentence for sentence in report.advice)
+    constant = model.set_params(learning_rate="constant", learning_rate_init=1e-8)
+    assert about(constant, X, y, "A step changes").endswith("learning_rate_init above 1e-08.")
+
+
+def test_a_higher_and_a_lower_rate_are_not_advised_at_once():
+    X, y = digits()
+    model = classifier(50, max_iter=6).fit(X, y)
+    assert about(model, X, y, "still falling").endswith("or learning_rate_init.")
+    model.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
+    assert "a learning_rate_init below" in about(model, X, y, "put out the same")
+    assert about(model, X, y, "still falling").endswith("raise max_iter.")
+    slow = classifier(50, learning_rate_init=1e-6).fit(X, y)
+    slow.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
+    assert "learning_rate_init above" in about(slow, X, y, "A step changes")
+    assert "learning_rate_init" not in about(slow, X, y, "put out the same")
+
+
+@pytest.mark.parametrize(
+    ("activation", "init", "is_sound"),
+    [
+        ("relu", "he_normal", True),
+        ("relu", "he_uniform", True),
+        ("tanh", "lecun_normal", True),
+        ("tanh", "glorot_normal", True),
+        ("tanh", "he_normal", False),
+        ("relu", "standard", False),
+    ],
+)
+def test_initialisations_that_are_sound_are_not_replaced(activation, init, is_sound):
+    X, y = digits()
+    model = classifier(50, 50, activation=activation, init=init, max_iter=2).fit(X, y)
+    if activation == "relu":
+        model.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
+    else:
+        model.network_.dense_layers[0].weight *= 100.0
+    found = about(model, X, y, "put out the same" if activation == "relu" else "saturated")
+    assert found
+    assert ("init=" not in found) is is_sound
+
+
+def test_a_strong_penalty_is_suspected_first():
+    X, y = digits()
+    for alpha in (0.01, 50.0):
+        model = classifier(50, max_iter=2, alpha=alpha).fit(X, y)
+        model.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
+        found = about(model, X, y, "put out the same")
+        assert ("try alpha below 50" in found) is (alpha == 50.0)
+        assert "alpha" not in found or alpha == 50.0
+
+
+def test_a_file_of_an_older_version_does_not_come_from_scikit_learn():
+    X, y = digits()
+    model = classifier(50, max_iter=2).fit(X, y)
+    model.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
+    del model._started_as, model._fitted_penalty
+    assert "scikit-learn" not in about(model, X, y, "put out the same")
+    assert "in training with the penalty" in str(diagnose(model, X, y))
+    with pytest.raises(ValueError, match="file of an older one"):
+        LayerHistogramDisplay.from_estimator(model, X, y, initial=True)

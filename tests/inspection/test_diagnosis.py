@@ -169,6 +169,67 @@ class TestUpdates:
         model.set_params(learning_rate="cosine").fit(X, y)
         assert diagnose(model, X, y).run.learning_rate == np.median(model.learning_rate_curve_)
 
+    def test_the_first_steps_do_not_count(self):
+        rng = np.random.default_rng(0)
+        X, y = rng.standard_normal((40, 3)), rng.standard_normal(40)
+        weights = rng.standard_normal((3, 1))
+        options = {"batch_size": 40, "momentum": 0.9, "nesterovs_momentum": False}
+        model = given(weights, X=X, y=y, **options)
+        gradient = np.linalg.norm(X.T @ (X @ weights - y[:, np.newaxis]) / 40)
+        # At next to no rate the gradient stays, and momentum fills.
+        moments = (1.0 - 0.9 ** np.arange(1, 31)) / 0.1 * gradient
+        (output,) = diagnose(model, X, y, learning_rate=1e-8).layers
+        expected = 1e-8 * np.median(moments[10:]) / np.linalg.norm(weights)
+        assert_allclose(output.update_ratio, expected, rtol=1e-4)
+
+    def test_the_rate_is_not_lowered_a_second_time(self):
+        X, y = digits()
+        model = RegularizedMLPClassifier((8,), solver="sgd", learning_rate="adaptive", max_iter=3)
+        model.set_params(warm_start=True, random_state=0).fit(X, y)
+        before = diagnose(model, X, y)
+        model._training_state.rate_factors[:] = 0.01
+        assert diagnose(model, X, y).layers == before.layers
+
+    def test_no_more_rows_are_taken_than_steps_need(self, monkeypatch):
+        X, y = digits()
+        n_steps = []
+        prepare = SGD.prepare_step
+
+        def counting(self, *args):
+            step = prepare(self, *args)
+            return lambda rate: (n_steps.append(1), step(rate))
+
+        monkeypatch.setattr(SGD, "prepare_step", counting)
+        model = RegularizedMLPClassifier((8,), solver="sgd", batch_size=1, max_iter=1)
+        model.set_params(random_state=0).fit(X, y)
+        n_steps.clear()
+        diagnose(model, X, y)
+        assert len(n_steps) in (30, 31)
+        n_steps.clear()
+        diagnose(model, csr_array(X), y, sample_weight=np.arange(len(y)))
+        assert len(n_steps) in (30, 31)
+
+
+class TestTrainingLoss:
+    X, y = regression()
+
+    @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+    def test_it_has_no_penalty(self, solver):
+        model = RegularizedMLPRegressor((5,), alpha=5.0, solver=solver, max_iter=500)
+        model.set_params(random_state=0).fit(self.X, self.y)
+        run = diagnose(model, self.X, self.y).run
+        assert_allclose(run.training_loss, run.loss, rtol=0.02)
+        assert model.loss_ > 1.2 * run.loss
+        assert not run.has_penalty
+
+    def test_what_is_of_the_ensemble_is_called_so(self):
+        model = RegularizedMLPRegressor((5,), n_estimators=2, max_iter=5, random_state=0)
+        text = str(diagnose(model.fit(self.X, self.y), self.X, self.y))
+        assert "5 epochs at most of all networks; stopped by max_iter" in text
+        assert "in training as the mean of all networks," in text
+        model.set_params(n_estimators=1).fit(self.X, self.y)
+        assert "of all networks" not in str(diagnose(model, self.X, self.y))
+
 
 @pytest.mark.parametrize(
     "parameters",
