@@ -61,6 +61,7 @@ def from_sklearn(cls, model, parameters):
     estimator._remember(architecture)
     estimator._seeds = Seeds(estimator.random_state)
     estimator._started_as = None  # from weights that nothing here could draw again
+    estimator._fitted_penalty = None  # scikit-learn divides it by the rows of a batch, not by all
     _set_records(estimator, model)
     _set_training_state(estimator, model)
     return estimator

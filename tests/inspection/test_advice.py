@@ -343,8 +343,15 @@ def test_few_rows_and_rows_of_one_class_are_not_compared_with_a_constant():
     assert advice(model, X[y == 3], y[y == 3]) == ()
     # They are compared with the start of training.
     assert about(model, X[y == 3], np.full(np.sum(y == 3), 8), "overfits")
+    model.fit(X[::2], y[::2])
+    X, y = X[1::2], y[1::2]
+    run = diagnose(model, X[y == 3], y[y == 3]).run
+    assert run.loss > max(1.5 * run.training_loss, 100 * run.constant_loss)
+    assert advice(model, X[y == 3], y[y == 3]) == ()
     diabetes = RegularizedMLPRegressor((100,), learning_rate_init=0.01, random_state=0)
     X, y = load_diabetes(return_X_y=True)
+    alike = np.argsort(y)[200:205]
+    assert about(diabetes.fit(X, y), X[alike], y[alike], "best constant") == ""
     diabetes.fit(X[:150], y[:150])
     assert about(diabetes, X[150:], y[150:], "overfits")
     for row in range(150, 155):
