@@ -14,9 +14,11 @@ CURVES = (
 
 
 def figure_and_axes(ax=None):
-    """Return the axes to draw on and their figure; None makes new ones."""
+    """Return the figure and the axes to draw on; None makes new ones."""
     if ax is None:
         import matplotlib.pyplot as plt
 
         return plt.subplots()
+    if not (hasattr(ax, "plot") and hasattr(ax, "figure")):
+        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
     return ax.figure, ax

@@ -4,9 +4,9 @@ from inspect import signature
 
 import numpy as np
 from scipy.special import ndtr
-from sklearn.base import is_regressor
 from sklearn.utils import check_array
 
+from ..estimators import RegularizedMLPRegressor
 from .axes import CURVES, GREY, figure_and_axes
 
 _DIAGONAL = "as promised"
@@ -90,17 +90,17 @@ class CalibrationOfIntervalsDisplay:
             If the estimator predicts no standard deviations.
         """
         name = type(estimator).__name__ if name is None else name
-        if hasattr(estimator, "predict_mc") and is_regressor(estimator):
+        if isinstance(estimator, RegularizedMLPRegressor):
             distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
             # The narrowest central interval that holds the target.
             needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
             return cls(*_curve(needed), name).plot(ax=ax)
-        if not (
-            is_regressor(estimator) and "return_std" in signature(estimator.predict).parameters
-        ):
+        predict = getattr(estimator, "predict", None)
+        if predict is None or "return_std" not in signature(predict).parameters:
             raise TypeError(
                 "CalibrationOfIntervalsDisplay needs a regressor whose predict has return_std, got "
-                f"{type(estimator).__name__}. Pass what it predicts to from_predictions."
+                f"{type(estimator).__name__}. Of a Pipeline pass the last step, and what the "
+                "others make of X; or pass means and standard deviations to from_predictions."
             )
         mean, std = estimator.predict(X, return_std=True)
         return cls.from_predictions(y, mean, std, name=name, ax=ax)

@@ -1,5 +1,7 @@
 """Histograms of activations and back-propagated gradients, layer by layer."""
 
+from numbers import Integral
+
 import numpy as np
 
 from .axes import figure_and_axes
@@ -167,6 +169,8 @@ class LayerHistogramDisplay:
                 "LayerHistogramDisplay needs a hidden layer: hidden_layer_sizes=() makes a linear "
                 "model, which has none."
             )
+        if not (isinstance(bins, Integral) and not isinstance(bins, bool) and 1 <= bins <= 10_000):
+            raise ValueError(f"bins must be an int from 1 to 10000, got {bins!r}.")
         edges = np.linspace(*_limits(layers), bins + 1)
         self.figure_, self.ax_ = figure_and_axes(ax)
         colors = _colors(len(layers))

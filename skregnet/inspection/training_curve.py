@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.base import BaseRegularizedMLP
 from .axes import BLUE, GREY, ORANGE, figure_and_axes
 
 
@@ -18,7 +19,8 @@ class TrainingCurveDisplay:
     validation_loss : array-like of shape (n_epochs,) or None, default=None
         Validation loss, `validation_loss_curve_`.
     best_iter : int, array-like of int or None, default=None
-        The epoch whose parameters were kept, from 1; of several members one for each.
+        The epoch whose parameters were kept, from 1 for the first of the curves; of several members
+        one for each.
     learning_rate : array-like of shape (n_epochs,) or None, default=None
         Learning rate of each epoch, `learning_rate_curve_`.
 
@@ -77,11 +79,19 @@ class TrainingCurveDisplay:
         display : TrainingCurveDisplay
             Drawn.
         """
+        if not isinstance(estimator, BaseRegularizedMLP):
+            raise TypeError(
+                "TrainingCurveDisplay draws a RegularizedMLPClassifier or a "
+                f"RegularizedMLPRegressor, got {type(estimator).__name__}. Of a Pipeline or a "
+                "search pass the network itself, such as pipeline[-1]."
+            )
         check_is_fitted(estimator)
+        # With warm_start the curves go back to the first fit; `best_iter_` counts from the last.
+        n_before = len(estimator.loss_curve_) - estimator.n_iter_
         display = cls(
             estimator.loss_curve_,
             estimator.validation_loss_curve_,
-            estimator.best_iter_ if estimator.do_early_stopping_ else None,
+            np.add(estimator.best_iter_, n_before) if estimator.do_early_stopping_ else None,
             estimator.learning_rate_curve_ if learning_rate else None,
         )
         return display.plot(ax=ax)
@@ -113,9 +123,13 @@ class TrainingCurveDisplay:
                 self.ax_.axvline(best, color=GREY, linestyle=":", linewidth=1, label=label)
         self.ax_.set(xlabel="Epoch", ylabel="Loss")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        lines = self.ax_.get_legend_handles_labels()[0]
         if self.learning_rate is not None:
             self.rate_ax_ = self.ax_.twinx()
-            self.rate_ax_.plot(epochs, self.learning_rate, color=GREY, linewidth=1)
+            (line,) = self.rate_ax_.plot(
+                epochs, self.learning_rate, color=GREY, linewidth=1, label="learning rate"
+            )
             self.rate_ax_.set_ylabel("Learning rate")
-        self.ax_.legend()
+            lines.append(line)
+        self.ax_.legend(handles=lines)
         return self

@@ -160,8 +160,13 @@ def _column(estimator, X, feature):
             f"feature must be the number of one of the {n_features} columns{known}, got "
             f"{feature!r}."
         )
-    if np.ndim(X) != 2:
-        raise ValueError(f"X must have two dimensions, got {np.ndim(X)}.")
+    if not hasattr(X, "shape"):
+        X = np.asarray(X)
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"X must have two dimensions, rows and columns, got {len(X.shape)}. Of a single "
+            "feature pass X.reshape(-1, 1)."
+        )
     number = int(number) % n_features
     values = safe_indexing(X, number, axis=1)
     values = values.toarray() if issparse(values) else np.asarray(values)

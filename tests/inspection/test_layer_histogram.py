@@ -255,3 +255,9 @@ def test_given_axes_are_drawn_on():
     display = LayerHistogramDisplay([np.eye(3)], kind="gradients").plot(ax=ax)
     assert (display.ax_, display.figure_) == (ax, figure)
     assert ax.get_xlabel().startswith("Gradient")
+
+
+@pytest.mark.parametrize("bins", [0, -1, 2.5, True, "auto", None, 10**9])
+def test_a_number_of_bins_that_is_none_is_named(bins):
+    with pytest.raises(ValueError, match=f"bins must be an int from 1 to 10000, got {bins!r}"):
+        LayerHistogramDisplay([np.zeros((3, 2))]).plot(bins=bins)

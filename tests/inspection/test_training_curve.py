@@ -4,8 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.datasets import make_regression
-from sklearn.exceptions import NotFittedError
+from sklearn.datasets import load_diabetes, make_regression
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.inspection import TrainingCurveDisplay
@@ -64,3 +66,36 @@ def test_given_axes_are_drawn_on():
 def test_an_estimator_that_is_not_fitted_says_so():
     with pytest.raises(NotFittedError):
         TrainingCurveDisplay.from_estimator(RegularizedMLPRegressor())
+
+
+def test_the_epoch_that_is_kept_is_marked_on_the_curves_of_several_fits():
+    X, y = load_diabetes(return_X_y=True)
+    model = RegularizedMLPRegressor(
+        (8,), max_iter=20, warm_start=True, early_stopping=True, random_state=0
+    ).set_params(n_iter_no_change=20)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    display = TrainingCurveDisplay.from_estimator(model)
+    assert display.best_iter == len(model.loss_curve_) - model.n_iter_ + model.best_iter_
+    kept = model.validation_loss_curve_[display.best_iter - 1]
+    assert kept == min(model.validation_loss_curve_[-model.n_iter_ :])
+
+
+@pytest.mark.parametrize("estimator", [LinearRegression(), make_pipeline(LinearRegression())])
+def test_other_estimators_are_refused(estimator):
+    with pytest.raises(TypeError, match=r"RegularizedMLPRegressor, got .*pipeline\[-1\]"):
+        TrainingCurveDisplay.from_estimator(estimator)
+
+
+def test_the_learning_rate_is_in_the_legend():
+    display = TrainingCurveDisplay([3.0, 2.0], [3.0, 2.5], learning_rate=[0.1, 0.05]).plot()
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["training", "validation", "learning rate"]
+
+
+@pytest.mark.parametrize("ax", [3, "axes", plt.Figure()])
+def test_what_is_no_axes_is_named(ax):
+    with pytest.raises(TypeError, match=f"ax must be .* Axes or None, got {type(ax).__name__}"):
+        TrainingCurveDisplay([3.0, 2.0]).plot(ax=ax)

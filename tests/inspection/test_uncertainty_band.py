@@ -98,3 +98,10 @@ def test_a_width_that_is_none_is_named(model, n_std):
 def test_other_estimators_are_refused(model):
     with pytest.raises(TypeError, match=r"got Pipeline\. Of a Pipeline pass the last step"):
         UncertaintyBandDisplay.from_estimator(make_pipeline(model), np.zeros((3, 2)))
+
+
+def test_a_list_of_rows_is_drawn_and_a_single_column_explained(model):
+    display = UncertaintyBandDisplay.from_estimator(model, [[0.0, 1.0], [1.0, 0.0]], feature=1)
+    assert_array_equal(display.x, [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"two dimensions, .* got 1.*reshape\(-1, 1\)"):
+        UncertaintyBandDisplay.from_estimator(model, np.zeros(3))
