@@ -32,7 +32,7 @@ _STRONG_PENALTY = 0.1
 # Ends of training that patience has a say in.
 _PATIENCE = ("tol", "early_stopping")
 # Shares of the loss of the best constant.
-_UNLEARNED, _GAP = 0.9, 0.15
+_UNLEARNED, _LEARNED, _GAP = 0.9, 0.5, 0.15
 # Validation loss above its minimum, as a factor; a gap to the training loss, too.
 _RISEN, _APART = 1.1, 1.5
 # Relative fall of the training loss over the last tenth of the epochs.
@@ -207,7 +207,7 @@ def overfitted(facts):
             ) + advise_to(*regularising(facts))
     if not _is_overfitted(facts):
         return None
-    if steps_too_large(facts) and not facts.run.training_loss < _GAP * facts.baseline:
+    if steps_too_large(facts) and not facts.run.training_loss < _LEARNED * facts.baseline:
         return None  # weights that are thrown about fit no rows, not even those of training
     return (
         f"The loss is {facts.run.loss:.3g} on these rows and {facts.run.training_loss:.3g} in "
