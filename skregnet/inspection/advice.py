@@ -29,6 +29,8 @@ _LARGE_STEPS, _SMALL_STEPS = 0.02, 1e-4
 _NO_VARIATION = 0.01
 # With an L2 penalty from here on it is the first to be suspected.
 _STRONG_PENALTY = 0.1
+# With so much dropout that is.
+_MUCH_DROPOUT = 0.7
 # Ends of training that patience has a say in.
 _PATIENCE = ("tol", "early_stopping")
 # Shares of the loss of the best constant.
@@ -77,9 +79,9 @@ def saturated(facts):
         f"{percent(worst.saturated)} of the {worst.activation} activations of {_layer(worst)} are "
         "saturated, where gradients hardly pass"
     ) + advise_to(
+        scaling(facts),
         slower(facts) if facts.update_ratio > _LARGE_STEPS else None,
         initialising(facts),
-        scaling(facts),
         normalising(facts),
         f"alpha above {facts.estimator.alpha:g}",
     )
@@ -99,12 +101,12 @@ def dead(facts):
         f"{percent(worst.dead)} of the {worst.units} {worst.activation} units of {_layer(worst)} "
         "put out the same for all rows"
     ) + advise_to(
+        scaling(facts),
         _weaker_penalty(facts),
         None if steps_too_small(facts) else slower(facts),
         activating(facts, ["relu"], "leaky_relu"),
         normalising(facts),
         initialising(facts, "he_uniform"),
-        scaling(facts),
     )
 
 
@@ -150,13 +152,15 @@ def constant_predictions(facts):
         return None
     unit = "of that of the targets" if np.isfinite(facts.run.loss) else "of their size"
     estimator, reason = facts.estimator, facts.run.stop_reason
+    # Where the signal is lost on its way, waiting longer is the weakest remedy.
+    can_wait = reason in _PATIENCE and not (signal_lost(facts) or gradients_vanish(facts))
     return (
         "The predictions are constant over these rows: their standard deviation is "
         f"{percent(facts.run.variation, 2)} {unit}, and training was stopped by {reason} after "
         f"{facts.run.n_epochs} epochs"
     ) + advise_to(
         f"alpha below {estimator.alpha:g}" if estimator.alpha >= _STRONG_PENALTY else None,
-        f"n_iter_no_change above {estimator.n_iter_no_change}" if reason in _PATIENCE else None,
+        f"n_iter_no_change above {estimator.n_iter_no_change}" if can_wait else None,
     )
 
 
@@ -211,8 +215,20 @@ def overfitted(facts):
         return None  # weights that are thrown about fit no rows, not even those of training
     return (
         f"The loss is {facts.run.loss:.3g} on these rows and {facts.run.training_loss:.3g} in "
-        "training: the network overfits"
+        "training: the network overfits, or these rows are unlike those of training"
     ) + advise_to(*regularising(facts))
+
+
+def dropped_too_much(facts):
+    """Report a network that has learned next to nothing with so much dropout."""
+    rate = float(np.max(facts.estimator.dropout, initial=0.0)) if facts.hidden else 0.0
+    share = facts.run.loss / facts.baseline if facts.baseline > 0.0 else 0.0
+    if not (rate >= _MUCH_DROPOUT and _UNLEARNED < share < np.inf and facts.has_enough_rows):
+        return None
+    return (
+        f"On these rows the loss is {percent(share)} of that of the best constant, with "
+        f"dropout={facts.estimator.dropout!r}: try a dropout below {rate:g}."
+    )
 
 
 def steps_too_large(facts):
@@ -257,6 +273,7 @@ RULES = (
     dead,
     steps_too_large,
     steps_too_small,
+    dropped_too_much,
     still_falling,
     overfitted,
 )
@@ -284,12 +301,12 @@ def _weaker_penalty(facts):
 
 def _for_depth(facts):
     return (
+        scaling(facts),
         _weaker_penalty(facts),
         normalising(facts),
         activating(facts, ["logistic"], "tanh"),
         activating(facts, ["tanh"], "relu"),
         initialising(facts),
-        scaling(facts),
     )
 
 

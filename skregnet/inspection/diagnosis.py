@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 from html import escape
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -83,7 +84,7 @@ class Diagnosis:
 
     def _summary(self):
         run = self.run
-        parts = [f"{run.n_epochs} epochs, stopped by {run.stop_reason}"]
+        parts = [f"{run.n_epochs} epoch{'s' * (run.n_epochs != 1)}, stopped by {run.stop_reason}"]
         kind = " with the penalty" if run.has_penalty else ""
         if self.is_ensemble:
             kind += " as the mean of all networks"
@@ -217,8 +218,10 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     """
     if isinstance(estimator, BaseRegularizedMLP):
         check_is_fitted(estimator)
-    if learning_rate is not None and not 0.0 < learning_rate < np.inf:
-        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
+    if learning_rate is not None:
+        is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
+        if not (is_number and 0.0 < learning_rate < np.inf):
+            raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
     found = probe(estimator, X, y, sample_weight=sample_weight, member=member)
     hidden, raw, raw_gradients = trace(found)
     rate = _learning_rate(estimator, learning_rate)

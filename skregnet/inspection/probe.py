@@ -77,8 +77,8 @@ def probe(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
     if not isinstance(estimator, BaseRegularizedMLP):
         raise TypeError(
             "estimator must be a RegularizedMLPClassifier or a RegularizedMLPRegressor, got "
-            f"{estimator!r}. Of a Pipeline or a search pass the network itself, such as "
-            "pipeline[-1], and X as the steps before transform it."
+            f"{type(estimator).__name__}. Of a Pipeline or a search pass the network itself, such "
+            "as pipeline[-1], and X as the steps before transform it."
         )
     is_fitted = hasattr(estimator, "network_")
     if not (is_fitted or initial):
