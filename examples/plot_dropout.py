@@ -120,8 +120,9 @@ plt.show()
 # point is a mean over eight training sets, with its standard error; 3000 other rows test them all.
 #
 # Left: each width has a best rate, and wider networks want a higher one. Right: the same points
-# over the number of units that are kept, as in the paper's figure 9 (b). The best numbers are much
-# closer to each other than the widths, but not the same: they grow with it. Where fewer than three
+# over the number of units that are kept, which the paper's figure 9 (b) holds fixed instead. The
+# best numbers are much closer to each other than the widths, but not the same: they grow with it.
+# Where fewer than three
 # units are left the network learns hardly anything, and the error goes up to 50 %, beyond the axis.
 #
 # Dropout lowers the error by a tenth, and the log loss by much more: without it the networks

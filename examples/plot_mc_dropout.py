@@ -3,8 +3,8 @@ How sure is a network where it has seen nothing?
 ================================================
 
 A curve is to be learned from points with a gap between them. Between the points and beyond them
-nothing is known, and an honest network says so: the spread of its predictions, over masks of
-dropout and over the members of an ensemble, grows there.
+nothing is known, and an honest network would say so. The spread of its predictions, over masks of
+dropout and over the members of an ensemble, does grow there; whether by enough is seen below.
 """
 
 # %%

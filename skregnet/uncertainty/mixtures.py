@@ -64,7 +64,7 @@ def log_likelihood(draws, y):
     .. math:: \log \frac1S \sum_{s=1}^S \prod_k \mathcal N(y_k; \mu_{sk}, \sigma_{sk}^2)
 
     With the same :math:`\sigma^2 = 1 / \tau` in all components it is the predictive log-likelihood
-    of Gal & Ghahramani (2016), equation 8 of their appendix.
+    of Gal & Ghahramani (2016).
 
     Parameters
     ----------

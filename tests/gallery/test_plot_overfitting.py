@@ -26,3 +26,17 @@ def test_each_remedy_lowers_the_error_of_ten_units(example):
     errors = {name: page.root_mean_square(model, *test) for name, model in models.items()}
     assert max(errors["L2"], errors["early stopping"]) < 0.9 * errors["none"]
     assert errors["Adam, dropout"] < 0.95 * errors["Adam"] < errors["none"]
+
+
+@pytest.mark.filterwarnings("ignore:scg failed to converge")
+def test_the_best_start_is_one_of_three_units(example):
+    page = example("plot_overfitting")
+    training, test = page.sine(10, noise=0.25, seed=3), page.sine(200, noise=0.25, seed=1)
+
+    def error(n_hidden, seed):
+        return page.root_mean_square(page.fit(*training, n_hidden, seed), *test)
+
+    best = error(3, seed=6)
+    assert best < 0.9 * error(1, seed=0)
+    assert best < 0.9 * min(error(10, seed) for seed in range(4))
+    assert error(3, seed=0) > 1.1 * best
