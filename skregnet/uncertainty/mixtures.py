@@ -130,7 +130,7 @@ def cumulative_probability(draws, y):
 
 
 def mixture_quantiles(draws, probabilities, shape):
-    """Quantiles of mixtures of normal distributions.
+    """Invert the distribution function of mixtures of normal distributions.
 
     Parameters
     ----------
@@ -145,6 +145,7 @@ def mixture_quantiles(draws, probabilities, shape):
     Returns
     -------
     quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
+        Accurate to 1e-5 standard deviations of the mixture.
 
     Examples
     --------
