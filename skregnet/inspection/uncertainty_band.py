@@ -168,7 +168,7 @@ def _column(estimator, X, feature):
             "feature pass X.reshape(-1, 1)."
         )
     number = int(number) % n_features
-    values = safe_indexing(X, number, axis=1)
+    values = safe_indexing(X.tocsr() if issparse(X) else X, [number], axis=1)
     values = values.toarray() if issparse(values) else np.asarray(values)
     try:
         values = values.astype(np.float64).ravel()
