@@ -173,7 +173,7 @@ for name, values in remedies.items():
 # %%
 # With each remedy the error is lower, and which start it was hardly matters. Adam alone, with as
 # many epochs as it has here, follows the noise less far than scaled conjugate gradients, and
-# dropout takes away two fifths of what is left above the noise: it works with ten units and ten
+# dropout takes away a third of what is left above the noise: it works with ten units and ten
 # points, too, where a mask leaves nine units on average. The comparison is not quite fair: early
 # stopping has eight more points. L2 with all eighteen to learn from does better still:
 
