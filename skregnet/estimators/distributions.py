@@ -44,14 +44,14 @@ class Draws:
     n_samples: int
     seed: np.random.SeedSequence
 
-    @classmethod
-    def of_kept(cls, network, x, n_samples, seed):
-        """Draws for inputs that may change afterwards: unless they are large they are copied."""
+    def kept(self):
+        """Return draws that outlive changes of the inputs: unless these are large, of a copy."""
+        x = self.x
         if issparse(x):
             n_bytes, copy = x.data.nbytes, x.copy
         else:
             n_bytes, copy = x.shape[0] * x.shape[1] * x.dtype.itemsize, lambda: np.array(x[:])
-        return cls(network, copy() if n_bytes <= _KEPT_BYTES else x, n_samples, seed)
+        return replace(self, x=copy()) if n_bytes <= _KEPT_BYTES else self
 
     @property
     def n_masks(self):
@@ -60,14 +60,15 @@ class Draws:
 
     def generator(self, *key):
         """Return a new generator; the same for the same key."""
-        seed = np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
-        return np.random.Generator(np.random.SFC64(seed))
+        return np.random.Generator(np.random.SFC64(self._child(*key)))
 
     def of_member(self, member, n_samples):
         """Return draws of a single member, with masks of their own."""
-        entropy, key = self.seed.entropy, (*self.seed.spawn_key, 2, int(member))
-        seed = np.random.SeedSequence(entropy, spawn_key=key)
+        seed = self._child(2, int(member))
         return replace(self, network=self.network.member(member), n_samples=n_samples, seed=seed)
+
+    def _child(self, *key):
+        return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
 
     def __iter__(self):
         return mc_samples(self.network, self.x, self.n_masks, self.generator())
@@ -117,10 +118,16 @@ class TargetDraws:
         means = self.loss.predict(self.draws.network.infer(self.draws.x))
         return means.mean(axis=0, dtype=np.float64)
 
-    def quantiles(self, probabilities):
-        """Quantiles, (n_probabilities, n_rows, n_targets), in the units of the targets."""
+    def kept(self):
+        """See `Draws.kept`."""
+        return replace(self, draws=self.draws.kept())
+
+    def interval(self, coverage):
+        """Lower and upper bounds; see `PredictiveDistribution.interval`."""
+        tail = 0.5 * (1.0 - check_coverage(coverage))
         shape = (self.draws.x.shape[0], len(self.y_mean))
-        return mixture_quantiles(self, probabilities, shape) * self.y_scale + self.y_mean
+        bounds = mixture_quantiles(self, (tail, 1.0 - tail), shape) * self.y_scale + self.y_mean
+        return tuple(_without_single_target(bound) for bound in bounds)
 
     def samples(self):
         """Draw targets, noise included: an array of shape (n_rows, n_targets, n_samples).
@@ -187,10 +194,9 @@ class PredictiveDistribution:
     def from_draws(cls, draws):
         """Sum up what was drawn."""
         mean, *variances = predictive_moments(draws, draws.centre())
-        shape = mean.shape[:1] if mean.shape[1] == 1 else mean.shape
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
         parts = (mean * draws.y_scale + draws.y_mean, *stds)
-        return cls(*(_unwriteable(part.reshape(shape)) for part in parts), draws)
+        return cls(*(_unwriteable(_without_single_target(part)) for part in parts), draws)
 
     @property
     def std(self):
@@ -218,9 +224,7 @@ class PredictiveDistribution:
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        tail = 0.5 * (1.0 - check_coverage(coverage))
-        lower, upper = self.draws.quantiles((tail, 1.0 - tail))
-        return lower.reshape(self.mean.shape), upper.reshape(self.mean.shape)
+        return self.draws.interval(coverage)
 
     def cdf(self, y):
         """Distribution function at targets: the probability of a smaller one.
@@ -243,8 +247,7 @@ class PredictiveDistribution:
         ValueError
             If `y` has another shape.
         """
-        probability = cumulative_probability(self.draws, self._normalised(y))
-        return probability.reshape(self.mean.shape)
+        return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
 
     def log_prob(self, y):
         """Predictive log-likelihood of targets, as of Gal & Ghahramani (2016).
@@ -317,6 +320,11 @@ class PredictiveClasses:
         mutual_information = np.maximum(predictive - expected, 0.0)
         parts = (classes, proba, predictive, mutual_information, 1.0 - most)
         return cls(*(_unwriteable(part.view()) for part in parts))
+
+
+def _without_single_target(array):
+    """Return an array (n_rows, n_targets) as the estimators do: (n_rows,) for one target."""
+    return array[:, 0] if array.shape[1] == 1 else array
 
 
 def _unwriteable(array):

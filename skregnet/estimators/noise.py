@@ -150,6 +150,10 @@ class Residuals:
         weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
         return cls(np.square(y - mean), spread, weight / weight.sum())
 
+    def means(self):
+        """Weighted means of squares and spread, (targets,) each."""
+        return self.weight @ self.square, self.weight @ self.spread
+
     def variance(self):
         """Variance of the noise of each target, (targets,); see `most_likely_variance`."""
         pairs = zip(self.square.T, self.spread.T, strict=True)
@@ -200,7 +204,7 @@ class StreamOfResiduals:
     @classmethod
     def of_fit(cls, residuals, n_rows):
         """Return what a fit leaves to the calls of `partial_fit` that come after it."""
-        square, spread = residuals.weight @ residuals.square, residuals.weight @ residuals.spread
+        square, spread = residuals.means()
         return cls(n_rows, min(n_rows, _ROWS_OF_STREAM), square, spread)
 
     @classmethod
@@ -212,7 +216,7 @@ class StreamOfResiduals:
         n_masks = _MASKS_OF_STREAM if has_dropout(network) else 0
         rows = session.residual_rows(_ROWS_WITH_MASKS if n_masks else _ROWS)
         residuals = Residuals.of(network, session.loss, *rows, n_masks, seed=int(total))
-        square, spread = residuals.weight @ residuals.square, residuals.weight @ residuals.spread
+        square, spread = residuals.means()
         square *= error_on_new_rows(total, _n_last(network))
         if before is None:
             return cls(total, total, square, spread)

@@ -36,7 +36,7 @@ class _MonteCarlo:
         with np.errstate(over="ignore", invalid="ignore"):
             check_finite_inputs(x, self.scaler)
         seed = Seeds(random_state).sampling()
-        return Draws.of_kept(self.network_, x, int(n_samples), seed), dtype
+        return Draws(self.network_, x, int(n_samples), seed), dtype
 
     def _has_spread(self):
         return self.network_.n_members > 1 or has_dropout(self.network_)
@@ -98,7 +98,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         True
         """
         draws, _ = self._target_draws(X, n_samples, random_state)
-        return PredictiveDistribution.from_draws(draws)
+        return PredictiveDistribution.from_draws(draws.kept())
 
     def predict_interval(self, X, coverage=0.9, *, n_samples=100, random_state=0):
         """Return intervals that hold the target with a given probability.
@@ -122,8 +122,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         """
         check_coverage(coverage)
         draws, dtype = self._target_draws(X, n_samples, random_state)
-        bounds = PredictiveDistribution.from_draws(draws).interval(coverage)
-        return tuple(bound.astype(dtype, copy=False) for bound in bounds)
+        return tuple(bound.astype(dtype, copy=False) for bound in draws.interval(coverage))
 
     def sample_y(self, X, n_samples=1, random_state=0):
         """Draw targets from the predictive distribution, noise included.

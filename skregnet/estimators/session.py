@@ -168,7 +168,7 @@ class Session:
         return min(_AUTO_BATCH_SIZE if given == "auto" else given, n_rows)
 
     def _some_inputs(self, rows, n_rows):
-        return self._inputs(rows.take(_some(len(rows), n_rows)) if len(rows) > n_rows else rows)
+        return self._inputs(rows.take(some_rows(len(rows), n_rows)) if len(rows) > n_rows else rows)
 
     def _inputs(self, rows):
         estimator = self.estimator
@@ -338,7 +338,7 @@ class Session:
         """Return what the monitor judges plateaus and ruin by: the loss on a sample of rows."""
         if self._stops_early or (incremental and not adaptive):
             return {}  # the validation part is the judge, or there is nothing to be judged
-        evaluate = self._evaluation(*_sample(data))
+        evaluate = self._evaluation(*sample_of(data))
         judged = {}
         if self.architecture.has_dropout:
             # With new masks in each step the loss is too noisy to see a plateau in: the lowest
@@ -440,15 +440,15 @@ class Session:
         return validate
 
 
-def _sample(data):
-    """Return the same rows of inputs, targets and weights each time: few enough to be cheap."""
-    if len(data[1]) <= _SAMPLE_ROWS:
+def sample_of(data, n_rows=_SAMPLE_ROWS):
+    """Return no more than so many rows of inputs, targets and weights, the same ones each time."""
+    if len(data[1]) <= n_rows:
         return data
-    rows = _some(len(data[1]), _SAMPLE_ROWS)
+    rows = some_rows(len(data[1]), n_rows)
     return tuple(None if values is None else values[rows] for values in data)
 
 
-def _some(n_rows, n_drawn):
+def some_rows(n_rows, n_drawn):
     """Return sorted numbers of some rows, the same at each call."""
     # Drawn, for rows may come in a periodic order; with a seed of its own, for it is no part of the
     # training whose random numbers the user chooses.

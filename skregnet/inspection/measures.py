@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..estimators.parameters import is_stochastic, make_optimizer
+from ..estimators.session import sample_of
 from ..functions.activations import ACTIVATIONS
 from ..network import Backprop
 from ..optim import StochasticOptimizer
@@ -144,8 +145,9 @@ def measure_updates(found, estimator, member, learning_rate):
         return np.full(n_layers, np.nan)
     state, n_first = _state(estimator, member)
     batch_size = session.batch_size(len(found.y))
+    # No more rows than the steps take: `train` ends only with an epoch.
     batches = Batches(
-        *_enough_rows(found, (_STEPS + 1) * batch_size),
+        *sample_of((found.x, found.y, found.weight), (_STEPS + 1) * batch_size),
         batch_size,
         state.shuffling,
         estimator.shuffle,
@@ -168,16 +170,6 @@ def measure_updates(found, estimator, member, learning_rate):
             max_norm=estimator.max_norm,
         )
     return np.median(recorder.ratios[n_first:], axis=0)
-
-
-def _enough_rows(found, n_rows):
-    """Return inputs, targets and weights of so many rows: `train` ends only with an epoch."""
-    values = found.x, found.y, found.weight
-    if len(found.y) <= n_rows:
-        return values
-    # Drawn, for they may be sorted; the same each time.
-    rows = np.sort(np.random.default_rng(n_rows).choice(len(found.y), n_rows, replace=False))
-    return tuple(None if each is None else each[rows] for each in values)
 
 
 def _state(estimator, member):

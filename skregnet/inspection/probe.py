@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from ..estimators.base import BaseRegularizedMLP
 from ..estimators.parameters import Architecture, check_combinations
 from ..estimators.scaling import scaled_inputs
-from ..estimators.session import Session
+from ..estimators.session import Session, some_rows
 from ..network import Network
 from ..network.layers import Activation
 
@@ -161,8 +161,7 @@ def _without_targets(estimator, X, member):
     X = estimator._checked_inputs(X)
     n_rows = _n_rows(estimator.network_)
     if X.shape[0] > n_rows:
-        rng = np.random.default_rng(X.shape[0])
-        X = X[np.sort(rng.choice(X.shape[0], n_rows, replace=False))]
+        X = X[some_rows(X.shape[0], n_rows)]
     x = scaled_inputs(estimator.scaler_, estimator._encoded(X), estimator.network_.params.dtype)
     return Probe(estimator.network_.select([member]), _in_memory(x))
 
