@@ -41,6 +41,23 @@ except ImportError:  # before 1.9
             """
 
 
+# Address of the published documentation, with a slash at the end. While it is empty, diagrams of
+# estimators have no links and no descriptions of parameters.
+DOCUMENTATION_ROOT = ""
+
+
+class DocumentationLinkMixin:
+    """Links to the documentation of this package instead of scikit-learn's."""
+
+    def _get_doc_link(self):
+        """Address of the page of the class; empty for a class that is defined elsewhere."""
+        cls = type(self)
+        package = cls.__module__.partition(".")[0]
+        if not DOCUMENTATION_ROOT or package != __name__.partition(".")[0]:
+            return ""
+        return f"{DOCUMENTATION_ROOT}generated/{package}.{cls.__name__}.html"
+
+
 # Where scikit-learn keeps what `fit_context` tears the callbacks down by.
 _CONTEXT_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
@@ -76,6 +93,7 @@ def accepts_parameter(cls, name, value):
 
 __all__ = [
     "CallbackSupportMixin",
+    "DocumentationLinkMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",

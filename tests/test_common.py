@@ -8,12 +8,7 @@ from sklearn.datasets import make_blobs, make_regression
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skregnet import (
-    MLPFeatures,
-    RegularizedMLPClassifier,
-    RegularizedMLPRegressor,
-    WhiteningScaler,
-)
+from skregnet import MLPFeatures, RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.functions.activations import get_activation
 from skregnet.functions.losses import REGRESSION_LOSSES, BinaryLogLoss, SquaredError
 from skregnet.network import Backprop, build_network

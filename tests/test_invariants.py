@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skregnet.estimators.base as estimators_base
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.estimators.seeding import Seeds
+from skregnet.data.seeding import Seeds
 from skregnet.functions.activations import Tanh
 from skregnet.functions.losses import Loss
 from skregnet.optim import SGD, Adam, StochasticOptimizer

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.training import source
+from skregnet.data import source
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"

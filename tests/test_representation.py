@@ -17,7 +17,7 @@ from sklearn.utils.fixes import parse_version
 
 import skregnet
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
-from skregnet.estimators import documentation
+from skregnet import _sklearn_compat as documentation
 from skregnet.functions.losses import REGRESSION_LOSSES
 
 ESTIMATORS = (RegularizedMLPClassifier, RegularizedMLPRegressor)

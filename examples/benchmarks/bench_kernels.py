@@ -19,8 +19,8 @@ from reporting import Report, benchmark_parser, describe_machine, figures, posit
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from skregnet.functions.blas import get_blas, prepare_addition
-from skregnet.network.layers.products import Products
+from skregnet.kernels.blas import get_blas, prepare_addition
+from skregnet.kernels.products import Products
 from skregnet.optim import Adam
 from skregnet.optim.stochastic import AdamState
 

@@ -1,8 +1,8 @@
 """The scikit-learn estimators."""
 
+from ..preprocessing.scalers import WhiteningScaler
 from .classifier import RegularizedMLPClassifier
 from .features import MLPFeatures
 from .regressor import RegularizedMLPRegressor
-from .scaling import WhiteningScaler
 
 __all__ = ["MLPFeatures", "RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]

@@ -8,32 +8,33 @@ from sklearn.base import BaseEstimator, clone
 
 from .._sklearn_compat import (
     CallbackSupportMixin,
+    DocumentationLinkMixin,
     callbacks_in_progress,
     fit_context,
     validate_parameter_constraints,
     without_callback_context,
 )
-from .callbacks import FitTasks
-from .continuation import check_continuation
-from .data import Rows, check_groups, check_validation_arguments, check_weights
-from .documentation import DocumentationLinkMixin
-from .parameters import (
+from .._warnings import warn_user
+from ..data.rows import Rows
+from ..data.seeding import Seeds
+from ..fitting.callbacks import FitTasks
+from ..fitting.continuation import check_continuation
+from ..fitting.progress import ProgressLines
+from ..fitting.refit import check_refit_weights, refit_on_all_rows
+from ..fitting.reporting import record, warn_of_outcome, warn_of_refit
+from ..fitting.scorer import make_scorer
+from ..fitting.session import Session
+from ..fitting.settings import (
     PARAMETER_CONSTRAINTS,
     Architecture,
     changed_parameters,
     check_batches,
     check_combinations,
 )
-from .progress import ProgressLines
-from .refitting import check_refit_weights, refit_on_all_rows
-from .reporting import record, warn_of_outcome, warn_of_refit
-from .scaling import fit_scaler, takes_sparse
-from .scoring import make_scorer
-from .seeding import Seeds
-from .session import Session
-from .splitting import split_validation, warn_small_validation
-from .trained import TrainedMLP
-from .user_warnings import warn_user
+from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
+from ..preprocessing.scalers import fit_scaler, takes_sparse
+from ..preprocessing.splitting import split_validation, warn_small_validation
+from .predicting import TrainedMLP
 
 # early_stopping='auto' holds rows back only where there are enough of them.
 _AUTO_EARLY_STOPPING_ROWS = 10_000

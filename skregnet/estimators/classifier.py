@@ -8,10 +8,9 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
+from ..fitting.continuation import supports_partial_fit
 from ..functions.losses import CLASSIFICATION_LOSSES
-from .base import BaseRegularizedMLP
-from .continuation import supports_partial_fit
-from .labels import (
+from ..targets.classes import (
     class_weights,
     encode_labels,
     log_mean_proba,
@@ -19,8 +18,9 @@ from .labels import (
     mean_proba,
     targets_of_loss,
 )
+from .base import BaseRegularizedMLP
+from .introspection import decision_response, proba_response
 from .predictive import PredictsClassDistributions
-from .views import decision_response, proba_response
 
 
 class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, BaseRegularizedMLP):

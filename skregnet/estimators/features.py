@@ -15,10 +15,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn_compat import HasMethods, fit_context
-from .documentation import DocumentationLinkMixin
-from .parameters import hidden_sizes
-from .views import check_layer
+from .._sklearn_compat import DocumentationLinkMixin, HasMethods, fit_context
+from ..fitting.settings import hidden_sizes
+from .introspection import check_layer
 
 
 class MLPFeatures(

@@ -4,7 +4,10 @@ from numbers import Integral
 
 import numpy as np
 
-from .distributions import (
+from .._warnings import warn_user
+from ..data.seeding import Seeds
+from ..preprocessing.scalers import check_finite_inputs
+from ..uncertainty.distributions import (
     Draws,
     PredictiveClasses,
     PredictiveDistribution,
@@ -12,10 +15,7 @@ from .distributions import (
     check_coverage,
     has_dropout,
 )
-from .noise import check_noise_is_known, warn_of_rough_noise
-from .scaling import check_finite_inputs
-from .seeding import Seeds
-from .user_warnings import warn_user
+from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. "

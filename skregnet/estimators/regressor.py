@@ -11,15 +11,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
+from ..fitting.continuation import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
+from ..preprocessing.checks import is_plain_array
+from ..targets.classes import mean_over_members
+from ..targets.real import TargetScaler
+from ..uncertainty.noise import check_noise_precision, forget_noise, record_noise
 from .base import BaseRegularizedMLP
-from .continuation import supports_partial_fit
-from .data import is_plain_array
-from .noise import check_noise_precision, forget_noise, record_noise
+from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
-from .scaling import TargetScaler
-from .trained import mean_over_members
-from .views import prediction_response
 
 
 class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseRegularizedMLP):

@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from .blas import MOST_ELEMENTS, prepare_addition
-from .blocks import column_blocks, pieces
-from .calls import in_turn
+from ..kernels.blas import MOST_ELEMENTS, prepare_addition
+from ..kernels.blocks import column_blocks, pieces
+from ..kernels.calls import in_turn
 
 
 @dataclass(frozen=True)

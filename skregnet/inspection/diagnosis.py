@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseRegularizedMLP
-from ..estimators.parameters import is_stochastic
+from ..fitting.settings import is_stochastic
 from .advice import advise
 from .facts import FEWEST_ROWS, Facts, RunReport, comes_down_by_plan, percent
 from .measures import LayerReport, measure_layers, measure_updates

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..estimators.parameters import is_stochastic
+from ..fitting.settings import is_stochastic
 from ..functions.schedules import PLANNED_SCHEDULES
 from .measures import LayerReport
 

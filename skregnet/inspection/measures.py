@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..estimators.parameters import is_stochastic, make_optimizer
-from ..estimators.session import sample_of
+from ..fitting.session import sample_of
+from ..fitting.settings import is_stochastic, make_optimizer
 from ..functions.activations import ACTIVATIONS
 from ..network import Backprop
 from ..optim import StochasticOptimizer

@@ -10,11 +10,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from ..estimators.base import BaseRegularizedMLP
-from ..estimators.parameters import Architecture, check_combinations
-from ..estimators.scaling import scaled_inputs
-from ..estimators.session import Session, some_rows
+from ..fitting.session import Session, some_rows
+from ..fitting.settings import Architecture, check_combinations
 from ..network import Network
 from ..network.layers import Activation
+from ..preprocessing.scalers import scaled_inputs
 
 # As many rows tell shares and moments well enough, and as many values a histogram.
 _MOST_ROWS = 2000

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..data.sparse import SparseBatch
 from .layers import Dense, Run
 from .layers.batch_norm import BatchNormPass
-from .sparse import SparseBatch
 
 
 class Backprop:

@@ -6,9 +6,9 @@ import math
 import numpy as np
 from scipy.sparse import issparse
 
-from ..functions.blocks import pieces
+from ..data.sparse import SparseBatch
+from ..kernels.blocks import pieces
 from .layers import Activation, BatchNorm, Dense, Dropout, Run
-from .sparse import SparseBatch
 
 # Prediction goes through the rows in chunks whose widest layer takes about this many bytes in
 # float32 and half as many in float64, which measured best: small enough for a second-level cache,

@@ -5,14 +5,7 @@ minimises the exact objective.
 """
 
 from .full_batch import FULL_BATCH_SOLVERS
-from .stochastic import (
-    SGD,
-    STOCHASTIC_OPTIMIZERS,
-    Adam,
-    AdamW,
-    RMSprop,
-    StochasticOptimizer,
-)
+from .stochastic import SGD, STOCHASTIC_OPTIMIZERS, Adam, AdamW, RMSprop, StochasticOptimizer
 
 __all__ = [
     "FULL_BATCH_SOLVERS",

@@ -18,9 +18,9 @@ from functools import partial
 
 import numpy as np
 
-from ..functions.blas import MOST_ELEMENTS, get_blas, prepare_addition, prepare_scaling
-from ..functions.blocks import BLOCK_ELEMENTS, pieces
-from ..functions.calls import in_turn
+from ..kernels.blas import MOST_ELEMENTS, get_blas, prepare_addition, prepare_scaling
+from ..kernels.blocks import BLOCK_ELEMENTS, pieces
+from ..kernels.calls import in_turn
 
 
 class StochasticOptimizer(ABC):

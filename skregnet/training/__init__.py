@@ -4,16 +4,15 @@ from .batches import Batches
 from .early_stopping import EarlyStopping
 from .full_batch import train_full_batch
 from .history import History
-from .loop import TrainingState, train
+from .loop import train
 from .monitor import Monitor
-from .source import Source
+from .state import TrainingState
 
 __all__ = [
     "Batches",
     "EarlyStopping",
     "History",
     "Monitor",
-    "Source",
     "TrainingState",
     "train",
     "train_full_batch",

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.sparse import issparse
 
-from ..network.sparse import SparseBatch
-from .source import CHUNK_ELEMENTS, Source, index_dtype
+from ..data.source import CHUNK_ELEMENTS, Source, index_dtype
+from ..data.sparse import SparseBatch
 
 # Batches whose views are made in advance; more would take more memory than small ones save time.
 _MOST_TOGETHER = 1024

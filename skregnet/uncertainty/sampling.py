@@ -9,10 +9,10 @@ the network is changed.
 import numpy as np
 from scipy.sparse import issparse
 
-from ..functions.blocks import pieces
+from ..data.sparse import SparseBatch
+from ..kernels.blocks import pieces
 from ..network.layers import Dropout, Run
 from ..network.network import go_forward, inference_passes
-from ..network.sparse import SparseBatch
 from .mixtures import predictive_moments
 
 # The widest layer of a block of rows and samples takes about this many bytes. Measured with 100

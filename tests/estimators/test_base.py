@@ -10,7 +10,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.estimators.session import Session
+from skregnet.fitting.session import Session
 from skregnet.network import Network
 from skregnet.training import Batches
 
@@ -400,7 +400,7 @@ def test_an_interrupted_minimiser_is_fitted(monkeypatch):
         if monitor.history.n_epochs == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("skregnet.estimators.progress.ProgressLines.__call__", interrupt)
+    monkeypatch.setattr("skregnet.fitting.progress.ProgressLines.__call__", interrupt)
     model = small(RegularizedMLPRegressor, solver="lbfgs", verbose=True, max_iter=50)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, y)

@@ -13,7 +13,7 @@ from scipy.stats import entropy, norm
 from sklearn.exceptions import NotFittedError
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.estimators.distributions import PredictiveDistribution
+from skregnet.uncertainty.distributions import PredictiveDistribution
 
 N_ROWS = 40
 KINDS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import erfc
 
-from skregnet.functions.activations import (
-    ACTIVATIONS,
-    ELU,
-    Activation,
-    LeakyReLU,
-    get_activation,
-)
+from skregnet.functions.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, get_activation
 from skregnet.functions.initializers import INITIALIZERS
 
 # Scalar formulas written out as in the literature, in Python floats: slow, safe from overflow.

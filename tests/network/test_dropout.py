@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from scipy.stats import chi2
 
+from skregnet.data.sparse import SparseBatch
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.losses import SquaredError
 from skregnet.network import Backprop, build_network
 from skregnet.network.layers import Dropout, Run
-from skregnet.network.sparse import SparseBatch
 
 RATES = [1e-4, 0.1, 0.25, 0.5, 0.9, 0.999]
 

@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 
+from skregnet.data.sparse import SparseBatch
 from skregnet.functions.activations import ACTIVATIONS, Activation
 from skregnet.functions.losses import LOSSES
 from skregnet.functions.penalties import ElasticNet
 from skregnet.network import Backprop, Network, build_network
-from skregnet.network.sparse import SparseBatch
 
 STEP = 2e-5
 # Pre-activations and weights keep this distance from 0, where slopes and the L1 norm jump.

@@ -11,11 +11,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 
+from skregnet.data.sparse import SparseBatch
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import SquaredError
 from skregnet.network import Backprop, Network, build_network
-from skregnet.network.sparse import SparseBatch
 
 N_INPUTS, N_OUTPUTS = 4, 3
 

@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 
-from skregnet.network.sparse import SparseBatch
-from skregnet.training import Batches, Source
+from skregnet.data import Source
+from skregnet.data.sparse import SparseBatch
+from skregnet.training import Batches
 
 each_shuffle = pytest.mark.parametrize("shuffle", [False, True])
 

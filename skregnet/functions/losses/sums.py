@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..blas import MOST_ELEMENTS, get_blas
+from ...kernels.blas import MOST_ELEMENTS, get_blas
 
 # The BLAS adds up float32 numbers in float32, in a few partial sums. Up to this many terms that is
 # good to 4e-6 where the terms are all equal, which is the worst case; with 131 072 it is 4e-5. From

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .products import Products
+from ...kernels.products import Products
 
 
 class Run:

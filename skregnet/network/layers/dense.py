@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ..sparse import SparseBatch
+from ...data.sparse import SparseBatch
 from .base import Layer
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..sparse import SparseBatch
+from ...data.sparse import SparseBatch
 from .base import Layer
 
 

@@ -1,0 +1,131 @@
+"""Sets of rows: inputs, targets, weights and groups."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array, csr_matrix, issparse, sparray, vstack
+
+from .source import Source, Stacked
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A set of rows.
+
+    Parameters
+    ----------
+    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
+        Inputs, not scaled. A part of a dense array is a `Source`: it keeps the numbers of its rows
+        and copies none.
+    y : ndarray of shape (n_samples, n_targets)
+        Encoded targets, not scaled.
+    labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets as the user gave them, for scorers.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights; None where all are one.
+    groups : ndarray of shape (n_samples,) or None, default=None
+        The group of each row, for splitters.
+    """
+
+    X: object
+    y: np.ndarray
+    labels: np.ndarray
+    weight: np.ndarray | None
+    groups: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.y)
+
+    def take(self, rows):
+        """Return some of the rows, given by their numbers."""
+        X = Source(self.X) if isinstance(self.X, np.ndarray) else self.X
+        X = X.subset(rows) if isinstance(X, Source) else X[rows]
+        weight = None if self.weight is None else self.weight[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        return Rows(X, self.y[rows], self.labels[rows], weight, groups)
+
+    def joined_with(self, other):
+        """Return these rows and others behind them, both with weights or none.
+
+        No dense inputs are copied.
+        """
+        if issparse(self.X):
+            other_X = csr_array(other.X) if isinstance(self.X, sparray) else csr_matrix(other.X)
+            X = vstack([self.X, other_X.astype(self.X.dtype)], format="csr")
+        else:
+            other_X = other.X.toarray() if issparse(other.X) else other.X
+            X = Source(Stacked(self.X, other_X))
+        y, labels, weight = (
+            None if a is None else np.concatenate([a, b])
+            for a, b in (
+                (self.y, other.y),
+                (self.labels, other.labels),
+                (self.weight, other.weight),
+            )
+        )
+        return Rows(X, y, labels, weight)
+
+    def in_memory(self):
+        """Return the same rows with all inputs in an array, for those who take no `Source`."""
+        return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
+
+    @property
+    def n_counted(self):
+        """Number of rows with a positive weight."""
+        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
+
+    @property
+    def total_weight(self):
+        """Sum of the weights: the number of rows where there are none."""
+        return float(len(self) if self.weight is None else self.weight.sum())
+
+    def weighted_by_class(self, weight_of_class, class_weight, name):
+        """Return the rows with their weights multiplied by those of their classes.
+
+        Parameters
+        ----------
+        weight_of_class : ndarray of shape (n_samples,) or None
+            The weight of each row's class.
+        class_weight : dict, 'balanced' or None
+            The constructor's parameter, for messages; so is `name`, of the sample weights.
+        """
+        if self.weight is None and weight_of_class is None:
+            return self
+        weight = multiply_weights(self.weight, weight_of_class)
+        if weight is not None and not np.isfinite(weight).all():
+            raise ValueError(
+                f"The product of class_weight={class_weight!r} and {name} must be finite. Divide "
+                "the weights by their mean."
+            )
+        if weight is not None and not weight.any():
+            raise ValueError(
+                f"class_weight={class_weight!r} leaves no row to learn from: the product of "
+                f"class_weight and {name} is zero for all {len(self)} rows. Give a class that is "
+                "there a positive weight."
+            )
+        return replace(self, weight=weight)
+
+    def without_zero_weights(self):
+        """Leave out rows that count for nothing: they are equal to rows that are not there."""
+        if self.weight is None or (self.weight > 0).all():
+            return self
+        return self.take(np.flatnonzero(self.weight > 0))
+
+    @cached_property
+    def relative_weight(self):
+        """Weights with mean one, (n_samples,), or None where all are equal."""
+        if self.weight is None or (self.weight == self.weight[0]).all():
+            return None
+        return self.weight / self.weight.mean()
+
+
+def multiply_weights(sample_weight, class_weight):
+    """Product of two arrays of weights; None stands for ones, also in what is returned."""
+    if sample_weight is None or class_weight is None:
+        weight = class_weight if sample_weight is None else sample_weight
+    else:
+        with np.errstate(over="ignore"):  # an infinite product is refused with its reason
+            weight = sample_weight * class_weight
+    # Scalers sum weighted rows in another order: ones must not differ from None by their rounding.
+    return None if weight is None or (weight == 1.0).all() else weight

@@ -1,0 +1,1 @@
+"""Displays of training curves, layers, uncertainty bands and calibration."""

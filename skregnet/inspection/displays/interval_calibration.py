@@ -1,0 +1,184 @@
+"""How often targets are inside their intervals."""
+
+from inspect import signature
+
+import numpy as np
+from scipy.special import ndtr
+from sklearn.utils import check_array
+
+from ...estimators import RegularizedMLPRegressor
+from .axes import CURVES, GREY, figure_and_axes
+
+_DIAGONAL = "as promised"
+
+
+class CalibrationOfIntervalsDisplay:
+    """Share of targets inside central intervals, against their nominal coverage.
+
+    On the diagonal the intervals hold what they promise; below it they are too narrow, above it too
+    wide. It is recommended to use `from_estimator` or `from_predictions` to create a display.
+
+    Parameters
+    ----------
+    coverage : ndarray of shape (n_levels,)
+        Nominal coverages.
+    observed : ndarray of shape (n_levels,)
+        Shares of the targets that are inside.
+    name : str, default=None
+        For the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+    line_ : matplotlib Line2D
+        The curve.
+
+    See Also
+    --------
+    sklearn.calibration.CalibrationDisplay : The same for probabilities of classes.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from skregnet.inspection import CalibrationOfIntervalsDisplay
+    >>> y = np.random.default_rng(0).standard_normal(1000)
+    >>> display = CalibrationOfIntervalsDisplay.from_predictions(
+    ...     y, np.zeros(1000), np.ones(1000)
+    ... )
+    >>> bool(np.abs(display.observed - display.coverage).max() < 0.05)
+    True
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(self, coverage, observed, name=None):
+        self.coverage = coverage
+        self.observed = observed
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_samples=100, random_state=0, name=None, ax=None):
+        """Draw the curve of a fitted regressor for given rows.
+
+        Parameters
+        ----------
+        estimator : RegularizedMLPRegressor
+            Fitted. Of other regressors whose ``predict`` has ``return_std``, such as
+            `GaussianProcessRegressor`, the intervals are those of normal distributions.
+        X : array-like of shape (n_samples, n_features)
+            Rows that it was not trained on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        n_samples, random_state
+            See `RegularizedMLPRegressor.predict_mc`.
+        name : str, default=None
+            For the legend; None takes the name of the class.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : CalibrationOfIntervalsDisplay
+            Drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator predicts no standard deviations.
+        """
+        name = type(estimator).__name__ if name is None else name
+        if isinstance(estimator, RegularizedMLPRegressor):
+            distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
+            # The narrowest central interval that holds the target.
+            needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
+            return cls(*_curve(needed), name).plot(ax=ax)
+        predict = getattr(estimator, "predict", None)
+        if predict is None or "return_std" not in signature(predict).parameters:
+            raise TypeError(
+                "CalibrationOfIntervalsDisplay needs a regressor whose predict has return_std, got "
+                f"{type(estimator).__name__}. Of a Pipeline pass the last step, and what the "
+                "others make of X; or pass means and standard deviations to from_predictions."
+            )
+        mean, std = estimator.predict(X, return_std=True)
+        return cls.from_predictions(y, mean, std, name=name, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None):
+        """Draw the curve of normal distributions.
+
+        Parameters
+        ----------
+        y_true, y_mean, y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets, and means and standard deviations that were predicted for them.
+        name : str, default=None
+            For the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : CalibrationOfIntervalsDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or a standard deviation is not positive.
+        """
+        y_true, y_mean, y_std = arrays = [
+            _without_single_column(
+                check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
+            )
+            for values, label in ((y_true, "y_true"), (y_mean, "y_mean"), (y_std, "y_std"))
+        ]
+        if len({array.shape for array in arrays}) > 1:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ValueError(f"y_true, y_mean and y_std must have the same shape, got {shapes}.")
+        if not (y_std > 0).all():
+            raise ValueError(f"y_std must be positive, got a smallest value of {y_std.min()}.")
+        needed = 2.0 * ndtr(np.abs(y_true - y_mean) / y_std) - 1.0
+        return cls(*_curve(needed), name).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : CalibrationOfIntervalsDisplay
+            Itself, with `ax_` and `figure_`.
+        """
+        self.figure_, self.ax_ = figure_and_axes(ax)
+        _, others = self.ax_.get_legend_handles_labels()
+        if _DIAGONAL not in others:
+            self.ax_.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_DIAGONAL)
+        style = CURVES[sum(label != _DIAGONAL for label in others) % len(CURVES)]
+        (self.line_,) = self.ax_.plot(self.coverage, self.observed, label=self.name, **style)
+        self.ax_.set(
+            xlabel="Nominal coverage of the interval",
+            ylabel="Share of targets inside",
+            xlim=(0, 1),
+            ylim=(0, 1),
+            aspect="equal",
+        )
+        self.ax_.legend()
+        return self
+
+
+def _curve(needed):
+    """Nominal coverages, and the shares of targets inside, by the coverage that each needs."""
+    coverage = np.linspace(0.0, 1.0, 101)
+    return coverage, np.searchsorted(np.sort(needed, axis=None), coverage, side="right") / (
+        needed.size
+    )
+
+
+def _without_single_column(array):
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

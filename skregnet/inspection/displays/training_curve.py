@@ -1,0 +1,135 @@
+"""Loss by epoch."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ...estimators.base import BaseRegularizedMLP
+from .axes import BLUE, GREY, ORANGE, figure_and_axes
+
+
+class TrainingCurveDisplay:
+    """Training and validation loss by epoch, the best epoch, and the learning rate.
+
+    It is recommended to use `from_estimator` to create a display.
+
+    Parameters
+    ----------
+    loss : array-like of shape (n_epochs,)
+        Training loss, `loss_curve_`.
+    validation_loss : array-like of shape (n_epochs,) or None, default=None
+        Validation loss, `validation_loss_curve_`.
+    best_iter : int, array-like of int or None, default=None
+        The epoch whose parameters were kept, from 1 for the first of the curves; of several members
+        one for each.
+    learning_rate : array-like of shape (n_epochs,) or None, default=None
+        Learning rate of each epoch, `learning_rate_curve_`.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With the losses.
+    rate_ax_ : matplotlib Axes or None
+        With the learning rate, where that is drawn.
+    figure_ : matplotlib Figure
+        The figure of both.
+    loss_line_ : matplotlib Line2D
+        The training loss.
+    validation_line_ : matplotlib Line2D or None
+        The validation loss, where there is one.
+
+    See Also
+    --------
+    skregnet.RegularizedMLPRegressor : What records the curves.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skregnet import RegularizedMLPRegressor
+    >>> from skregnet.inspection import TrainingCurveDisplay
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = RegularizedMLPRegressor(
+    ...     early_stopping=True, learning_rate_init=0.01, random_state=0
+    ... )
+    >>> display = TrainingCurveDisplay.from_estimator(model.fit(X, y))
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(self, loss, validation_loss=None, best_iter=None, learning_rate=None):
+        self.loss = loss
+        self.validation_loss = validation_loss
+        self.best_iter = best_iter
+        self.learning_rate = learning_rate
+
+    @classmethod
+    def from_estimator(cls, estimator, *, learning_rate=False, ax=None):
+        """Draw what a fitted estimator has recorded.
+
+        Parameters
+        ----------
+        estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
+            Fitted.
+        learning_rate : bool, default=False
+            Whether to draw the learning rate, too, with an axis on the right.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+        """
+        if not isinstance(estimator, BaseRegularizedMLP):
+            raise TypeError(
+                "TrainingCurveDisplay draws a RegularizedMLPClassifier or a "
+                f"RegularizedMLPRegressor, got {type(estimator).__name__}. Of a Pipeline or a "
+                "search pass the network itself, such as pipeline[-1]."
+            )
+        check_is_fitted(estimator)
+        # With warm_start the curves go back to the first fit; `best_iter_` counts from the last.
+        n_before = len(estimator.loss_curve_) - estimator.n_iter_
+        display = cls(
+            estimator.loss_curve_,
+            estimator.validation_loss_curve_,
+            np.add(estimator.best_iter_, n_before) if estimator.do_early_stopping_ else None,
+            estimator.learning_rate_curve_ if learning_rate else None,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Itself, with `ax_` and `figure_`.
+        """
+        self.figure_, self.ax_ = figure_and_axes(ax)
+        epochs = np.arange(1, len(self.loss) + 1)
+        (self.loss_line_,) = self.ax_.plot(epochs, self.loss, color=BLUE, label="training")
+        self.validation_line_ = self.rate_ax_ = None
+        if self.validation_loss is not None:
+            (self.validation_line_,) = self.ax_.plot(
+                epochs, self.validation_loss, color=ORANGE, linestyle="--", label="validation"
+            )
+        if self.best_iter is not None:
+            for i, best in enumerate(np.atleast_1d(self.best_iter)):
+                label = "kept" if i == 0 else None
+                self.ax_.axvline(best, color=GREY, linestyle=":", linewidth=1, label=label)
+        self.ax_.set(xlabel="Epoch", ylabel="Loss")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        lines = self.ax_.get_legend_handles_labels()[0]
+        if self.learning_rate is not None:
+            self.rate_ax_ = self.ax_.twinx()
+            (line,) = self.rate_ax_.plot(
+                epochs, self.learning_rate, color=GREY, linewidth=1, label="learning rate"
+            )
+            self.rate_ax_.set_ylabel("Learning rate")
+            lines.append(line)
+        self.ax_.legend(handles=lines)
+        return self

@@ -1,0 +1,1 @@
+"""Compiled routines called with little overhead: BLAS, cache-sized blocks, matrix products."""

@@ -1,0 +1,89 @@
+"""Matrix products of the members of a network, prepared for arrays that stay the same.
+
+The buffers of a pass are the same from step to step. So the methods here do not compute: they
+return functions without arguments that do, with transposes and arguments in place. Each member's
+product is a call of the BLAS. In float32 with a batch of 32 rows, 10 inputs and 50 units, on one
+thread, that takes 0.6 us against 1.1 us for ``np.matmul`` with an axis of one member, and 0.5
+against 0.8 us for adding the bias; that the arguments are in place saves 0.3 us of each. With eight
+members the products are as fast as NumPy's; the bias, and the product of a column with a row, take
+half the time from 64 units up.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from .blas import MOST_ELEMENTS, get_blas
+from .blocks import pieces
+from .calls import in_turn
+
+# Multiplications of a product from which on NumPy makes it: it lets other threads of Python go on
+# meanwhile, which SciPy's wrapper does not, and what its call costs no longer shows. Below,
+# OpenBLAS takes one thread, so that only NumPy's has some that wait for work.
+_LARGE = 1 << 18
+
+
+class Products:
+    """Products of C-ordered matrices, (rows, columns), or of as many as there are members.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of a batch.
+    dtype : dtype
+        Of all arrays, float32 or float64.
+    """
+
+    def __init__(self, n_rows, dtype):
+        blas = get_blas(np.dtype(dtype))
+        self._gemm, self._ger = blas.gemm, blas.ger
+        self._ones = np.ones(n_rows, dtype)
+
+    def multiply(self, a, b, out):
+        """``out = a @ b``."""
+        return self._products(a, b, out, 0, 0)
+
+    def multiply_left_transposed(self, a, b, out):
+        """``out = a.T @ b``."""
+        return self._products(a, b, out, 0, 1)
+
+    def multiply_right_transposed(self, a, b, out):
+        """``out = a @ b.T``."""
+        return self._products(a, b, out, 1, 0)
+
+    def _products(self, a, b, out, b_transposed, a_transposed):
+        calls = []
+        for own_a, own_b, own_out in _members(a, b, out):
+            if own_out.size * own_a.shape[0 if a_transposed else 1] > _LARGE:
+                own_a = own_a.T if a_transposed else own_a
+                own_b = own_b.T if b_transposed else own_b
+                calls.append(partial(np.matmul, own_a, own_b, own_out))
+            else:
+                # Transposes of C-ordered matrices have the order of Fortran: out.T = b.T @ a.T.
+                arguments = (1.0, own_b.T, own_a.T, 0.0, own_out.T, b_transposed, a_transposed, 1)
+                calls.append(partial(self._gemm, *arguments))
+        return in_turn(calls)
+
+    def add_row(self, row, out, factor=1.0):
+        """``out += factor * row`` for each row of a batch."""
+        calls = []
+        size = max(1, MOST_ELEMENTS // row.shape[-1])
+        for own_row, own_out in _members(row, out):
+            for rows in pieces(len(own_out), size):
+                piece = own_out[rows]
+                arguments = (factor, own_row.ravel(), self._ones[: len(piece)], 1, 1, piece.T)
+                calls.append(partial(self._ger, *arguments, 1, 1, 1))
+        return in_turn(calls)
+
+
+def _members(*arrays):
+    """Return tuples of the matrices of each member; an axis of length one is repeated.
+
+    They are views: what is written to the last one is written to its array.
+    """
+    if arrays[-1].ndim == 2:
+        return [arrays]
+    return [
+        tuple(array[member if len(array) > 1 else 0] for array in arrays)
+        for member in range(len(arrays[-1]))
+    ]

@@ -1,0 +1,1 @@
+"""Inputs: checks, encoding of tables, scaling, and the validation split."""

@@ -1,0 +1,85 @@
+"""Affine maps: what the known scalers are, and what can be folded into a network's first layer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+from .scalers import WhiteningScaler
+
+
+@dataclass(frozen=True)
+class AffineMap:
+    """``x @ matrix + shift`` of the rows of inputs.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_features,) or (n_features, n_features)
+        One factor for each feature stands for a diagonal matrix.
+    shift : ndarray of shape (n_features,)
+        In float64, as is the matrix.
+    """
+
+    matrix: np.ndarray
+    shift: np.ndarray
+
+    def fold(self, weight, bias):
+        """Return the weights and biases of the affine map of this one's output."""
+        return self._times(weight), bias + self.shift @ weight
+
+    def pull_back(self, gradients):
+        """Gradients (..., n_features) with respect to the input, from those of the output."""
+        if self.matrix.ndim == 1:
+            return gradients * self.matrix
+        return gradients @ self.matrix.T
+
+    def _times(self, weight):
+        if self.matrix.ndim == 1:
+            return self.matrix[:, np.newaxis] * weight
+        return self.matrix @ weight
+
+
+def affine_map(scaler, n_features):
+    """Return what a fitted scaler does to inputs.
+
+    Parameters
+    ----------
+    scaler : transformer or None
+        Fitted.
+    n_features : int
+        Features of the inputs.
+
+    Returns
+    -------
+    map : AffineMap or None
+        None where it is not known: of a subclass too, which may do anything.
+    """
+    if scaler is None:
+        return AffineMap(np.ones(n_features), np.zeros(n_features))
+    read = _KNOWN.get(type(scaler))
+    if read is None or getattr(scaler, "clip", False):
+        return None
+    matrix, shift = (np.asarray(values, np.float64) for values in read(scaler))
+    if matrix.ndim < 2:
+        matrix = np.broadcast_to(matrix, n_features)
+    return AffineMap(matrix, np.broadcast_to(shift, n_features))
+
+
+def _centred(centre, scale):
+    """Return factor and shift of ``(x - centre) / scale``; None stands for none."""
+    factor = 1.0 if scale is None else 1.0 / np.asarray(scale, np.float64)
+    return factor, 0.0 if centre is None else -np.asarray(centre, np.float64) * factor
+
+
+_KNOWN = {
+    StandardScaler: lambda s: _centred(s.mean_ if s.with_mean else None, s.scale_),
+    RobustScaler: lambda s: _centred(
+        s.center_ if s.with_centering else None, s.scale_ if s.with_scaling else None
+    ),
+    MaxAbsScaler: lambda s: _centred(None, s.scale_),
+    MinMaxScaler: lambda s: (np.asarray(s.scale_), s.min_),
+    WhiteningScaler: lambda s: (s.whitening_, -s.mean_ @ s.whitening_),
+}
+_NAMES = [known.__name__ for known in _KNOWN]
+# For messages.
+KNOWN_SCALERS = f"{', '.join(_NAMES[:-1])} and {_NAMES[-1]} (without clip)"

@@ -1,0 +1,129 @@
+"""Checks of weights, groups and the arguments of a validation set."""
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
+
+from .columns import is_missing
+
+_PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+
+
+def is_plain_array(values):
+    """Whether scikit-learn's `check_array` would return an array of floats as it is.
+
+    It takes longer than the prediction of a row does.
+    """
+    if type(values) is not np.ndarray or values.dtype not in _PLAIN_DTYPES or values.size == 0:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))  # else check_array knows why
+
+
+def check_weights(sample_weight, n_samples, name="sample_weight"):
+    """Return sample weights as a float64 array, or None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite, non-negative number for each row, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    if np.isscalar(sample_weight):
+        sample_weight = np.full(n_samples, sample_weight)
+    try:
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, accept_sparse=False
+        )
+    except ValueError as error:
+        raise ValueError(f"{name} must hold finite numbers: {error}") from error
+    if weight.ndim != 1:
+        raise ValueError(f"{name} must be a 1-D array, got shape {weight.shape}.")
+    if len(weight) != n_samples:
+        raise ValueError(
+            f"{name} must hold one weight for each of the {n_samples} rows, got {len(weight)}: "
+            f"{name}.shape == {weight.shape}, expected ({n_samples},)."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"{name} must not be negative, got a smallest value of {weight.min()}. "
+            "Leave the rows out or give them the weight 0."
+        )
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"{name} must have a finite sum, but that of the {n_samples} weights, the largest of "
+            f"which is {weight.max()}, overflows. Divide them by their mean."
+        )
+    if not weight.any():
+        raise ValueError(
+            f"{name} must have a positive sum, but all {n_samples} weights are zero: "
+            "no row is left to learn from."
+        )
+    return weight
+
+
+def check_groups(groups, n_samples):
+    """Return the groups of the rows as an array, or None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one label for each row.
+    """
+    if groups is None:
+        return None
+    values = np.asarray(groups)
+    if values.dtype == object and values.ndim == 1:
+        _check_labels_of_groups(values.tolist())
+    try:
+        groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    except ValueError as error:
+        raise ValueError(f"groups must hold a label for each row: {error}") from error
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"groups must hold one label for each of the {n_samples} rows: groups.shape == "
+            f"{groups.shape}, expected ({n_samples},)."
+        )
+    return groups
+
+
+def _check_labels_of_groups(labels):
+    """Raise ValueError where labels are missing, or cannot be sorted."""
+    missing = [i for i, label in enumerate(labels) if is_missing(label)]
+    if missing:
+        raise ValueError(
+            f"groups must hold a label for each row, but {len(missing)} of {len(labels)} are "
+            f"missing, the first in row {missing[0]}. Give these rows a group of their own."
+        )
+    kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1 and "str" in kinds:
+        raise ValueError(
+            f"groups must hold labels of one type, got {', '.join(kinds)}. Turn all into text."
+        )
+
+
+def check_validation_arguments(X_val, y_val, sample_weight_val):
+    """Raise ValueError where the arguments of a validation set do not belong together."""
+    if (X_val is None) != (y_val is None):
+        given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+        raise ValueError(
+            f"{given} was given without {missing}: a validation set needs both X_val and y_val."
+        )
+    if X_val is None:
+        if sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val was given without X_val and y_val: pass the validation set too, "
+                "or leave it out."
+            )
+        return
+    try:
+        check_consistent_length(X_val, y_val)
+    except ValueError as error:
+        raise ValueError(
+            f"X_val and y_val must have the same number of rows: {error} If this happens inside a "
+            "search or cross-validation: fit arguments that are as long as X are split along with "
+            "it, so a validation set must not have the length of X."
+        ) from error

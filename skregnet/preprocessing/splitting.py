@@ -1,0 +1,224 @@
+"""Which rows early stopping holds back."""
+
+import copy
+from collections import deque
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, PredefinedSplit
+
+from .._warnings import warn_user
+
+# With fewer rows than this the validation loss is mostly noise.
+SMALL_VALIDATION_PART = 30
+
+
+def split_validation(rows, validation_fraction, rng, stratify=None):
+    """Split off a validation part; rows of weight zero are in neither part.
+
+    Parameters
+    ----------
+    rows : Rows
+        All of them. A splitter sees rows of weight zero too, for it may know rows by their numbers;
+        shares and numbers are of the others.
+    validation_fraction : float, int, cross-validation splitter or list of (training, validation)
+        Share or number of the rows, or of the groups where `rows` has these; or the last split of a
+        splitter. Where that draws at random without a seed, it gets one.
+    rng : numpy.random.Generator
+        Where the seed comes from.
+    stratify : ndarray of shape (n_samples,), default=None
+        Classes, whose frequencies among the rows that are drawn by share or number are kept as far
+        as possible: a class with a single row stays in the training part, and where the validation
+        part has fewer rows than classes, rows are drawn without regard to them.
+
+    Returns
+    -------
+    training, validation : Rows
+        In the order of `rows`.
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty, or the splitter cannot split the rows.
+    """
+    seed = int(rng.integers(2**31))
+    if isinstance(validation_fraction, Real):
+        if rows.weight is not None and stratify is not None:
+            stratify = stratify[rows.weight > 0]
+        rows = rows.without_zero_weights()
+        validation = _draw(rows, validation_fraction, seed, stratify)
+        is_training = np.ones(len(rows), bool)
+        is_training[validation] = False
+        return rows.take(np.flatnonzero(is_training)), rows.take(validation)
+    numbers = _last_split(rows, validation_fraction, seed)
+    parts = []
+    for name, part in zip(("training", "validation"), numbers, strict=True):
+        if rows.weight is not None:
+            part = part[rows.weight[part] > 0]
+        if len(part) == 0:
+            raise ValueError(
+                f"{_named(validation_fraction)} leaves no row of positive weight in the {name} "
+                f"part of n_samples={len(rows)}. Give more rows, another "
+                "validation_fraction, or set early_stopping=False."
+            )
+        parts.append(rows.take(part))
+    return tuple(parts)
+
+
+def _draw(rows, validation_fraction, seed, stratify):
+    """Return the sorted numbers of the rows to validate with, for a share or a number."""
+    names = "n_samples" if rows.groups is None else "the number of groups"
+    n_units = len(rows) if rows.groups is None else len(np.unique(rows.groups))
+    if isinstance(validation_fraction, Integral):
+        n_validation = int(validation_fraction)
+    else:
+        n_validation = int(np.ceil(validation_fraction * n_units))
+    if not 1 <= n_validation <= n_units - 1:
+        unit, more = ("row", "rows") if rows.groups is None else ("group", "groups")
+        raise ValueError(
+            f"early_stopping needs at least one {unit} to train on and one to validate with, but "
+            f"validation_fraction={validation_fraction!r} of {names}={n_units} gives "
+            f"{n_validation} for validation. Give more {more}, another validation_fraction, or set "
+            "early_stopping=False."
+        )
+    if rows.groups is None:
+        return _draw_rows(len(rows), n_validation, seed, stratify)
+    splitter = GroupShuffleSplit(1, test_size=n_validation, random_state=seed)
+    _, validation = next(splitter.split(rows.y, groups=rows.groups))
+    return np.sort(validation)
+
+
+def _last_split(rows, splitter, seed):
+    """Return sorted numbers of the rows to train on and to validate with, by a splitter.
+
+    The last split is the one that validates with the latest rows of a time series, or with the
+    latest of ordered groups; among random ones all are alike.
+    """
+    name, n_rows = _named(splitter), len(rows)
+    if isinstance(splitter, PredefinedSplit) and len(splitter.test_fold) != n_rows:
+        raise ValueError(
+            f"{name} was made for {len(splitter.test_fold)} rows, but X has {n_rows}. Inside a "
+            "search or cross-validation X is a part of the rows: use a splitter that goes by "
+            "groups, and pass them to fit."
+        )
+    splits = splitter
+    if hasattr(splitter, "split"):
+        try:
+            splits = deque(
+                _seeded(splitter, seed).split(rows.X, rows.labels, rows.groups), maxlen=1
+            )
+        except (TypeError, ValueError) as error:
+            hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
+            raise ValueError(f"{name} cannot split the {n_rows} rows: {error}{hint}") from error
+    try:
+        training, validation = splits[-1]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be a share or number of the rows, or a splitter or list that gives pairs "
+            "of row numbers, (training, validation); it gave none."
+        ) from error
+    training, validation = (_row_numbers(part, n_rows, name) for part in (training, validation))
+    is_training = np.zeros(n_rows, bool)
+    is_training[training] = True
+    if is_training[validation].any():
+        raise ValueError(
+            f"{name} has {int(is_training[validation].sum())} rows in both the training and the "
+            "validation part: early stopping cannot go by rows that are trained on."
+        )
+    return training, validation
+
+
+def _named(splitter):
+    """Return name and value of the parameter for messages; lists of row numbers are cut short."""
+    if hasattr(splitter, "shape"):
+        return f"validation_fraction, a {type(splitter).__name__} of shape {splitter.shape},"
+    value = " ".join(repr(splitter).split())
+    longest = 300 if hasattr(splitter, "split") else 60
+    return f"validation_fraction={value if len(value) <= longest else f'{value[:longest]}...'}"
+
+
+def _seeded(splitter, seed):
+    """Return a copy of a splitter that splits in the same way each time, and the same rows alike.
+
+    Training that is resumed must hold back the same rows again, and the user's generator is left
+    where it is.
+    """
+    if not hasattr(splitter, "random_state"):
+        return splitter
+    splitter = copy.copy(splitter)
+    state = splitter.random_state
+    splitter.random_state = seed if state is None else copy.deepcopy(state)
+    return splitter
+
+
+def _row_numbers(part, n_rows, name):
+    """Return row numbers, sorted, from numbers or a mask."""
+    part = np.asarray(part)
+    if part.dtype == bool and part.shape == (n_rows,):
+        return np.flatnonzero(part)
+    if part.ndim != 1 or (part.size and part.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name} must give row numbers, or masks of the n_samples={n_rows} rows, got an array "
+            f"of shape {part.shape} and dtype {part.dtype}."
+        )
+    part = np.sort(part.astype(np.intp))
+    if part.size and not 0 <= part[0] <= part[-1] < n_rows:
+        outside = part[0] if part[0] < 0 else part[-1]
+        raise ValueError(
+            f"{name} gave the row number {outside}, but X has {n_rows} rows, numbered from 0. "
+            "Inside a search or cross-validation X is a part of the rows: use a splitter that goes "
+            "by the rows it is given."
+        )
+    return part
+
+
+def _draw_rows(n_samples, n_validation, seed, stratify):
+    """Return the sorted numbers of the rows to validate with."""
+    rng = np.random.RandomState(seed)
+    if stratify is not None:
+        by_class = [rows for rows in _rows_by_class(stratify) if len(rows) > 1]
+        counts = np.array([len(rows) for rows in by_class], int)
+        if len(counts) <= n_validation <= counts.sum() - len(counts):
+            # The other part is apportioned first, as in scikit-learn's StratifiedShuffleSplit,
+            # which would make a list of all rows.
+            n_left = _apportion(counts, counts.sum() - n_validation, rng)
+            n_drawn = _apportion(counts - n_left, n_validation, rng)
+            chosen = []
+            for rows, left, drawn in zip(by_class, n_left, n_drawn, strict=True):
+                chosen.append(rows[rng.permutation(len(rows))[left : left + drawn]])
+            return np.sort(np.concatenate(chosen))
+    return np.sort(rng.permutation(n_samples)[:n_validation])
+
+
+def _rows_by_class(labels):
+    """Return the numbers of the rows of each class."""
+    order = np.argsort(labels, kind="stable")
+    in_order = labels[order]
+    return np.split(order, np.flatnonzero(in_order[1:] != in_order[:-1]) + 1)
+
+
+def _apportion(counts, n_draws, rng):
+    """Split a number of draws by the counts: the largest remainders are rounded up."""
+    quota = counts / counts.sum() * n_draws
+    n_drawn = np.floor(quota).astype(int)
+    missing = n_draws - n_drawn.sum()
+    remainder = quota - n_drawn
+    for value in np.unique(remainder)[::-1]:
+        if missing == 0:
+            break
+        (tied,) = np.nonzero(remainder == value)
+        chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
+        n_drawn[chosen] += 1
+        missing -= len(chosen)
+    return n_drawn
+
+
+def warn_small_validation(n_validation):
+    """Warn where the part that was split off is too small for early stopping to go by."""
+    if n_validation < SMALL_VALIDATION_PART:
+        rows = "row" if n_validation == 1 else "rows"
+        warn_user(
+            f"Early stopping goes by only {n_validation} validation {rows}: their loss is noisy "
+            "and may stop the training too early or too late. Raise validation_fraction, pass "
+            "X_val and y_val, or set early_stopping=False."
+        )

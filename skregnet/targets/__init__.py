@@ -1,0 +1,1 @@
+"""Targets: their encoding, their scaling, and the loss that they are given to."""

@@ -1,0 +1,341 @@
+"""What `predict_mc` returns: predictive distributions of rows that were asked for."""
+
+from dataclasses import dataclass, field, replace
+from numbers import Real
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+from ..network import Network
+from ..network.layers import Dropout
+from ..uncertainty import (
+    class_moments,
+    cumulative_probability,
+    log_likelihood,
+    mc_samples,
+    mixture_quantiles,
+    predictive_moments,
+)
+from .mixtures import entropy
+
+# Inputs of a predictive distribution up to so many bytes are copied.
+_KEPT_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Raw predictions of all members with random masks; to iterate again draws the same again.
+
+    So nothing need be kept of them, whose number is that of the rows times that of the masks.
+
+    Parameters
+    ----------
+    network : Network
+    x : {ndarray, Source, CSR matrix} of shape (n_rows, n_inputs)
+        Scaled inputs.
+    n_samples : int
+        Masks for each row and member; without dropout one serves as well.
+    seed : numpy.random.SeedSequence
+    """
+
+    network: Network
+    x: object
+    n_samples: int
+    seed: np.random.SeedSequence
+
+    def kept(self):
+        """Return draws that outlive changes of the inputs: unless these are large, of a copy."""
+        x = self.x
+        if issparse(x):
+            n_bytes, copy = x.data.nbytes, x.copy
+        else:
+            n_bytes, copy = x.shape[0] * x.shape[1] * x.dtype.itemsize, lambda: np.array(x[:])
+        return replace(self, x=copy()) if n_bytes <= _KEPT_BYTES else self
+
+    @property
+    def n_masks(self):
+        """Number of draws of each row and member that differ."""
+        return self.n_samples if has_dropout(self.network) else 1
+
+    def generator(self, *key):
+        """Return a new generator; the same for the same key."""
+        return np.random.Generator(np.random.SFC64(self._child(*key)))
+
+    def of_member(self, member, n_samples):
+        """Return draws of a single member, with masks of their own."""
+        seed = self._child(2, int(member))
+        return replace(self, network=self.network.member(member), n_samples=n_samples, seed=seed)
+
+    def _child(self, *key):
+        return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
+
+    def __iter__(self):
+        return mc_samples(self.network, self.x, self.n_masks, self.generator())
+
+
+def has_dropout(network):
+    """Whether predictions with masks differ from those without."""
+    return any(isinstance(layer, Dropout) for layer in network.layers)
+
+
+@dataclass(frozen=True)
+class TargetDraws:
+    """Means and variances of normalised targets: what each member and mask predicts.
+
+    Whoever sums them up gives the result its units: in these the square of a deviation, or a
+    variance, may be out of the range of float64.
+
+    Parameters
+    ----------
+    draws : Draws
+    loss : skregnet.functions.losses.Loss
+        Turns raw predictions into means, and where it has a variance head, variances.
+    y_mean, y_scale : ndarray of shape (n_targets,)
+        Of the normalised targets.
+    noise_std : ndarray of shape (n_targets,) or None
+        Of the normalised targets, the same for all rows; None where the loss has a variance head.
+    """
+
+    draws: Draws
+    loss: object
+    y_mean: np.ndarray
+    y_scale: np.ndarray
+    noise_std: np.ndarray | None
+
+    def __iter__(self):
+        for rows, raw in self.draws:
+            means = self.loss.predict(raw).astype(np.float64, copy=False)
+            yield rows, means, self._variances(raw)
+
+    def _variances(self, raw):
+        if self.noise_std is None:
+            return self.loss.predict_variance(raw).astype(np.float64, copy=False)
+        return np.broadcast_to(self.noise_std**2, (len(raw), raw.shape[1], len(self.y_mean)))
+
+    def centre(self):
+        """Means without masks over the members, (n_rows, n_targets), float64."""
+        means = self.loss.predict(self.draws.network.infer(self.draws.x))
+        return means.mean(axis=0, dtype=np.float64)
+
+    def kept(self):
+        """See `Draws.kept`."""
+        return replace(self, draws=self.draws.kept())
+
+    def interval(self, coverage):
+        """Lower and upper bounds; see `PredictiveDistribution.interval`."""
+        tail = 0.5 * (1.0 - check_coverage(coverage))
+        shape = (self.draws.x.shape[0], len(self.y_mean))
+        bounds = mixture_quantiles(self, (tail, 1.0 - tail), shape) * self.y_scale + self.y_mean
+        return tuple(_without_single_target(bound) for bound in bounds)
+
+    def samples(self):
+        """Draw targets, noise included: an array of shape (n_rows, n_targets, n_samples).
+
+        For each sample a member is chosen at random, and for each of its rows a mask and a noise.
+        """
+        draws, shape = self.draws, (self.draws.x.shape[0], len(self.y_mean), self.draws.n_samples)
+        samples = np.empty(shape)
+        chosen = draws.generator(0).integers(draws.network.n_members, size=shape[2])
+        for member in np.unique(chosen):
+            columns = np.flatnonzero(chosen == member)
+            of_member = draws.of_member(member, len(columns))
+            noise = of_member.generator(1)
+            seen = np.zeros(shape[0], int)
+            for rows, means, variances in replace(self, draws=of_member):
+                # Without dropout all samples of a member have the same mean and variance.
+                first, last = seen[rows.start], seen[rows.start] + len(means)
+                seen[rows] = last
+                some = columns[first:last] if of_member.n_masks > 1 else columns
+                of_rows = (*means.shape[1:], len(some))
+                spread = np.sqrt(np.moveaxis(variances, 0, 2))
+                values = np.moveaxis(means, 0, 2) + spread * noise.standard_normal(of_rows)
+                samples[rows, :, some] = values
+        samples *= self.y_scale[:, np.newaxis]
+        samples += self.y_mean[:, np.newaxis]
+        return samples
+
+
+@dataclass(frozen=True, eq=False)
+class PredictiveDistribution:
+    """Predictive distribution of a regressor for some rows: a mixture of normal distributions.
+
+    Its components are what each member of an ensemble predicts with each mask of dropout. They are
+    not kept, but drawn again, the same ones, where they are needed. For this it holds on to the
+    inputs that it was asked for: inputs of more than 16 MB, which are not copied, must not be
+    changed as long as it is used.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Mean over members and masks, in units of the target.
+    epistemic_std : ndarray, shaped like `mean`
+        Standard deviation of the predictions over members and masks: what more data would reduce.
+        It is the root mean squared deviation of these draws from their mean, so that two of them
+        show 71 % of it, five 89 %.
+    aleatoric_std : ndarray, shaped like `mean`
+        Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
+        of ``loss='gaussian_nll'`` predicts.
+    draws : TargetDraws
+        What draws the components again.
+
+    Attributes
+    ----------
+    std : ndarray, shaped like `mean`
+        Standard deviation of noise and predictions together.
+    """
+
+    mean: np.ndarray
+    epistemic_std: np.ndarray
+    aleatoric_std: np.ndarray
+    draws: TargetDraws = field(repr=False)
+
+    @classmethod
+    def from_draws(cls, draws):
+        """Sum up what was drawn."""
+        mean, *variances = predictive_moments(draws, draws.centre())
+        stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
+        parts = (mean * draws.y_scale + draws.y_mean, *stds)
+        return cls(*(_unwriteable(_without_single_target(part)) for part in parts), draws)
+
+    @property
+    def std(self):
+        """Standard deviation of noise and predictions together."""
+        return np.hypot(self.epistemic_std, self.aleatoric_std)
+
+    def interval(self, coverage=0.9):
+        """Central interval: as much probability lies below it as above.
+
+        Its bounds are quantiles of the mixture, not those of a normal distribution with its mean
+        and standard deviation, which is too wide where some components are far off.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1), default=0.9
+            Probability of the interval.
+
+        Returns
+        -------
+        lower, upper : ndarray, shaped like `mean`
+            In units of the target.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        return self.draws.interval(coverage)
+
+    def cdf(self, y):
+        """Distribution function at targets: the probability of a smaller one.
+
+        Over many targets it is uniform between 0 and 1 where the distributions are right (the
+        probability integral transform).
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        probability : ndarray, shaped like `mean`
+            Of each output by itself.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape.
+        """
+        return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
+
+    def log_prob(self, y):
+        """Predictive log-likelihood of targets, as of Gal & Ghahramani (2016).
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            Logarithm of the mean density over members and masks; of all outputs jointly.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape.
+        """
+        scale = self.draws.y_scale
+        return log_likelihood(self.draws, self._normalised(y)) - np.log(scale).sum()
+
+    def _normalised(self, y):
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.size != self.mean.size or len(y) != len(self.mean):
+            raise ValueError(
+                f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
+            )
+        return (y.reshape(len(y), -1) - self.draws.y_mean) / self.draws.y_scale
+
+
+@dataclass(frozen=True, eq=False)
+class PredictiveClasses:
+    """Predictive distribution of a classifier for some rows.
+
+    The sums over members and masks distinguish rows between the classes (the entropy is high,
+    mutual information low) from rows unlike those that were learned from (both are high).
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Class labels, in the order of the columns.
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities, the mean over members and masks; of each label where targets are multilabel.
+    predictive_entropy : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        Entropy of `proba` in nats: all the uncertainty there is.
+    mutual_information : ndarray, shaped like `predictive_entropy`
+        What of it is epistemic: `predictive_entropy` less the mean entropy of the components.
+    variation_ratio : ndarray, shaped like `predictive_entropy`
+        Share of the components that predict another class than most do.
+
+    References
+    ----------
+    Y. Gal: Uncertainty in Deep Learning, PhD thesis, Cambridge 2016, section 3.3.1.
+    """
+
+    classes: np.ndarray
+    proba: np.ndarray
+    predictive_entropy: np.ndarray
+    mutual_information: np.ndarray
+    variation_ratio: np.ndarray
+
+    @classmethod
+    def from_draws(cls, classes, draws, n_rows, *, exclusive):
+        """Sum up draws of (rows, probabilities)."""
+        proba, expected, votes = class_moments(draws, n_rows, len(classes), exclusive=exclusive)
+        predictive = entropy(proba, exclusive=exclusive)
+        most = votes.max(axis=1) if exclusive else np.maximum(votes, 1.0 - votes)
+        # A mean of entropies is no larger than the entropy of the mean but for rounding.
+        mutual_information = np.maximum(predictive - expected, 0.0)
+        parts = (classes, proba, predictive, mutual_information, 1.0 - most)
+        return cls(*(_unwriteable(part.view()) for part in parts))
+
+
+def _without_single_target(array):
+    """Return an array (n_rows, n_targets) as the estimators do: (n_rows,) for one target."""
+    return array[:, 0] if array.shape[1] == 1 else array
+
+
+def _unwriteable(array):
+    array.setflags(write=False)
+    return array
+
+
+def check_coverage(coverage):
+    """Return `coverage` if it is a probability of an interval."""
+    if not (isinstance(coverage, Real) and 0 < coverage < 1):
+        raise ValueError(
+            f"coverage must be a probability between 0 and 1, both excluded, got {coverage!r}."
+        )
+    return float(coverage)

@@ -1,0 +1,811 @@
+"""Every parameter and every combination of them: what is valid is fitted, the rest is explained."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, make_scorer, r2_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from skregnet._sklearn_compat import InvalidParameterError, validate_parameter_constraints
+from skregnet.fitting.settings import changed_parameters
+from skregnet.functions.activations import ACTIVATIONS, ELU
+from skregnet.functions.initializers import INITIALIZERS
+from skregnet.functions.losses import REGRESSION_LOSSES, SquaredError
+from skregnet.functions.schedules import SCHEDULES
+from skregnet.optim import FULL_BATCH_SOLVERS, SGD, STOCHASTIC_OPTIMIZERS
+
+ESTIMATORS = (RegularizedMLPClassifier, RegularizedMLPRegressor)
+BOTH = pytest.mark.parametrize("Estimator", ESTIMATORS)
+FULL_BATCH = pytest.mark.parametrize("solver", list(FULL_BATCH_SOLVERS))
+
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:.*Maximum (iterations|evaluations):sklearn.exceptions.ConvergenceWarning"
+    ),
+    pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning"),
+]
+
+SMALL = {"hidden_layer_sizes": (4, 3), "max_iter": 2, "random_state": 0}
+N = 40
+
+
+def X_and_y(Estimator=RegularizedMLPRegressor):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 3))
+    y = X[:, 0] + 0.1 * rng.normal(size=N)
+    return X, (y > 0).astype(int) if Estimator is RegularizedMLPClassifier else y
+
+
+def small(Estimator=RegularizedMLPRegressor, **parameters):
+    return Estimator(**{**SMALL, **parameters})
+
+
+def scorer(estimator, X, y):
+    return estimator.score(X, y)
+
+
+def initializer(shape, rng):
+    return rng.uniform(-0.1, 0.1, shape)
+
+
+def schedule(step, n_steps):
+    return 0.9**step
+
+
+# ---- each parameter alone ----------------------------------------------------------------------
+
+WEIGHTS = [np.ones((3, 4)), np.ones((4, 3)), np.ones((3, 1))]
+POSITIVE = ([1e-3, 1, np.float32(2.0)], [0.0, -1.0, np.nan, np.inf, "1", None])
+NOT_NEGATIVE = ([0, 1e-3, 5.0], [-1e-9, np.nan, np.inf, "1", None])
+BOOLEAN = ([True, False, np.True_], [1, 0.0, "yes", None])
+COUNT = ([1, 3, np.int64(2)], [0, -1, 1.5, "1", None])
+DECAY = ([0.0, 0.5, 0.999], [-0.1, 1.0, np.nan, "1", None])
+
+# For each parameter: values that are fitted, and values of a wrong type or out of range.
+COMMON = {
+    "hidden_layer_sizes": (
+        [1, (), [], (4,), [4, 3], np.array([4, 3]), (4, 3, 2)],
+        [0, -1, 2.5, "4", None],
+    ),
+    "activation": (
+        [*ACTIVATIONS, ELU(alpha=0.5), ["relu", "tanh"], ("gelu", ELU())],
+        ["reluu", 3, None],
+    ),
+    "init": (["auto", *INITIALIZERS, initializer, WEIGHTS, tuple(WEIGHTS)], ["he", 3, None]),
+    "batch_norm": BOOLEAN,
+    "batch_norm_momentum": ([1e-3, 0.5, 1], [0.0, 1.1, np.nan, "1", None]),
+    "batch_norm_epsilon": POSITIVE,
+    "alpha": NOT_NEGATIVE,
+    "l1_ratio": ([0, 0.5, 1.0], [-0.1, 1.1, np.nan, "1", None]),
+    "dropout": ([0, 0.5, [0.1, 0.2], np.array([0.0, 0.5])], [-0.1, 1.0, np.nan, "0.5", None]),
+    "input_dropout": ([0, 0.5], [-0.1, 1.0, [0.1], "0.5", None]),
+    "max_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
+    "max_grad_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
+    "early_stopping": ([True, False, "auto"], ["yes", 1.5, None]),
+    "validation_fraction": (
+        [0.1, 0.5, 1, 5, KFold(2), [(range(N // 2), range(N // 2, N))]],
+        [-0.1, 1.5, np.nan, "0.1", None, True, False, StandardScaler()],
+    ),
+    "scoring": (["loss", scorer], [3, None, ["loss"]]),
+    "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
+    "tol": NOT_NEGATIVE,
+    "refit": BOOLEAN,
+    "categorical_features": (
+        [None, "from_dtype", [0], [False, True, False], np.array([0, 2]), ()],
+        ["auto", 3, True],
+    ),
+    "handle_missing": (["error", "indicator"], ["mean", True, None]),
+    "scaler": (
+        [
+            "standard",
+            "whiten",
+            None,
+            MinMaxScaler(),
+            WhiteningScaler(),
+            make_pipeline(StandardScaler(), MinMaxScaler()),
+        ],
+        ["minmax", 3, SGD()],
+    ),
+    "solver": (
+        [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS, SGD(momentum=0.5)],
+        ["adamax", 3, None],
+    ),
+    "batch_size": (["auto", 1, 7, N], [0, -1, 1.5, "all", None]),
+    "learning_rate": ([*SCHEDULES, schedule], ["exponential", 0.1, None]),
+    "learning_rate_init": POSITIVE,
+    "power_t": NOT_NEGATIVE,
+    "max_iter": COUNT,
+    "max_fun": COUNT,
+    "shuffle": BOOLEAN,
+    "momentum": ([0, 0.5, 1.0], [-0.1, 1.1, "1", None]),
+    "nesterovs_momentum": BOOLEAN,
+    "beta_1": DECAY,
+    "beta_2": DECAY,
+    "epsilon": POSITIVE,
+    "n_estimators": COUNT,
+    "n_init": COUNT,
+    "max_time": ([None, 10, 1e-9], [0.0, -1, np.nan, "1"]),
+    "warm_start": BOOLEAN,
+    "random_state": ([None, 0, np.random.RandomState(0)], [-1, 1.5, "0"]),
+    "verbose": ([False, True, 0, 1], [-1, "yes", None]),
+    "dtype": ([None, "float32", "float64"], ["float16", np.float32, 32]),
+}
+OWN = {
+    RegularizedMLPClassifier: {
+        "label_smoothing": DECAY,
+        "class_weight": ([None, "balanced", {0: 2.0}, {0: 1, 1: 3}], ["equal", 3, [1, 2]]),
+    },
+    RegularizedMLPRegressor: {
+        "loss": ([*REGRESSION_LOSSES, SquaredError()], ["squared", 3, None]),
+        "quantile": (
+            [None, 0.5, 0.9, [0.5], [0.1, 0.5, 0.9], (0.1, 0.2), np.array([0.2, 0.7])],
+            [0.0, 1.0, -0.5, np.nan, "0.5"],
+        ),
+        "huber_delta": POSITIVE,
+        "noise_precision": ((0.5, 100, "auto"), (0, -1.0, "auto!", None)),
+        "normalize_y": ([True, False, "auto"], ["yes", 1.5, None]),
+    },
+}
+# What else is needed for the parameter to be looked at.
+CONTEXT = {
+    "validation_fraction": {"early_stopping": True},
+    "scoring": {"early_stopping": True},
+    "refit": {"early_stopping": True},
+    "max_fun": {"solver": "lbfgs"},
+    "l1_ratio": {"alpha": 1.0},
+    "batch_norm_momentum": {"batch_norm": True},
+    "batch_norm_epsilon": {"batch_norm": True},
+    "momentum": {"solver": "sgd"},
+    "power_t": {"learning_rate": "invscaling"},
+    "quantile": {"loss": "quantile"},
+    "huber_delta": {"loss": "huber"},
+}
+
+
+def rows(position):
+    return [
+        pytest.param(Estimator, name, value, id=f"{Estimator.__name__}-{name}-{i}")
+        for Estimator in ESTIMATORS
+        for name, values in (COMMON | OWN[Estimator]).items()
+        for i, value in enumerate(values[position])
+    ]
+
+
+@BOTH
+def test_the_table_has_every_parameter(Estimator):
+    assert set(COMMON | OWN[Estimator]) == set(Estimator().get_params())
+    assert set(Estimator._parameter_constraints) == set(Estimator().get_params())
+
+
+@pytest.mark.parametrize(("Estimator", "name", "value"), rows(0))
+def test_valid_values_are_fitted(Estimator, name, value, capsys):
+    X, y = X_and_y(Estimator)
+    y = y - y.min() + 1.0 if name == "loss" else y  # some take positive targets alone
+    model = Estimator(**{**SMALL, **CONTEXT.get(name, {}), name: value})
+    before = repr(model.get_params())
+    model.fit(X, y)
+    assert len(model.predict(X)) == N
+    assert np.isfinite(model.predict(X)).all()
+    assert repr(model.get_params()) == before  # fit changes no parameter
+    assert getattr(model, name) is value
+
+
+@pytest.mark.parametrize(("Estimator", "name", "value"), rows(1))
+def test_invalid_values_are_named(Estimator, name, value):
+    X, y = X_and_y(Estimator)
+    model = Estimator(**{**SMALL, name: value})
+    message = rf"The '{name}' parameter of {Estimator.__name__} must be .* Got .* instead"
+    with pytest.raises(InvalidParameterError, match=message) as caught:
+        model.fit(X, y)
+    assert f"Got {value!r} instead" in str(caught.value)
+    assert fitted_attributes(model) == []
+
+
+@BOTH
+def test_only_what_differs_from_a_valid_default_is_checked(Estimator):
+    assert changed_parameters(Estimator()) == {}
+    model = clone(Estimator(alpha=0.5, hidden_layer_sizes=[3]))
+    assert changed_parameters(model) == {"alpha": 0.5, "hidden_layer_sizes": [3]}
+    validate_parameter_constraints(
+        Estimator._parameter_constraints, Estimator().get_params(), Estimator.__name__
+    )
+
+
+def test_a_subclass_may_have_other_parameters_and_defaults():
+    class Subclass(RegularizedMLPRegressor):
+        def __init__(self, max_iter=0, alpha=0.5, other="anything"):
+            super().__init__(max_iter=max_iter, alpha=alpha)
+            self.other = other
+
+    X, y = X_and_y()
+    for _ in range(2):
+        with pytest.raises(InvalidParameterError, match="'max_iter' parameter of Subclass"):
+            Subclass().fit(X, y)
+    with pytest.raises(InvalidParameterError, match="'alpha' parameter of Subclass"):
+        Subclass(max_iter=1, alpha=-1).fit(X, y)
+    assert Subclass(max_iter=1).fit(X, y).n_iter_ == 1
+
+
+def fitted_attributes(model):
+    return [name for name in vars(model) if name.endswith("_") or name.startswith("_")]
+
+
+@BOTH
+def test_invalid_values_leave_a_fitted_estimator_alone(Estimator):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator).fit(X, y)
+    before, prediction = dict(vars(model)), model.predict(X)
+    for parameters in ({"alpha": -1}, {"dropout": [0.1]}, {"batch_norm": True, "batch_size": 1}):
+        model.set_params(**parameters)
+        with pytest.raises(ValueError, match=next(iter(parameters))):
+            model.fit(X[:, :2], y)
+        model.set_params(**{name: before[name] for name in parameters})
+        assert {name: id(value) for name, value in vars(model).items()} == {
+            name: id(value) for name, value in before.items()
+        }
+    np.testing.assert_array_equal(model.predict(X), prediction)
+
+
+# ---- combinations ------------------------------------------------------------------------------
+
+
+def assert_explained(model, message, *, fit=None):
+    """`model` must refuse to be fitted with an error that has all parts of the message."""
+    X, y = X_and_y(type(model))
+    with pytest.raises(ValueError, match=re.escape(message[0])) as caught:
+        model.fit(X, y) if fit is None else fit(model, X, y)
+    for part in message[1:]:
+        assert part in str(caught.value)
+    assert not hasattr(model, "network_")
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+@BOTH
+@FULL_BATCH
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"dropout": 0.1},
+        {"dropout": [0.0, 0.1]},
+        {"input_dropout": 0.1},
+        {"batch_norm": True},
+        {"max_norm": 1.0},
+        {"max_grad_norm": 1.0},
+        {"l1_ratio": 0.5},
+    ],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_what_the_minimisers_cannot_do(Estimator, solver, parameters):
+    ((name, value),) = parameters.items()
+    message = (f"{name}={value!r}", f"solver={solver!r}", "'adam'", f"leave {name} at its default")
+    assert_explained(small(Estimator, solver=solver, **parameters), message)
+
+
+@FULL_BATCH
+def test_what_has_no_effect_on_the_minimisers_is_said(solver):
+    X, y = X_and_y()
+    with pytest.warns(UserWarning, match="learning_rate='cosine' has no effect .*" + solver):
+        small(solver=solver, learning_rate="cosine").fit(X, y)
+
+
+@FULL_BATCH
+def test_switched_off_is_fine_with_the_minimisers(solver):
+    X, y = X_and_y()
+    off = {"dropout": [0.0, 0.0], "l1_ratio": 0.5, "alpha": 0.0}
+    assert np.isfinite(small(solver=solver, **off).fit(X, y).predict(X)).all()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"activation": ["relu"]}, ("activation", "2 hidden layers", "1 values", "['relu']")),
+        ({"activation": ["relu"] * 3}, ("activation", "2 hidden layers", "3 values")),
+        ({"activation": ["relu", "reluu"]}, ("activation", "'tanh'", "got 'reluu'")),
+        ({"activation": ["relu", 3]}, ("activation", "'tanh'", "got 3")),
+        ({"dropout": [0.1]}, ("dropout", "2 hidden layers", "1 values", "[0.1]")),
+        ({"dropout": [0.1] * 3}, ("dropout", "2 hidden layers", "3 values")),
+        ({"dropout": [0.1, 1.0]}, ("dropout", "[0, 1)", "[0.1, 1.0]")),
+        ({"dropout": [0.1, -0.1]}, ("dropout", "[0, 1)", "-0.1")),
+        ({"dropout": [0.1, np.nan]}, ("dropout", "[0, 1)", "nan")),
+        ({"dropout": [0.1, "a"]}, ("dropout", "[0, 1)", "'a'")),
+        ({"hidden_layer_sizes": (4, 0)}, ("hidden_layer_sizes must be > 0", "(4, 0)")),
+        ({"hidden_layer_sizes": (4, -3)}, ("hidden_layer_sizes must be > 0", "(4, -3)")),
+        ({"hidden_layer_sizes": (4, 2.5)}, ("hidden_layer_sizes", "one int", "(4, 2.5)")),
+        ({"hidden_layer_sizes": ("4",)}, ("hidden_layer_sizes", "one int", "('4',)")),
+        ({"hidden_layer_sizes": [[4, 3]]}, ("hidden_layer_sizes", "one int", "[[4, 3]]")),
+        ({"init": WEIGHTS[:2]}, ("init", "3 weight matrices", "got 2")),
+        ({"init": [*WEIGHTS[:2], np.ones((2, 1))]}, ("init[2]", "(3, 1)", "(2, 1)")),
+        ({"init": [WEIGHTS[0] * np.nan, *WEIGHTS[1:]]}, ("init[0]", "finite", "nan")),
+        ({"init": lambda shape, rng: np.ones(3)}, ("init", "shape (3, 4)", "got shape (3,)")),
+        ({"init": lambda shape, rng: np.full(shape, np.nan)}, ("init", "finite", "12 NaN")),
+        ({"init": lambda shape, rng: None}, ("init", "finite array of numbers", "got NoneType")),
+        ({"learning_rate": lambda step, n: np.nan}, ("learning_rate", "finite", "nan at step 0")),
+        ({"learning_rate": lambda step, n: -1}, ("learning_rate", "non-negative", "-1 at step 0")),
+        ({"learning_rate": lambda step, n: "a"}, ("learning_rate", "number", "'a' at step 0")),
+        ({"batch_norm": True, "batch_size": 1}, ("batch_norm=True", "batch_size=1", "Raise")),
+        (
+            {"early_stopping": True, "scoring": "accuracyy"},
+            ("scoring='accuracyy'", "get_scorer_names()"),
+        ),
+        (
+            {"early_stopping": True, "scoring": accuracy_score},
+            ("scoring=<function accuracy_score", "make_scorer"),
+        ),
+        (
+            {"early_stopping": True, "scoring": lambda estimator, X, y: np.nan},
+            ("scoring=", "NaN", "4 rows", "validation_fraction"),
+        ),
+        (
+            {"early_stopping": True, "scoring": lambda estimator, X, y: "good"},
+            ("scoring=", "cannot score the validation part", "'good'"),
+        ),
+        (
+            {"early_stopping": True, "validation_fraction": 0.0},
+            ("validation_fraction=0.0", "n_samples=40", "early_stopping=False"),
+        ),
+        (
+            {"early_stopping": True, "validation_fraction": N},
+            ("validation_fraction=40", "n_samples=40", "early_stopping=False"),
+        ),
+        (
+            {"scaler": FunctionTransformer(lambda X: X * np.nan)},
+            ("NaN or infinity", "scaler=FunctionTransformer"),
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_combinations_that_cannot_work(Estimator, parameters, message):
+    assert_explained(small(Estimator, **parameters), message)
+
+
+def test_a_scorer_of_the_other_kind():
+    model = small(early_stopping=True, scoring="accuracy")
+    assert_explained(model, ("scoring='accuracy'", "cannot score the validation part"))
+
+
+def test_scorers_of_several_quantiles():
+    model = small(loss="quantile", quantile=[0.1, 0.9], early_stopping=True, scoring="r2")
+    way_out = ("quantiles", "scoring='loss'", "scoring(estimator, X, y)", "estimator.score(X, y)")
+    assert_explained(model, ("scoring='r2'", *way_out))
+    model.set_params(scoring=make_scorer(r2_score))
+    assert_explained(model, ("scoring=make_scorer", "cannot score", *way_out))
+    X, y = np.arange(80.0).reshape(40, 2), np.arange(40.0)
+    model.set_params(scoring=lambda estimator, X, y: estimator.score(X, y))
+    assert len(model.fit(X, y).validation_scores_) == model.n_iter_
+
+
+def test_a_scorer_that_takes_no_weights():
+    model = small(early_stopping=True, scoring=lambda estimator, X, y: 1.0)
+    assert_explained(
+        model,
+        ("scoring=", "sample_weight"),
+        fit=lambda model, X, y: model.fit(X, y, sample_weight=np.linspace(1, 2, N)),
+    )
+
+
+@BOTH
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_early_stopping_with_too_few_rows(Estimator, n_samples):
+    model = small(Estimator, early_stopping=True, validation_fraction=n_samples)
+    message = (f"n_samples={n_samples}", f"validation_fraction={n_samples}", "Give more rows")
+    assert_explained(
+        model, message, fit=lambda model, X, y: model.fit(X[:n_samples], y[:n_samples])
+    )
+
+
+@BOTH
+def test_one_row_under_batch_norm(Estimator):
+    model = small(Estimator, batch_norm=True)
+    message = ("batch_norm=True", "n_samples=1", "set batch_norm=False")
+    assert_explained(model, message, fit=lambda model, X, y: model.fit(X[:1], y[:1]))
+
+
+@BOTH
+def test_one_training_row_under_batch_norm_after_the_split(Estimator):
+    model = small(Estimator, batch_norm=True, early_stopping=True, validation_fraction=2)
+    message = ("batch_norm=True", "n_samples=1", "set batch_norm=False")
+    assert_explained(model, message, fit=lambda model, X, y: model.fit(X[:3], y[:3]))
+
+
+@BOTH
+def test_one_row_under_batch_norm_in_a_stream(Estimator):
+    arguments = {"classes": [0, 1]} if Estimator is RegularizedMLPClassifier else {}
+    assert_explained(
+        small(Estimator, batch_norm=True),
+        ("batch_norm=True", "n_samples=1", "set batch_norm=False"),
+        fit=lambda model, X, y: model.partial_fit(X[:1], y[:1], **arguments),
+    )
+
+
+def test_whitening_of_sparse_inputs():
+    assert_explained(
+        small(scaler="whiten"),
+        ("scaler='whiten'", "dense X", "scaler='standard'", "toarray"),
+        fit=lambda model, X, y: model.fit(scipy.sparse.csr_array(X), y),
+    )
+
+
+@BOTH
+def test_a_scaler_must_transform(Estimator):
+    class Half:
+        def fit(self, X, y=None):
+            return self
+
+    X, y = X_and_y(Estimator)
+    with pytest.raises(InvalidParameterError, match=r"'scaler' parameter .* 'fit' and 'transform'"):
+        small(Estimator, scaler=Half()).fit(X, y)
+
+
+def test_a_batch_larger_than_the_data_is_said():
+    X, y = X_and_y()
+    with pytest.warns(UserWarning, match="batch_size=41 larger than the n_samples=40 rows") as seen:
+        small(batch_size=N + 1).fit(X, y)
+    assert seen[0].filename == __file__
+
+
+def test_warnings_point_to_the_caller():
+    X, y = X_and_y()
+    with pytest.warns(UserWarning, match="only 4 validation rows") as seen:
+        small(early_stopping=True).fit(X, y)
+    assert {warning.filename for warning in seen} == {__file__}
+    assert len(seen) == 2  # the validation part is small, and the run is short
+
+
+# ---- the validation set ------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda X, y: {"X_val": X}, ("X_val was given without y_val", "needs both")),
+        (lambda X, y: {"y_val": y}, ("y_val was given without X_val", "needs both")),
+        (
+            lambda X, y: {"sample_weight_val": np.ones(N)},
+            ("sample_weight_val was given without X_val and y_val", "pass the validation set"),
+        ),
+        (lambda X, y: {"X_val": X, "y_val": y[:5]}, ("X_val and y_val", "[40, 5]")),
+        (lambda X, y: {"X_val": X[:5], "y_val": y}, ("X_val and y_val", "[5, 40]")),
+        (
+            lambda X, y: {"X_val": X[:, :2], "y_val": y},
+            ("X_val", "X has 2 features", "expecting 3 features"),
+        ),
+        (lambda X, y: {"X_val": X * np.nan, "y_val": y}, ("X_val", "contains NaN")),
+        (lambda X, y: {"X_val": X, "y_val": y * np.nan}, ("y_val", "contains NaN")),
+        (lambda X, y: {"X_val": X[:0], "y_val": y[:0]}, ("X_val", "0 sample(s)")),
+        (
+            lambda X, y: {"X_val": X, "y_val": y, "sample_weight_val": np.ones(3)},
+            ("sample_weight_val", "40 rows", "got 3"),
+        ),
+        (
+            lambda X, y: {"X_val": X, "y_val": y, "sample_weight_val": np.zeros(N)},
+            ("sample_weight_val", "positive sum"),
+        ),
+        (
+            lambda X, y: {"X_val": X, "y_val": y, "sample_weight_val": -np.ones(N)},
+            ("sample_weight_val", "negative", "-1.0"),
+        ),
+    ],
+)
+def test_validation_sets_that_cannot_be_used(Estimator, arguments, message):
+    assert_explained(
+        small(Estimator),
+        message,
+        fit=lambda model, X, y: model.fit(X, y, **arguments(X, y)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("y_val", "message"),
+    [
+        (np.arange(N) % 3, ("y_val", "classes [2]", "[0, 1]")),
+        (np.repeat(["a", "b"], N // 2), ("y_val", "['a', 'b']", "[0, 1]")),
+        (np.eye(2, dtype=int)[np.arange(N) % 2], ("y_val", "binary", "multilabel-indicator")),
+    ],
+    ids=["another class", "strings", "indicators"],
+)
+def test_validation_labels_of_another_kind(y_val, message):
+    model = small(RegularizedMLPClassifier)
+    assert_explained(model, message, fit=lambda model, X, y: model.fit(X, y, X_val=X, y_val=y_val))
+
+
+def test_validation_targets_with_more_outputs():
+    assert_explained(
+        small(),
+        ("y_val", "as many outputs as before, 1, got 2"),
+        fit=lambda model, X, y: model.fit(X, y, X_val=X, y_val=X[:, :2]),
+    )
+
+
+@BOTH
+def test_a_validation_set_is_checked_even_where_it_is_not_used(Estimator):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator, early_stopping=False)
+    assert not model.fit(X, y, X_val=X, y_val=y).do_early_stopping_
+    with pytest.raises(ValueError, match="X_val"):
+        model.fit(X, y, X_val=X[:, :1], y_val=y)
+
+
+# ---- weights -----------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.zeros(N), ("sample_weight", "positive sum", "40 weights are zero")),
+        (np.r_[-1.0, np.ones(N - 1)], ("sample_weight", "negative", "-1.0", "the weight 0")),
+        (np.r_[np.nan, np.ones(N - 1)], ("sample_weight", "NaN")),
+        (np.r_[np.inf, np.ones(N - 1)], ("sample_weight", "infinity")),
+        (np.ones(N - 1), ("sample_weight", "40 rows", "got 39")),
+        (np.ones(N + 1), ("sample_weight", "40 rows", "got 41")),
+        (np.ones((N, 1)), ("sample_weight", "1-D", "(40, 1)")),
+        (np.ones((N, 2)), ("sample_weight", "1-D", "(40, 2)")),
+        (["heavy"] * N, ("sample_weight", "numbers", "'heavy'")),
+        (0.0, ("sample_weight", "positive sum")),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_that_cannot_be_used(Estimator, weight, message, method):
+    arguments = (
+        {"classes": [0, 1]}
+        if method == "partial_fit" and Estimator is RegularizedMLPClassifier
+        else {}
+    )
+    assert_explained(
+        small(Estimator),
+        message,
+        fit=lambda model, X, y: getattr(model, method)(X, y, sample_weight=weight, **arguments),
+    )
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({7: 1.0}, ("class_weight", "[7]", "[0, 1]", "labels of y")),
+        ({0: -1.0}, ("class_weight", "negative", "{0: -1.0}")),
+        ({0: np.nan}, ("class_weight", "finite", "nan")),
+        ({0: "heavy"}, ("class_weight", "numbers", "'heavy'")),
+        ({0: 0.0, 1: 0}, ("class_weight={0: 0.0, 1: 0}", "no row to learn from")),
+    ],
+)
+def test_class_weights_that_cannot_be_used(class_weight, message):
+    assert_explained(small(RegularizedMLPClassifier, class_weight=class_weight), message)
+
+
+def test_class_weights_and_weights_that_leave_nothing():
+    assert_explained(
+        small(RegularizedMLPClassifier, class_weight={0: 0.0}),
+        ("class_weight={0: 0.0}", "sample_weight", "zero for all 40 rows"),
+        fit=lambda model, X, y: model.fit(X, y, sample_weight=y == 0),
+    )
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}])
+def test_class_weights_of_multilabel_targets(class_weight):
+    assert_explained(
+        small(RegularizedMLPClassifier, class_weight=class_weight),
+        (f"class_weight={class_weight!r}", "multilabel", "sample_weight"),
+        fit=lambda model, X, y: model.fit(X, np.column_stack([y, 1 - y])),
+    )
+
+
+# ---- partial_fit -------------------------------------------------------------------------------
+
+
+def test_the_first_call_of_a_stream_needs_the_classes():
+    assert_explained(
+        small(RegularizedMLPClassifier),
+        ("classes", "must be passed on the first call to partial_fit"),
+        fit=lambda model, X, y: model.partial_fit(X, y),
+    )
+
+
+def test_a_class_of_y_that_is_missing_from_classes():
+    assert_explained(
+        small(RegularizedMLPClassifier),
+        ("classes [2]", "classes=[0, 1]", "the first partial_fit"),
+        fit=lambda model, X, y: model.partial_fit(X, np.arange(N) % 3, classes=[0, 1]),
+    )
+
+
+@pytest.mark.parametrize("classes", [[0, 1, 2], [0], [1, 2]])
+def test_the_classes_of_a_stream_cannot_change(classes):
+    X, y = X_and_y(RegularizedMLPClassifier)
+    model = small(RegularizedMLPClassifier).partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=re.escape(f"classes={classes} is not the same as")):
+        model.partial_fit(X, y, classes=classes)
+
+
+def test_a_later_call_of_a_stream_with_an_unknown_class():
+    X, y = X_and_y(RegularizedMLPClassifier)
+    model = small(RegularizedMLPClassifier).partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes \[2\], which are not among classes=\[0, 1\]"):
+        model.partial_fit(X, np.arange(N) % 3)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "parameters",
+    [{"early_stopping": True}, *({"solver": solver} for solver in FULL_BATCH_SOLVERS)],
+    ids=repr,
+)
+def test_streams_that_cannot_be(Estimator, parameters):
+    model = small(Estimator, **parameters)
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as caught:
+        model.partial_fit(*X_and_y(Estimator))
+    ((name, value),) = parameters.items()
+    assert name in str(caught.value.__cause__)
+    assert repr(value) in str(caught.value.__cause__)
+    # A stream that has begun can be switched over to it, and back.
+    model.set_params(**{name: getattr(Estimator(), name)})
+    assert hasattr(model, "partial_fit")
+
+
+# ---- continuing --------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("hidden_layer_sizes", (4,), "hidden_layer_sizes from (4, 3) to (4,)"),
+        ("activation", "tanh", "activation from (ReLU(), ReLU()) to (Tanh(), Tanh())"),
+        ("n_estimators", 2, "n_estimators from 1 to 2"),
+        ("batch_norm", True, "batch_norm from False to True"),
+        ("dropout", 0.5, "dropout from (0.0, 0.0) to (0.5, 0.5)"),
+        ("input_dropout", 0.5, "input_dropout from 0.0 to 0.5"),
+        ("dtype", "float32", "dtype from 'float64' to 'float32'"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_cannot_change_while_training_continues(Estimator, name, value, message, method):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator, warm_start=True).fit(X, y)
+    params = model.network_.params.copy()
+    model.set_params(**{name: value})
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        getattr(model, method)(X, y)
+    assert "Set them back, or fit a clone" in str(caught.value)
+    np.testing.assert_array_equal(model.network_.params, params)
+    clone(model).fit(X, y)
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_features_cannot_change_while_training_continues(Estimator, method):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"X has 2 features, but .* expecting 3 features"):
+        getattr(model, method)(X[:, :2], y)
+
+
+def test_labels_cannot_change_while_training_continues():
+    X, y = X_and_y(RegularizedMLPClassifier)
+    model = small(RegularizedMLPClassifier, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"classes \[2\], which are not among classes=\[0, 1\]"):
+        model.fit(X, np.arange(N) % 3)
+    with pytest.raises(ValueError, match="must hold binary labels as before, got multilabel"):
+        model.fit(X, np.column_stack([y, 1 - y]))
+
+
+def test_outputs_cannot_change_while_training_continues():
+    X, y = X_and_y()
+    model = small(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="as many outputs as before, 1, got 2"):
+        model.fit(X, X[:, :2])
+
+
+# ---- X and y -----------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: np.where(X > 1, np.nan, X), "Input X contains NaN"),
+        (lambda X: np.where(X > 1, np.inf, X), "Input X contains infinity"),
+        (lambda X: np.full(X.shape, "a"), "could not convert string to float"),
+        (lambda X: X + 1j, "Complex data not supported"),
+        (lambda X: X[:, 0], "Expected 2D array, got 1D array"),
+        (lambda X: X[np.newaxis], "dim 3"),
+        (lambda X: X[:0], "0 sample"),
+        (lambda X: X[:, :0], "0 feature"),
+        (lambda X: X[:7], "X has 7 rows, y has 40"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_inputs_that_cannot_be_used(Estimator, change, message, method):
+    arguments = (
+        {"classes": [0, 1]}
+        if method == "partial_fit" and Estimator is RegularizedMLPClassifier
+        else {}
+    )
+    X, y = X_and_y(Estimator)
+    model = small(Estimator)
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(change(X), y, **arguments)
+    assert not hasattr(model, "network_")
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["predict", "score"])
+def test_inputs_that_cannot_be_predicted(Estimator, method):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator)
+    arguments = (X, y) if method == "score" else (X,)
+    with pytest.raises(NotFittedError, match=rf"{Estimator.__name__} instance is not fitted"):
+        getattr(model, method)(*arguments)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="X has 2 features"):
+        getattr(model, method)(X[:, :2], *arguments[1:])
+    with pytest.raises(ValueError, match="contains NaN"):
+        getattr(model, method)(X * np.nan, *arguments[1:])
+
+
+@BOTH
+@pytest.mark.parametrize("attribute", ["coefs_", "intercepts_", "batch_norm_"])
+def test_attributes_that_are_computed_need_a_fit(Estimator, attribute):
+    assert not hasattr(Estimator(), attribute)
+    with pytest.raises(NotFittedError):
+        getattr(Estimator(), attribute)
+
+
+@BOTH
+def test_there_must_be_targets(Estimator):
+    assert_explained(
+        small(Estimator), ("requires y to be passed",), fit=lambda model, X, y: model.fit(X, None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.r_[np.nan, np.ones(N - 1)], "Input y contains NaN"),
+        (np.r_[np.inf, np.ones(N - 1)], "Input y contains infinity"),
+        (np.ones(N) + 1j, "Complex data not supported"),
+        (["a"] * N, "could not convert string to float: 'a'"),
+        (np.ones((N, 2, 2)), "dim 3"),
+        (scipy.sparse.csr_array(np.ones((N, 2))), "[Ss]parse"),
+        (np.ones(N - 1), "X has 40 rows, y has 39"),
+    ],
+)
+def test_targets_that_cannot_be_used(y, message):
+    X, _ = X_and_y()
+    model = small()
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.fit(X, y)
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.r_[np.nan, np.ones(N - 1)], "Input y contains NaN"),
+        (np.linspace(0, 1, N), "Unknown label type: continuous"),
+        (np.full((N, 2), "a"), "Unknown label type: y has several columns.*MultiOutputClassifier"),
+        (
+            np.column_stack([np.arange(N) % 3] * 2),
+            "Unknown label type: y has several columns.*MultiOutputClassifier",
+        ),
+        (np.arange(N - 1) % 2, "X has 40 rows, y has 39"),
+        ([["a"], ["b"]] * (N // 2 - 1) + [["a"], ["b", "c"]], "multi-?label"),
+        (5, "array-like"),
+    ],
+)
+def test_labels_that_cannot_be_used(y, message):
+    X, _ = X_and_y()
+    model = small(RegularizedMLPClassifier)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert not hasattr(model, "network_")

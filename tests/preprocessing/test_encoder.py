@@ -1,0 +1,844 @@
+"""Tables with categories and missing values, taken by the estimators or refused with a remedy."""
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import get_tags
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.data import source
+
+BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
+)
+ON = {"categorical_features": ["work", "degree"], "handle_missing": "indicator"}
+N = 90
+
+
+def small(Estimator=RegularizedMLPRegressor, **parameters):
+    return Estimator(**{"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0, **parameters})
+
+
+def linear(**parameters):
+    """A convex problem, whose solution depends on no initial weights and no order of columns."""
+    return small(hidden_layer_sizes=(), solver="lbfgs", alpha=1.0, max_iter=200, **parameters)
+
+
+def columns(seed=0):
+    """Columns as lists: numbers and categories, with and without missing values."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(40.0, 10.0, N).tolist()
+    work = rng.choice(["private", "state", "self"], N).tolist()
+    for i in range(0, N, 9):
+        age[i] = None
+    for i in range(4, N, 7):
+        work[i] = None
+    return {
+        "age": age,
+        "work": work,
+        "hours": rng.normal(35.0, 5.0, N).tolist(),
+        "degree": rng.choice(["yes", "no"], N).tolist(),
+    }
+
+
+def as_pandas(data):
+    return pd.DataFrame(data).astype({"age": float} if "age" in data else {})
+
+
+def as_objects(data):
+    return np.array(list(data.values()), dtype=object).T
+
+
+CONTAINERS = {"pandas": as_pandas, "polars": pl.DataFrame, "objects": as_objects}
+FRAMES = pytest.mark.parametrize("make", [as_pandas, pl.DataFrame], ids=["pandas", "polars"])
+
+
+def skip_unless_names_are_read(X):
+    """polars 2 has dropped the protocol by which scikit-learn before 1.9 finds the columns."""
+    if isinstance(X, pl.DataFrame) and not hasattr(StandardScaler().fit(X), "feature_names_in_"):
+        pytest.skip("the installed scikit-learn does not see the names of these columns")
+
+
+def target(Estimator=RegularizedMLPRegressor):
+    data = columns()
+    y = np.array(data["hours"]) + 5.0 * (np.array(data["degree"]) == "yes")
+    return (y > np.median(y)).astype(int) if Estimator is RegularizedMLPClassifier else y
+
+
+def inputs(model, X):
+    """What the network would be given, but for the scaler."""
+    return model._encoded(model._checked_inputs(X)).to_array()
+
+
+# ---- against scikit-learn's transformers -------------------------------------------------------
+
+
+def columns_by_hand():
+    names = ["work", "degree"]
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return make_column_transformer(
+        (encoder, names),
+        remainder=SimpleImputer(add_indicator=True),
+        verbose_feature_names_out=False,
+    )
+
+
+def test_inputs_are_those_of_scikit_learns_transformers():
+    X = as_pandas(columns())
+    model = small(**ON).fit(X, target())
+    by_hand = columns_by_hand().fit(X)
+    expected = dict(zip(by_hand.get_feature_names_out(), by_hand.transform(X).T, strict=True))
+    # Of a category that is missing OneHotEncoder makes a category 'None' or 'nan'.
+    expected = {
+        re.sub("work_(None|nan)", "missingindicator_work", k): expected[k] for k in expected
+    }
+    assert model.input_names_.tolist() == [
+        "age",
+        "missingindicator_age",
+        "work_private",
+        "work_self",
+        "work_state",
+        "missingindicator_work",
+        "hours",
+        "degree_no",
+        "degree_yes",
+    ]
+    assert set(model.input_names_) == set(expected)
+    for name, values in zip(model.input_names_, inputs(model, X).T, strict=True):
+        assert_allclose(values, expected[name], rtol=1e-12, err_msg=name)
+    assert model.coefs_[0].shape == (9, 5)
+    assert model.n_features_in_ == 4
+    assert model.feature_names_in_.tolist() == list(columns())
+    assert model.is_categorical_.tolist() == [False, True, False, True]
+
+
+def test_predictions_are_those_of_a_pipeline():
+    X, y = as_pandas(columns()), target()
+    expected = make_pipeline(columns_by_hand(), linear()).fit(X, y).predict(X)
+    assert_allclose(linear(**ON).fit(X, y).predict(X), expected, rtol=1e-4)
+    assert np.std(expected) > 1
+
+
+@BOTH
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_each_container_gives_the_same(Estimator, kind):
+    data, y = columns(), target(Estimator)
+    expected = small(Estimator, **ON).fit(as_pandas(data), y).predict(as_pandas(data))
+    X = CONTAINERS[kind](data)
+    chosen = [1, 3] if kind == "objects" else ["work", "degree"]
+    model = small(Estimator, **{**ON, "categorical_features": chosen}).fit(X, y)
+    assert_array_equal(model.predict(X), expected)
+    if kind != "objects":
+        skip_unless_names_are_read(X[["hours"]])
+    assert hasattr(model, "feature_names_in_") == (kind != "objects")
+
+
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        {"work": "category", "degree": "category"},
+        {"work": "string", "degree": "object", "age": "Float64"},
+        {"degree": pd.CategoricalDtype(["yes", "unused", "no"], ordered=True)},
+    ],
+    ids=str,
+)
+def test_types_of_pandas_give_the_same(dtypes):
+    X, y = as_pandas(columns()), target()
+    expected = small(**ON).fit(X, y)
+    model = small(**ON).fit(X.astype(dtypes), y)
+    assert_array_equal(model.predict(X.astype(dtypes)), expected.predict(X))
+    assert_array_equal(model.predict(X), expected.predict(X))
+    assert_array_equal(model.input_names_, expected.input_names_)
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["state", "self", "x", "private"])])
+def test_types_of_polars_give_the_same(dtype):
+    X, y = pl.DataFrame(columns()), target()
+    expected = small(**ON).fit(X, y).predict(X)
+    typed = X.with_columns(work=pl.col("work").cast(dtype))
+    assert_array_equal(small(**ON).fit(typed, y).predict(typed), expected)
+
+
+def test_a_list_of_mixed_rows_is_a_table():
+    data, y = columns(), target()
+    X = [list(row) for row in zip(*data.values(), strict=True)]
+    model = small(handle_missing="indicator", categorical_features=[1, 3]).fit(X, y)
+    assert_array_equal(model.predict(X), model.predict(as_objects(data)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.array([True, None, False] * 10, dtype="boolean"),
+        pd.array([1, None, 0] * 10, dtype="Int64"),
+        np.array([1, pd.NA, 0] * 10, dtype=object),
+        [True, None, False] * 10,
+    ],
+    ids=["boolean", "Int64", "NA", "None"],
+)
+@pytest.mark.parametrize("switches", [{}, {"categorical_features": ["work"]}], ids=str)
+def test_numbers_may_be_missing_in_columns_of_any_type(values, switches):
+    work, y = ["a", "b", "c"] * 10, np.arange(30.0)
+    X = pd.DataFrame({"known": values, "work": work if switches else y})
+    plain = X.assign(known=[1.0, np.nan, 0.0] * 10)
+    model = small(handle_missing="indicator", **switches)
+    assert_array_equal(model.fit(X, y).predict(X), clone(model).fit(plain, y).predict(plain))
+
+
+# ---- as users of HistGradientBoosting expect ---------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("insert_missing", [False, True])
+@pytest.mark.parametrize("chosen", [[False, True], [1], [1, 1], np.array([1], np.uint8)], ids=str)
+def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.uniform(size=200), rng.integers(4, size=200)]
+    y = (X[:, 1] % 2 == 0).astype(int)
+    if insert_missing:
+        X[rng.binomial(1, 0.1, X.shape).astype(bool)] = np.nan
+    model = small(Estimator, categorical_features=chosen, handle_missing="indicator").fit(X, y)
+    assert_array_equal(model.is_categorical_, [False, True])
+    unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
+    assert len(np.unique(model._raw_predictions(unknown)[0])) == 1
+    assert_array_equal(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], 0.0)
+
+
+def test_categories_are_not_taken_for_numbers():
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.uniform(size=600), rng.integers(6, size=600)]
+    y = (X[:, 1] % 2 == 0).astype(int)
+    linear_classifier = small(RegularizedMLPClassifier, hidden_layer_sizes=(), solver="lbfgs")
+    linear_classifier.set_params(max_iter=50)
+    as_categories = clone(linear_classifier).set_params(categorical_features=[1])
+    assert cross_val_score(as_categories, X, y).mean() == 1
+    assert cross_val_score(linear_classifier, X, y).mean() < 0.8
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ([b"hello", b"world"], "must be an array-like of bool, int or str, got: bytes40."),
+        (
+            np.array([b"hello", 1.3], dtype=object),
+            "must be an array-like of bool, int or str, got: bytes, float.",
+        ),
+        ([0.0, 1.0], "must be an array-like of bool, int or str, got: float64."),
+        ([0, -1], "set as integer indices must be in [0, n_features - 1] = [0, 3], got: [0, -1]"),
+        ([4], "set as integer indices must be in [0, n_features - 1] = [0, 3], got: [4]"),
+        ([True] * 5, "set as a boolean mask must have shape (n_features,) = (4,), got: (5,)"),
+        (["f0"], "should be passed as an array of integers or as a boolean mask when the model is"),
+    ],
+    ids=str,
+)
+def test_categorical_features_that_do_not_fit(Estimator, chosen, message):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    model = small(Estimator, categorical_features=chosen)
+    with pytest.raises(ValueError, match="categorical_features " + re.escape(message)):
+        model.fit(X, np.arange(20) % 2)
+    assert not hasattr(model, "network_")
+
+
+@FRAMES
+def test_a_name_must_be_one_of_a_feature(make):
+    model = small(categorical_features=["work", "wrok"])
+    with pytest.raises(ValueError, match=r"item value 'wrok' which is not a valid.*'age', 'work'"):
+        model.fit(make(columns()), target())
+
+
+@pytest.mark.parametrize("chosen", [[False, False], [], np.array([]), None, "from_dtype"], ids=str)
+@pytest.mark.parametrize("handle_missing", ["error", "indicator"])
+@pytest.mark.parametrize("make", [np.asarray, lambda X: pd.DataFrame(X, columns=["a", "b"])])
+def test_numbers_alone_are_treated_as_without_the_switches(chosen, handle_missing, make):
+    X, y = make(np.random.default_rng(0).normal(size=(30, 2))), np.arange(30.0)
+    model = small(categorical_features=chosen, handle_missing=handle_missing).fit(X, y)
+    assert model.is_categorical_ is None
+    assert_allclose(model.predict(X), small().fit(X, y).predict(X), rtol=1e-12)
+    assert_array_equal(model.input_names_, ["a", "b"] if hasattr(X, "columns") else ["x0", "x1"])
+
+
+@pytest.mark.parametrize(("make", "name"), [(pd.DataFrame, "'zip'"), (pl.DataFrame, "'zip'")])
+def test_too_many_categories(make, name):
+    X, y = make({"zip": [f"{i:05}" for i in range(256)]}), np.arange(256.0)
+    message = f"feature {name} is expected to have a cardinality <= 255 but actually has .* of 256."
+    with pytest.raises(ValueError, match=message + ".*TargetEncoder"):
+        small(categorical_features=["zip"]).fit(X, y)
+    X = np.arange(256.0)[:, np.newaxis]
+    model = small(categorical_features=[0], handle_missing="indicator")
+    with pytest.raises(ValueError, match="Categorical feature at index 0 is expected"):
+        model.fit(X, y)
+    X[7] = np.nan  # what is missing does not count
+    assert len(model.fit(X, y).input_names_) == 256
+
+
+@FRAMES
+def test_from_dtype_takes_the_columns_of_categorical_types(make):
+    data, y = columns(), target()
+    dtype = "category" if make is as_pandas else pl.Categorical
+    X = make(data)
+    X = X.astype({"work": dtype}) if make is as_pandas else X.cast({"work": dtype})
+    model = small(categorical_features="from_dtype", handle_missing="indicator")
+    with pytest.raises(ValueError, match=r"X has no numbers in column 'degree'\."):
+        model.fit(X, y)
+    X = X.astype({"degree": dtype}) if make is as_pandas else X.cast({"degree": dtype})
+    model.fit(X, y)
+    assert_array_equal(model.is_categorical_, [False, True, False, True])
+    assert_array_equal(model.predict(X), small(**ON).fit(X, y).predict(X))
+
+
+def test_the_order_of_rows_and_of_declared_categories_does_not_matter():
+    X, y = as_pandas(columns()), target()
+    order = np.random.default_rng(1).permutation(N)
+    model = linear(**ON).fit(X, y)
+    mixed = linear(**ON).fit(X.iloc[order], y[order])
+    assert_array_equal(mixed.input_names_, model.input_names_)
+    assert_array_equal(inputs(mixed, X) > 0, inputs(model, X) > 0)
+    assert_allclose(mixed.predict(X), model.predict(X), rtol=1e-4)
+
+
+def test_categories_of_several_types_have_an_order():
+    X = np.array([["b"], [2], ["a"], [1.5], [None]] * 4, dtype=object)
+    model = small(categorical_features=[0], handle_missing="indicator").fit(X, np.arange(20.0))
+    assert model.input_names_.tolist() == ["x0_1.5", "x0_2", "x0_a", "x0_b", "missingindicator_x0"]
+
+
+# ---- what is learned, and from which rows ------------------------------------------------------
+
+
+@BOTH
+def test_integer_weights_are_repetitions_and_zero_weights_are_absent_rows(Estimator):
+    X, y = as_pandas(columns()), target(Estimator)
+    weight = np.random.default_rng(2).integers(1, 4, N)
+    # Rows of no weight bring a category, missing values and extreme numbers.
+    weight[:3] = 0
+    X.loc[0, "degree"] = "unheard of"
+    X.loc[1, "hours"] = np.nan
+    X.loc[2, "degree"] = None
+    X.loc[1, "age"] = 1e6
+    repeated = X.loc[X.index.repeat(weight)]
+    settings = {**ON, "solver": "lbfgs", "activation": "tanh", "alpha": 1.0}
+    model = small(Estimator, **settings).fit(X, y, sample_weight=weight)
+    other = small(Estimator, **settings).fit(repeated, y.repeat(weight))
+    assert_array_equal(model.input_names_, other.input_names_)
+    assert len(model.input_names_) == 9
+    assert_allclose(inputs(model, X), inputs(other, X), rtol=1e-12)
+    assert_allclose(model.predict(X), other.predict(X), rtol=1e-6)
+    known = (weight > 0) & X["age"].notna()
+    filled = inputs(model, X.assign(age=np.nan))[0, 0]
+    assert_allclose(filled, np.average(X["age"][known], weights=weight[known]))
+
+
+class Recorder(BaseEstimator):
+    """A scaler that does nothing but to keep what it was fitted to."""
+
+    def fit(self, X, y=None):
+        self.X_ = np.array(X)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_nothing_is_learned_from_rows_that_are_held_back():
+    X = np.c_[np.arange(60.0), np.arange(60.0), np.arange(60) // 15]
+    X[::2, 1] = np.nan
+    model = small(
+        scaler=Recorder(),
+        early_stopping=True,
+        validation_fraction=0.5,
+        categorical_features=[2],
+        handle_missing="indicator",
+    ).fit(X, X[:, 0])
+    trained = model.scaler_.X_[:, 0].astype(int)
+    assert len(trained) == 30
+    mean = np.nanmean(X[trained, 1])
+    assert abs(mean - np.nanmean(X[:, 1])) > 1e-3
+    assert_allclose(model.scaler_.X_[X[trained, 0] % 2 == 0, 1], mean)
+
+
+def test_categories_of_a_validation_set_are_unknown():
+    X, y = as_pandas(columns()), target()
+    X_val = X.assign(degree=["yes", "unheard of", None] * (N // 3))
+    model = small(**ON).fit(X, y, X_val=X_val, y_val=y)
+    assert_array_equal(model.input_names_, small(**ON).fit(X, y).input_names_)
+    other = small(**ON).fit(X, y, X_val=X_val.replace({"degree": {"unheard of": None}}), y_val=y)
+    assert_array_equal(model.validation_loss_curve_, other.validation_loss_curve_)
+
+
+def test_categories_of_rows_that_are_held_back_are_unknown():
+    X, y = as_pandas(columns()), target()
+    order = np.argsort(X["hours"].to_numpy())  # one work that only the last rows have
+    X, y = X.iloc[order].assign(work=[None, "a", "b"] * 28 + ["late"] * 6), y[order]
+    model = small(
+        **ON, early_stopping=True, validation_fraction=PredefinedSplit([-1] * 84 + [0] * 6)
+    )
+    with pytest.warns(UserWarning, match="goes by only 6"):
+        model.fit(X, y)
+    assert "work_late" not in model.input_names_
+    missing = model.predict(X.assign(work=None))
+    assert_array_equal(model.predict(X.assign(work="late")), missing)
+    assert_array_equal(model.predict(X.assign(work="unheard of")), missing)
+
+
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_refitting_learns_from_all_rows(has_weights):
+    X, y = as_pandas(columns()), target()
+    X_val = X[:40].assign(degree=["yes", "late", "early", None] * 10)
+    X_val.loc[3, "degree"] = "without weight"
+    weights = {}
+    if has_weights:
+        weights = {"sample_weight": np.ones(N), "sample_weight_val": np.r_[1, 1, 1, 0, [1] * 36]}
+    model = small(**ON, early_stopping=True, refit=True).fit(
+        X, y, X_val=X_val, y_val=y[:40], **weights
+    )
+    assert model.refit_
+    kept = np.r_[np.arange(N), N + np.arange(40)]
+    kept = kept[kept != N + 3] if has_weights else kept
+    together = pd.concat([X, X_val], ignore_index=True).iloc[kept]
+    expected = small(**ON).fit(together, np.r_[y, y[:40]][kept])
+    assert_array_equal(model.input_names_, expected.input_names_)
+    assert "degree_late" in model.input_names_
+    assert_allclose(inputs(model, X_val), inputs(expected, X_val), rtol=1e-12)
+
+
+def test_units_do_not_matter():
+    X, y = as_pandas(columns()), target()
+    moved = X.assign(age=1e3 * X["age"] - 7, hours=1e-4 * X["hours"])
+    model = small(**ON, max_iter=20)
+    assert_allclose(
+        clone(model).fit(moved, 3 * y - 1).predict(moved), 3 * model.fit(X, y).predict(X) - 1
+    )
+
+
+def test_a_number_that_is_missing_in_prediction_alone_is_the_mean():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    mean = X.assign(hours=X["hours"].mean())
+    assert_allclose(model.predict(X.assign(hours=np.nan)), model.predict(mean))
+
+
+def test_a_feature_with_one_level_has_no_effect():
+    data, y = columns(), target()
+    X = as_pandas({**data, "degree": ["yes"] * N})
+    model = small(**ON).fit(X, y)
+    assert_array_equal(model.predict(X), model.predict(X.assign(degree="no")))
+    assert_array_equal(model.predict(X), model.predict(X.assign(degree=None)))
+    lonely = X[["degree"]]
+    model = small(categorical_features=["degree"]).fit(lonely, y)
+    assert_allclose(model.predict(lonely), y.mean(), rtol=1e-4)
+
+
+def test_a_feature_without_values_has_no_effect():
+    X, y = as_pandas(columns()).assign(age=np.nan), target()
+    with pytest.warns(UserWarning, match=r"no value in column 'age'.*Leave them out"):
+        model = small(**ON).fit(X, y)
+    assert "missingindicator_age" not in model.input_names_
+    assert_array_equal(model.predict(X), model.predict(X.assign(age=30.0)))
+
+
+def test_large_inputs_are_encoded_when_they_are_read(monkeypatch):
+    X, y = as_pandas(columns()), target()
+    expected = small(**ON).fit(X, y).predict(X)
+    monkeypatch.setattr(source, "MATERIALIZED_BYTES", 0)
+    monkeypatch.setattr(source, "CHUNK_ELEMENTS", 40)
+    assert_allclose(small(**ON).fit(X, y).predict(X), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_array_keeps_its_dtype_and_is_not_changed(dtype, layout):
+    rng = np.random.default_rng(0)
+    X = layout(np.c_[rng.normal(size=40), rng.integers(3, size=40)].astype(dtype))
+    X[3] = np.nan
+    before = X.copy()
+    X.flags.writeable = False
+    model = small(categorical_features=[1], handle_missing="indicator").fit(X, np.arange(40.0))
+    assert model.predict(X).dtype == model.network_.params.dtype == dtype
+    assert_array_equal(X, before)
+    frame = pd.DataFrame({"a": X[:, 0], "b": list("xyz") * 13 + ["x"]})
+    model = small(categorical_features=["b"], handle_missing="indicator")
+    assert model.fit(frame, np.arange(40.0)).predict(frame).dtype == np.float64
+
+
+# ---- at home in scikit-learn -------------------------------------------------------------------
+
+
+@BOTH
+def test_pickles_and_clones(Estimator):
+    X, y = as_pandas(columns()), target(Estimator)
+    model = small(Estimator, **ON).fit(X, y)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
+    numbers = X[["age", "hours"]].fillna(0.0)
+    model.set_params(categorical_features=None, handle_missing="error").fit(numbers, y)
+    assert_array_equal(model.predict(numbers), small(Estimator).fit(numbers, y).predict(numbers))
+
+
+@pytest.mark.parametrize(("make", "output"), [(as_pandas, "pandas"), (pl.DataFrame, "polars")])
+def test_search_in_a_pipeline_of_frames(make, output):
+    X, y = make(columns()), target()
+    skip_unless_names_are_read(X[["hours"]])
+    scaled = make_column_transformer(
+        (StandardScaler(), ["hours"]), remainder="passthrough", verbose_feature_names_out=False
+    )
+    pipeline = make_pipeline(scaled, small(**ON)).set_output(transform=output)
+    grid = {"regularizedmlpregressor__categorical_features": [["degree", "work"], [2, 3], ["work"]]}
+    search = GridSearchCV(pipeline, grid, cv=3, error_score=-9.0)
+    with pytest.warns(match="X has no numbers in column 'degree'"):
+        search.fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert scores[0] == scores[1] > scores[2] == -9.0
+    with sklearn.config_context(transform_output=output):
+        assert_array_equal(clone(search.best_estimator_).fit(X, y).predict(X), search.predict(X))
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["name", "callable"])
+def test_early_stopping_by_a_score(Estimator, kind):
+    X, y = as_pandas(columns()), target(Estimator)
+    shapes = []
+
+    def scorer(estimator, X, y):
+        shapes.append(X.shape)
+        return estimator.score(X, y)
+
+    name = "accuracy" if Estimator is RegularizedMLPClassifier else "r2"
+    scoring = scorer if kind == "callable" else name
+    model = small(Estimator, early_stopping=True, validation_fraction=30, scoring=scoring, **ON)
+    model.fit(X, y)
+    assert len(model.validation_scores_) == 3
+    assert set(shapes) <= {(30, 4)}
+    # The score is that of the estimator.
+    given = clone(model).fit(X, y, X_val=X, y_val=y)
+    assert_allclose(given.score(X, y), given.best_validation_score_)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", [*CONTAINERS, "list"])
+def test_callbacks_are_given_tables(kind, early_stopping):
+    ScoringMonitor = pytest.importorskip("sklearn.callback").ScoringMonitor
+    data, y, weight = columns(), target(), np.arange(N) % 3
+
+    def scores(X):
+        monitor = ScoringMonitor(scoring="r2")
+        model = small(**{**ON, "categorical_features": [1, 3]}, early_stopping=early_stopping)
+        model.set_params(validation_fraction=30).set_callbacks(monitor).fit(X, y, weight)
+        return [row["r2"] for row in monitor.get_logs().data], model.score(X, y, weight)
+
+    logged, score = scores(as_objects(data).tolist() if kind == "list" else CONTAINERS[kind](data))
+    assert_allclose(logged, scores(as_pandas(data))[0])
+    if not early_stopping:
+        assert_allclose(logged[0], score)
+
+
+def test_later_batches_are_read_as_the_first_one_was():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).partial_fit(X, y)
+    names, fill = model.input_names_, inputs(model, X.assign(age=np.nan))[0, 0]
+    later = X.assign(work="unheard of", age=X["age"] + 100, degree=None)
+    model.partial_fit(later, y)
+    assert_array_equal(model.input_names_, names)
+    assert inputs(model, X.assign(age=np.nan))[0, 0] == fill
+    assert inputs(model, later)[:, 5].all()  # as missing ones
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(X[["age"]], y)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"categorical_features": ["work"]},
+        {"categorical_features": np.array(["work", "age"])},
+        {"handle_missing": "error"},
+    ],
+    ids=str,
+)
+def test_the_switches_cannot_change_while_training_continues(method, change):
+    X, y = as_pandas(columns()), target()
+    names = np.array(["work", "degree"])
+    model = small(**{**ON, "categorical_features": names}, warm_start=True).fit(X, y)
+    model.set_params(categorical_features=names.copy())
+    getattr(model, method)(X, y)
+    model.set_params(**change)
+    with pytest.raises(ValueError, match=f"have changed: {next(iter(change))} from"):
+        getattr(model, method)(X, y)
+
+
+@BOTH
+@pytest.mark.parametrize("chosen", [None, "from_dtype", [0]])
+@pytest.mark.parametrize("handle_missing", ["error", "indicator"])
+def test_tags_are_true(Estimator, chosen, handle_missing):
+    model = small(Estimator, categorical_features=chosen, handle_missing=handle_missing)
+    tags = get_tags(model).input_tags
+    assert tags.allow_nan == (handle_missing == "indicator")
+    assert tags.categorical == (chosen is not None)
+    assert tags.sparse == (chosen is None and handle_missing == "error")
+    y = np.arange(6) % 2
+    X = np.c_[y, y]
+    if tags.sparse:
+        model.fit(csr_array(X), y)
+        return
+    with pytest.raises(TypeError, match=r"Sparse data was passed for X.*X\.toarray\(\)"):
+        model.fit(csr_array(X), y)
+    model.set_params(categorical_features=[0]).fit(X, y)
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        model.predict(csr_array(X))
+
+
+# ---- errors and their remedies -----------------------------------------------------------------
+
+
+def remedies(message):
+    """The blocks of code in a message."""
+    return ["\n".join(block.split("\n    ")) for block in re.findall(r"(?:\n    .+)+", message)]
+
+
+def fitted_remedies(message, X, y):
+    """The network and the pipeline that a message shows, after they have been fitted."""
+    blocks, models = remedies(message), []
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block.count("\n") <= 4
+        scope = {**vars(sklearn.preprocessing), **globals(), "X": X}
+        exec(block.rpartition("\n")[0], scope)
+        model = eval(block.rpartition("\n")[2], scope)
+        if "ColumnTransformer" in repr(model):
+            skip_unless_names_are_read(X[["hours"]] if isinstance(X, pl.DataFrame) else X)
+        last = model[-1] if hasattr(model, "steps") else model
+        last.set_params(max_iter=2)
+        assert np.isfinite(model.fit(X, y).score(X, y))
+        models.append(model)
+    return models
+
+
+@BOTH
+@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize("drop", [[], ["age"], ["work", "degree"], ["age", "work"]], ids="-".join)
+def test_the_lines_that_are_shown_help(Estimator, kind, drop):
+    data = {name: values for name, values in columns().items() if name not in drop}
+    X, y = CONTAINERS[kind](data), target(Estimator)
+    with pytest.raises(ValueError, match="The network itself takes them") as caught:
+        small(Estimator).fit(X, y)
+    fitted_remedies(str(caught.value), X, y)
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize(
+    ("on", "drop"),
+    [
+        ({"handle_missing": "indicator"}, []),
+        ({"handle_missing": "indicator"}, ["age", "work"]),
+        ({"categorical_features": ["degree"]}, []),
+        ({"categorical_features": ["degree"]}, ["work"]),
+        ({"categorical_features": ["work"]}, ["age"]),
+        ({"categorical_features": ["degree"], "handle_missing": "indicator"}, []),
+    ],
+    ids=str,
+)
+def test_the_lines_that_are_shown_keep_what_was_switched_on(kind, on, drop):
+    data = {name: values for name, values in columns().items() if name not in drop}
+    X, y, on = CONTAINERS[kind](data), target(), dict(on)
+    chosen = on.get("categorical_features", [])
+    if kind == "objects":
+        chosen = [list(data).index(name) for name in chosen]
+    if chosen:
+        on["categorical_features"] = chosen
+    with pytest.raises(ValueError, match="The network itself takes them") as caught:
+        small(**on).fit(X, y)
+    assert ("Values are missing" in str(caught.value)) == ("handle_missing" not in on)
+    first, _ = fitted_remedies(str(caught.value), X, y)
+    assert set(chosen) <= set(first.categorical_features or [])
+    if "handle_missing" in on:
+        assert first.handle_missing == "indicator"
+        data["hours"][0] = None  # where nothing was missing
+    fitted_remedies(str(caught.value), CONTAINERS[kind](data), y)
+
+
+@pytest.mark.parametrize("drop", [[], ["age"], ["degree"]], ids="-".join)
+def test_the_lines_that_are_shown_help_where_pandas_has_its_own_missing_value(drop):
+    X = as_pandas(columns()).convert_dtypes().drop(columns=drop)
+    y = target()
+    with pytest.raises(ValueError, match="The network itself takes them") as caught:
+        small().fit(X, y)
+    for block in remedies(str(caught.value)):
+        scope = {**vars(sklearn.preprocessing), **globals(), "pandas": pd, "X": X}
+        exec(block.rpartition("\n")[0], scope)
+        model = eval(block.rpartition("\n")[2], scope)
+        assert np.isfinite(model.fit(X, y).predict(X)).all()
+        pickle.dumps(model)
+
+
+def test_columns_of_the_same_name_get_no_lines_that_cannot_help():
+    X = as_pandas(columns())
+    X.columns = ["hours", "work", "hours", "degree"]
+    for switches in ({}, {"handle_missing": "indicator"}):
+        with pytest.raises(
+            ValueError, match=r"more than one column named 'hours': rename"
+        ) as caught:
+            small(**switches).fit(X, target())
+        assert remedies(str(caught.value)) == []
+
+
+def test_the_whole_text_of_an_error_is_kept():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    other = X.rename(columns={"hours": "minutes"}).assign(age="old")
+    with pytest.raises(ValueError, match=r"unseen at fit time: - minutes .*in column 'age'"):
+        model.predict(other)
+
+
+@FRAMES
+def test_columns_are_named(make):
+    X, y = make(columns()), target()
+    with pytest.raises(ValueError, match="could not convert") as caught:
+        small().fit(X, y)
+    message = str(caught.value)
+    assert "X has no numbers in columns 'work', 'degree'. " in message
+    assert "Values are missing in columns 'age', 'work'." in message
+    with pytest.raises(ValueError, match=r"Input X contains NaN\. Values are missing in column"):
+        small().fit(X[["age", "hours"]], y)
+    with pytest.raises(
+        ValueError, match=r"contains NaN\. Values are missing in columns 'age', 'wo"
+    ):
+        small(**{**ON, "handle_missing": "error"}).fit(X, y)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("n_columns", [5, 12])
+def test_many_columns_are_counted(make, n_columns):
+    X = make({f"c{j}": ["a", "b"] * 10 for j in range(n_columns)} | {"number": range(20)})
+    with pytest.raises(ValueError, match="'c0', 'c1', 'c2', 'c3', 'c4'") as caught:
+        small().fit(X, np.arange(20.0))
+    assert ("and 7 more." in str(caught.value)) == (n_columns == 12)
+    for block in remedies(str(caught.value)):
+        scope = {"X": X}
+        exec(block.partition("\n")[2].partition("\n")[0], scope)
+        assert scope["names"] == [f"c{j}" for j in range(n_columns)]
+
+
+@pytest.mark.parametrize("switches", [{}, {"handle_missing": "indicator"}])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_arrays_and_validation_sets_and_predictions_are_explained(value, switches):
+    X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30.0)
+    bad = X.copy()
+    bad[3, 1] = bad[4, 3] = value
+    if np.isnan(value) and switches:
+        small(**switches).fit(bad, y, X_val=bad, y_val=y).predict(bad)
+        return
+    kind, adjective = ("NaN", "missing") if np.isnan(value) else ("infinity", "infinite")
+    message = rf"Input X contains {kind}.*\. Values are {adjective} in columns 1, 3\."
+    with pytest.raises(ValueError, match="^" + message):
+        small(**switches).fit(bad, y)
+    with pytest.raises(ValueError, match="The validation set, X_val and y_val, cannot.*" + message):
+        small(**switches).fit(X, y, X_val=bad, y_val=y)
+    model = small(**switches).fit(X, y)
+    with pytest.raises(ValueError, match="^" + message):
+        model.predict(bad)
+    if not switches:
+        with pytest.raises(ValueError, match=f"Values are {adjective} in columns 1, 3"):
+            model.predict(csr_array(bad))
+        names = list("abcd")
+        model.fit(pd.DataFrame(X, columns=names), y)
+        with pytest.raises(ValueError, match=f"Values are {adjective} in columns 'b', 'd'"):
+            model.predict(pd.DataFrame(bad, columns=names))
+
+
+def test_prediction_says_what_fit_was_given():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    message = "no numbers in column 'age', where fit was given numbers"
+    with pytest.raises(ValueError, match=message) as caught:
+        model.predict(X.assign(age="old"))
+    assert remedies(str(caught.value)) == []
+    model = small(categorical_features=["degree"]).fit(X[["hours", "degree"]], y)
+    missing = X[["hours", "degree"]].assign(degree=[None, *X["degree"][1:]])
+    with pytest.raises(ValueError, match=r"Values are missing in column 'degree'\."):
+        model.predict(missing)
+    assert np.isfinite(model.predict(missing.fillna("unheard of"))).all()
+
+
+@pytest.mark.parametrize("switches", [{}, ON])
+def test_infinity_is_an_error_everywhere(switches):
+    X, y = as_pandas(columns()), target()
+    X = X if switches else X[["hours"]]
+    for name in ("hours", "degree") if switches else ("hours",):
+        bad = X.assign(**{name: np.where(np.arange(N) == 5, np.inf, X[name].astype(object))})
+        for act in (
+            lambda bad: small(**switches).fit(bad, y),
+            lambda bad: small(**switches).fit(X, y).predict(bad),
+        ):
+            with pytest.raises(
+                ValueError, match=rf"infinity.*\. Values are infinite in column '{name}'"
+            ):
+                act(bad)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    "switches", [{}, {"handle_missing": "indicator"}, {"categorical_features": ["c"]}]
+)
+def test_dates_are_no_numbers(make, switches):
+    X = make({"when": pd.date_range("2020", periods=12).to_list(), "c": list(range(12))})
+    with pytest.raises(
+        (ValueError, TypeError), match=r"durations in column 'when': turn them into"
+    ):
+        small(**switches).fit(X, np.arange(12.0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2020-01", periods=12, freq="M"),
+        pd.period_range("2020-01", periods=12, freq="M").astype(object),
+        pd.date_range("2020", periods=12).date,
+        pd.to_timedelta(np.arange(12), unit="D"),
+    ],
+    ids=["periods", "objects of periods", "objects of dates", "durations"],
+)
+def test_dates_of_any_kind_are_no_categories(values):
+    X = pd.DataFrame({"when": values, "c": range(12)})
+    with pytest.raises(ValueError, match=r"durations in column 'when': turn them") as caught:
+        small().fit(X, np.arange(12.0))
+    assert remedies(str(caught.value)) == []
+
+
+def test_a_column_of_which_no_category_is_known_is_said():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    others = X.assign(work=X["work"].str.upper())
+    message = r"column 'work' that was there in fit.*'PRIVATE', 'SELF', 'STATE', where fit.*'pr"
+    with pytest.warns(UserWarning, match=message):
+        assert_array_equal(model.predict(others), model.predict(X.assign(work=None)))
+    codes = np.tile(["1", "2", "3"], N // 3).astype(object)
+    model = small(**ON).fit(X.assign(work=codes), y)
+    with pytest.warns(UserWarning, match="It has 1, 2, 3, where fit was given '1', '2', '3'"):
+        model.predict(X.assign(work=codes.astype(int)))
+    model = small(**ON).fit(X, y)
+    # A single new category, or one that is known among new ones, is nothing unusual.
+    model.predict(X.assign(work="abroad"))
+    others.loc[0, "work"] = X["work"][0]
+    model.predict(others)
+
+
+def test_values_that_can_be_no_category():
+    X = np.array([[["a"]], [["b"]]] + [["c"]] * 8, dtype=object)
+    X = np.empty((10, 1), dtype=object)
+    X[:, 0] = [["a"]] * 10
+    with pytest.raises(TypeError, match="column 0 of X holds something else: unhashable type"):
+        small(categorical_features=[0]).fit(X, np.arange(10.0))

@@ -1,0 +1,245 @@
+"""The precision of the noise: from held-out residuals, or from corrected training residuals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.neural_network import MLPRegressor
+
+from skregnet import RegularizedMLPRegressor
+from skregnet.uncertainty.noise import error_on_new_rows, most_likely_variance
+
+
+def linear_data(n_samples, noise=0.5, seed=0, n_outputs=1):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_samples, 4))
+    y = X @ rng.standard_normal((4, n_outputs)) + noise * rng.standard_normal(
+        (n_samples, n_outputs)
+    )
+    return X, y[:, 0] if n_outputs == 1 else y
+
+
+def linear_model(**parameters):
+    return RegularizedMLPRegressor(
+        (), solver="lbfgs", alpha=0.0, random_state=0, max_iter=500, **parameters
+    )
+
+
+def test_without_spread_it_is_the_mean_square():
+    square = np.array([1.0, 4.0])
+    assert_allclose(most_likely_variance(square, np.zeros(2), np.array([0.75, 0.25])), 1.75)
+
+
+def test_a_constant_spread_is_subtracted():
+    rng = np.random.default_rng(0)
+    square = 3.0 * rng.standard_normal(50_000) ** 2
+    share = np.full(len(square), 1 / len(square))
+    variance = most_likely_variance(square, np.full(len(square), 1.0), share)
+    assert_allclose(variance, square.mean() - 1.0, rtol=1e-4)
+
+
+def test_a_known_noise_is_found_beside_a_varying_spread():
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(0.0, 5.0, 100_000)
+    square = (spread + 0.7) * rng.standard_normal(len(spread)) ** 2
+    share = np.full(len(square), 1 / len(square))
+    assert_allclose(most_likely_variance(square, spread, share), 0.7, rtol=0.05)
+
+
+def test_a_spread_larger_than_the_errors_leaves_some_noise():
+    variance = most_likely_variance(np.full(10, 1.0), np.full(10, 50.0), np.full(10, 0.1))
+    assert 0.04 < variance < 0.06
+
+
+def test_the_error_of_linear_models_on_new_rows():
+    """Akaike's ratio for n = 40 and five parameters, against 300 draws of data."""
+    ratios = []
+    for seed in range(300):
+        X, y = linear_data(2040, seed=seed)
+        design = np.c_[X, np.ones(len(X))]
+        coef, *_ = np.linalg.lstsq(design[:40], y[:40], rcond=None)
+        square = (y - design @ coef) ** 2
+        ratios.append((square[40:].mean(), square[:40].mean()))
+    new, same = np.mean(ratios, axis=0)
+    assert_allclose(new / same, error_on_new_rows(40, 5), rtol=0.03)
+
+
+def test_more_parameters_than_rows_are_no_division_by_zero():
+    assert error_on_new_rows(10, 1000) == 3.0
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_training_residuals_of_a_linear_model(n_outputs):
+    X, y = linear_data(60, n_outputs=n_outputs)
+    model = linear_model().fit(X, y)
+    square = np.square(y - model.predict(X)).mean(axis=0)
+    assert_allclose(model.noise_precision_, 1 / (square * (60 + 5) / (60 - 5)), rtol=1e-6)
+    assert np.shape(model.noise_precision_) == (() if n_outputs == 1 else (2,))
+
+
+def test_held_out_residuals_come_first():
+    X, y = linear_data(300)
+    X_val, y_val = linear_data(100, noise=3.0)
+    model = linear_model().fit(X, y, X_val=X_val, y_val=y_val)
+    expected = 1 / np.square(y_val - model.predict(X_val)).mean()
+    assert_allclose(model.noise_precision_, expected, rtol=1e-6)
+
+
+def test_an_integer_weight_is_a_repeated_row():
+    X, y = linear_data(50)
+    weight = np.random.default_rng(1).integers(0, 4, 50)
+    weighted = linear_model().fit(X, y, sample_weight=weight)
+    repeated = linear_model().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(weighted.noise_precision_, repeated.noise_precision_, rtol=1e-6)
+
+
+def test_it_has_the_units_of_the_target():
+    X, y = linear_data(200)
+    model = RegularizedMLPRegressor((5,), dropout=0.2, tol=0.1, random_state=0)
+    precision = clone(model).fit(X, y).noise_precision_
+    assert_allclose(clone(model).fit(X, 10 * y + 3).noise_precision_, precision / 100, rtol=1e-8)
+
+
+def test_a_given_one_is_taken():
+    X, y = linear_data(50)
+    assert linear_model(noise_precision=4.0).fit(X, y).noise_precision_ == 4.0
+
+
+def test_a_stream_has_one_too():
+    X, y = linear_data(400)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.05, dropout=0.0, random_state=0)
+    for _ in range(60):
+        model.partial_fit(X, y)
+    assert_allclose(model.noise_precision_, 1 / 0.25, rtol=0.2)
+
+
+def test_a_constant_target_has_a_finite_one():
+    X, _ = linear_data(50)
+    assert np.isfinite(linear_model().fit(X, np.full(50, 7.0)).noise_precision_)
+
+
+def test_predictions_that_are_not_finite_have_no_noise():
+    share = np.array([0.5, 0.5])
+    for square, spread in (([np.inf, 1.0], [0.0, 0.0]), ([1.0, 1.0], [np.nan, 0.0])):
+        assert np.isnan(most_likely_variance(np.array(square), np.array(spread), share))
+
+
+def test_a_stream_of_single_rows_does_not_follow_the_last_one():
+    X, y = linear_data(1400)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.01, random_state=0)
+    for start in range(0, 1200, 40):
+        for _ in range(5):
+            model.partial_fit(X[start : start + 40], y[start : start + 40])
+    before = model.noise_precision_
+    for row in range(1200, 1220):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+        assert_allclose(model.noise_precision_, before, rtol=0.1)
+
+
+def test_a_stream_forgets():
+    """The noise of what came later counts, after as many rows as are remembered."""
+    X, y = linear_data(20_000, noise=0.1)
+    y[10_000:] += np.random.default_rng(1).standard_normal(10_000)
+    model = RegularizedMLPRegressor((), learning_rate_init=0.01, random_state=0)
+    for start in range(0, 20_000, 500):
+        model.partial_fit(X[start : start + 500], y[start : start + 500])
+    assert_allclose(model.noise_precision_, 1.0, rtol=0.25)
+
+
+def test_the_mean_of_a_stream_is_weighted():
+    X, y = linear_data(300)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, 300)
+    model = RegularizedMLPRegressor((), learning_rate_init=1e-9, random_state=0)
+    model.partial_fit(X[:100], y[:100], sample_weight=weight[:100])
+    mean, total, remembered = 0.0, 0.0, 0.0
+    for rows in (slice(100), slice(100, 250), slice(250, 300)):
+        if rows.start:
+            model.partial_fit(X[rows], y[rows], sample_weight=weight[rows])
+        new = weight[rows].sum()
+        total += new
+        square = np.average((y[rows] - model.predict(X[rows])) ** 2, weights=weight[rows])
+        square *= (total + 5) / (total - 5)
+        remembered = max(0.0, 1 - new / 5000) * remembered
+        mean = (remembered * mean + new * square) / (remembered + new)
+        remembered += new
+    assert_allclose(model.noise_precision_, 1 / mean, rtol=1e-6)
+
+
+def test_a_stream_goes_on_from_a_fit():
+    """One row more, whatever its residual, is one among hundreds."""
+    X, y = linear_data(400)
+    for surprise in (0.0, 5.0):
+        model = linear_model(noise_precision="auto").set_params(solver="adam", tol=1e-3)
+        model.set_params(learning_rate_init=0.01, max_iter=400)
+        before = model.fit(X, y).noise_precision_
+        model.partial_fit(X[:1], model.predict(X[:1]) + surprise)
+        assert_allclose(model.noise_precision_, before, rtol=0.25)
+
+
+@pytest.mark.parametrize("dropout", [0.2, 0.5])
+def test_the_noise_of_a_stream_is_beside_the_spread_of_masks(dropout):
+    """The standard deviations are those of the errors, neither counted twice nor left out."""
+    X, y = linear_data(4400, noise=0.3)
+    model = RegularizedMLPRegressor((50,), dropout=dropout, learning_rate_init=3e-3, random_state=0)
+    for start in range(0, 4000, 50):
+        for _ in range(3):
+            model.partial_fit(X[start : start + 50], y[start : start + 50])
+    _, std = model.predict(X[4000:], return_std=True)
+    z = (y[4000:] - model.predict(X[4000:])) / std
+    assert 0.9 < np.sqrt(np.mean(z**2)) < 1.25
+
+
+def test_few_rows_of_a_stream_are_said_to_be_few():
+    X, y = linear_data(8)
+    model = RegularizedMLPRegressor((20,), dropout=0.1, random_state=0).partial_fit(X[:1], y[:1])
+    with pytest.warns(UserWarning, match="fewer training rows than twice the weights"):
+        model.predict(X, return_std=True)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "gaussian_nll"])
+def test_weights_that_are_shares_stand_for_a_row_each(loss):
+    X, y = linear_data(200)
+    model = RegularizedMLPRegressor((5,), loss=loss, dropout=0.1, tol=0.1, random_state=0, alpha=0)
+    std = [
+        clone(model).fit(X, y, sample_weight=weight).predict(X, return_std=True)[1]
+        for weight in (None, np.full(200, 1 / 200))
+    ]
+    assert_allclose(std[1], std[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("precision", [0.0, -1.0, np.nan, np.inf, [1.0], [1.0, -1.0], [[1.0, 2.0]]])
+def test_a_precision_that_is_none_is_named(precision):
+    X, y = linear_data(30, n_outputs=2)
+    with pytest.raises(ValueError, match="noise_precision"):
+        linear_model(noise_precision=precision).fit(X, y)
+
+
+def test_outputs_may_have_precisions_of_their_own():
+    X, y = linear_data(30, n_outputs=2)
+    model = linear_model(noise_precision=[4.0, 25.0], n_estimators=2).fit(X, y)
+    assert_allclose(model.predict_mc(X).aleatoric_std, np.tile([0.5, 0.2], (30, 1)))
+
+
+def test_a_fit_forgets_the_stream():
+    X, y = linear_data(200)
+    model = linear_model().set_params(solver="adam", tol=0.1)
+    fresh = clone(model).fit(X, y).noise_precision_
+    for _ in range(3):
+        model.partial_fit(X, 100 * y)
+    assert_allclose(model.fit(X, y).noise_precision_, fresh)
+
+
+def test_an_adopted_network_knows_it_when_told():
+    X, y = linear_data(100)
+    plain = MLPRegressor(
+        hidden_layer_sizes=(5,), solver="lbfgs", random_state=0, max_iter=2000
+    ).fit(X, y)
+    model = RegularizedMLPRegressor.from_sklearn(plain)
+    assert np.isnan(model.noise_precision_)
+    with pytest.raises(
+        ValueError,
+        match=r"noise is unknown.*or set noise_precision, .* from_sklearn",
+    ):
+        model.predict(X, return_std=True)
+    told = RegularizedMLPRegressor.from_sklearn(plain, noise_precision=4.0)
+    assert told.noise_precision_ == 4.0
