@@ -9,13 +9,12 @@ estimators   the scikit-learn interface
 inspection   displays
 """
 
+from ._version import __version__ as __version__
 from .estimators import (
     MLPFeatures,
     RegularizedMLPClassifier,
     RegularizedMLPRegressor,
     WhiteningScaler,
 )
-
-__version__ = "0.1.0.dev0"
 
 __all__ = ["MLPFeatures", "RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]

@@ -1,6 +1,12 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
+import copy
+from functools import lru_cache
+from typing import NamedTuple
+
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -58,6 +64,8 @@ class DocumentationLinkMixin:
         return f"{DOCUMENTATION_ROOT}generated/{package}.{cls.__name__}.html"
 
 
+# Attributes of a fitted estimator that a callback keeps, saves or trains: no callbacks come along.
+WITHOUT_CALLBACKS = {"_skl_callbacks": []}
 # Where scikit-learn keeps what `fit_context` tears the callbacks down by.
 _CONTEXT_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
@@ -67,10 +75,33 @@ def has_callbacks(estimator):
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
-def callbacks_in_progress(estimator):
-    """Return the attributes by which `fit_context` tears down the callbacks, as a dict."""
-    values = vars(estimator)
-    return {name: values[name] for name in _CONTEXT_ATTRIBUTES if name in values}
+@lru_cache
+def _namesake(cls_name):
+    return type(cls_name, (BaseEstimator,), {})
+
+
+def feature_checker(cls, n_features=None, feature_names=None):
+    """Return an object that scikit-learn's `validate_data` can check features by, or record them on.
+
+    Its class has the name of the estimator's class, which messages name; the estimator itself is
+    neither read nor changed.
+    """
+    checker = _namesake(cls.__name__)()
+    if n_features is not None:
+        checker.n_features_in_ = n_features
+    if feature_names is not None:
+        checker.feature_names_in_ = feature_names
+    return checker
+
+
+def begin_callbacks(estimator, **task):
+    """Return the root of the tree of tasks of a fit."""
+    return estimator._init_callback_context(**task)
+
+
+def parameter_names(cls):
+    """Return the names of the constructor's parameters."""
+    return cls._get_param_names()
 
 
 def without_callback_context(state):
@@ -80,6 +111,73 @@ def without_callback_context(state):
     """
     names = (*_CONTEXT_ATTRIBUTES, "_parent_callback_ctx")
     return {name: value for name, value in state.items() if name not in names}
+
+
+class MLPOptimizer(NamedTuple):
+    """State of the optimiser of scikit-learn's MLP; arrays are in the order coefs, intercepts.
+
+    Parameters
+    ----------
+    first_moments, second_moments : list of ndarray or None
+        Moments of Adam: decaying means.
+    beta_1, beta_2 : float or None
+        Decay of these.
+    t : int or None
+        Steps of Adam.
+    velocities : list of ndarray or None
+        Velocities of SGD.
+    momentum, nesterov : float, bool
+        Of SGD.
+    rate_factor : float
+        The learning rate divided by its initial value, for an adaptive rate.
+    """
+
+    first_moments: list | None = None
+    second_moments: list | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    t: int | None = None
+    velocities: list | None = None
+    momentum: float = 0.0
+    nesterov: bool = False
+    rate_factor: float = 1.0
+
+
+def mlp_optimizer(model):
+    """Return the state of a fitted MLP's optimiser, or None where there is none."""
+    optimizer = getattr(model, "_optimizer", None)
+    if optimizer is None:
+        return None
+    if model.solver == "adam":
+        return MLPOptimizer(
+            optimizer.ms, optimizer.vs, optimizer.beta_1, optimizer.beta_2, optimizer.t
+        )
+    is_adaptive = optimizer.lr_schedule == "adaptive"
+    return MLPOptimizer(
+        velocities=optimizer.velocities,
+        momentum=optimizer.momentum,
+        nesterov=optimizer.nesterov,
+        rate_factor=optimizer.learning_rate / optimizer.learning_rate_init if is_adaptive else 1.0,
+    )
+
+
+def set_mlp_internals(model, labels=None):
+    """Give an MLP with weights the private attributes that it needs to predict and to be trained.
+
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        With `coefs_` and `intercepts_`.
+    labels : ndarray, default=None
+        Classes, or an indicator matrix, of a classifier.
+    """
+    model._no_improvement_count = 0
+    if model.early_stopping:
+        model._best_coefs = copy.deepcopy(model.coefs_)
+        model._best_intercepts = copy.deepcopy(model.intercepts_)
+    if labels is not None:
+        model._label_binarizer = LabelBinarizer().fit(labels)
+        model.classes_ = model._label_binarizer.classes_
 
 
 def accepts_parameter(cls, name, value):
@@ -92,6 +190,7 @@ def accepts_parameter(cls, name, value):
 
 
 __all__ = [
+    "WITHOUT_CALLBACKS",
     "CallbackSupportMixin",
     "DocumentationLinkMixin",
     "HasMethods",
@@ -100,10 +199,14 @@ __all__ = [
     "Options",
     "StrOptions",
     "accepts_parameter",
-    "callbacks_in_progress",
+    "begin_callbacks",
+    "feature_checker",
     "fit_context",
     "has_callbacks",
+    "mlp_optimizer",
+    "parameter_names",
     "safe_indexing",
+    "set_mlp_internals",
     "validate_parameter_constraints",
     "without_callback_context",
 ]

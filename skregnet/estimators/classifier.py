@@ -5,19 +5,10 @@ from numbers import Real
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import is_multilabel
-from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
-from ..fitting.continuation import supports_partial_fit
-from ..functions.losses import CLASSIFICATION_LOSSES
-from ..targets.classes import (
-    class_weights,
-    encode_labels,
-    log_mean_proba,
-    log_of_mean,
-    mean_proba,
-    targets_of_loss,
-)
+from ..fitting.settings import supports_partial_fit
+from ..targets import ClassTargets
 from .base import BaseRegularizedMLP
 from .introspection import decision_response, proba_response
 from .predictive import PredictsClassDistributions
@@ -60,6 +51,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         It does not depend on `batch_size`.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 is L2 alone.
+    penalty : str or Penalty, default='elastic_net'
+        Penalty on the weights: 'elastic_net' is that of `alpha` and `l1_ratio`; an instance of
+        `skregnet.functions.penalties.Penalty` is multiplied by ``alpha / W``.
     dropout : float in [0, 1) or sequence of these, default=0.0
         Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et
         al.'s p is of keeping one. Kept units are scaled up in training, so that nothing changes in
@@ -264,6 +258,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         batch_norm_epsilon=1e-5,
         alpha=1e-4,
         l1_ratio=0.0,
+        penalty="elastic_net",
         dropout=0.0,
         input_dropout=0.0,
         max_norm=None,
@@ -300,51 +295,50 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         verbose=False,
         dtype=None,
     ):
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            init=init,
-            batch_norm=batch_norm,
-            batch_norm_momentum=batch_norm_momentum,
-            batch_norm_epsilon=batch_norm_epsilon,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            max_norm=max_norm,
-            max_grad_norm=max_grad_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            scoring=scoring,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            refit=refit,
-            categorical_features=categorical_features,
-            handle_missing=handle_missing,
-            scaler=scaler,
-            solver=solver,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            max_fun=max_fun,
-            shuffle=shuffle,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_estimators=n_estimators,
-            n_init=n_init,
-            max_time=max_time,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            dtype=dtype,
-        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.batch_norm = batch_norm
+        self.batch_norm_momentum = batch_norm_momentum
+        self.batch_norm_epsilon = batch_norm_epsilon
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.max_norm = max_norm
+        self.max_grad_norm = max_grad_norm
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.refit = refit
+        self.categorical_features = categorical_features
+        self.handle_missing = handle_missing
+        self.scaler = scaler
+        self.solver = solver
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.shuffle = shuffle
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_estimators = n_estimators
+        self.n_init = n_init
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.dtype = dtype
 
     @available_if(supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -372,7 +366,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self : RegularizedMLPClassifier
             The estimator itself.
         """
-        if classes is None and not hasattr(self, "network_") and not is_multilabel(y):
+        if classes is None and not hasattr(self, "_model") and not is_multilabel(y):
             raise ValueError(
                 "classes, all the labels that will ever occur, must be passed on the first call to "
                 "partial_fit."
@@ -394,16 +388,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             turns into probabilities; log-odds of each label. For an ensemble they are those of the
             averaged probabilities.
         """
-        raw, _ = self._raw_predictions(X)
-        if len(raw) == 1:
-            decision = raw[0]
-        elif self._target_type == "multiclass":
-            decision = log_of_mean(self._fitted_loss.log_predict(raw))
-        else:
-            log_no, log_yes = map(log_of_mean, self._fitted_loss.log_predict(raw))
-            decision = log_yes - log_no
-        decision = decision.astype(raw.dtype, copy=False)
-        return decision.ravel() if self._target_type == "binary" else decision
+        model = self._fitted
+        return model.targets.decision(model.raw(X))
 
     def predict(self, X):
         """Predict the classes.
@@ -418,11 +404,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or an indicator matrix of int.
         """
-        decision = self.decision_function(X)
-        if self._target_type == "multiclass":
-            return self.classes_[decision.argmax(axis=1)]
-        positive = (decision > 0).astype(int)
-        return positive if self._target_type == "multilabel-indicator" else self.classes_[positive]
+        return self._fitted.predict(X)
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -438,8 +420,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             In the order of `classes_`: the mean over the members. For multilabel targets the
             probability of each label.
         """
-        raw, _ = self._raw_predictions(X)
-        return mean_proba(self._fitted_loss, raw, self._target_type).astype(raw.dtype, copy=False)
+        model = self._fitted
+        return model.targets.proba(model.raw(X))
 
     def predict_log_proba(self, X):
         """Predict the logarithms of `predict_proba`, finite where a probability itself underflows.
@@ -454,8 +436,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         log_proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        raw, _ = self._raw_predictions(X)
-        return log_mean_proba(self._fitted_loss, raw, self._target_type, raw.dtype)
+        model = self._fitted
+        return model.targets.log_proba(model.raw(X))
 
     def input_gradients(self, X, response_method="predict_proba"):
         """Return the derivatives of probabilities or raw scores with respect to the inputs.
@@ -495,37 +477,20 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             raise ValueError(
                 f"response_method must be one of {sorted(responses)}, got {response_method!r}."
             )
-        check_is_fitted(self)
-        is_flat = response_method == "decision_function" and self._target_type == "binary"
-        n_outputs = 1 if is_flat else len(self.classes_)
-        response = responses[response_method](self._fitted_loss, self._target_type)
+        targets = self._fitted.targets
+        is_flat = response_method == "decision_function" and targets.target_type == "binary"
+        n_outputs = 1 if is_flat else len(targets.classes)
+        response = responses[response_method](targets.loss, targets.target_type)
         gradients = self._input_gradients(X, n_outputs, response)
         return gradients[:, 0] if is_flat else gradients
 
-    def _loss(self):
-        return CLASSIFICATION_LOSSES[self._target_type]
+    @property
+    def classes_(self):
+        """Class labels, ndarray of shape (n_classes,); column numbers for multilabel targets."""
+        return self._fitted.targets.classes
 
-    def _encode_targets(self, y, *, reset, classes=None):
-        known = () if reset else (self.classes_, self._target_type)
-        encoded = encode_labels(y, classes, *known)
-        self.classes_, self._target_type = encoded.classes, encoded.target_type
-        return encoded.targets, encoded.labels
-
-    def _class_weights(self, rows):
-        if self.class_weight is None:
-            return None
-        return class_weights(self.class_weight, self.classes_, rows, self._target_type)
-
-    def _stratify(self, rows):
-        return None if self._target_type == "multilabel-indicator" else rows.labels
-
-    def _fit_target_scaling(self, rows):
-        pass
-
-    def _scaled_targets(self, y, dtype):
-        return targets_of_loss(
-            y, len(self.classes_), self.label_smoothing, self._target_type, dtype
-        )
+    def _unfitted_targets(self):
+        return ClassTargets(self.label_smoothing, self.class_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from ..data.source import row_chunks
 from ..functions.losses.jacobians import diagonal_jacobian, softmax_jacobian
 from ..network.jacobian import linearize
-from ..preprocessing.affine import KNOWN_SCALERS, affine_map
+from ..preprocessing.affine import KNOWN_SCALERS
 
 
 def hidden_activations(network, x, layer):
@@ -29,13 +29,12 @@ def check_layer(layer, n_hidden):
         )
 
 
-def input_gradients(estimator, x, n_outputs, response):
+def input_gradients(model, x, n_outputs, response):
     """Return the derivatives of a response with respect to the inputs, in the user's units.
 
     Parameters
     ----------
-    estimator : BaseRegularizedMLP
-        Fitted.
+    model : FittedModel
     x : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
         Scaled inputs.
     n_outputs : int
@@ -48,15 +47,15 @@ def input_gradients(estimator, x, n_outputs, response):
     -------
     gradients : ndarray of shape (n_samples, n_outputs, n_features)
     """
-    network = estimator.network_
-    scaling = affine_map(estimator.scaler_, estimator.n_features_in_)
+    network, n_features = model.network, model.inputs.n_features
+    scaling = model.inputs.affine_map()
     if scaling is None:
         raise ValueError(
-            f"scaler={estimator.scaler!r} has no derivative that is known here: input_gradients "
+            f"scaler={model.inputs.scaler!r} has no derivative that is known here: input_gradients "
             f"needs scaler='standard', 'whiten' or None, or one of {KNOWN_SCALERS}. Use the "
             "transformer in a Pipeline instead; the gradients are then those of its output."
         )
-    gradients = np.empty((x.shape[0], n_outputs, estimator.n_features_in_), network.params.dtype)
+    gradients = np.empty((x.shape[0], n_outputs, n_features), network.params.dtype)
     widest = max(layer.n_outputs for layer in network.layers)
     for rows in row_chunks(x.shape[0], n_outputs * max(widest, x.shape[1])):
         passes = [linearize(network, member, x[rows]) for member in range(network.n_members)]

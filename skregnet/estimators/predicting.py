@@ -1,87 +1,23 @@
-"""The half of an estimator that is left after fit: its network, asked in the user's units."""
-
-import copy
+"""Methods and attributes of a fitted estimator that the regressor and the classifier share."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn_compat import without_callback_context
-from ..interop.from_sklearn import from_sklearn
+from ..fitting.settings import Settings
+from ..interop.from_sklearn import from_sklearn, parameters_from_sklearn
 from ..interop.to_sklearn import to_sklearn
-from ..preprocessing.checks import is_plain_array
-from ..preprocessing.encoder import make_encoder
-from ..preprocessing.errors import check_no_dates, explained
-from ..preprocessing.scalers import check_finite_inputs, scaled_inputs, scaled_network
 from .introspection import hidden_activations, input_gradients
 
-# What further training changes in place, and how a copy of it is made.
-_GROWING = {
-    "loss_curve_": list,
-    "learning_rate_curve_": list,
-    "_training_state": copy.deepcopy,
-}
 
+class Predicting:
+    """What both estimators do with a fitted model; a mixin of `BaseRegularizedMLP`."""
 
-class TrainedMLP:
-    """What both estimators do with a trained network; a mixin of `BaseRegularizedMLP`."""
-
-    # A `TableEncoder` where the inputs have categories or may have missing values; else rows are
-    # numbers, and are not copied.
-    _encoder = None
-
-    def _checked_inputs(self, X, reset=False):
-        if reset:
-            self._encoder = make_encoder(self, X)
-        encoder = self._encoder
-        if encoder is None or not encoder.vocabulary:
-            if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
-                if reset:
-                    self.n_features_in_ = X.shape[1]
-                    self.__dict__.pop("feature_names_in_", None)
-                return X
-        try:
-            if encoder is not None:
-                return encoder.read(self, X, reset)
-            check_no_dates(X)
-            return validate_data(
-                self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
-            )
-        except (TypeError, ValueError) as error:
-            better = explained(self, X, error, reset)
-            if better is None:
-                raise
-            raise better from error
-
-    def _encoded(self, X):
-        """Return checked inputs with categories and missing values made into numbers."""
-        return X if self._encoder is None else self._encoder.source(X)
-
-    def _knows_features_of(self, X):
-        """Whether the array has the features that were seen in fit, which had no names."""
-        return self.n_features_in_ == X.shape[1] and not hasattr(self, "feature_names_in_")
-
-    def _raw_predictions(self, X):
-        """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
-        if not hasattr(self, "network_"):
+    @property
+    def _fitted(self):
+        """The fitted model; raises NotFittedError if there is none."""
+        if not hasattr(self, "_model"):
             check_is_fitted(self)
-        X = self._encoded(self._checked_inputs(X))
-        network, scaler = scaled_network(self.network_, self.scaler_, X.shape), None
-        if network is None:
-            network, scaler = self.network_, self.scaler_
-        with np.errstate(over="ignore", invalid="ignore"):
-            raw = network.infer(scaled_inputs(scaler, X, network.params.dtype))
-            if not np.isfinite(raw.sum()):
-                check_finite_inputs(
-                    scaled_inputs(self.scaler_, X, network.params.dtype), self.scaler
-                )
-        # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
-        return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
-
-    def _scaled_inputs(self, X):
-        """Return the inputs as the network takes them, and the type of what is predicted."""
-        check_is_fitted(self)
-        X, dtype = self._encoded(self._checked_inputs(X)), self.network_.params.dtype
-        return scaled_inputs(self.scaler_, X, dtype), np.promote_types(dtype, X.dtype)
+        return self._model
 
     def hidden_activations(self, X, layer=-1):
         """Return the outputs of a hidden layer, after its non-linearity, as in prediction.
@@ -117,22 +53,25 @@ class TrainedMLP:
         >>> model.fit(X, y).hidden_activations(X, layer=0).shape
         (150, 8)
         """
-        x, dtype = self._scaled_inputs(X)
+        model = self._fitted
+        x, dtype = model.scaled(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            hidden = hidden_activations(self.network_, x, layer)
-        return self._without_single_member(hidden.astype(dtype, copy=False))
+            hidden = hidden_activations(model.network, x, layer)
+        hidden = hidden.astype(dtype, copy=False)
+        return hidden[0] if model.network.n_members == 1 else hidden
 
     def _input_gradients(self, X, n_outputs, response):
-        if self._encoder is not None:
+        model = self._fitted
+        if model.inputs.encoder is not None:
             raise ValueError(
                 "input_gradients needs inputs that are all numbers: with categorical_features="
                 f"{self.categorical_features!r} and handle_missing={self.handle_missing!r} the "
                 "network takes others. Encode the columns before, in a Pipeline; the gradients are "
                 "then those of what comes out of it."
             )
-        x, dtype = self._scaled_inputs(X)
+        x, dtype = model.scaled(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            gradients = input_gradients(self, x, n_outputs, response)
+            gradients = input_gradients(model, x, n_outputs, response)
         return gradients.astype(dtype, copy=False)
 
     def to_sklearn(self):
@@ -182,8 +121,7 @@ class TrainedMLP:
         >>> np.allclose(plain.predict_proba(X), model.predict_proba(X))
         True
         """
-        check_is_fitted(self)
-        return to_sklearn(self)
+        return to_sklearn(self, self._fitted)
 
     @classmethod
     def from_sklearn(cls, estimator, **parameters):
@@ -241,24 +179,25 @@ class TrainedMLP:
         >>> np.allclose(model.predict_proba(X), plain.predict_proba(X))
         True
         """
-        return from_sklearn(cls, estimator, parameters)
+        model = cls(**parameters_from_sklearn(cls, estimator, parameters))
+        model._validate_params()
+        model._publish(from_sklearn(Settings.of(model), estimator))
+        return model
 
-    def _predictor(self, network):
-        """Return an estimator that predicts with a given network and checks no feature names."""
-        predictor = self._without_growing()
-        predictor.network_ = network
-        predictor.__dict__.pop("feature_names_in_", None)
-        if self._encoder is not None:
-            predictor._encoder = self._encoder.of_codes()
-        return predictor
+    @property
+    def network_(self):
+        """The trained network: its flat parameter vector `params`, one row per member."""
+        return self._fitted.network
+
+    @property
+    def scaler_(self):
+        """The scaler that was fitted to the training part, or None."""
+        return self._fitted.inputs.scaler
 
     @property
     def is_categorical_(self):
         """Which features are categories, ndarray of bool of shape (n_features,); None if none."""
-        check_is_fitted(self, "network_")
-        if self._encoder is None or not self._encoder.vocabulary:
-            return None
-        return np.isin(np.arange(self.n_features_in_), list(self._encoder.vocabulary))
+        return self._fitted.inputs.is_categorical
 
     @property
     def input_names_(self):
@@ -266,11 +205,7 @@ class TrainedMLP:
 
         They are those of the features; of categories, as `OneHotEncoder` calls them.
         """
-        check_is_fitted(self, "network_")
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
-        return names if self._encoder is None else self._encoder.output_names(names)
+        return self._fitted.inputs.input_names
 
     @property
     def coefs_(self):
@@ -278,7 +213,6 @@ class TrainedMLP:
 
         With several members each array has a leading axis of members.
         """
-        check_is_fitted(self, "network_")
         return [self._without_single_member(d.weight) for d in self.network_.dense_layers]
 
     @property
@@ -287,7 +221,6 @@ class TrainedMLP:
 
         With several members each array has a leading axis of members.
         """
-        check_is_fitted(self, "network_")
         return [
             self._without_single_member(
                 dense.bias[:, 0]
@@ -300,7 +233,6 @@ class TrainedMLP:
     @property
     def batch_norm_(self):
         """Batch normalisations, list of dict with 'gamma', 'beta', 'mean' and 'variance'."""
-        check_is_fitted(self, "network_")
         return [
             {
                 "gamma": self._without_single_member(layer.gamma[:, 0]),
@@ -314,21 +246,5 @@ class TrainedMLP:
     def _without_single_member(self, values):
         return values[0] if self.network_.n_members == 1 else values
 
-    def __copy__(self):
-        """Return a shallow copy that shares nothing which further training changes in place."""
-        copied = self._without_growing()
-        for name in _GROWING:
-            if name in self.__dict__:
-                copied.__dict__[name] = _GROWING[name](self.__dict__[name])
-        return copied
-
-    def _without_growing(self):
-        """Return a shallow copy without what further training changes in place."""
-        copied = type(self).__new__(type(self))
-        copied.__dict__.update(without_callback_context(self.__dict__))
-        for name in _GROWING:
-            copied.__dict__.pop(name, None)
-        return copied
-
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
+        return hasattr(self, "_model")

@@ -6,14 +6,12 @@ import numpy as np
 
 from .._warnings import warn_user
 from ..data.seeding import Seeds
-from ..preprocessing.scalers import check_finite_inputs
 from ..uncertainty.distributions import (
     Draws,
     PredictiveClasses,
     PredictiveDistribution,
     TargetDraws,
     check_coverage,
-    has_dropout,
 )
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 
@@ -32,14 +30,12 @@ class _MonteCarlo:
         is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
         if not (is_number and n_samples >= smallest):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
-        x, dtype = self._scaled_inputs(X)
+        model = self._fitted
+        x, dtype = model.scaled(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            check_finite_inputs(x, self.scaler)
+            model.inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
-        return Draws(self.network_, x, int(n_samples), seed), dtype
-
-    def _has_spread(self):
-        return self.network_.n_members > 1 or has_dropout(self.network_)
+        return model, Draws(model.network, x, int(n_samples), seed), dtype
 
 
 class PredictsTargetDistributions(_MonteCarlo):
@@ -154,18 +150,19 @@ class PredictsTargetDistributions(_MonteCarlo):
         )
 
     def _target_draws(self, X, n_samples, random_state, smallest=2):
-        draws, dtype = self._monte_carlo(X, n_samples, random_state, smallest)
-        if self._fitted_loss.noise is None:
+        model, draws, dtype = self._monte_carlo(X, n_samples, random_state, smallest)
+        targets = model.targets
+        if model.loss.noise is None:
             raise ValueError(
                 f"loss={self.loss!r} has no normal noise that a predictive distribution could be "
                 "made of. Use 'squared_error', 'huber', 'absolute_error' or 'gaussian_nll'; for "
                 "intervals without such an assumption, loss='quantile' with several levels."
             )
         noise = None
-        if self._fitted_loss.noise == "constant":
-            check_noise_is_known(self)
-            noise = 1.0 / np.sqrt(self.noise_precision_) / self.y_scale_
-            if not self._has_spread():
+        if model.loss.noise == "constant":
+            check_noise_is_known(model.noise)
+            noise = 1.0 / np.sqrt(model.noise.precision) / targets.y_scale
+            if not draws.has_spread:
                 warn_user(
                     _NO_SPREAD.format(
                         consequence="the standard deviation is that of the noise alone, the same "
@@ -173,9 +170,9 @@ class PredictsTargetDistributions(_MonteCarlo):
                         otherwise=", or with loss='gaussian_nll', which predicts the noise",
                     )
                 )
-        warn_of_rough_noise(self)
-        draws = TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise)
-        return draws, self._float_type(dtype)
+        warn_of_rough_noise(model.noise)
+        draws = TargetDraws(draws, model.loss, targets.y_mean, targets.y_scale, noise)
+        return draws, targets.float_type(dtype)
 
 
 class PredictsClassDistributions(_MonteCarlo):
@@ -219,21 +216,16 @@ class PredictsClassDistributions(_MonteCarlo):
         >>> distribution.proba.shape, distribution.mutual_information.shape
         ((3, 3), (3,))
         """
-        draws, _ = self._monte_carlo(X, n_samples, random_state)
-        if not self._has_spread():
+        model, draws, _ = self._monte_carlo(X, n_samples, random_state)
+        if not draws.has_spread:
             warn_user(
                 _NO_SPREAD.format(
                     consequence="mutual information and variation ratio are zero", otherwise=""
                 )
             )
-        is_exclusive = self._target_type != "multilabel-indicator"
+        targets = model.targets
+        is_exclusive = targets.target_type != "multilabel-indicator"
+        components = ((rows, targets.proba_of_each(raw)) for rows, raw in draws)
         return PredictiveClasses.from_draws(
-            self.classes_, self._class_draws(draws), draws.x.shape[0], exclusive=is_exclusive
+            targets.classes, components, draws.x.shape[0], exclusive=is_exclusive
         )
-
-    def _class_draws(self, draws):
-        for rows, raw in draws:
-            proba = self._fitted_loss.predict(raw)
-            if self._target_type == "binary":
-                proba = np.concatenate([self._fitted_loss.predict(-raw), proba], axis=2)
-            yield rows, proba

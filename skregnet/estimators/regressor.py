@@ -6,17 +6,12 @@ from numbers import Real
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score
-from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
-from ..fitting.continuation import supports_partial_fit
+from ..fitting.settings import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from ..preprocessing.checks import is_plain_array
-from ..targets.classes import mean_over_members
-from ..targets.real import TargetScaler
-from ..uncertainty.noise import check_noise_precision, forget_noise, record_noise
+from ..targets import RealTargets
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
@@ -72,6 +67,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         It does not depend on `batch_size`.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 is L2 alone.
+    penalty : str or Penalty, default='elastic_net'
+        Penalty on the weights: 'elastic_net' is that of `alpha` and `l1_ratio`; an instance of
+        `skregnet.functions.penalties.Penalty` is multiplied by ``alpha / W``.
     dropout : float in [0, 1) or sequence of these, default=0.0
         Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et
         al.'s p is of keeping one. Kept units are scaled up in training, so that nothing changes in
@@ -286,8 +284,6 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     True
     """
 
-    # Whether predictions of float32 rows can be float32.
-    _in_float32 = True
     _parameter_constraints: dict = {
         **BaseRegularizedMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
@@ -300,14 +296,6 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             StrOptions({"auto"}),
         ],
     }
-
-    _fixed_parameters = (
-        *BaseRegularizedMLP._fixed_parameters,
-        "normalize_y",
-        "loss",
-        "quantile",
-        "huber_delta",
-    )
 
     def __init__(
         self,
@@ -323,6 +311,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         batch_norm_epsilon=1e-5,
         alpha=1e-4,
         l1_ratio=0.0,
+        penalty="elastic_net",
         dropout=0.0,
         input_dropout=0.0,
         max_norm=None,
@@ -359,53 +348,52 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         dtype=None,
         noise_precision="auto",
     ):
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            init=init,
-            batch_norm=batch_norm,
-            batch_norm_momentum=batch_norm_momentum,
-            batch_norm_epsilon=batch_norm_epsilon,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            max_norm=max_norm,
-            max_grad_norm=max_grad_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            scoring=scoring,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            refit=refit,
-            categorical_features=categorical_features,
-            handle_missing=handle_missing,
-            scaler=scaler,
-            solver=solver,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            max_fun=max_fun,
-            shuffle=shuffle,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_estimators=n_estimators,
-            n_init=n_init,
-            max_time=max_time,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            dtype=dtype,
-        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
+        self.init = init
+        self.batch_norm = batch_norm
+        self.batch_norm_momentum = batch_norm_momentum
+        self.batch_norm_epsilon = batch_norm_epsilon
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.max_norm = max_norm
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.refit = refit
+        self.categorical_features = categorical_features
+        self.handle_missing = handle_missing
+        self.scaler = scaler
         self.normalize_y = normalize_y
+        self.solver = solver
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.shuffle = shuffle
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_estimators = n_estimators
+        self.n_init = n_init
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.dtype = dtype
         self.noise_precision = noise_precision
 
     @available_if(supports_partial_fit)
@@ -460,14 +448,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         """
         if return_std:
             return self._mean_and_std(X, n_samples, random_state)
-        raw, _ = self._raw_predictions(X)
-        y = mean_over_members(self._fitted_loss.predict(raw))
-        mean, scale = self.y_mean_, self.y_scale_
-        if y.ndim == 3:  # a last axis of levels
-            mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
-        y = TargetScaler(mean, scale).inverse_transform(y)
-        y = y.astype(self._float_type(raw.dtype), copy=False)
-        return y[:, 0] if y.shape[1] == 1 else y
+        return self._fitted.predict(X)
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination of the predictions.
@@ -489,8 +470,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         score : float
             One for perfect predictions, zero for those of the best constant.
         """
-        check_is_fitted(self)
-        levels = self._fitted_loss.predicted_levels
+        levels = self._fitted.loss.predicted_levels
         if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)
@@ -531,84 +511,32 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         >>> model.fit(X, 3 * X[:, 0] - 100 * X[:, 1]).input_gradients(X[:1]).round(3)
         array([[   3., -100.]])
         """
-        check_is_fitted(self)
-        loss, n_targets = self._fitted_loss, len(self.y_scale_)
-        levels = loss.predict(np.zeros((1, 1, self.n_outputs_))).shape[3:]
-        response = prediction_response(loss, self.y_scale_)
+        targets = self._fitted.targets
+        n_targets, levels = len(targets.y_scale), targets.loss.predicted_levels
+        levels = () if levels is None else (len(levels),)
+        response = prediction_response(targets.loss, targets.y_scale)
         gradients = self._input_gradients(X, n_targets * math.prod(levels), response)
         gradients = gradients.reshape(len(gradients), n_targets, *levels, -1)
         return gradients[:, 0] if n_targets == 1 else gradients
 
-    def _loss(self):
-        return get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
+    @property
+    def y_mean_(self):
+        """Weighted mean of the targets that was subtracted, ndarray of shape (n_outputs,)."""
+        return self._fitted.targets.y_mean
 
-    def _encode_targets(self, y, *, reset, classes=None):
-        if is_plain_array(y) and y.ndim in (1, 2):
-            y = y.astype(np.float64, copy=False)
-        else:
-            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        targets = y.reshape(len(y), -1)
-        if reset:
-            check_noise_precision(self.noise_precision, targets.shape[1])
-            self._n_targets = targets.shape[1]
-        if targets.shape[1] != self._n_targets:
-            raise ValueError(
-                f"y must have as many outputs as before, {self._n_targets}, got {targets.shape[1]}."
-            )
-        return targets, y
+    @property
+    def y_scale_(self):
+        """Scale that the targets were divided by, ndarray of shape (n_outputs,)."""
+        return self._fitted.targets.y_scale
 
-    def _fit_target_scaling(self, rows):
-        positive_mean = self._loss().positive_mean
-        if self.normalize_y is True and positive_mean:
-            raise ValueError(
-                f"normalize_y=True cannot be used with loss={self.loss!r}, whose mean is positive: "
-                "a centred target is not. Use normalize_y='auto' or False."
-            )
-        if positive_mean:
-            scaler = TargetScaler.fit_scale(rows.y, rows.relative_weight)
-            if not (scaler.scale > 0.0).all():
-                raise ValueError(
-                    f"loss={self.loss!r} needs a target whose mean over the training rows is "
-                    f"positive, got {scaler.scale.min()}."
-                )
-        if self.normalize_y is False:
-            scaler = TargetScaler.identity(rows.y.shape[1])
-        elif not positive_mean:
-            scaler = TargetScaler.fit(rows.y, rows.relative_weight)
-        self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
-        self._in_float32 = scaler.fits_float32
+    @property
+    def noise_precision_(self):
+        """Inverse variance of the targets' noise; None where the loss has no constant noise."""
+        return self._fitted.noise.precision
 
-    def _float_type(self, dtype):
-        return dtype if self._in_float32 else np.float64
-
-    def _start(self, training, seeds):
-        super()._start(training, seeds)
-        forget_noise(self, self._loss())
-
-    def _record_noise(self, session, incremental):
-        record_noise(self, session, incremental=incremental)
-
-    def _checked_rows(self, *args, **options):
-        rows = super()._checked_rows(*args, **options)
-        # Rows without weight may hold anything.
-        self._loss().check_targets(rows.y if rows.weight is None else rows.y[rows.weight > 0.0])
-        return rows
-
-    def _exact_targets(self, rows):
-        # Of a constant target the constant is all there is to predict.
-        return None if self.normalize_y is False else np.ptp(rows.y, axis=0) == 0.0
-
-    def _scaled_targets(self, y, dtype):
-        scaled = TargetScaler(self.y_mean_, self.y_scale_).transform(y)
-        scaled = np.ascontiguousarray(scaled, dtype)
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                f"y has magnitudes of up to {np.abs(y).max():.3g}, which with normalize_y="
-                f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
-            )
-        return scaled
+    def _unfitted_targets(self):
+        loss = get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
+        return RealTargets(loss, self.normalize_y, type(self))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

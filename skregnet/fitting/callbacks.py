@@ -9,19 +9,19 @@ Epoch and validation-epoch have the same ``task_id``. The minimisers of all rows
 of an ensemble one after the other: then there is a task ``member`` for each, with its own epochs.
 """
 
-import copy
 from functools import cache
 
-from .._sklearn_compat import has_callbacks, safe_indexing
+from .._sklearn_compat import (
+    WITHOUT_CALLBACKS,
+    begin_callbacks,
+    safe_indexing,
+    without_callback_context,
+)
 from .._warnings import warn_interrupted_callback
 from ..data.source import Source
 from ..preprocessing.columns import as_table
-from .reporting import record
-from .result import Outcome
-from .settings import is_stochastic
-
-# A fitted estimator that a callback keeps, saves or trains does not bring the callbacks along.
-_WITHOUT_CALLBACKS = {"_skl_callbacks": []}
+from .result import FitResult
+from .run import RunResult
 
 
 class FitTasks:
@@ -30,36 +30,31 @@ class FitTasks:
     Parameters
     ----------
     estimator : BaseRegularizedMLP
-        About to be trained; its callbacks are set up.
-    session : Session
-        The run of training.
-    X, X_val : array-like or None
-        Inputs as the user gave them.
-    incremental : bool
-        Whether this is a `partial_fit`.
+        About to be fitted; its callbacks are set up.
+    data : Data
+        As the user gave it.
     """
 
-    def __init__(self, estimator, session, X, X_val, incremental):
+    def __init__(self, estimator, data):
         self._estimator = estimator
-        self._session = session
-        self._training = _hook_arguments(session.training, X)
-        self._validation = None
-        if session.validation is not None:
-            X_val = X if X_val is None else X_val
-            self._validation = _hook_arguments(session.validation, X_val)
-        self._max_epochs = 1 if incremental else estimator.max_iter
-        n_members = estimator.n_estimators * estimator.n_init
-        self._by_member = n_members > 1 and not is_stochastic(estimator.solver)
-        subtasks = {"max_subtasks": n_members} if self._by_member else self._subtasks_of_run
-        name = "partial_fit" if incremental else "fit"
-        self._root = estimator._init_callback_context(task_name=name, **subtasks)
+        self._data = data
         self._run = self._validation_run = self._epoch = None
-        self._root.call_on_fit_task_begin(estimator=estimator, **self._training)
 
-    @classmethod
-    def of(cls, estimator, *args):
-        """Return the tasks of a fit, or None where no callbacks are set."""
-        return cls(estimator, *args) if has_callbacks(estimator) else None
+    def begin_fit(self, run):
+        """Begin the task of the fit."""
+        X, X_val, settings = self._data.X, self._data.X_val, run.settings
+        self._fit = run
+        self._training = _hook_arguments(run.training, X)
+        self._validation = None
+        if run.validation is not None:
+            self._validation = _hook_arguments(run.validation, X if X_val is None else X_val)
+        self._max_epochs = run.plan.max_epochs
+        n_members = settings.n_started
+        self._by_member = n_members > 1 and not settings.is_stochastic
+        subtasks = {"max_subtasks": n_members} if self._by_member else self._subtasks_of_run
+        name = "partial_fit" if run.plan.is_stream else "fit"
+        self._root = begin_callbacks(self._estimator, task_name=name, **subtasks)
+        self._root.call_on_fit_task_begin(estimator=self._estimator, **self._training)
 
     @property
     def _subtasks_of_run(self):
@@ -123,29 +118,29 @@ class FitTasks:
                 estimator=self._estimator, **self._training, reconstruction_attributes=attributes
             )
 
-    def end_training(self, outcome):
-        """End the epochs, given that the estimator has the attributes they have led to."""
+    def end_training(self, outcome, result):
+        """End the epochs."""
         try:
-            self._end_tasks_of_run(_WITHOUT_CALLBACKS)
+            self._end_tasks_of_run(lambda: self._published(result))
             if self._by_member and self._run is not None:  # interrupted at its begin
                 self._run.call_on_fit_task_end(estimator=self._estimator)
         except KeyboardInterrupt:
             warn_interrupted_callback()
 
-    def end(self):
-        """End the fit, given that the estimator is fitted."""
+    def end_fit(self, result):
+        """End the fit."""
         try:
             self._root.call_on_fit_task_end(
                 estimator=self._estimator,
                 **self._training,
-                reconstruction_attributes=_WITHOUT_CALLBACKS,
+                reconstruction_attributes=lambda: self._published(result),
             )
         except KeyboardInterrupt:
             warn_interrupted_callback()
 
     def _end_tasks_of_run(self, attributes):
         if self._epoch is not None:
-            # Begun, but the minimiser made no further step, or the user pressed the keys.
+            # Begun, but the minimiser made no further step, or a KeyboardInterrupt came.
             epoch, self._epoch = self._epoch, None
             epoch.call_on_fit_task_end(estimator=self._estimator)
         if self._validation_run is not None:
@@ -156,19 +151,21 @@ class FitTasks:
 
     def _attributes_after(self, monitor):
         """Return a function that returns the attributes as if fit had stopped with the epoch."""
-        return lambda: self._attributes(Outcome.so_far(monitor))
+        return lambda: self._attributes(RunResult.so_far(monitor))
 
     def _attributes_of_member(self, monitor):
         network = monitor.network
         return lambda: self._attributes(
-            Outcome.of_run(network.select(slice(None)), None, [monitor])
+            RunResult.of_monitors(network.select(slice(None)), None, [monitor])
         )
 
     def _attributes(self, outcome):
         outcome = outcome.best_restarts(self._estimator.n_estimators)
-        fitted = copy.copy(self._estimator)
-        record(fitted, outcome, self._session)
-        return {**vars(fitted), **_WITHOUT_CALLBACKS}
+        return self._published(FitResult.of(self._fit, outcome, self._fit.unknown_noise()))
+
+    def _published(self, result):
+        before = without_callback_context(vars(self._estimator))
+        return {**before, **result.published(before), **WITHOUT_CALLBACKS}
 
 
 def _hook_arguments(rows, X):

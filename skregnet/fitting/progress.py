@@ -4,50 +4,32 @@ import time
 
 import numpy as np
 
-from .reporting import limit_reached
-from .settings import is_stochastic
+from .result import limit_reached
 
 _VALUES = (("loss", 8), ("validation_loss", 8), ("validation_score", 6))
 
 
 class ProgressLines:
-    """Print the progress of a fit.
+    """Print the progress of a fit."""
 
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        About to be trained.
-    incremental : bool
-        Whether this is a single epoch of a stream.
-    repetition : Repetition, default=None
-        Where the rows are trained on anew.
-    """
-
-    def __init__(self, estimator, incremental, repetition=None):
-        self._estimator = estimator
-        self._incremental = incremental
+    def begin_fit(self, run):
+        """Take in the run that is about to begin."""
+        settings, plan = run.settings, run.plan
+        self._settings = settings
+        self._is_stream, self._is_repetition = plan.is_stream, plan.lengths is not None
+        self._max_epochs, self._deadline = plan.max_epochs, plan.deadline
         self._start = time.monotonic()
         self._run, self._n_runs, self._epochs_in_all = 0, 1, 0
-        if not is_stochastic(estimator.solver):
-            self._n_runs = estimator.n_estimators * estimator.n_init
-        self._max_epochs = estimator.max_iter
-        self._repeats = repetition is not None
-        if self._repeats:
-            self._n_runs = min(self._n_runs, estimator.n_estimators)
-            self._max_epochs = int(repetition.n_epochs.max())
+        if not settings.is_stochastic:
+            self._n_runs = len(plan.of_members(range(settings.n_started)))
         self._best = (np.inf, 0)
         self._rates = None
-
-    @classmethod
-    def of(cls, estimator, incremental):
-        """Return the lines of an estimator, or None where it is not verbose."""
-        return cls(estimator, incremental) if estimator.verbose else None
 
     def begin_run(self, monitor):
         """Take in that the epochs of another member begin, or those of all members."""
         self._run += 1
         self._best = (np.inf, 0)
-        if monitor.lower_rates is not None and not self._repeats:
+        if monitor.lower_rates is not None and not self._is_repetition:
             self._rates = monitor.lower_rates.factors.copy()
 
     def __call__(self, monitor):
@@ -61,8 +43,8 @@ class ProgressLines:
                 parts.append(f"{name.replace('_', ' ')} = {curve[-1]:.{digits}f}")
         if self._n_runs > 1:
             parts.append(f"member {self._run} of {self._n_runs}")
-        if not self._incremental:
-            if not self._repeats:
+        if not self._is_stream:
+            if not self._is_repetition:
                 parts.append(f"best epoch = {self._best_epoch(monitor)}")
             parts.append(f"time left <= {_duration(self._seconds_left(history.n_epochs))}")
         print(", ".join(parts))
@@ -72,19 +54,19 @@ class ProgressLines:
     def end_run(self, monitor):
         """Take in that a run is over."""
 
-    def end(self):
-        """Take in that the estimator is fitted."""
+    def end_fit(self, result):
+        """Take in that the fit is over."""
 
-    def end_training(self, outcome):
+    def end_training(self, outcome, result):
         """Print why training has stopped."""
-        if self._incremental:
+        if self._is_stream:
             return
         reasons, counts = np.unique(outcome.stop_reason.astype(str), return_counts=True)
         if len(reasons) > 1:
             parts = [f"{n} by '{reason}'" for reason, n in zip(reasons, counts, strict=True)]
             print(f"Members stopped: {', '.join(parts)}.")
             return
-        message = self._reason(reasons[0])
+        message = self._reason(reasons[0], outcome.history.n_epochs)
         if (outcome.kept_epoch < outcome.history.n_epochs).any():
             message += f" Kept: epoch {_range(outcome.kept_epoch)}."
         print(message)
@@ -101,13 +83,12 @@ class ProgressLines:
 
     def _seconds_left(self, n_epochs):
         """Return an upper bound: no run takes more than the largest number of epochs."""
-        estimator = self._estimator
         elapsed = time.monotonic() - self._start
         epochs_left = (self._n_runs - self._run + 1) * self._max_epochs - n_epochs
         seconds = elapsed / self._epochs_in_all * epochs_left
-        if estimator.max_time is None:
+        if self._deadline is None:
             return seconds
-        return min(seconds, max(0.0, estimator.max_time - elapsed))
+        return min(seconds, max(0.0, self._deadline - time.monotonic()))
 
     def _print_lower_rates(self, monitor):
         if self._rates is None or (self._rates == monitor.lower_rates.factors).all():
@@ -120,26 +101,26 @@ class ProgressLines:
     def _no_improvement(self, stops_early):
         what = "Training loss"
         if stops_early:
-            what = "Validation loss" if self._estimator.scoring == "loss" else "Validation score"
+            what = "Validation loss" if self._settings.scoring == "loss" else "Validation score"
         return (
-            f"{what} did not improve more than tol={self._estimator.tol:f} for "
-            f"{self._estimator.n_iter_no_change} consecutive epochs."
+            f"{what} did not improve more than tol={self._settings.tol:f} for "
+            f"{self._settings.n_iter_no_change} consecutive epochs."
         )
 
-    def _reason(self, stop_reason):
-        estimator = self._estimator
+    def _reason(self, stop_reason, n_epochs):
+        settings = self._settings
         converged = self._no_improvement(stop_reason == "early_stopping")
         if self._rates is not None:
             converged += " Learning rate too small."
         converged += " Stopping."
         minimum = converged
-        if not is_stochastic(estimator.solver):
-            minimum = f"{estimator.solver} has found a minimum. Stopping."
+        if not settings.is_stochastic:
+            minimum = f"{settings.solver} has found a minimum. Stopping."
         return {
             "early_stopping": converged,
             "tol": minimum,
-            "max_iter": f"{limit_reached(estimator)}.",
-            "max_time": f"Maximum time (max_time={estimator.max_time} s) reached. Stopping.",
+            "max_iter": f"{limit_reached(settings, n_epochs)}.",
+            "max_time": f"Maximum time (max_time={settings.max_time} s) reached. Stopping.",
             "callback": "A callback asked training to stop. Stopping.",
             "interrupted": "Training interrupted by user. Stopping.",
             "diverged": "Training diverged. Stopping.",

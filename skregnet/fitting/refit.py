@@ -1,32 +1,18 @@
-"""Training anew on all rows, for as long as early stopping has found best."""
+"""Training anew on all rows, for as long as early stopping found best."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
-from ..training.repetition import Repetition
 from .progress import ProgressLines
-from .reporting import record_refit
-from .session import Session
+from .run import Run
 
-_BROKEN_OFF = ("diverged", "interrupted")
-
-
-@dataclass(frozen=True)
-class Refit:
-    """What became of training anew.
-
-    Parameters
-    ----------
-    reason : str or None
-        Why the second run was not completed, and the first network is kept.
-    n_rows, n_training : int
-        Rows of the second and of the first run.
-    """
-
-    reason: str | None
-    n_rows: int
-    n_training: int
+_NOT_REFITTED = {
+    "max_time": "max_time={max_time!r} was over before the end. Raise max_time",
+    "interrupted": "it was interrupted by the user. Fit again",
+    "diverged": "it diverged. Lower learning_rate_init, set max_grad_norm",
+}
 
 
 def check_refit_weights(sample_weight, sample_weight_val):
@@ -41,48 +27,63 @@ def check_refit_weights(sample_weight, sample_weight_val):
         )
 
 
-def refit_on_all_rows(estimator, rows, first, outcome):
-    """Train anew on all rows, each member for as many epochs as early stopping has kept.
+def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
+    """Train anew on all rows, each member for as many epochs as early stopping kept.
 
     Initial weights, and the streams of orders and masks, begin as in the first run.
 
     Parameters
     ----------
-    estimator : BaseRegularizedMLP
-        Fitted by the first run. Where the second one is completed, it gets what `Refit` tells of.
-    rows : Rows
-        All rows.
-    first : Session
+    first : Run
         The run that stopped early.
-    outcome : Outcome
+    outcome : RunResult
         Of that run.
+    result : FitResult
+        Of that run.
+    inputs, targets : Inputs, RealTargets or ClassTargets
+        They describe the data and are not fitted yet.
+    rows : Rows
+        All rows, with the weights of their classes.
 
     Returns
     -------
-    refit : Refit
+    result : FitResult
+        Of the second run; that of the first, with a warning, if the second was not completed.
     """
-    sizes = len(rows), len(first.training)
-    reasons = set(outcome.stop_reason)
-    if reasons.intersection(_BROKEN_OFF) or not outcome.kept_epoch.any():
-        return Refit(None, *sizes)  # the first run has its warning
+    settings, reasons = first.settings, set(outcome.stop_reason)
+    if reasons & {"diverged", "interrupted"} or not outcome.kept_epoch.any():
+        return result  # the first run has its warning
     if "max_time" in reasons:
-        return Refit("max_time", *sizes)
-    repetition = Repetition(outcome.members, outcome.kept_epoch, outcome.lowered, first.deadline)
-    before = dict(estimator.__dict__)
+        return _not_refitted(first, result, len(rows), "max_time")
+    rows = rows.without_zero_weights()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        estimator._fit_scalers(rows)
-        estimator.t_ = 0
-        second = Session(
-            estimator, first.architecture, rows, None, first.seeds, repetition=repetition
+        second = Run(
+            settings,
+            first.plan.repeated(outcome),
+            inputs.fitted(rows.X, rows.relative_weight, settings.scaler),
+            targets.fitted(rows),
+            rows,
+            None,
+            first.seeds,
         )
-        if estimator.verbose:
+        watchers = []
+        if settings.verbose:
             print(f"Training anew on all {len(rows)} rows.")
-            second.watchers = [ProgressLines(estimator, False, repetition)]
-        again = second.run(None, None, incremental=False)
-    if repetition.is_repeated_by(again.stop_reason, again.kept_epoch):
-        record_refit(estimator, again, second)
-        return Refit(None, *sizes)
-    estimator.__dict__.clear()
-    estimator.__dict__.update(before)
-    incomplete = (again.kept_epoch < outcome.kept_epoch) & (again.stop_reason != "tol")
-    return Refit(again.stop_reason[incomplete][0], *sizes)
+            watchers = [ProgressLines()]
+            watchers[0].begin_fit(second)
+        again = second.train(watchers=watchers)
+        is_complete = (again.kept_epoch == outcome.kept_epoch) | (again.stop_reason == "tol")
+        if is_complete.all():
+            return result.refitted(second, again, second.noise(again.network))
+    return _not_refitted(first, result, len(rows), again.stop_reason[~is_complete][0])
+
+
+def _not_refitted(first, result, n_rows, stop_reason):
+    reason = _NOT_REFITTED.get(stop_reason, f"it was stopped ({stop_reason}). Fit again")
+    message = (
+        f"refit=True could not train anew on all {n_rows} rows: "
+        f"{reason.format(max_time=first.settings.max_time)}, or set refit=False. The network that "
+        f"early stopping had kept, trained on {len(first.training)} of them, is used."
+    )
+    category = UserWarning if stop_reason == "interrupted" else ConvergenceWarning
+    return replace(result, warnings=(*result.warnings, (message, category)))

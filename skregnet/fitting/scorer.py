@@ -3,40 +3,36 @@
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from ..model import FittedModel
 
-def make_scorer(estimator):
+
+def make_scorer(run):
     """Return scorer(network, rows, finite) -> scores of the members; None for the loss.
 
     Members whose predictions are not `finite` get NaN, for scorers refuse such predictions.
     """
-    scoring = estimator.scoring
+    settings, scoring = run.settings, run.settings.scoring
     if scoring == "loss":
         return None
     try:
-        scorer = check_scoring(estimator, scoring=scoring)
+        scorer = check_scoring(settings.estimator(), scoring=scoring)
     except ValueError as error:
         raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
+    hint = _hint_for_quantiles(scoring, run.loss)
+    inputs = run.inputs.of_codes()
 
-    hint = ""
-    levels = getattr(estimator._loss(), "predicted_levels", None)
-    if levels is not None:
-        hint = (
-            f" predict returns one value for each of the {len(levels)} quantiles, where scorers "
-            "compare y with a single one. Use scoring='loss', or a function of the estimator, "
-            "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
-        )
-        if isinstance(scoring, str):
-            raise ValueError(f"scoring={scoring!r} cannot be used with several quantiles:{hint}")
+    def predictor(network):
+        return settings.estimator(FittedModel(inputs, network, run.targets))
 
     def score(network, rows):
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}
         try:
-            value = float(scorer(estimator._predictor(network), rows.X, rows.labels, **weight))
+            value = float(scorer(predictor(network), rows.X, rows.labels, **weight))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"scoring={scoring!r} cannot score the validation part: {error}{hint and '.'}{hint}"
             ) from error
-        if np.isnan(value) and estimator.do_early_stopping_:
+        if np.isnan(value) and run.plan.stops_early:
             raise ValueError(
                 f"scoring={scoring!r} gave NaN for the {len(rows)} rows of the validation part, "
                 "where early stopping needs a number. Validate with more rows (validation_fraction "
@@ -53,3 +49,17 @@ def make_scorer(estimator):
         )
 
     return scores
+
+
+def _hint_for_quantiles(scoring, loss):
+    """Return what to add to an error of a scorer; raise ValueError where it is sure to fail."""
+    if loss.predicted_levels is None:
+        return ""
+    hint = (
+        f" predict returns one value for each of the {len(loss.predicted_levels)} quantiles, where "
+        "scorers compare y with a single one. Use scoring='loss', or a function of the estimator, "
+        "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
+    )
+    if isinstance(scoring, str):
+        raise ValueError(f"scoring={scoring!r} cannot be used with several quantiles:{hint}")
+    return hint

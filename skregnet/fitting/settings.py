@@ -1,10 +1,14 @@
-"""Hyperparameters: what each may be, what may not be combined, and what they stand for."""
+"""Settings of a fit: the constructor's parameters, checked, with every 'auto' resolved."""
 
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from inspect import signature
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from .._sklearn_compat import (
     HasMethods,
@@ -12,14 +16,25 @@ from .._sklearn_compat import (
     InvalidParameterError,
     Options,
     StrOptions,
+    parameter_names,
     validate_parameter_constraints,
 )
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
-from ..functions.schedules import SCHEDULES
-from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
-from ..optim.stochastic import AdamW
+from ..functions.penalties import PENALTIES, Penalty
+from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
+from ..network import Architecture
+from ..optim import (
+    FULL_BATCH_SOLVERS,
+    STOCHASTIC_OPTIMIZERS,
+    StochasticOptimizer,
+    make_optimizer,
+)
+
+# early_stopping='auto' holds rows back only where there are more rows than this.
+_AUTO_EARLY_STOPPING_ROWS = 10_000
+_AUTO_BATCH_SIZE = 200
 
 PARAMETER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -30,6 +45,7 @@ PARAMETER_CONSTRAINTS = {
     "batch_norm_epsilon": [Interval(Real, 0, None, closed="neither")],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "penalty": [StrOptions(set(PENALTIES)), Penalty],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -72,6 +88,137 @@ PARAMETER_CONSTRAINTS = {
     "verbose": ["verbose"],
     "dtype": [StrOptions({"float32", "float64"}), None],
 }
+# A network that is trained on was made with these.
+_FIXED = (
+    "categorical_features",
+    "handle_missing",
+    "scaler",
+    "normalize_y",
+    "loss",
+    "quantile",
+    "huber_delta",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of an estimator at the time of a fit, and what they stand for.
+
+    Each parameter can be read under its own name: ``settings.max_iter``.
+
+    Parameters
+    ----------
+    cls : type
+        Class of the estimator.
+    parameters : mapping of str to object
+        The constructor's parameters.
+    targets : RealTargets or ClassTargets
+        Not described yet; it holds the loss of a regressor.
+    architecture : Architecture
+        The hidden layers.
+    """
+
+    cls: type
+    parameters: Mapping[str, Any]
+    targets: Any
+    architecture: Architecture
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the settings of an estimator.
+
+        Parameters
+        ----------
+        estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
+            Its parameters have passed `PARAMETER_CONSTRAINTS`.
+
+        Raises
+        ------
+        ValueError
+            If parameters cannot be combined, or a list does not fit the hidden layers.
+        """
+        names = _valid_defaults(type(estimator))
+        parameters = {name: getattr(estimator, name) for name in names}
+        settings = cls(
+            type(estimator),
+            parameters,
+            estimator._unfitted_targets(),
+            architecture_of(estimator),
+        )
+        _check_combinations(settings)
+        return settings
+
+    def __getattr__(self, name):
+        parameters = self.__dict__.get("parameters", {})
+        if name in parameters:
+            return parameters[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def is_stochastic(self):
+        """Whether the solver works on mini-batches."""
+        return is_stochastic(self.solver)
+
+    @cached_property
+    def optimizer(self):
+        """The stochastic optimiser."""
+        return make_optimizer(self.solver, self.parameters)
+
+    @property
+    def unit_penalty(self):
+        """The penalty of strength one; a run gives it the strength ``alpha / total weight``."""
+        if isinstance(self.penalty, Penalty):
+            return self.penalty
+        return PENALTIES[self.penalty](1.0, float(self.l1_ratio))
+
+    @property
+    def n_started(self):
+        """Networks that a fit starts: all restarts of all members."""
+        return self.n_estimators * self.n_init
+
+    @property
+    def is_adaptive(self):
+        """Whether plateaus lower the learning rate."""
+        return isinstance(self.learning_rate, str) and self.learning_rate == "adaptive"
+
+    @property
+    def plans_its_end(self):
+        """Whether the learning rate comes down to nothing at the last epoch."""
+        is_named = self.is_stochastic and isinstance(self.learning_rate, str)
+        return is_named and self.learning_rate in PLANNED_SCHEDULES
+
+    def stops_early(self, rows, validation):
+        """Resolve ``early_stopping`` for a fit to some rows."""
+        if self.early_stopping == "auto":
+            return validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
+        return bool(self.early_stopping)
+
+    def rows_of_batch(self, n_rows):
+        """Resolve ``batch_size`` for so many rows."""
+        given = self.batch_size
+        return min(_AUTO_BATCH_SIZE if given == "auto" else given, n_rows)
+
+    def fixed(self):
+        """Return copies of the parameters that must not change while a network is trained on."""
+        # Copies: a transformer's own parameters may be changed in place.
+        return {
+            name: clone(self.parameters[name], safe=False)
+            for name in _FIXED
+            if name in self.parameters
+        }
+
+    def estimator(self, model=None):
+        """Return an estimator with these parameters, which predicts with a model if one is given.
+
+        Parameters
+        ----------
+        model : FittedModel, default=None
+        """
+        estimator = self.cls.__new__(self.cls)
+        vars(estimator).update(self.parameters)
+        if model is not None:
+            vars(estimator).update(_model=model, n_features_in_=model.inputs.n_features)
+        return estimator
 
 
 def changed_parameters(estimator):
@@ -86,7 +233,7 @@ def _valid_defaults(cls):
     """Return the default of each parameter; an object of its own where it is not a valid one."""
     defaults = {}
     parameters = signature(cls.__init__).parameters
-    for name in cls._get_param_names():
+    for name in parameter_names(cls):
         parameter = parameters[name]
         try:
             validate_parameter_constraints(
@@ -132,73 +279,55 @@ def per_layer(name, value, n_layers, is_single):
     return values
 
 
-class Architecture:
-    """What the constructor's parameters say of the layers, checked.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        Its parameters are read, nothing is kept of it.
+def architecture_of(estimator):
+    """Return the architecture that the constructor's parameters ask for.
 
     Raises
     ------
     ValueError
-        If a list has not one entry for each hidden layer, or an entry is out of range.
+        If a list does not have one entry for each hidden layer, or an entry is out of range.
     """
+    sizes = hidden_sizes(estimator.hidden_layer_sizes)
+    activation = per_layer(
+        "activation",
+        estimator.activation,
+        len(sizes),
+        lambda value: isinstance(value, str | Activation),
+    )
+    dropout = per_layer(
+        "dropout", estimator.dropout, len(sizes), lambda value: isinstance(value, Real)
+    )
+    if not all(isinstance(rate, Real) and 0 <= rate < 1 for rate in dropout):
+        raise ValueError(
+            "Each entry of dropout, the probability of dropping a unit, must be in "
+            f"[0, 1), got {estimator.dropout!r}."
+        )
+    return Architecture(
+        hidden_layer_sizes=sizes,
+        activation=tuple(map(get_activation, activation)),
+        dropout=dropout,
+        input_dropout=float(estimator.input_dropout),
+        batch_norm=bool(estimator.batch_norm),
+        batch_norm_momentum=float(estimator.batch_norm_momentum),
+        batch_norm_epsilon=float(estimator.batch_norm_epsilon),
+    )
 
-    def __init__(self, estimator):
-        self.hidden_layer_sizes = hidden_sizes(estimator.hidden_layer_sizes)
-        n_hidden = len(self.hidden_layer_sizes)
-        self.activation = tuple(
-            get_activation(activation)
-            for activation in per_layer(
-                "activation",
-                estimator.activation,
-                n_hidden,
-                lambda value: isinstance(value, str | Activation),
+
+def member_initializers(architecture, init, n_members):
+    """Return, for each member, an initialiser for each affine layer."""
+    n_affine = len(architecture.hidden_layer_sizes) + 1
+    if isinstance(init, list | tuple):
+        if len(init) != n_affine:
+            raise ValueError(
+                f"init must hold one array for each of the {n_affine} weight matrices, "
+                f"got {len(init)}."
             )
-        )
-        self.dropout = per_layer(
-            "dropout", estimator.dropout, n_hidden, lambda value: isinstance(value, Real)
-        )
-        for rate in self.dropout:
-            if not (isinstance(rate, Real) and 0 <= rate < 1):
-                raise ValueError(
-                    "Each entry of dropout, the probability of dropping a unit, must be in "
-                    f"[0, 1), got {estimator.dropout!r}."
-                )
-        self.input_dropout = float(estimator.input_dropout)
-        self.batch_norm = bool(estimator.batch_norm)
-        self.batch_norm_momentum = float(estimator.batch_norm_momentum)
-        self.batch_norm_epsilon = float(estimator.batch_norm_epsilon)
-
-    @property
-    def has_dropout(self):
-        """Whether any input or hidden unit may be dropped."""
-        return self.input_dropout > 0 or any(self.dropout)
-
-    def compared_with(self, other):
-        """Return, for each parameter, what it is in another architecture and in this one."""
-        return {name: (getattr(other, name), value) for name, value in vars(self).items()}
-
-    def member_initializers(self, init, n_members):
-        """Return, for each member, an initialiser for each affine layer."""
-        n_dense = len(self.hidden_layer_sizes) + 1
-        if isinstance(init, list | tuple):
-            if len(init) != n_dense:
-                raise ValueError(
-                    f"init must hold one array for each of the {n_dense} weight matrices, "
-                    f"got {len(init)}."
-                )
-            return [[_given(init, i, m) for i in range(n_dense)] for m in range(n_members)]
-        if isinstance(init, str) and init == "auto":
-            names = [
-                *(activation.default_init for activation in self.activation),
-                "glorot_uniform",
-            ]
-        else:
-            names = [init] * n_dense
-        return [[_checked(get_initializer(name)) for name in names]] * n_members
+        return [[_given(init, i, m) for i in range(n_affine)] for m in range(n_members)]
+    if isinstance(init, str) and init == "auto":
+        names = [*(each.default_init for each in architecture.activation), "glorot_uniform"]
+    else:
+        names = [init] * n_affine
+    return [[_checked(get_initializer(name)) for name in names]] * n_members
 
 
 def _checked(initializer):
@@ -222,92 +351,86 @@ def _given(init, i, member):
     return take
 
 
-def check_combinations(estimator, architecture):
+def _check_combinations(settings):
     """Raise ValueError where parameters cannot work together; warn where one has no effect."""
-    if estimator.batch_norm and estimator.batch_size == 1:
+    if settings.batch_norm and settings.batch_size == 1:
         raise ValueError(
             "batch_norm=True needs batches of at least two rows, got batch_size=1: the variance of "
             "one row is zero. Raise batch_size or set batch_norm=False."
         )
-    if estimator.refit and estimator.warm_start:
+    if settings.refit and settings.warm_start:
         raise ValueError(
             "refit=True cannot be used with warm_start=True: a network that has learned from all "
             "rows leaves none that could tell when to stop the next fit. Set one of them to False."
         )
-    if isinstance(estimator.validation_fraction, bool):
+    if isinstance(settings.validation_fraction, bool):
         raise InvalidParameterError(
-            f"The 'validation_fraction' parameter of {type(estimator).__name__} must be a share or "
+            f"The 'validation_fraction' parameter of {settings.cls.__name__} must be a share or "
             "number of the rows, a splitter, or a list of pairs of row numbers. Got "
-            f"{estimator.validation_fraction!r} instead."
+            f"{settings.validation_fraction!r} instead."
         )
-    if is_stochastic(estimator.solver):
-        return
+    if not settings.is_stochastic:
+        _check_full_batch(settings)
+
+
+def _check_full_batch(settings):
     switched_on = {
-        "dropout": any(architecture.dropout),
-        "input_dropout": estimator.input_dropout > 0,
-        "batch_norm": estimator.batch_norm,
-        "max_norm": estimator.max_norm is not None,
-        "max_grad_norm": estimator.max_grad_norm is not None,
-        "l1_ratio": estimator.l1_ratio > 0 and estimator.alpha > 0,
+        "dropout": any(settings.architecture.dropout),
+        "input_dropout": settings.input_dropout > 0,
+        "batch_norm": settings.batch_norm,
+        "max_norm": settings.max_norm is not None,
+        "max_grad_norm": settings.max_grad_norm is not None,
+        "l1_ratio": settings.l1_ratio > 0 and settings.alpha > 0,
     }
-    stochastic = sorted(STOCHASTIC_OPTIMIZERS)
     for name, is_on in switched_on.items():
         if is_on:
             raise ValueError(
-                f"{name}={getattr(estimator, name)!r} cannot be used with "
-                f"solver={estimator.solver!r}, which minimises a fixed, smooth function of the "
-                f"weights. Use one of the stochastic solvers {stochastic}, or leave {name} at its "
-                "default."
+                f"{name}={settings.parameters[name]!r} cannot be used with "
+                f"solver={settings.solver!r}, which minimises a fixed, smooth function of the "
+                f"weights. Use one of the stochastic solvers {sorted(STOCHASTIC_OPTIMIZERS)}, or "
+                f"leave {name} at its default."
             )
-    if estimator.learning_rate != "constant":
+    if settings.learning_rate != "constant":
         warn_user(
-            f"learning_rate={estimator.learning_rate!r} has no effect with "
-            f"solver={estimator.solver!r}, which finds its own step sizes."
+            f"learning_rate={settings.learning_rate!r} has no effect with "
+            f"solver={settings.solver!r}, which finds its own step sizes."
         )
 
 
-def check_batches(estimator, n_samples):
+def check_batches(settings, n_samples):
     """Raise ValueError or warn where there are too few rows for the batches that are asked for."""
-    if estimator.batch_norm and n_samples < 2:
+    if settings.batch_norm and n_samples < 2:
         raise ValueError(
             f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
             "of one row is zero. Give more rows or set batch_norm=False."
         )
-    if estimator.batch_size != "auto" and estimator.batch_size > n_samples:
+    if settings.batch_size != "auto" and settings.batch_size > n_samples:
         warn_user(
-            f"Got batch_size={estimator.batch_size!r} larger than the n_samples={n_samples} rows "
+            f"Got batch_size={settings.batch_size!r} larger than the n_samples={n_samples} rows "
             "there are. It is clipped to their number."
         )
 
 
-def make_optimizer(estimator, weight_decay, n_weights):
-    """Return the stochastic optimiser that the parameters describe.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        Its parameters are read.
-    weight_decay : float
-        Of 'adamw'.
-    n_weights : int
-        How many parameters decay.
-    """
-    solver = estimator.solver
-    if isinstance(solver, StochasticOptimizer):
-        return solver
-    adam = {name: float(getattr(estimator, name)) for name in ("beta_1", "beta_2", "epsilon")}
-    options = {
-        "sgd": {
-            "momentum": float(estimator.momentum),
-            "nesterovs_momentum": bool(estimator.nesterovs_momentum),
-        },
-        "adam": adam,
-        "adamw": {**adam, "weight_decay": weight_decay, "n_decayed": n_weights},
-        "rmsprop": {"epsilon": float(estimator.epsilon)},
-    }
-    return STOCHASTIC_OPTIMIZERS[solver](**options.get(solver, {}))
-
-
-def decays_weights(solver):
-    """Whether the L2 penalty is the optimiser's weight decay instead of a part of the gradient."""
-    return isinstance(solver, str) and STOCHASTIC_OPTIMIZERS.get(solver) is AdamW
+def supports_partial_fit(estimator):
+    """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
+    if not is_stochastic(estimator.solver):
+        raise AttributeError(
+            "partial_fit is only available for the stochastic solvers, not for "
+            f"{estimator.solver!r}."
+        )
+    if estimator.early_stopping not in (False, "auto"):
+        raise AttributeError(
+            "partial_fit does not support early_stopping=True: a stream has no validation "
+            "part. Use early_stopping='auto' or False, or fit."
+        )
+    if estimator.n_init != 1:
+        raise AttributeError(
+            f"partial_fit does not support n_init={estimator.n_init!r}: restarts are compared at "
+            "the end of a run, and a stream has none. Set n_init=1, or use n_estimators."
+        )
+    if getattr(estimator, "class_weight", None) == "balanced":
+        raise AttributeError(
+            "partial_fit does not support class_weight='balanced': the rows of one call do not "
+            "tell how frequent the classes are. Pass a dict of weights."
+        )
+    return True

@@ -1,15 +1,16 @@
-"""Adoption: an estimator that goes on from a fitted network of scikit-learn."""
+"""From a fitted network of scikit-learn to the result of a fit."""
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
-from ..fitting.settings import Architecture
-from ..network import build_network
+from ..fitting.result import Continuation, FitResult
+from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
+from ..preprocessing.inputs import Inputs
 from ..training import TrainingState
-from ..uncertainty.noise import forget_noise
 
 # They would make another network of it, or other predictions.
 _FIXED = (
@@ -23,70 +24,66 @@ _FIXED = (
     "loss",
     "n_estimators",
 )
-_COPIED = ("n_iter_", "t_", "loss_", "n_features_in_", "n_layers_", "n_outputs_", "out_activation_")
 
 
-def from_sklearn(cls, model, parameters):
-    """Return a fitted estimator that predicts what a network of scikit-learn does.
+def from_sklearn(settings, model):
+    """Return the result of a fit whose model predicts what a network of scikit-learn does.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of an estimator with the parameters of `parameters_from_sklearn`.
+    model : MLPClassifier or MLPRegressor
+        Fitted; it is not changed, and no memory is shared with it.
+
+    Returns
+    -------
+    result : FitResult
+    """
+    network = settings.architecture.build(
+        model.n_features_in_,
+        model.n_outputs_,
+        dtype=np.dtype(settings.dtype or model.coefs_[0].dtype),
+    )
+    network.params[:] = _flat(network, model.coefs_, model.intercepts_)
+    names = getattr(model, "feature_names_in_", None)
+    inputs = Inputs.unscaled(model.n_features_in_, names, owner=settings.cls)
+    if is_classifier(model):
+        targets = settings.targets.described(model.classes_.copy(), _target_type(model))
+    else:
+        targets = settings.targets.unscaled(model.n_outputs_)
+    seeds = Seeds(settings.random_state)
+    attributes = _attributes(settings, model)
+    continuation = Continuation(
+        settings.architecture,
+        settings.fixed(),
+        seeds,
+        rows_seen=model.t_,
+        loss=model.loss_,
+        best_loss=attributes["best_loss_"],
+        best_validation_score=attributes["best_validation_score_"],
+        held_back=model.early_stopping,
+        penalty=None,  # scikit-learn divides it by the rows of a batch, not by all
+        started_as=None,  # from weights that nothing here could draw again
+        state=_training_state(model, network, seeds),
+    )
+    fitted = FittedModel(inputs, network, targets, targets.noise_before_fit())
+    return FitResult(fitted, continuation, False, attributes)
+
+
+def parameters_from_sklearn(cls, model, given):
+    """Return the constructor's parameters for a fitted network of scikit-learn.
 
     Parameters
     ----------
     cls : type
         RegularizedMLPClassifier or RegularizedMLPRegressor.
     model : MLPClassifier or MLPRegressor
-        Fitted; nothing of it is changed or shared.
-    parameters : dict
-        Of the constructor, besides the model's or in place of them.
-
-    Returns
-    -------
-    estimator : object of `cls`
+        Fitted.
+    given : dict
+        Parameters beside the model's or in place of them.
     """
     _check_model(cls, model)
-    estimator = cls(**_all_parameters(cls, model, parameters))
-    estimator._validate_params()
-    architecture = Architecture(estimator)
-    if is_classifier(model):
-        estimator.classes_ = model.classes_.copy()
-        estimator._target_type = _target_type(model)
-    else:
-        estimator._n_targets = model.n_outputs_
-        estimator.y_mean_ = np.zeros(model.n_outputs_)
-        estimator.y_scale_ = np.ones(model.n_outputs_)
-    estimator.scaler_ = None
-    estimator.network_ = _network(model, architecture, estimator.dtype)
-    estimator._fitted_loss = estimator._loss()
-    if not is_classifier(model):
-        forget_noise(estimator, estimator._fitted_loss)
-    estimator._remember(architecture)
-    estimator._seeds = Seeds(estimator.random_state)
-    estimator._started_as = None  # from weights that nothing here could draw again
-    estimator._fitted_penalty = None  # scikit-learn divides it by the rows of a batch, not by all
-    _set_records(estimator, model)
-    _set_training_state(estimator, model)
-    return estimator
-
-
-def _check_model(cls, model):
-    # Not loaded before it is needed.
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-    expected = MLPClassifier if issubclass(cls, ClassifierMixin) else MLPRegressor
-    if not isinstance(model, expected):
-        raise TypeError(
-            f"{cls.__name__}.from_sklearn takes a fitted {expected.__name__}, got {model!r}. Of a "
-            "Pipeline or a search pass the network itself, such as pipeline[-1] or "
-            "search.best_estimator_."
-        )
-    check_is_fitted(model)
-    if expected is MLPClassifier and len(model.classes_) < 2:
-        raise ValueError(
-            f"{model!r} knows only the class {model.classes_.tolist()}, but gives probabilities of "
-            "two: there is no equal network. Fit a new one."
-        )
-
-
-def _all_parameters(cls, model, given):
     known = cls().get_params(deep=False)
     fixed = sorted(set(given) & set(_FIXED))
     if fixed:
@@ -113,6 +110,25 @@ def _all_parameters(cls, model, given):
     return {**parameters, **given}
 
 
+def _check_model(cls, model):
+    # Not loaded before it is needed.
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    expected = MLPClassifier if issubclass(cls, ClassifierMixin) else MLPRegressor
+    if not isinstance(model, expected):
+        raise TypeError(
+            f"{cls.__name__}.from_sklearn takes a fitted {expected.__name__}, got {model!r}. Of a "
+            "Pipeline or a search pass the network itself, such as pipeline[-1] or "
+            "search.best_estimator_."
+        )
+    check_is_fitted(model)
+    if expected is MLPClassifier and len(model.classes_) < 2:
+        raise ValueError(
+            f"{model!r} knows only the class {model.classes_.tolist()}, but gives probabilities of "
+            "two: there is no equal network. Fit a new one."
+        )
+
+
 def _scoring(model):
     """Return the score that the model's early stopping goes by."""
     return "accuracy" if is_classifier(model) else "r2"
@@ -124,20 +140,6 @@ def _target_type(model):
     return "binary" if model.n_outputs_ == 1 else "multilabel-indicator"
 
 
-def _network(model, architecture, dtype):
-    network = build_network(
-        model.n_features_in_,
-        model.n_outputs_,
-        architecture.hidden_layer_sizes,
-        architecture.activation,
-        dropout=architecture.dropout,
-        input_dropout=architecture.input_dropout,
-        dtype=np.dtype(dtype or model.coefs_[0].dtype),
-    )
-    network.params[:] = _flat(network, model.coefs_, model.intercepts_)
-    return network
-
-
 def _flat(network, coefs, intercepts):
     """Return arrays of the shapes of weights and biases as a vector like the parameters."""
     vector = np.zeros_like(network.params)
@@ -147,56 +149,57 @@ def _flat(network, coefs, intercepts):
     return vector
 
 
-def _set_records(estimator, model):
-    for name in _COPIED:
-        setattr(estimator, name, getattr(model, name))
-    if hasattr(model, "feature_names_in_"):
-        estimator.feature_names_in_ = model.feature_names_in_.copy()
-    estimator.loss_curve_ = list(getattr(model, "loss_curve_", ()))
-    estimator.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)  # it is not recorded
-    estimator.best_loss_ = min([model.loss_, *estimator.loss_curve_])
-    estimator.do_early_stopping_ = model.early_stopping
-    estimator.refit_ = False
-    estimator.best_iter_ = model.n_iter_
-    estimator.stop_reason_ = "max_iter"
+def _attributes(settings, model):
+    """Return the public attributes that tell of the run, by name."""
+    losses = list(getattr(model, "loss_curve_", ()))
+    attributes = {
+        "n_iter_": model.n_iter_,
+        "t_": model.t_,
+        "loss_": model.loss_,
+        "loss_curve_": losses,
+        "learning_rate_curve_": [np.nan] * len(losses),  # it is not recorded
+        "best_loss_": min([model.loss_, *losses]),
+        "do_early_stopping_": model.early_stopping,
+        "refit_": False,
+        "best_iter_": model.n_iter_,
+        "stop_reason_": "max_iter",
+        "validation_loss_curve_": None,
+        "validation_scores_": None,
+        "best_validation_score_": None,
+    }
     if model.n_iter_ < model.max_iter:
-        estimator.stop_reason_ = "early_stopping" if model.early_stopping else "tol"
-    estimator.validation_loss_curve_ = estimator.validation_scores_ = None
-    estimator.best_validation_score_ = None
+        attributes["stop_reason_"] = "early_stopping" if model.early_stopping else "tol"
     if model.early_stopping:
         scores = list(model.validation_scores_)
-        estimator.best_iter_ = int(np.nanargmax(scores[-model.n_iter_ :])) + 1
-        if estimator.scoring == _scoring(model):
-            estimator.validation_scores_ = scores
-            estimator.validation_loss_curve_ = [np.nan] * len(scores)
-            estimator.best_validation_score_ = float(np.nanmax(scores))
+        attributes["best_iter_"] = int(np.nanargmax(scores[-model.n_iter_ :])) + 1
+        if settings.scoring == _scoring(model):
+            attributes["validation_scores_"] = scores
+            attributes["validation_loss_curve_"] = [np.nan] * len(scores)
+            attributes["best_validation_score_"] = float(np.nanmax(scores))
+    return attributes
 
 
-def _set_training_state(estimator, model):
-    """Go on with the moments of the model's optimiser, where it has some of these weights."""
-    optimizer = getattr(model, "_optimizer", None)
+def _training_state(model, network, seeds):
+    """Return a state with the moments of the model's optimiser, where they are of these weights."""
+    optimizer = mlp_optimizer(model)
     if optimizer is None or model.early_stopping:  # that has gone back to the weights of an epoch
-        return
-    network = estimator.network_
+        return None
     n_coefs = len(model.coefs_)
 
     def flat(arrays, factor):
         return factor * _flat(network, arrays[:n_coefs], arrays[n_coefs:])
 
-    rate_factor = 1.0
     if model.solver == "adam":
         # Sums instead of means.
-        first = flat(optimizer.ms, 1.0 / (1.0 - optimizer.beta_1))
-        second = flat(optimizer.vs, 1.0 / (1.0 - optimizer.beta_2))
+        first = flat(optimizer.first_moments, 1.0 / (1.0 - optimizer.beta_1))
+        second = flat(optimizer.second_moments, 1.0 / (1.0 - optimizer.beta_2))
         state = AdamState(first, second, optimizer.t)
     else:
         factor = optimizer.momentum if optimizer.nesterov else 1.0
         state = SGDState(flat(optimizer.velocities, factor) if optimizer.momentum else None)
-        if optimizer.lr_schedule == "adaptive":
-            rate_factor = optimizer.learning_rate / optimizer.learning_rate_init
-    estimator._training_state = TrainingState(
-        shuffling=estimator._seeds.shuffling(1, estimator.t_),
-        dropout=estimator._seeds.dropout(1, estimator.t_),
-        rate_factors=np.full(1, rate_factor),
+    return TrainingState(
+        shuffling=seeds.shuffling(1, model.t_),
+        dropout=seeds.dropout(1, model.t_),
+        rate_factors=np.full(1, optimizer.rate_factor),
         optimizer=state,
     )

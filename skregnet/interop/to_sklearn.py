@@ -1,14 +1,11 @@
 """Export: scikit-learn's own network, equal to a fitted estimator."""
 
-import copy
-
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.preprocessing import LabelBinarizer
 
-from .._sklearn_compat import accepts_parameter
+from .._sklearn_compat import accepts_parameter, set_mlp_internals
 from ..functions.losses import REGRESSION_LOSSES
-from ..preprocessing.affine import KNOWN_SCALERS, affine_map
+from ..preprocessing.affine import KNOWN_SCALERS
 from .plain_network import hidden_functions, mean_network, plain_activation, plain_network
 
 # What comes closest in scikit-learn, for training on.
@@ -16,13 +13,15 @@ _SOLVERS = {"adamw": "adam", "rmsprop": "adam", "cg": "lbfgs", "scg": "lbfgs"}
 _COPIED = ("n_iter_", "t_", "loss_", "n_features_in_", "out_activation_")
 
 
-def to_sklearn(estimator):
-    """Return the plain network that predicts what a fitted estimator does.
+def to_sklearn(estimator, model):
+    """Return scikit-learn's network that predicts what a fitted estimator does.
 
     Parameters
     ----------
-    estimator : BaseRegularizedMLP
-        Fitted.
+    estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
+        Fitted; its parameters and the record of its training are copied.
+    model : FittedModel
+        Its model.
 
     Returns
     -------
@@ -33,13 +32,13 @@ def to_sklearn(estimator):
     ValueError
         If there is none; the message says why and what is possible.
     """
-    if estimator._encoder is not None:
+    if model.inputs.encoder is not None:
         raise ValueError(
             f"categorical_features={estimator.categorical_features!r} and handle_missing="
             f"{estimator.handle_missing!r} cannot be exported: scikit-learn's MLP takes numbers "
             "only. Encode the columns before, in a Pipeline, and export the last step."
         )
-    network = estimator.network_
+    network = model.network
     functions = hidden_functions(network)
     activation = plain_activation(functions)
     if activation is None:
@@ -49,7 +48,7 @@ def to_sklearn(estimator):
             "written exactly with these: 'lecun_tanh', 'logistic' and 'tanh' in any mixture, "
             "'relu' and 'leaky_relu' in any mixture, and 'identity' among all."
         )
-    scaling = affine_map(estimator.scaler_, estimator.n_features_in_)
+    scaling = model.inputs.affine_map()
     if scaling is None:
         raise ValueError(
             f"scaler={estimator.scaler!r} cannot be made part of the first layer's weights: that "
@@ -62,17 +61,17 @@ def to_sklearn(estimator):
     ]
     plain = mean_network(members)
     plain.fold_input(scaling)
-    if not is_classifier(estimator):
-        _fold_targets(plain, estimator)
-    model = _unfitted(estimator, plain)
-    _set_weights(model, plain, network.params.dtype)
-    _set_records(model, estimator)
-    return model
+    if not model.targets.is_classifier:
+        _fold_targets(plain, model.targets, estimator.loss)
+    exported = _unfitted(estimator, plain)
+    _set_weights(exported, plain, network.params.dtype)
+    _set_records(exported, estimator)
+    return exported
 
 
-def _fold_targets(plain, estimator):
+def _fold_targets(plain, targets, loss_name):
     """Let the network put out the mean of the targets in their units, or its logarithm."""
-    loss, scale = estimator._fitted_loss, estimator.y_scale_
+    loss, scale = targets.loss, targets.y_scale
     # A subclass may do anything.
     if type(loss) not in {type(known) for known in REGRESSION_LOSSES.values()}:
         raise ValueError(
@@ -80,16 +79,16 @@ def _fold_targets(plain, estimator):
             "predict is known of the losses of skregnet only, not of your own or of subclasses. "
             f"Fit with one of {sorted(REGRESSION_LOSSES)}."
         )
-    if loss.predict(np.zeros((1, 1, estimator.n_outputs_))).shape != (1, 1, len(scale)):
+    if loss.predicted_levels is not None:
         raise ValueError(
             f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
             "only one: it cannot be exported. Fit an estimator for each quantile."
         )
     plain.keep_outputs(len(scale))  # of several heads that of the prediction comes first
-    if estimator.out_activation_ == "exp":
+    if loss.out_activation == "exp":
         plain.fold_output(1.0, np.log(scale))
     else:
-        plain.fold_output(scale, estimator.y_mean_)
+        plain.fold_output(scale, targets.y_mean)
 
 
 def _check_members(estimator):
@@ -162,23 +161,20 @@ def _set_records(model, estimator):
     if hasattr(estimator, "feature_names_in_"):
         model.feature_names_in_ = estimator.feature_names_in_.copy()
     model.loss_curve_ = list(estimator.loss_curve_)
-    model._no_improvement_count = 0
     if model.early_stopping:
         model.best_loss_ = None
         model.validation_scores_ = list(estimator.validation_scores_ or ())
         model.best_validation_score_ = max(model.validation_scores_, default=-np.inf)
-        model._best_coefs = copy.deepcopy(model.coefs_)
-        model._best_intercepts = copy.deepcopy(model.intercepts_)
     else:
         # Losses of a normalised target would be compared with others.
         is_comparable = np.all(getattr(estimator, "y_scale_", 1.0) == 1.0)
         model.best_loss_ = estimator.best_loss_ if is_comparable else np.inf
         model.validation_scores_ = model.best_validation_score_ = None
-    if is_classifier(estimator):
-        _set_classes(model, estimator)
+    set_mlp_internals(model, _labels(model, estimator) if is_classifier(estimator) else None)
 
 
-def _set_classes(model, estimator):
+def _labels(model, estimator):
+    """Return what tells scikit-learn's classifier its classes: these, or an indicator matrix."""
     classes = estimator.classes_
     if len(classes) < 2:
         raise ValueError(
@@ -186,6 +182,4 @@ def _set_classes(model, estimator):
             "scikit-learn's MLPClassifier would give probabilities of two. Fit with two classes."
         )
     is_multilabel = estimator.out_activation_ == "logistic" and len(classes) == model.n_outputs_
-    labels = np.eye(len(classes), dtype=int) if is_multilabel else classes
-    model._label_binarizer = LabelBinarizer().fit(labels)
-    model.classes_ = model._label_binarizer.classes_
+    return np.eye(len(classes), dtype=int) if is_multilabel else classes

@@ -1,14 +1,124 @@
 """Class labels as the targets of a loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from ..functions.losses import CLASSIFICATION_LOSSES
 from ..preprocessing.columns import is_missing
+
+
+@dataclass(frozen=True)
+class ClassTargets:
+    """Targets of a classifier; immutable: what learns from data returns new targets.
+
+    Parameters
+    ----------
+    label_smoothing, class_weight : float, dict or 'balanced' or None
+        The constructor's parameters.
+    classes : ndarray of shape (n_classes,), default=None
+        Class labels; None before they were seen.
+    target_type : str, default=None
+        See `EncodedLabels`.
+    """
+
+    label_smoothing: float
+    class_weight: Any
+    classes: np.ndarray | None = None
+    target_type: str | None = None
+
+    is_classifier = True
+
+    @property
+    def loss(self):
+        """What is minimised; it owns the link."""
+        return CLASSIFICATION_LOSSES[self.target_type]
+
+    def described(self, classes, target_type):
+        """Return targets that know the classes and their type."""
+        return replace(self, classes=classes, target_type=target_type)
+
+    def read(self, y, classes=None):
+        """Check and encode labels.
+
+        Returns
+        -------
+        targets : ClassTargets
+            It knows the classes.
+        encoded, labels : ndarray
+            See `EncodedLabels`.
+        """
+        encoded = encode_labels(y, classes, self.classes, self.target_type)
+        targets = self.described(encoded.classes, encoded.target_type)
+        return targets, encoded.targets, encoded.labels
+
+    def check_rows(self, encoded, weight):
+        """Do nothing: `read` has checked all."""
+
+    def fitted(self, rows):
+        """Return the same targets: nothing is learned from the training rows."""
+        return self
+
+    def for_loss(self, encoded, dtype):
+        """Return a probability for each output, (n_samples, n_outputs)."""
+        return targets_of_loss(
+            encoded, len(self.classes), self.label_smoothing, self.target_type, dtype
+        )
+
+    def exact(self, rows):
+        """Return None: no constant is exact."""
+        return None
+
+    def class_weights(self, rows):
+        """Return the weight of the class of each row, or None."""
+        if self.class_weight is None:
+            return None
+        return class_weights(self.class_weight, self.classes, rows, self.target_type)
+
+    def stratify(self, rows):
+        """Return the class of each row, or None for multilabel targets."""
+        return None if self.target_type == "multilabel-indicator" else rows.labels
+
+    def decision(self, raw):
+        """Return raw scores; of an ensemble, the log-odds of the averaged probabilities."""
+        if len(raw) == 1:
+            decision = raw[0]
+        elif self.target_type == "multiclass":
+            decision = log_of_mean(self.loss.log_predict(raw))
+        else:
+            log_no, log_yes = map(log_of_mean, self.loss.log_predict(raw))
+            decision = log_yes - log_no
+        decision = decision.astype(raw.dtype, copy=False)
+        return decision.ravel() if self.target_type == "binary" else decision
+
+    def predict(self, raw):
+        """Return class labels, or an indicator matrix of int."""
+        decision = self.decision(raw)
+        if self.target_type == "multiclass":
+            return self.classes[decision.argmax(axis=1)]
+        positive = (decision > 0).astype(int)
+        return positive if self.target_type == "multilabel-indicator" else self.classes[positive]
+
+    def proba(self, raw):
+        """Return probabilities of the classes, the mean over the members."""
+        return mean_proba(self.loss, raw, self.target_type).astype(raw.dtype, copy=False)
+
+    def proba_of_each(self, raw):
+        """Return probabilities of the classes, (members, n_samples, n_classes)."""
+        proba = self.loss.predict(raw)
+        if self.target_type == "binary":
+            # 1 - p would round a small probability of the first class to zero.
+            proba = np.concatenate([self.loss.predict(-raw), proba], axis=2)
+        return proba
+
+    def log_proba(self, raw):
+        """Return logarithms of `proba`, finite where a probability itself underflows."""
+        return log_mean_proba(self.loss, raw, self.target_type, raw.dtype)
 
 
 @dataclass(frozen=True)

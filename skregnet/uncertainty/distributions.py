@@ -54,6 +54,11 @@ class Draws:
         return replace(self, x=copy()) if n_bytes <= _KEPT_BYTES else self
 
     @property
+    def has_spread(self):
+        """Whether the draws of a row differ: there are several members, or masks."""
+        return self.network.n_members > 1 or has_dropout(self.network)
+
+    @property
     def n_masks(self):
         """Number of draws of each row and member that differ."""
         return self.n_samples if has_dropout(self.network) else 1

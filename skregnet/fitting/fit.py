@@ -1,0 +1,219 @@
+"""A fit: from the user's data to its result, without reading or changing an estimator."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._warnings import warn_user
+from ..data.rows import Rows
+from ..data.seeding import Seeds
+from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
+from ..preprocessing.inputs import Inputs
+from ..preprocessing.splitting import split_validation, warn_small_validation
+from .refit import check_refit_weights, refit_on_all_rows
+from .result import FitResult, warnings_of_run
+from .run import Plan, Run
+from .scorer import make_scorer
+from .settings import check_batches
+
+
+class Data(NamedTuple):
+    """The arguments of ``fit`` or ``partial_fit``, as the user gave them."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    groups: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+    classes: Any = None
+
+
+def fit(settings, data, start=None, *, is_stream=False, watchers=()):
+    """Train a network.
+
+    Parameters
+    ----------
+    settings : Settings
+    data : Data
+    start : Start, default=None
+        The fitted model that training continues from; None starts a new network.
+    is_stream : bool, default=False
+        Whether to train for one epoch of a stream instead of to the end.
+    watchers : sequence
+        Objects such as `ProgressLines`, which are told of the fit and its epochs.
+
+    Returns
+    -------
+    result : FitResult
+
+    Raises
+    ------
+    ValueError
+        If data, weights or a combination of parameters cannot be used.
+    """
+    check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
+    if settings.refit and data.X_val is not None and settings.early_stopping is not False:
+        check_refit_weights(data.sample_weight, data.sample_weight_val)
+    inputs, targets, rows, validation = read_data(settings, data, start)
+    run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
+    for watcher in watchers:
+        watcher.begin_fit(run)
+    # Sums may over- or underflow where members diverge or targets have extreme units.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        outcome = run.train(make_scorer(run), watchers)
+        result = FitResult.of(run, outcome, run.noise(outcome.network))
+    result = replace(result, warnings=warnings_of_run(run, outcome))
+    for watcher in watchers:
+        watcher.end_training(outcome, result)
+    if settings.refit and run.plan.stops_early:
+        if validation is not None:
+            rows = rows.joined_with(validation)
+        result = refit_on_all_rows(
+            run, outcome, result, inputs, targets, weighted(settings, targets, rows)
+        )
+    for watcher in watchers:
+        watcher.end_fit(result)
+    return result
+
+
+def read_data(settings, data, start=None):
+    """Check and encode the data.
+
+    Returns
+    -------
+    inputs, targets : Inputs, RealTargets or ClassTargets
+        They describe the data; fitted ones where training continues.
+    rows, validation : Rows, Rows or None
+        All training rows, and the validation set if one was given.
+    """
+    if start is None:
+        inputs, X = Inputs.describe(
+            data.X,
+            owner=settings.cls,
+            categorical_features=settings.categorical_features,
+            handle_missing=settings.handle_missing,
+        )
+        targets = settings.targets
+    else:
+        inputs, targets = start.model.inputs, start.model.targets
+        X = inputs.read(data.X)
+    targets, rows = _read_rows(
+        settings, targets, X, data.y, data.sample_weight, "sample_weight", data.classes
+    )
+    rows = replace(rows, groups=check_groups(data.groups, len(rows)))
+    if data.X_val is None:
+        return inputs, targets, rows, None
+    try:
+        if start is None and settings.refit:
+            inputs = inputs.with_categories_of(data.X_val)
+        _, validation = _read_rows(
+            settings,
+            targets,
+            inputs.read(data.X_val),
+            data.y_val,
+            data.sample_weight_val,
+            "sample_weight_val",
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"The validation set, X_val and y_val, cannot be used: {error}"
+        ) from error
+    return inputs, targets, rows, validation
+
+
+def _read_rows(settings, targets, X, y, sample_weight, weight_name, classes=None):
+    """Return the targets that know `y`, and the rows."""
+    if y is None:
+        raise ValueError(
+            f"This {settings.cls.__name__} estimator requires y to be passed, but the target y is "
+            "None."
+        )
+    targets, encoded, labels = targets.read(y, classes)
+    if X.shape[0] != len(encoded):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "
+            f"rows, y has {len(encoded)}."
+        )
+    weight = check_weights(sample_weight, len(encoded), weight_name)
+    targets.check_rows(encoded, weight)
+    return targets, Rows(X, encoded, labels, weight)
+
+
+def weighted(settings, targets, rows, weight_name="sample_weight"):
+    """Return the rows with the weights of their classes too."""
+    if rows is None:
+        return None
+    class_weight = settings.parameters.get("class_weight")
+    return rows.weighted_by_class(targets.class_weights(rows), class_weight, weight_name)
+
+
+def prepare(settings, inputs, targets, rows, validation, start=None, *, is_stream=False):
+    """Return the run of a fit: the rows are split, and scalers fitted to the training part."""
+    rows = weighted(settings, targets, rows)
+    validation = weighted(settings, targets, validation, "sample_weight_val")
+    seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
+    stops_early = not is_stream and settings.stops_early(rows, validation)
+    if stops_early and validation is None:
+        training, validation = _hold_back(settings, targets, rows, seeds, start)
+    else:
+        training = rows.without_zero_weights()
+        validation = None if validation is None else validation.without_zero_weights()
+    check_batches(settings, len(training))
+    if start is None:
+        with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
+            inputs = inputs.fitted(training.X, training.relative_weight, settings.scaler)
+            targets = targets.fitted(training)
+    plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)
+    return Run(settings, plan, inputs, targets, training, validation, seeds, start)
+
+
+def _hold_back(settings, targets, rows, seeds, start):
+    """Return the training part and the validation part that early stopping splits off."""
+    if start is not None and not start.continuation.held_back:
+        warn_user(
+            "early_stopping holds rows back that the last fit was trained on: they cannot show "
+            "overfitting. Give X_val and y_val, or fit a clone."
+        )
+    # The same rows are held back when training is resumed: none of them leaks.
+    training, validation = split_validation(
+        rows, settings.validation_fraction, seeds.split(), targets.stratify(rows)
+    )
+    warn_small_validation(len(validation))
+    return training, validation
+
+
+def check_continuation(settings, start):
+    """Raise ValueError where a parameter was changed that the fitted network depends on."""
+    network, before = start.model.network, start.continuation
+    pairs = {
+        name: (getattr(before.architecture, name), value)
+        for name, value in vars(settings.architecture).items()
+    }
+    pairs["n_estimators"] = (network.n_members, settings.n_estimators)
+    if settings.dtype is not None:
+        pairs["dtype"] = (network.params.dtype.name, settings.dtype)
+    for name, old in before.fixed.items():
+        pairs[name] = (old, settings.parameters[name])
+    changes = [
+        f"{name} from {old!r} to {new!r}"
+        for name, (old, new) in pairs.items()
+        if not _is_same(old, new)
+    ]
+    if changes:
+        raise ValueError(
+            f"Since the last fit these parameters have changed: {', '.join(changes)}. Training "
+            "cannot continue from the fitted network (warm_start=True or partial_fit). Set them "
+            "back, or fit a clone of this estimator."
+        )
+
+
+def _is_same(old, new):
+    """Whether two values are one object or equal; transformers as far as their text tells."""
+    if old is new:
+        return True
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
+    return type(old) is type(new) and (old == new or repr(old) == repr(new))

@@ -1,0 +1,76 @@
+"""The fitted model: what predicts, and what a pickle keeps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .network import Network
+from .preprocessing.inputs import Inputs
+from .targets import ClassTargets, RealTargets
+from .uncertainty.noise import NoiseEstimate
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """Inputs, network and targets, which belong together; none of them changes any more.
+
+    Training makes a new model. Whoever predicts holds on to one, so that a concurrent fit cannot
+    change half of it.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        From the user's X to what the network takes.
+    network : Network
+        One network, or the members of an ensemble.
+    targets : RealTargets or ClassTargets
+        From raw predictions to what the user is given; it holds the loss.
+    noise : NoiseEstimate, default=None
+        Noise of real targets.
+    """
+
+    inputs: Inputs
+    network: Network
+    targets: RealTargets | ClassTargets
+    noise: NoiseEstimate | None = None
+
+    @property
+    def loss(self):
+        """The loss that the network was trained with; it owns the link."""
+        return self.targets.loss
+
+    @property
+    def dtype(self):
+        """Type of the network's parameters."""
+        return self.network.params.dtype
+
+    def raw(self, X):
+        """Compute raw predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            As the user gave it.
+
+        Returns
+        -------
+        raw : ndarray of shape (members, n_samples, n_outputs)
+            In the wider of the types of `X` and the network.
+        """
+        X = self.inputs.read(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            network, x = self.inputs.prepare(self.network, X)
+            raw = network.infer(x)
+            if not np.isfinite(raw.sum()):
+                self.inputs.check_finite(self.inputs.scaled(X, self.dtype))
+        # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
+        return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False)
+
+    def predict(self, X):
+        """Return what the estimator's `predict` returns."""
+        return self.targets.predict(self.raw(X))
+
+    def scaled(self, X):
+        """Return the inputs as the network takes them, and the type of what is predicted."""
+        X = self.inputs.read(X)
+        return self.inputs.scaled(X, self.dtype), np.promote_types(self.dtype, X.dtype)
