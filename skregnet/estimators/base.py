@@ -26,7 +26,7 @@ from ..fitting.scorer import make_scorer
 from ..fitting.session import Session
 from ..fitting.settings import (
     PARAMETER_CONSTRAINTS,
-    Architecture,
+    architecture_of,
     changed_parameters,
     check_batches,
     check_combinations,
@@ -229,7 +229,7 @@ class BaseRegularizedMLP(
         validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
 
     def _fit(self, given, given_validation, *, incremental, classes=None):
-        architecture = Architecture(self)
+        architecture = architecture_of(self)
         check_combinations(self, architecture)
         before = dict(self.__dict__)
         try:

@@ -40,7 +40,10 @@ def check_continuation(estimator, architecture):
     architecture : Architecture
         What its parameters ask for now.
     """
-    pairs = architecture.compared_with(estimator._architecture)
+    pairs = {
+        name: (getattr(estimator._architecture, name), new)
+        for name, new in vars(architecture).items()
+    }
     pairs["n_estimators"] = (estimator.network_.n_members, estimator.n_estimators)
     if estimator.dtype is not None:
         pairs["dtype"] = (estimator.network_.params.dtype.name, estimator.dtype)

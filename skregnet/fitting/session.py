@@ -9,7 +9,7 @@ from .._warnings import warn_interrupted_callback
 from ..data.source import Source, in_memory, row_chunks
 from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
-from ..network import Backprop, build_network
+from ..network import Backprop
 from ..optim import FULL_BATCH_SOLVERS
 from ..preprocessing.scalers import check_finite_inputs, scaled_inputs
 from ..training import Batches, EarlyStopping, Monitor, TrainingState, train, train_full_batch
@@ -17,7 +17,7 @@ from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..training.repetition import RepeatMonitor
 from .result import Outcome
-from .settings import decays_weights, is_stochastic, make_optimizer
+from .settings import decays_weights, is_stochastic, make_optimizer, member_initializers
 
 _AUTO_BATCH_SIZE = 200
 # A loss below this is the rounding error of a constant target.
@@ -172,20 +172,12 @@ class Session:
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 
     def _new_network(self, n_inputs, y, constant):
-        architecture = self.architecture
         n_started = self.estimator.n_estimators * self.estimator.n_init
-        initializers = architecture.member_initializers(self.estimator.init, n_started)
+        initializers = member_initializers(self.architecture, self.estimator.init, n_started)
         generators = self.seeds.init(n_started)
-        network = build_network(
+        network = self.architecture.build(
             n_inputs,
             self.loss.n_heads * y.shape[1],
-            architecture.hidden_layer_sizes,
-            architecture.activation,
-            dropout=architecture.dropout,
-            input_dropout=architecture.input_dropout,
-            batch_norm=architecture.batch_norm,
-            batch_norm_momentum=architecture.batch_norm_momentum,
-            batch_norm_epsilon=architecture.batch_norm_epsilon,
             n_members=len(self._of_members(generators)),
             dtype=self.dtype,
         )

@@ -18,6 +18,7 @@ from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.schedules import SCHEDULES
+from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import AdamW
 
@@ -132,73 +133,68 @@ def per_layer(name, value, n_layers, is_single):
     return values
 
 
-class Architecture:
-    """What the constructor's parameters say of the layers, checked.
+def architecture_of(estimator):
+    """Return the architecture that the constructor's parameters describe.
 
     Parameters
     ----------
     estimator : BaseRegularizedMLP
         Its parameters are read, nothing is kept of it.
 
+    Returns
+    -------
+    architecture : Architecture
+
     Raises
     ------
     ValueError
         If a list has not one entry for each hidden layer, or an entry is out of range.
     """
-
-    def __init__(self, estimator):
-        self.hidden_layer_sizes = hidden_sizes(estimator.hidden_layer_sizes)
-        n_hidden = len(self.hidden_layer_sizes)
-        self.activation = tuple(
-            get_activation(activation)
-            for activation in per_layer(
-                "activation",
-                estimator.activation,
-                n_hidden,
-                lambda value: isinstance(value, str | Activation),
+    sizes = hidden_sizes(estimator.hidden_layer_sizes)
+    activations = per_layer(
+        "activation",
+        estimator.activation,
+        len(sizes),
+        lambda value: isinstance(value, str | Activation),
+    )
+    dropout = per_layer(
+        "dropout", estimator.dropout, len(sizes), lambda value: isinstance(value, Real)
+    )
+    for rate in dropout:
+        if not (isinstance(rate, Real) and 0 <= rate < 1):
+            raise ValueError(
+                "Each entry of dropout, the probability of dropping a unit, must be in "
+                f"[0, 1), got {estimator.dropout!r}."
             )
-        )
-        self.dropout = per_layer(
-            "dropout", estimator.dropout, n_hidden, lambda value: isinstance(value, Real)
-        )
-        for rate in self.dropout:
-            if not (isinstance(rate, Real) and 0 <= rate < 1):
-                raise ValueError(
-                    "Each entry of dropout, the probability of dropping a unit, must be in "
-                    f"[0, 1), got {estimator.dropout!r}."
-                )
-        self.input_dropout = float(estimator.input_dropout)
-        self.batch_norm = bool(estimator.batch_norm)
-        self.batch_norm_momentum = float(estimator.batch_norm_momentum)
-        self.batch_norm_epsilon = float(estimator.batch_norm_epsilon)
+    return Architecture(
+        sizes,
+        tuple(map(get_activation, activations)),
+        dropout,
+        float(estimator.input_dropout),
+        bool(estimator.batch_norm),
+        float(estimator.batch_norm_momentum),
+        float(estimator.batch_norm_epsilon),
+    )
 
-    @property
-    def has_dropout(self):
-        """Whether any input or hidden unit may be dropped."""
-        return self.input_dropout > 0 or any(self.dropout)
 
-    def compared_with(self, other):
-        """Return, for each parameter, what it is in another architecture and in this one."""
-        return {name: (getattr(other, name), value) for name, value in vars(self).items()}
-
-    def member_initializers(self, init, n_members):
-        """Return, for each member, an initialiser for each affine layer."""
-        n_dense = len(self.hidden_layer_sizes) + 1
-        if isinstance(init, list | tuple):
-            if len(init) != n_dense:
-                raise ValueError(
-                    f"init must hold one array for each of the {n_dense} weight matrices, "
-                    f"got {len(init)}."
-                )
-            return [[_given(init, i, m) for i in range(n_dense)] for m in range(n_members)]
-        if isinstance(init, str) and init == "auto":
-            names = [
-                *(activation.default_init for activation in self.activation),
-                "glorot_uniform",
-            ]
-        else:
-            names = [init] * n_dense
-        return [[_checked(get_initializer(name)) for name in names]] * n_members
+def member_initializers(architecture, init, n_members):
+    """Return, for each member, an initialiser for each affine layer."""
+    n_dense = len(architecture.hidden_layer_sizes) + 1
+    if isinstance(init, list | tuple):
+        if len(init) != n_dense:
+            raise ValueError(
+                f"init must hold one array for each of the {n_dense} weight matrices, "
+                f"got {len(init)}."
+            )
+        return [[_given(init, i, m) for i in range(n_dense)] for m in range(n_members)]
+    if isinstance(init, str) and init == "auto":
+        names = [
+            *(activation.default_init for activation in architecture.activation),
+            "glorot_uniform",
+        ]
+    else:
+        names = [init] * n_dense
+    return [[_checked(get_initializer(name)) for name in names]] * n_members
 
 
 def _checked(initializer):

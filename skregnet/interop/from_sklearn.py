@@ -5,8 +5,7 @@ from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.seeding import Seeds
-from ..fitting.settings import Architecture
-from ..network import build_network
+from ..fitting.settings import architecture_of
 from ..optim.stochastic import AdamState, SGDState
 from ..training import TrainingState
 from ..uncertainty.noise import forget_noise
@@ -45,7 +44,7 @@ def from_sklearn(cls, model, parameters):
     _check_model(cls, model)
     estimator = cls(**_all_parameters(cls, model, parameters))
     estimator._validate_params()
-    architecture = Architecture(estimator)
+    architecture = architecture_of(estimator)
     if is_classifier(model):
         estimator.classes_ = model.classes_.copy()
         estimator._target_type = _target_type(model)
@@ -125,15 +124,8 @@ def _target_type(model):
 
 
 def _network(model, architecture, dtype):
-    network = build_network(
-        model.n_features_in_,
-        model.n_outputs_,
-        architecture.hidden_layer_sizes,
-        architecture.activation,
-        dropout=architecture.dropout,
-        input_dropout=architecture.input_dropout,
-        dtype=np.dtype(dtype or model.coefs_[0].dtype),
-    )
+    dtype = np.dtype(dtype or model.coefs_[0].dtype)
+    network = architecture.build(model.n_features_in_, model.n_outputs_, dtype=dtype)
     network.params[:] = _flat(network, model.coefs_, model.intercepts_)
     return network
 
