@@ -11,9 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 from ..estimators.base import BaseRegularizedMLP
 from ..fitting.session import Session, some_rows
-from ..fitting.settings import Architecture, check_combinations
+from ..fitting.settings import architecture_of, check_combinations
 from ..network import Network
-from ..network.layers import Activation
 from ..preprocessing.scalers import scaled_inputs
 
 # As many rows tell shares and moments well enough, and as many values a histogram.
@@ -113,7 +112,7 @@ def _session(estimator, X, y, sample_weight, is_fitted):
     if not is_fitted:
         estimator = clone(estimator)
         estimator._validate_params()
-        architecture = Architecture(estimator)
+        architecture = architecture_of(estimator)
         check_combinations(estimator, architecture)
         rows, _ = estimator._checked_data(
             (X, y, None, None), (sample_weight, None, None), True, None
@@ -219,7 +218,7 @@ def trace(found):
     with np.errstate(over="ignore", invalid="ignore"):
         for layer in found.network.layers:
             x, way_back = layer.linearize(x, 0)
-            slopes = way_back(np.ones_like(x)) if isinstance(layer, Activation) else None
+            slopes = way_back(np.ones_like(x)) if layer.function is not None else None
             steps.append((layer, x, slopes, way_back))
         raw_gradients = delta = None if found.y is None else _loss_gradient(found, x)
         hidden = []

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from ..functions.activations import Identity, LeakyReLU, LecunTanh, Logistic, ReLU, Tanh
-from ..network.layers import Activation, BatchNorm, Dense
 
 
 def _itself(function):
@@ -94,8 +93,8 @@ def plain_activation(functions):
 def plain_network(network, activation):
     """Write a network of one member with one of scikit-learn's activations.
 
-    Batch normalisation becomes part of the affine map before it; a layer of identities becomes part
-    of the next one; other activations become affine functions of `activation`.
+    Affine layers in a row become one map, and so do those around a layer of identities; other
+    activations become affine functions of `activation`.
 
     Parameters
     ----------
@@ -107,6 +106,11 @@ def plain_network(network, activation):
     Returns
     -------
     plain : PlainNetwork
+
+    Raises
+    ------
+    ValueError
+        If a layer is neither affine in prediction nor an activation.
     """
     functions = hidden_functions(network)
     maps, forms = _affine_maps(network), [_FORMS[activation][type(f)](f) for f in functions]
@@ -151,20 +155,41 @@ def mean_network(networks):
 
 def hidden_functions(network):
     """Return the activations of the hidden layers."""
-    return [layer.function for layer in network.layers if isinstance(layer, Activation)]
+    return [layer.function for layer in network.layers if layer.function is not None]
 
 
 def _affine_maps(network):
-    """Return (weight, bias) of each affine map, with the batch normalisation behind it."""
-    maps = []
+    """Return (weight, bias) of the affine maps before, between and behind the activations."""
+    maps, current = [], None
     for layer in network.layers:
-        if isinstance(layer, Dense):
-            weight = layer.weight[0].astype(np.float64)
-            bias = layer.bias[0, 0] if layer.free_shapes else 0.0
-            maps.append((weight, np.zeros(layer.n_outputs) + bias))
-        elif isinstance(layer, BatchNorm):
-            weight, bias = maps[-1]
-            mean, variance = layer.moments[0].astype(np.float64)
-            scale = layer.gamma[0, 0] / np.sqrt(variance + layer.epsilon)
-            maps[-1] = (weight * scale, (bias - mean) * scale + layer.beta[0, 0])
-    return maps
+        if layer.function is not None:
+            maps.append(_as_matrix(current, layer.n_inputs))
+            current = None
+            continue
+        affine = layer.affine(0)
+        if affine is None:
+            raise ValueError(
+                f"A layer of type {type(layer).__name__} cannot be exported: scikit-learn's MLP "
+                "has affine maps and activations only, and the layer gives no affine form."
+            )
+        current = affine if current is None else _composed(current, affine)
+    return [*maps, _as_matrix(current, network.layers[-1].n_outputs)]
+
+
+def _composed(first, second):
+    """Return the affine map of the output of another one; vectors are diagonal matrices."""
+    (matrix, shift), (next_matrix, next_shift) = first, second
+    if next_matrix.ndim == 1:
+        return matrix * next_matrix, shift * next_matrix + next_shift
+    if matrix.ndim == 1:
+        matrix = matrix[:, np.newaxis] * next_matrix
+    else:
+        matrix = matrix @ next_matrix
+    return matrix, shift @ next_matrix + next_shift
+
+
+def _as_matrix(affine, n_units):
+    if affine is None:  # nothing between two activations
+        return np.eye(n_units), np.zeros(n_units)
+    matrix, shift = affine
+    return (matrix if matrix.ndim == 2 else np.diag(matrix)), shift

@@ -1,6 +1,7 @@
 """The model that survives fit (layers, Network) and what computes its gradient (Backprop)."""
 
+from .architecture import Architecture, build_network
 from .backprop import Backprop
-from .network import Network, build_network
+from .network import Network
 
-__all__ = ["Backprop", "Network", "build_network"]
+__all__ = ["Architecture", "Backprop", "Network", "build_network"]

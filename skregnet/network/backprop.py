@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..data.sparse import SparseBatch
-from .layers import Dense, Run
-from .layers.batch_norm import BatchNormPass
+from .layers import Run
+from .layers.base import CopyPass
 
 
 class Backprop:
@@ -45,25 +45,40 @@ class Backprop:
         self.n_rows = n_rows
         self.gradient = np.zeros_like(network.params)
         self._is_single = network.n_members == 1
-        self._has_batch_norm = bool(network.batch_norm_layers)
+        self._takes_row_weights = any(layer.takes_row_weights for layer in network.layers)
         self._has_row_weights = False
         self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
         self._steps = {n_rows: self._allocate(self._run)}
 
     def _allocate(self, run):
-        """Return the passes of all layers, the ways forward and backward, and d loss / d output."""
-        layers = self.network.layers
-        first = next(i for i, layer in enumerate(layers) if isinstance(layer, Dense))
-        views = self.network.views(self.gradient)
-        passes = [
-            layer.allocate(run, view, is_first=i <= first)
-            for i, (layer, view) in enumerate(zip(layers, views, strict=True))
-        ]
-        forward = [each.forward for each in passes]
-        # Nothing below the first affine layer has a gradient.
-        backward = [each.backward for each in reversed(passes[first:])]
+        """Return what a step calls for batches of the rows of a run.
+
+        Returns
+        -------
+        weighted, forward, backward : list of callable
+            Methods of the passes, in the order of their calls: those that take the weights of the
+            rows, and the ways forward and backward.
+        delta, gradient : ndarray
+            Derivatives with respect to the output, as the last pass and as the loss take them.
+        """
+        layers, views = self.network.layers, self.network.views(self.gradient)
+        weighted, forward, backward = [], [], []
+        is_first, is_kept = True, True  # as is the batch itself
+        for layer, view in zip(layers, views, strict=True):
+            if layer.overwrites_input and is_kept:
+                forward.append(CopyPass(run, layer.n_inputs).forward)
+            each = layer.allocate(run, view, is_first=is_first)
+            is_kept = layer.keeps_output
+            if layer.takes_row_weights:
+                weighted.append(each.set_row_weight)
+            forward.append(each.forward)
+            # Nothing below the first layer with parameters has a gradient.
+            is_first = is_first and not layer.has_parameters
+            if not is_first:
+                backward.insert(0, each.backward)
         delta = run.rows_buffer(layers[-1].n_outputs)
-        return passes, forward, backward, delta, delta.reshape(run.n_members, run.n_rows, -1)
+        gradient = delta.reshape(run.n_members, run.n_rows, -1)
+        return weighted, forward, backward, delta, gradient
 
     def __call__(self, x, y, weight=None):
         """Mean loss of a batch for each member; its gradient is left in `gradient`.
@@ -87,9 +102,9 @@ class Backprop:
         n_rows = y.shape[1]
         if n_rows not in self._steps:
             self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
-        passes, forward, backward, delta, gradient = self._steps[n_rows]
-        if self._has_batch_norm and (weight is not None or self._has_row_weights):
-            self._set_row_weights(passes, weight)
+        weighted, forward, backward, delta, gradient = self._steps[n_rows]
+        if self._takes_row_weights and (weight is not None or self._has_row_weights):
+            self._set_row_weights(weighted, weight)
         if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:
             x = x[0]
         for go_forward in forward:
@@ -100,12 +115,11 @@ class Backprop:
             delta = go_backward(delta)
         return loss
 
-    def _set_row_weights(self, passes, weight):
-        """Give batch normalisation each row's share of the batch."""
+    def _set_row_weights(self, weighted, weight):
+        """Give the passes that ask for it each row's share of the batch."""
         share = None
         self._has_row_weights = weight is not None
         if weight is not None:
             share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
-        for each in passes:
-            if isinstance(each, BatchNormPass):
-                each.set_row_weight(share)
+        for set_row_weight in weighted:
+            set_row_weight(share)

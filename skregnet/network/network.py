@@ -8,7 +8,8 @@ from scipy.sparse import issparse
 
 from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
-from .layers import Activation, BatchNorm, Dense, Dropout, Run
+from .layers import Run
+from .layers.base import CopyPass
 
 # Prediction goes through the rows in chunks whose widest layer takes about this many bytes in
 # float32 and half as many in float64, which measured best: small enough for a second-level cache,
@@ -39,9 +40,30 @@ class Network:
         self.stats = stats
         self._bind()
 
+    @classmethod
+    def of_zeros(cls, layers, n_members=1, dtype=np.float64):
+        """Return a network whose parameters and statistics are zeros.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+            From the input to the raw output.
+        n_members : int, default=1
+            Networks that are trained together.
+        dtype : dtype, default=np.float64
+            That of parameters and computations.
+
+        Returns
+        -------
+        network : Network
+            `initialize` draws its parameters.
+        """
+        n_params = _size(layers, "weight_shapes") + _size(layers, "free_shapes")
+        params = np.zeros((n_members, n_params), dtype)
+        return cls(layers, params, np.zeros((n_members, _size(layers, "stat_shapes")), dtype))
+
     def __repr__(self):
-        dense = self.dense_layers
-        sizes = [dense[0].n_inputs, *(layer.n_outputs for layer in dense)]
+        sizes = [self.layers[0].n_inputs, *(layer.n_outputs for layer in self.dense_layers)]
         return f"Network({'-'.join(map(str, sizes))}, members={self.n_members})"
 
     def _bind(self):
@@ -72,13 +94,18 @@ class Network:
 
     @property
     def dense_layers(self):
-        """The affine layers, from the input to the output."""
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
+        """The layers whose weights an initialiser draws, from the input to the output."""
+        return [layer for layer in self.layers if layer.takes_initializer]
 
     @property
     def batch_norm_layers(self):
-        """The batch normalisations, from the input to the output."""
-        return [layer for layer in self.layers if isinstance(layer, BatchNorm)]
+        """The layers with running moments of their input, from the input to the output."""
+        return [layer for layer in self.layers if "moments" in layer.stat_shapes]
+
+    @property
+    def is_stochastic(self):
+        """Whether Monte Carlo samples differ from each other, as with dropout."""
+        return any(layer.is_stochastic for layer in self.layers)
 
     def views(self, vector):
         """Cut a vector like `params` into named views, a dict for each layer.
@@ -121,14 +148,14 @@ class Network:
         Parameters
         ----------
         initializers : sequence of sequences of callable(shape, rng)
-            For each member, one for each dense layer.
+            For each member, one for each of `dense_layers`.
         generators : sequence of numpy.random.Generator
             One for each member.
         """
         for member, generator in enumerate(generators):
             remaining = iter(initializers[member])
             for layer in self.layers:
-                initializer = next(remaining) if isinstance(layer, Dense) else None
+                initializer = next(remaining) if layer.takes_initializer else None
                 layer.initialize(member, generator, initializer)
 
     def select(self, members):
@@ -192,7 +219,7 @@ class Network:
         hidden : ndarray of shape (members, rows, units)
             As in prediction: no unit is dropped.
         """
-        ends = [i for i, each in enumerate(self.layers, 1) if isinstance(each, Activation)]
+        ends = [i for i, each in enumerate(self.layers, 1) if each.function is not None]
         return self._infer(self.layers[: ends[layer]], x)
 
     def _infer(self, layers, x):
@@ -242,29 +269,29 @@ class Network:
         n_rows = x.shape[0]
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
         for position, layer in enumerate(self.layers):
-            if not isinstance(layer, BatchNorm):
-                continue
-            # Deviations from a value near the mean keep the sum of squares accurate.
-            shift = layer.moments[:, 0].copy()
-            sums = np.zeros(layer.moments.shape, np.float64)
-            for member, rows, outputs in self._outputs(self.layers[:position], x):
-                deviation = outputs - shift[member]
-                row_weight = 1.0 if weight is None else weight[rows]
-                sums[member, 0] += (row_weight * deviation).sum(axis=0, dtype=np.float64)
-                sums[member, 1] += (row_weight * deviation**2).sum(axis=0, dtype=np.float64)
-            sums /= total
-            layer.moments[:, 0] = shift + sums[:, 0]
-            layer.moments[:, 1] = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0.0)
+            # Computed only if the layer asks for them.
+            inputs = (
+                (member, outputs, None if weight is None else weight[rows])
+                for member, rows, outputs in self._outputs(self.layers[:position], x)
+            )
+            layer.set_population_statistics(inputs, total)
 
 
-def inference_passes(layers, run, draws_masks=False):
-    """Return the passes of the layers that do something in prediction, or in sampling."""
-    passes = [
-        layer.allocate(run, {}, is_first=False)
-        if draws_masks and isinstance(layer, Dropout)
-        else layer.allocate_inference(run)
-        for layer in layers
-    ]
+def inference_passes(layers, run):
+    """Return the passes of the layers that do something in prediction; the input is kept."""
+    passes = []
+    for layer in layers:
+        if layer.overwrites_input and not passes:
+            passes.append(CopyPass(run, layer.n_inputs))
+        passes.append(layer.allocate_inference(run))
+        if passes[-1] is None:
+            passes.pop()
+    return passes
+
+
+def sampling_passes(layers, run):
+    """Return the passes of the layers that do something in sampling; see `mc_samples`."""
+    passes = [layer.allocate_sampling(run) for layer in layers]
     return [each for each in passes if each is not None]
 
 
@@ -288,74 +315,3 @@ def _cut(vector, shapes_by_layer, start):
             views[-1][name] = vector[:, start:stop].reshape(len(vector), *shape)
             start = stop
     return views, start
-
-
-def build_network(
-    n_inputs,
-    n_outputs,
-    hidden_layer_sizes=(),
-    activations=(),
-    *,
-    dropout=(),
-    input_dropout=0.0,
-    batch_norm=False,
-    batch_norm_momentum=0.1,
-    batch_norm_epsilon=1e-5,
-    n_members=1,
-    dtype=np.float64,
-):
-    """Build a multilayer perceptron with parameters that are still to be drawn.
-
-    Each hidden layer is an affine map, batch normalisation where it is asked for, a non-linearity
-    and dropout; the output layer is an affine map.
-
-    Parameters
-    ----------
-    n_inputs, n_outputs : int
-        Features and raw outputs.
-    hidden_layer_sizes : sequence of int
-        Units of the hidden layers.
-    activations : sequence of skregnet.functions.activations.Activation
-        One for each hidden layer.
-    dropout : sequence of float
-        Probability of dropping a unit, for each hidden layer.
-    input_dropout : float
-        Probability of dropping an input.
-    batch_norm : bool
-        Whether to normalise between the affine map and the non-linearity.
-    batch_norm_momentum, batch_norm_epsilon : float
-        See `BatchNorm`.
-    n_members : int
-        Networks that are trained together.
-    dtype : dtype
-        That of parameters and computations.
-
-    Returns
-    -------
-    network : Network
-        Its parameters are zeros until `Network.initialize` draws them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.functions.activations import Tanh
-    >>> from skregnet.network import build_network
-    >>> network = build_network(2, 1, (3,), (Tanh(),), dropout=(0.0,))
-    >>> network.params.shape, network.infer(np.ones((5, 2))).shape
-    ((1, 13), (1, 5, 1))
-    """
-    layers = [Dropout(n_inputs, input_dropout)] if input_dropout > 0 else []
-    fan_in = n_inputs
-    for n_units, function, rate in zip(hidden_layer_sizes, activations, dropout, strict=True):
-        layers.append(Dense(fan_in, n_units, bias=not batch_norm))
-        if batch_norm:
-            layers.append(BatchNorm(n_units, batch_norm_momentum, batch_norm_epsilon))
-        layers.append(Activation(n_units, function))
-        if rate > 0:
-            layers.append(Dropout(n_units, rate))
-        fan_in = n_units
-    layers.append(Dense(fan_in, n_outputs))
-    n_params = _size(layers, "weight_shapes") + _size(layers, "free_shapes")
-    params = np.zeros((n_members, n_params), dtype)
-    stats = np.zeros((n_members, _size(layers, "stat_shapes")), dtype)
-    return Network(layers, params, stats)

@@ -312,9 +312,5 @@ def scaled_network(network, scaler, shape):
     if not (in_range & (np.abs(mean) < _LARGEST_OFFSET * scale)).all():
         return None
     scaled = network.select(slice(None))
-    first = scaled.dense_layers[0]
-    if not first.free_shapes:
-        return None  # batch normalisation has replaced the bias
-    first.weight /= scale[:, np.newaxis]
-    first.bias -= mean @ first.weight[:, np.newaxis]
-    return scaled
+    first = next((layer for layer in scaled.layers if not layer.is_identity), None)
+    return scaled if first is not None and first.fold_scaling(mean, scale) else None

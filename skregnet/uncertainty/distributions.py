@@ -8,7 +8,6 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from ..network import Network
-from ..network.layers import Dropout
 from ..uncertainty import (
     class_moments,
     cumulative_probability,
@@ -81,7 +80,7 @@ class Draws:
 
 def has_dropout(network):
     """Whether predictions with masks differ from those without."""
-    return any(isinstance(layer, Dropout) for layer in network.layers)
+    return network.is_stochastic
 
 
 @dataclass(frozen=True)

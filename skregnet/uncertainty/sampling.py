@@ -11,8 +11,8 @@ from scipy.sparse import issparse
 
 from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
-from ..network.layers import Dropout, Run
-from ..network.network import go_forward, inference_passes
+from ..network.layers import Run
+from ..network.network import go_forward, inference_passes, sampling_passes
 from .mixtures import predictive_moments
 
 # The widest layer of a block of rows and samples takes about this many bytes. Measured with 100
@@ -29,7 +29,7 @@ def mc_moments(network, x, n_samples, generator):
     Parameters
     ----------
     network : Network
-        With dropout; without it, all samples of a member are the same.
+        With stochastic layers; without them, all samples of a member are the same.
     x : {ndarray, CSR matrix} of shape (rows, features)
         Inputs as the network takes them: scaled, in the dtype of its parameters. Or what gives
         such an array for a slice of rows.
@@ -91,7 +91,7 @@ def mc_samples(network, x, n_samples, generator):
     if isinstance(generator.bit_generator, np.random.MT19937):
         raise ValueError("generator must have words of 64 bits, got MT19937, whose have 32.")
     layers = network.layers
-    first = next((i for i, layer in enumerate(layers) if isinstance(layer, Dropout)), len(layers))
+    first = next((i for i, layer in enumerate(layers) if layer.is_stochastic), len(layers))
     n_rows, n_copies = _block_shape(network, x, n_samples)
     if issparse(x) and first == 0:
         n_copies = 1  # the entries are dropped in the sparse rows themselves
@@ -107,9 +107,7 @@ def mc_samples(network, x, n_samples, generator):
                 copies = samples.stop - samples.start
                 key = (size * copies, member)
                 if key not in passes:
-                    passes[key] = inference_passes(
-                        layers[first:], above.for_rows(*key), draws_masks=True
-                    )
+                    passes[key] = sampling_passes(layers[first:], above.for_rows(*key))
                 outputs = _sample(passes[key], h, copies)
                 yield rows, outputs.reshape(copies, size, outputs.shape[-1])
 
@@ -124,9 +122,12 @@ def _block_shape(network, x, n_samples):
 
 
 def _sample(passes, h, copies):
-    """Return outputs for copies of the input of the first dropout, with new masks."""
-    if not passes:
-        return np.concatenate([h] * copies)
-    dropout, *rest = passes
-    h = dropout.forward(h) if isinstance(h, SparseBatch) else dropout.forward_copies(h)
-    return go_forward(rest, h)
+    """Return outputs for copies of the input of the first stochastic layer, with new masks."""
+    if isinstance(h, SparseBatch):
+        return go_forward(passes, h)
+    if passes and hasattr(passes[0], "forward_copies"):
+        first, *passes = passes
+        h = first.forward_copies(h)
+    else:
+        h = np.concatenate([h] * copies)
+    return go_forward(passes, h)

@@ -7,10 +7,11 @@ one member, and of each member in prediction, they are ``(rows, units)``.
 
 The rules of the buffers:
 
-1. Every buffer has one owner, the pass that allocated it. ``forward`` may overwrite its input
-   unless the layer below keeps its output, which only `Activation` does; `Activation` is followed
-   by `Dense` or `Dropout`, and these leave their input alone. ``backward`` may overwrite `delta`
-   and what the forward pass left. The first layer computes no derivative with respect to its input.
+1. Every buffer has one owner, the pass that allocated it. A layer says whether its ``forward``
+   overwrites its input (`BatchNorm`, `Activation`), and whether its output must be kept
+   (`Activation`, and any layer that does not say otherwise); where both meet, and on the inputs of
+   the network, a copy is made in between. ``backward`` may overwrite `delta` and what the forward
+   pass left. The first layer with parameters computes no derivative with respect to its input.
 2. A smaller batch uses the leading part of the same memory (`Run.for_rows`).
 3. The dtype is that of the parameter vector; no layer names one.
 4. An activation says whether its derivative needs its input or only its output.

@@ -20,16 +20,17 @@ class Activation(Layer):
         super().__init__(n_units)
         self.function = function
 
+    @property
+    def overwrites_input(self):
+        return self.function.in_place
+
     def allocate(self, run, gradient, is_first):
-        """See `Layer.allocate`."""
         return ActivationPass(self, run, trains=True)
 
     def allocate_inference(self, run):
-        """See `Layer.allocate_inference`."""
         return ActivationPass(self, run)
 
     def linearize(self, x, member):
-        """See `Layer.linearize`."""
         function, z = self.function, x.copy()
         out = function.forward(z, z if function.in_place else np.empty_like(z))
         # `backward` overwrites all that it is given, but the output is needed.

@@ -38,6 +38,10 @@ class BatchNorm(Layer):
     Internal Covariate Shift, ICML 2015.
     """
 
+    takes_row_weights = True
+    overwrites_input = True
+    keeps_output = False
+
     def __init__(self, n_units, momentum=0.1, epsilon=1e-5):
         super().__init__(n_units)
         self.momentum = float(momentum)
@@ -47,23 +51,38 @@ class BatchNorm(Layer):
         self.stat_shapes = {"moments": (2, n_units), "n_batches": (1, 1)}
 
     def initialize(self, member, rng, initializer):
-        """Identity map: unit scale, no shift; mean zero, variance one."""
+        # The identity.
         self.gamma[member] = 1.0
         self.beta[member] = 0.0
         self.moments[member, 0] = 0.0
         self.moments[member, 1] = 1.0
         self.n_batches[member] = 0.0
 
+    def affine(self, member):
+        mean, variance = self.moments[member].astype(np.float64)
+        scale = self.gamma[member, 0] / np.sqrt(variance + self.epsilon)
+        return scale, self.beta[member, 0] - mean * scale
+
+    def set_population_statistics(self, inputs, total):
+        # Deviations from a value near the mean keep the sum of squares accurate.
+        shift = self.moments[:, 0].copy()
+        sums = np.zeros(self.moments.shape, np.float64)
+        for member, x, weight in inputs:
+            deviation = x - shift[member]
+            row_weight = 1.0 if weight is None else weight
+            sums[member, 0] += (row_weight * deviation).sum(axis=0, dtype=np.float64)
+            sums[member, 1] += (row_weight * deviation**2).sum(axis=0, dtype=np.float64)
+        sums /= total
+        self.moments[:, 0] = shift + sums[:, 0]
+        self.moments[:, 1] = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0.0)
+
     def allocate(self, run, gradient, is_first):
-        """See `Layer.allocate`."""
         return BatchNormPass(self, run, gradient)
 
     def allocate_inference(self, run):
-        """See `Layer.allocate_inference`."""
         return BatchNormInference(self, run)
 
     def linearize(self, x, member):
-        """See `Layer.linearize`."""
         mean, variance = self.moments[member]
         scale = self.gamma[member] / np.sqrt(variance + self.epsilon)
         out = x * scale

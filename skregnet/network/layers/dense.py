@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from ...data.sparse import SparseBatch
 from .base import Layer
 
@@ -17,29 +19,38 @@ class Dense(Layer):
         Whether there is a bias; batch normalisation makes it redundant.
     """
 
+    takes_initializer = True
+    keeps_output = False
+
     def __init__(self, n_inputs, n_outputs, bias=True):
-        super().__init__(n_outputs)
-        self.n_inputs = n_inputs
+        super().__init__(n_outputs, n_inputs)
         self.weight_shapes = {"weight": (n_inputs, n_outputs)}
         self.free_shapes = {"bias": (1, n_outputs)} if bias else {}
 
     def initialize(self, member, rng, initializer):
-        """Draw the weights; the bias starts at zero."""
         self.weight[member] = initializer((self.n_inputs, self.n_outputs), rng)
         if self.free_shapes:
             self.bias[member] = 0.0
 
+    def affine(self, member):
+        bias = self.bias[member, 0] if self.free_shapes else 0.0
+        return self.weight[member].astype(np.float64), np.zeros(self.n_outputs) + bias
+
+    def fold_scaling(self, mean, scale):
+        if not self.free_shapes:
+            return False  # batch normalisation has replaced the bias
+        self.weight /= scale[:, np.newaxis]
+        self.bias -= mean @ self.weight[:, np.newaxis]
+        return True
+
     def allocate(self, run, gradient, is_first):
-        """See `Layer.allocate`."""
         return DensePass(self, run, gradient, is_first)
 
     def allocate_inference(self, run):
-        """See `Layer.allocate_inference`."""
         return DenseInference(self, run)
 
     def linearize(self, x, member):
-        """See `Layer.linearize`; the input may be a CSR matrix."""
-        weight = self.weight[member]
+        weight = self.weight[member]  # the input may be a CSR matrix
         out = x @ weight
         if self.free_shapes:
             out += self.bias[member]

@@ -29,12 +29,15 @@ class Dropout(Layer):
     to Prevent Neural Networks from Overfitting, JMLR 15, 2014.
     """
 
+    is_stochastic = True
+    is_identity = True
+    keeps_output = False
+
     def __init__(self, n_units, rate):
         super().__init__(n_units)
         self.rate = float(rate)
 
     def allocate(self, run, gradient, is_first):
-        """See `Layer.allocate`."""
         return DropoutPass(self, run)
 
 

@@ -1,0 +1,145 @@
+"""The architecture of a multilayer perceptron: which layers it has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .layers import Activation, BatchNorm, Dense, Dropout
+from .network import Network
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Hidden layers, each an affine map, batch normalisation, a non-linearity and dropout.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int
+        Units of the hidden layers.
+    activation : tuple of skregnet.functions.activations.Activation
+        One for each hidden layer.
+    dropout : tuple of float
+        Probability of dropping a unit, for each hidden layer.
+    input_dropout : float
+        Probability of dropping an input.
+    batch_norm : bool
+        Whether to normalise between the affine map and the non-linearity.
+    batch_norm_momentum, batch_norm_epsilon : float
+        Share of a new batch in the running moments, and what is added to the variance.
+
+    Examples
+    --------
+    >>> from skregnet.functions.activations import Tanh
+    >>> from skregnet.network import Architecture
+    >>> architecture = Architecture((3,), (Tanh(),), (0.0,), batch_norm=True)
+    >>> [type(layer).__name__ for layer in architecture.layers(2, 1)]
+    ['Dense', 'BatchNorm', 'Activation', 'Dense']
+    >>> architecture.build(2, 1, n_members=4)
+    Network(2-3-1, members=4)
+    """
+
+    hidden_layer_sizes: tuple = ()
+    activation: tuple = ()
+    dropout: tuple = ()
+    input_dropout: float = 0.0
+    batch_norm: bool = False
+    batch_norm_momentum: float = 0.1
+    batch_norm_epsilon: float = 1e-5
+
+    @property
+    def has_dropout(self):
+        """Whether any input or hidden unit may be dropped."""
+        return self.input_dropout > 0 or any(self.dropout)
+
+    def layers(self, n_inputs, n_outputs):
+        """Return the layers; the last one is affine.
+
+        Parameters
+        ----------
+        n_inputs, n_outputs : int
+            Features and raw outputs.
+
+        Returns
+        -------
+        layers : list of Layer
+            From the input to the output.
+        """
+        layers = [Dropout(n_inputs, self.input_dropout)] if self.input_dropout > 0 else []
+        fan_in = n_inputs
+        hidden = zip(self.hidden_layer_sizes, self.activation, self.dropout, strict=True)
+        for n_units, function, rate in hidden:
+            # The shift of batch normalisation replaces the bias.
+            layers.append(Dense(fan_in, n_units, bias=not self.batch_norm))
+            if self.batch_norm:
+                norm = BatchNorm(n_units, self.batch_norm_momentum, self.batch_norm_epsilon)
+                layers.append(norm)
+            layers.append(Activation(n_units, function))
+            if rate > 0:
+                layers.append(Dropout(n_units, rate))
+            fan_in = n_units
+        layers.append(Dense(fan_in, n_outputs))
+        return layers
+
+    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64):
+        """Return a network whose parameters are still to be drawn.
+
+        Parameters
+        ----------
+        n_inputs, n_outputs : int
+            Features and raw outputs.
+        n_members : int, default=1
+            Networks that are trained together.
+        dtype : dtype, default=np.float64
+            That of parameters and computations.
+
+        Returns
+        -------
+        network : Network
+            Its parameters are zeros until `Network.initialize` draws them.
+        """
+        return Network.of_zeros(self.layers(n_inputs, n_outputs), n_members, dtype)
+
+
+def build_network(
+    n_inputs,
+    n_outputs,
+    hidden_layer_sizes=(),
+    activations=(),
+    *,
+    dropout=(),
+    n_members=1,
+    dtype=np.float64,
+    **options,
+):
+    """Build a multilayer perceptron with parameters that are still to be drawn.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Features and raw outputs.
+    hidden_layer_sizes, activations, dropout : sequence
+        Units, non-linearity and dropout rate of each hidden layer; see `Architecture`.
+    n_members : int
+        Networks that are trained together.
+    dtype : dtype
+        That of parameters and computations.
+    **options : dict
+        The other parameters of `Architecture`.
+
+    Returns
+    -------
+    network : Network
+        Its parameters are zeros until `Network.initialize` draws them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.functions.activations import Tanh
+    >>> from skregnet.network import build_network
+    >>> network = build_network(2, 1, (3,), (Tanh(),), dropout=(0.0,))
+    >>> network.params.shape, network.infer(np.ones((5, 2))).shape
+    ((1, 13), (1, 5, 1))
+    """
+    per_layer = map(tuple, (hidden_layer_sizes, activations, dropout))
+    architecture = Architecture(*per_layer, **options)
+    return architecture.build(n_inputs, n_outputs, n_members=n_members, dtype=dtype)
