@@ -13,7 +13,8 @@ from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-import skregnet.estimators.base as estimators_base
+import skregnet.fitting.fit as fitting
+from models import member_of, state_of, with_network, with_state
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data.seeding import Seeds
 from skregnet.functions.activations import Tanh
@@ -119,7 +120,7 @@ class TestMembers:
                 return super().dropout(member + n_members, rows_seen)[member:]
 
         with monkeypatch.context() as context:
-            context.setattr(estimators_base, "Seeds", SeedsOfMember)
+            context.setattr(fitting, "Seeds", SeedsOfMember)
             X, y = make_data(kind)
             return make_model(kind, **params).fit(X, y, sample_weight=weight)
 
@@ -173,8 +174,9 @@ class TestMembers:
         together = make_model("binary", n_estimators=3, **params)
         together.partial_fit(X, y, classes=["a", "b"])
         chosen = pickle.loads(pickle.dumps(together)).set_params(n_estimators=2)
-        chosen.network_ = together.network_.select([2, 0])
-        chosen._training_state = pickle.loads(pickle.dumps(together._training_state.select([2, 0])))
+        chosen = with_network(chosen, together.network_.select([2, 0]))
+        state = pickle.loads(pickle.dumps(state_of(together).select([2, 0])))
+        chosen = with_state(chosen, state)
         for _ in range(3):
             together.partial_fit(X, y)
             chosen.partial_fit(X, y)
@@ -184,7 +186,7 @@ class TestMembers:
     def test_ensembles_average_their_members(self, kind):
         X, y = make_data(kind)
         model = make_model(kind, n_estimators=3).fit(X, y)
-        members = [model._predictor(model.network_.member(m)) for m in range(3)]
+        members = [member_of(model, m) for m in range(3)]
         if kind in ("regression", "multi-output"):
             expected = np.mean([member.predict(X) for member in members], axis=0)
             assert_allclose(model.predict(X), expected, rtol=1e-10)
@@ -587,7 +589,7 @@ class TestContinuation:
         after_two = make_model("regression", dropout=0.2, batch_size=16, max_iter=2)
         after_two.fit(X, y).partial_fit(X, y)
         streamed = clone(model).partial_fit(X, y)
-        states = [each._training_state for each in (after_one, after_two, streamed)]
+        states = [state_of(each) for each in (after_one, after_two, streamed)]
         for purpose in ("shuffling", "dropout"):
             draws = [tuple(getattr(state, purpose)[0].permutation(100)) for state in states]
             assert len(set(draws)) == 3
@@ -758,7 +760,7 @@ class TestRandomness:
                 learning_rate_init=1e-300,
             ).fit(X, y)
             starts.append(model.network_.params)
-            orders.append(model._training_state.shuffling[0].permutation(100))
+            orders.append(state_of(model).shuffling[0].permutation(100))
             means.append(model.scaler_.mean_)  # of the rows that are not held back
         assert_array_equal(*starts)
         assert_array_equal(*orders)

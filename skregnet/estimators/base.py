@@ -13,6 +13,7 @@ from .._sklearn_compat import (
     validate_parameter_constraints,
     without_callback_context,
 )
+from .._version import __version__
 from .._warnings import warn_user
 from ..fitting.callbacks import FitTasks
 from ..fitting.fit import Data, check_continuation
@@ -21,7 +22,6 @@ from ..fitting.progress import ProgressLines
 from ..fitting.result import CURVES, Start
 from ..fitting.settings import PARAMETER_CONSTRAINTS, Settings, changed_parameters
 from ..preprocessing.scalers import takes_sparse
-from .._version import __version__
 from .predicting import Predicting
 
 

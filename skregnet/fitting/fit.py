@@ -11,6 +11,7 @@ from ..data.seeding import Seeds
 from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
+from ..uncertainty.noise import check_noise_precision
 from .refit import check_refit_weights, refit_on_all_rows
 from .result import FitResult, warnings_of_run
 from .run import Plan, Run
@@ -103,6 +104,8 @@ def read_data(settings, data, start=None):
     targets, rows = _read_rows(
         settings, targets, X, data.y, data.sample_weight, "sample_weight", data.classes
     )
+    if not targets.is_classifier:
+        check_noise_precision(settings.noise_precision, rows.y.shape[1])
     rows = replace(rows, groups=check_groups(data.groups, len(rows)))
     if data.X_val is None:
         return inputs, targets, rows, None
@@ -118,9 +121,7 @@ def read_data(settings, data, start=None):
             "sample_weight_val",
         )
     except ValueError as error:
-        raise ValueError(
-            f"The validation set, X_val and y_val, cannot be used: {error}"
-        ) from error
+        raise ValueError(f"The validation set, X_val and y_val, cannot be used: {error}") from error
     return inputs, targets, rows, validation
 
 

@@ -10,18 +10,18 @@ from .._warnings import warn_interrupted_callback
 from ..data.source import Source, in_memory, row_chunks
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
-from ..optim import FULL_BATCH_SOLVERS, Rate, make_pipeline
+from ..optim import FULL_BATCH_SOLVERS
 from ..training import (
     Batches,
     EarlyStopping,
     History,
-    Monitor,
     TrainingState,
-    train,
     train_full_batch,
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
+from ..uncertainty.noise import estimate_noise, noise_before_fit
+from ._shim import Monitor, Rate, make_pipeline, train
 from .settings import member_initializers
 
 # A loss below this is the rounding error of a constant target.
@@ -232,7 +232,14 @@ class Run:
                 f"sample_weight must have a sum that alpha={settings.alpha!r} can be divided by, "
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
-        self.penalty = settings.unit_penalty.scaled(strength)
+        self.penalty = type(settings.unit_penalty)(strength, float(settings.l1_ratio))
+
+    @property
+    def penalty_of_loss(self):
+        """The part of the penalty that belongs to the loss: an optimiser may decay the weights."""
+        if self.settings.solver == "adamw":
+            return type(self.penalty)(self.penalty.strength * self.penalty.l1_ratio, 1.0)
+        return self.penalty
 
     # ---- data
 
@@ -455,11 +462,19 @@ class Run:
 
     def noise(self, network):
         """Return the estimate of the targets' noise; None for classes."""
-        return None
+        if self.targets.is_classifier:
+            return None
+        before = None if self.start is None else self.start.model.noise.stream
+        return estimate_noise(self, network, self.settings.noise_precision, before)
+
+    def residual_rows(self, n_rows):
+        return self.sample(self.training if self.validation is None else self.validation, n_rows)
 
     def unknown_noise(self):
         """Return what is known of the noise while the network is being trained."""
-        return None
+        if self.targets.is_classifier:
+            return None
+        return noise_before_fit(self.loss, self.settings.noise_precision)
 
     # ---- what judges a run
 

@@ -22,15 +22,14 @@ from .._sklearn_compat import (
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
-from ..functions.penalties import PENALTIES, Penalty
 from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
 from ..network import Architecture
 from ..optim import (
     FULL_BATCH_SOLVERS,
     STOCHASTIC_OPTIMIZERS,
     StochasticOptimizer,
-    make_optimizer,
 )
+from ._shim import PENALTIES, Penalty, make_optimizer
 
 # early_stopping='auto' holds rows back only where there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000

@@ -11,6 +11,7 @@ from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
 from ..preprocessing.inputs import Inputs
 from ..training import TrainingState
+from ..uncertainty.noise import noise_before_fit
 
 # They would make another network of it, or other predictions.
 _FIXED = (
@@ -67,7 +68,10 @@ def from_sklearn(settings, model):
         started_as=None,  # from weights that nothing here could draw again
         state=_training_state(model, network, seeds),
     )
-    fitted = FittedModel(inputs, network, targets, targets.noise_before_fit())
+    noise = None
+    if not targets.is_classifier:
+        noise = noise_before_fit(targets.loss, settings.noise_precision)
+    fitted = FittedModel(inputs, network, targets, noise)
     return FitResult(fitted, continuation, False, attributes)
 
 

@@ -71,7 +71,11 @@ class Inputs:
         return replace(self, n_features=checker.n_features_in_, feature_names=names), X
 
     def with_categories_of(self, X):
-        return self if self.encoder is None else replace(self, encoder=self.encoder.with_categories_of(X))
+        return (
+            self
+            if self.encoder is None
+            else replace(self, encoder=self.encoder.with_categories_of(X))
+        )
 
     def of_codes(self):
         encoder = None if self.encoder is None else self.encoder.of_codes()

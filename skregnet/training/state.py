@@ -46,6 +46,12 @@ class TrainingState:
             step=self.step,
         )
 
+    def copy(self):
+        """Return an independent copy."""
+        import copy
+
+        return copy.deepcopy(self)
+
     def forget(self):
         """Let the next run begin with fresh moments and patience.
 

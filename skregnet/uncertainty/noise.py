@@ -23,39 +23,17 @@ _SMALLEST_VARIANCE = 1e-10
 _SMALLEST_SHARE = 0.05
 
 
-def record_noise(estimator, session, *, incremental):
-    """Set `noise_precision_` of a regressor, in units of 1 / y^2.
+@dataclass(frozen=True)
+class NoiseEstimate:
+    precision: object = None
+    is_rough: bool = False
+    stream: object = None
 
-    Parameters
-    ----------
-    estimator : RegularizedMLPRegressor
-        With its new network.
-    session : Session
-        After its run.
-    incremental : bool
-        Whether the rows are those of one call of `partial_fit`.
-    """
-    before = estimator._residuals
-    forget_noise(estimator, session.loss)
-    network = estimator.network_
-    if session.loss.noise is None:
-        return
-    if session.loss.noise == "predicted" or estimator.noise_precision != "auto":
-        is_predicted = session.loss.noise == "predicted" and not incremental
-        estimator._noise_is_rough = is_predicted and _is_rough(session, network)
-        return
-    if incremental:
-        stream = StreamOfResiduals.after(before, session, network)
-        estimator._noise_is_rough = _n_last(network) > stream.total / 2
-        variance = stream.variance()
-    else:
-        residuals = residuals_of_fit(session, network)
-        estimator._noise_is_rough = _is_rough(session, network)
-        stream = StreamOfResiduals.of_fit(residuals, n_rows_of(session.training))
-        variance = residuals.variance()
-    estimator._residuals = stream
-    precision = 1.0 / (variance * estimator.y_scale_**2)
-    estimator.noise_precision_ = precision.item() if len(precision) == 1 else precision
+
+def noise_before_fit(loss, given):
+    if loss.noise != "constant":
+        return NoiseEstimate(None)
+    return NoiseEstimate(_given(given) if given != "auto" else np.nan)
 
 
 def n_rows_of(training):
@@ -66,19 +44,25 @@ def n_rows_of(training):
     return max(training.total_weight, float(training.n_counted))
 
 
-def _is_rough(session, network):
-    """Whether an estimate has few rows, all of them learned from."""
-    return session.validation is None and _n_last(network) > n_rows_of(session.training) / 2
-
-
-def forget_noise(estimator, loss):
-    """Set what is known of the noise before any residual: nothing (NaN), or what was given."""
-    estimator._residuals = None
-    estimator._noise_is_rough = False
-    estimator.noise_precision_ = None
-    if loss.noise == "constant":
-        is_given = estimator.noise_precision != "auto"
-        estimator.noise_precision_ = _given(estimator.noise_precision) if is_given else np.nan
+def estimate_noise(run, network, given, before):
+    loss, is_stream = run.loss, run.plan.is_stream
+    noise = noise_before_fit(loss, given)
+    if loss.noise is None:
+        return noise
+    is_rough = run.validation is None and _n_last(network) > n_rows_of(run.training) / 2
+    if loss.noise == "predicted" or given != "auto":
+        is_predicted = loss.noise == "predicted" and not is_stream
+        return NoiseEstimate(noise.precision, is_predicted and is_rough)
+    if is_stream:
+        stream = StreamOfResiduals.after(before, run, network)
+        is_rough = _n_last(network) > stream.total / 2
+        variance = stream.variance()
+    else:
+        residuals = residuals_of_fit(run, network)
+        stream = StreamOfResiduals.of_fit(residuals, n_rows_of(run.training))
+        variance = residuals.variance()
+    precision = 1.0 / (variance * run.targets.y_scale**2)
+    return NoiseEstimate(precision.item() if len(precision) == 1 else precision, is_rough, stream)
 
 
 def check_noise_precision(value, n_targets):
@@ -98,9 +82,9 @@ def _given(value):
     return np.array(value, np.float64) if np.ndim(value) else float(value)
 
 
-def check_noise_is_known(estimator):
+def check_noise_is_known(noise):
     """Raise ValueError where there is no estimate."""
-    precision = estimator.noise_precision_
+    precision = noise.precision
     if np.isnan(precision).any():
         raise ValueError(
             f"The noise is unknown, noise_precision_={precision!r}: the network has diverged, "
@@ -114,9 +98,9 @@ def check_noise_is_known(estimator):
         )
 
 
-def warn_of_rough_noise(estimator):
+def warn_of_rough_noise(noise):
     """Warn where the noise was learned from few rows, all of them training rows."""
-    if estimator._noise_is_rough:
+    if noise.is_rough:
         warn_user(
             "The noise was estimated from the residuals of fewer training rows than twice the "
             "weights of an output. Such a network can learn its rows by heart, and its standard "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+from models import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.fitting.session import Session
 from skregnet.network import Network
@@ -192,10 +193,10 @@ def test_the_second_fit_forgets_the_first(Estimator):
 @ignore_limit
 def test_the_state_of_training_is_kept_only_where_it_can_be_used(Estimator):
     X, y = X_and_y(Estimator)
-    assert "_training_state" not in vars(small(Estimator).fit(X, y))
-    assert "_training_state" in vars(small(Estimator, warm_start=True).fit(X, y))
-    assert "_training_state" in vars(stream(Estimator))
-    assert "_training_state" not in vars(stream(Estimator).fit(X, y))
+    assert state_of(small(Estimator).fit(X, y)) is None
+    assert state_of(small(Estimator, warm_start=True).fit(X, y)) is not None
+    assert state_of(stream(Estimator)) is not None
+    assert state_of(stream(Estimator).fit(X, y)) is None
 
 
 @BOTH

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from scipy.stats import entropy, norm
 from sklearn.exceptions import NotFittedError
 
+from models import member_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
@@ -94,7 +95,7 @@ def test_the_mean_of_an_ensemble_without_dropout_is_its_prediction():
     model, (X, _) = fit("regression", **VARIANTS["ensemble"]), make_data("regression")
     distribution = model.predict_mc(X)
     assert_allclose(distribution.mean, model.predict(X), rtol=1e-12)
-    members = [model._predictor(model.network_.member(m)).predict(X) for m in range(3)]
+    members = [member_of(model, m).predict(X) for m in range(3)]
     assert_allclose(distribution.epistemic_std, np.std(members, axis=0), rtol=1e-7)
 
 
@@ -139,7 +140,7 @@ def test_samples_of_an_ensemble_come_from_its_members():
     """With next to no noise a sample is the prediction of one of the members."""
     model = fit("regression", dropout=0.0, n_estimators=3, noise_precision=1e12)
     X, _ = make_data("regression")
-    members = [model._predictor(model.network_.member(m)).predict(X) for m in range(3)]
+    members = [member_of(model, m).predict(X) for m in range(3)]
     distance = np.abs(
         model.sample_y(X, 300)[:, np.newaxis] - np.transpose(members)[..., np.newaxis]
     )
@@ -158,9 +159,9 @@ def test_the_noise_of_a_variance_head():
     model = fit("multi-output", loss="gaussian_nll", dropout=0.0, n_estimators=3)
     assert model.noise_precision_ is None
     distribution = model.predict_mc(X)
-    raw = model._raw_predictions(X)[0]
-    variances = model._fitted_loss.predict_variance(raw) * model.y_scale_**2
-    means = model._fitted_loss.predict(raw) * model.y_scale_ + model.y_mean_
+    raw, loss = model._model.raw(X), model._model.loss
+    variances = loss.predict_variance(raw) * model.y_scale_**2
+    means = loss.predict(raw) * model.y_scale_ + model.y_mean_
     assert_allclose(distribution.mean, model.predict(X))
     assert_allclose(distribution.epistemic_std, means.std(axis=0), rtol=1e-7)
     assert_allclose(distribution.aleatoric_std, np.sqrt(variances.mean(axis=0)), rtol=1e-10)
@@ -261,7 +262,7 @@ def test_entropies_of_classes():
 def test_mutual_information_and_votes_of_an_ensemble_written_out():
     model, (X, _) = fit("multiclass", dropout=0.0, n_estimators=3), make_data("multiclass")
     members = np.array(
-        [model._predictor(model.network_.member(m)).predict_proba(X) for m in range(3)]
+        [member_of(model, m).predict_proba(X) for m in range(3)]
     )
     distribution = model.predict_mc(X)
     assert_allclose(distribution.proba, model.predict_proba(X), rtol=1e-10)

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import get_tags
 
+from models import member_of
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import REGRESSION_LOSSES, GaussianNLL, Quantile, SquaredError
 from skregnet.training import EarlyStopping
@@ -316,7 +317,7 @@ def test_the_variance_is_learned():
 def test_the_standard_deviation_is_that_of_the_mixture_of_the_members():
     X, y = inputs(), target()
     model = small("gaussian_nll", n_estimators=4, max_iter=5).fit(X, 10.0 * y)
-    members = [model._predictor(model.network_.member(m)) for m in range(4)]
+    members = [member_of(model, m) for m in range(4)]
     means, stds = np.moveaxis([each.predict(X, return_std=True) for each in members], 1, 0)
     mean, std = model.predict(X, return_std=True)
     assert_allclose(mean, means.mean(axis=0), rtol=1e-12)
@@ -578,7 +579,7 @@ def test_restarts_keep_the_lowest_negative_loss():
     best = small("gaussian_nll", n_init=4, max_iter=80, batch_size=50).fit(X, y)
     each = small("gaussian_nll", n_estimators=4, max_iter=80, batch_size=50).fit(X, y)
     assert best.loss_ < each.loss_ < 0.0  # the latter is the mean of the members
-    members = [each._predictor(each.network_.member(m)).predict(X) for m in range(4)]
+    members = [member_of(each, m).predict(X) for m in range(4)]
     assert sum(np.array_equal(member, best.predict(X)) for member in members) == 1
 
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models import state_of, with_state
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 try:
@@ -640,7 +641,7 @@ def test_callbacks_change_no_result(Estimator, kind):
 @ignore_limit
 def test_without_callbacks_nothing_is_set_up(monkeypatch):
     monkeypatch.setattr(RegularizedMLPRegressor, "_init_callback_context", fail)
-    monkeypatch.setattr("skregnet.fitting.session.Session._report", fail)
+    monkeypatch.setattr("skregnet.fitting.run.Run._report", fail)
     X, y = X_and_y()
     small().fit(X, y)
     small().set_callbacks().fit(X, y)
@@ -706,10 +707,10 @@ def test_training_goes_on_after_an_error(place):
     with pytest.raises(OSError, match="No space left"):
         model.fit(X, y)
     if place == ("begin", "fit"):
-        assert model._training_state.step == expected._training_state.step
+        assert state_of(model).step == state_of(expected).step
     else:
-        assert not hasattr(model, "_training_state")
-        del expected._training_state
+        assert state_of(model) is None
+        expected = with_state(expected, None)
     model.set_callbacks().fit(X, y), expected.fit(X, y)
     np.testing.assert_array_equal(model.network_.params, expected.network_.params)
 

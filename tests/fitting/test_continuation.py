@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from models import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
 from skregnet.optim import StochasticOptimizer
@@ -438,11 +439,11 @@ def test_short_calls_of_a_stream_flush_denormals_too():
     X, y = X.astype(np.float32), y.astype(np.float32)
     X[:, 0] = 1.0  # a constant feature is scaled to zero: its weights have no gradient
     model = regressor(alpha=0.0).partial_fit(X + np.arange(5, dtype=np.float32), y)
-    moments = model._training_state.optimizer.second_moment
+    moments = state_of(model).optimizer.second_moment
     moments[:] = np.finfo(np.float32).smallest_normal / 2
     for _ in range(60):
         model.partial_fit(X, y)
-    moments = np.abs(model._training_state.optimizer.second_moment)
+    moments = np.abs(state_of(model).optimizer.second_moment)
     assert not ((moments > 0) & (moments < np.finfo(np.float32).smallest_normal)).any()
 
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.datasets import load_digits, make_regression
 from sklearn.exceptions import NotFittedError
 
+from models import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS, Activation
 from skregnet.functions.losses import REGRESSION_LOSSES
@@ -187,7 +188,7 @@ class TestUpdates:
         model = RegularizedMLPClassifier((8,), solver="sgd", learning_rate="adaptive", max_iter=3)
         model.set_params(warm_start=True, random_state=0).fit(X, y)
         before = diagnose(model, X, y)
-        model._training_state.rate_factors[:] = 0.01
+        state_of(model).rate_factors[:] = 0.01
         assert diagnose(model, X, y).layers == before.layers
 
     def test_no_more_rows_are_taken_than_steps_need(self, monkeypatch):

@@ -11,6 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings(
@@ -123,7 +124,7 @@ def test_early_stopping_goes_on_by_the_same_score():
     assert model.scoring == "accuracy"
     assert model.validation_scores_ == theirs.validation_scores_
     assert model.best_validation_score_ == theirs.best_validation_score_
-    assert not hasattr(model, "_training_state")  # the moments are those of later weights
+    assert state_of(model) is None  # the moments are those of later weights
     model.fit(X, X[:, 0] > 0)
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 8
     model = RegularizedMLPClassifier.from_sklearn(theirs, scoring="loss")

@@ -81,7 +81,7 @@ def target(Estimator=RegularizedMLPRegressor):
 
 def inputs(model, X):
     """What the network would be given, but for the scaler."""
-    return model._encoded(model._checked_inputs(X)).to_array()
+    return model._model.inputs.encoded(model._model.inputs.read(X)).to_array()
 
 
 # ---- against scikit-learn's transformers -------------------------------------------------------
@@ -214,7 +214,7 @@ def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
     model = small(Estimator, categorical_features=chosen, handle_missing="indicator").fit(X, y)
     assert_array_equal(model.is_categorical_, [False, True])
     unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
-    assert len(np.unique(model._raw_predictions(unknown)[0])) == 1
+    assert len(np.unique(model._model.raw(unknown))) == 1
     assert_array_equal(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], 0.0)
 
 
