@@ -45,7 +45,7 @@ HIGH = ">50K"
 
 
 def find_table():
-    """Return the path of the table, searching upwards from this script and the working directory."""
+    """Return the path of the table, searched upwards from the script and the current directory."""
     here = [Path(__file__).resolve()] if "__file__" in globals() else []
     for place in (*here, Path.cwd() / "here"):
         for folder in place.parents:

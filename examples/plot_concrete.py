@@ -61,7 +61,7 @@ BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A
 
 
 def find_data():
-    """Return the path of the file, searching upwards from this script and the working directory."""
+    """Return the path of the file, searched upwards from the script and the current directory."""
     here = [Path(__file__).resolve()] if "__file__" in globals() else []
     for place in (*here, Path.cwd() / "here"):
         for folder in place.parents:

@@ -44,9 +44,8 @@ print(f"{plain.n_iter_} epochs, test accuracy {plain.score(X_test, y_test):.0%}"
 #
 # ``from_sklearn`` converts the fitted network, and ``diagnose`` inspects it. ``spread`` measures
 # how much the outputs of a layer vary between digits: from one layer to the next, less than a fifth
-# of it is left. ``gradient`` is the size of the back-propagated gradient: going down, from one
-# layer to the layer below, about a tenth of it is left. (The slope of the logistic function is at
-# most 1/4.)
+# of it is left. ``gradient`` is the size of the back-propagated gradient: from each layer to the
+# one before it, about a tenth of it is left. (The slope of the logistic function is at most 1/4.)
 
 diagnose(RegularizedMLPClassifier.from_sklearn(plain), X_train, y_train)
 
