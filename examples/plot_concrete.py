@@ -185,7 +185,8 @@ plt.show()
 # %%
 # Gradient boosting memorises best and gets worse by the largest amount: on known mixtures it is as
 # good as the recipe or better, on new ones it is not. Other folds change these errors by some
-# tenths of an MPa. Of these models, only the recipe also estimates its uncertainty.
+# tenths of an MPa. Of these models, only the recipe estimates a different uncertainty for each
+# prediction.
 #
 # Are the intervals right?
 # ------------------------

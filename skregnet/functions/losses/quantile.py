@@ -36,9 +36,9 @@ class Quantile(Loss):
     r"""Pinball loss :math:`\sum_k \max(\tau (y_k - q_k), (1 - \tau)(q_k - y_k))` at level tau.
 
     For several levels the loss is the sum over the levels. The raw prediction of the level nearest
-    to 0.5 is the quantile itself. The other raw predictions define increments, :math:`q_j = q_{j-1}
-    + \log(1 + e^{f_j})` above it and :math:`q_j = q_{j+1} - \log(1 + e^{f_j})` below it, so that
-    quantiles cannot cross.
+    to 0.5 is the quantile itself. The other raw predictions define increments,
+    :math:`q_j = q_{j-1} + \log(1 + e^{f_j})` above it and
+    :math:`q_j = q_{j+1} - \log(1 + e^{f_j})` below it, so that quantiles cannot cross.
 
     Parameters
     ----------
