@@ -111,10 +111,10 @@ plt.show()
 # splits. The strengths of the penalty and of the max-norm bound are the best of a few values,
 # selected by the error on eight other splits of the same images.
 #
-# Dropout reduces the error by a fifth. (On MNIST the table of the paper has 1.62 % with L2 and 1.25
-# % with L2 and dropout.) L2 or max-norm alone help in most splits, but only a little. Dropout with
-# max-norm, the best method in the paper with 1.05 %, is no better here than dropout alone: max-norm
-# makes high learning rates possible, and these networks do not need them.
+# Dropout reduces the error by a fifth. (On MNIST the table of the paper has 1.62 % with L2, and
+# 1.25 % with L2 and dropout.) L2 or max-norm alone help in most splits, but only a little. Dropout
+# with max-norm, the best method in the paper with 1.05 %, is no better here than dropout alone:
+# max-norm makes high learning rates possible, and these networks do not need them.
 #
 # Grey lines connect the results of one split, which have the same initial weights. The error bars
 # are standard errors. The printed standard errors of the differences are smaller.

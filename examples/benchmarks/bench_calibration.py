@@ -101,7 +101,7 @@ METHODS = {
     "trained to the end": plain(TO_THE_END),
     "trained to the end, temperature by cross-validation": cross_validated(TO_THE_END),
     "early stopping": plain(STOPPED),
-    "... and temperature of the rows held back": held_out_temperature,
+    "... and temperature from held-out rows": held_out_temperature,
     "... and temperature by cross-validation": cross_validated(STOPPED),
     "... and dropout 0.2": plain({**STOPPED, "dropout": 0.2}),
     "... and dropout 0.2, mean over masks": over_masks,

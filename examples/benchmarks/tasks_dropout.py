@@ -28,7 +28,7 @@ def measure(bench):
     n_rows, n_samples = (200, 4) if bench.quick else (N_ROWS, N_SAMPLES)
     for n_threads in bench.threads:
         ours, theirs = [], {way: [] for way in WAYS if has_torch}
-        # The first round warms up; the libraries alternate, each in a process of its own.
+        # The first round warms up; the libraries alternate, each in its own process.
         for _ in range(1 + bench.repeats):
             ours.append(bench.worker(n_threads)(time_skregnet, n_rows, n_samples))
             for way, own in theirs.items():

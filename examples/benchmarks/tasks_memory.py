@@ -34,7 +34,7 @@ LIBRARIES = ("skregnet", "scikit-learn")
 def measure_fit(bench):
     """Yield the results of fit on an array in memory and on a read-only memory map of a file."""
     if not _can_measure():
-        yield "memory: left out, this system does not tell how much a process uses"
+        yield "memory: left out, the system does not report the memory of a process"
         return
     n_rows = QUICK_ROWS if bench.quick else FIT_ROWS
     what = f"fit of 1 epoch, {n_rows} × {N_FEATURES} float64"
@@ -53,7 +53,7 @@ def measure_fit(bench):
 def measure_predict(bench):
     """Yield the results of predict."""
     if not _can_measure():
-        yield "memory: left out, this system does not tell how much a process uses"
+        yield "memory: left out, the system does not report the memory of a process"
         return
     n_rows = QUICK_ROWS if bench.quick else PREDICT_ROWS
     runs = [_alternate(bench, predict_array, n_rows) for _ in range(bench.repeats)]

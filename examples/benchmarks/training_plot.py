@@ -36,7 +36,9 @@ def draw(raw, path):
         draw_panel(axis, same, names, list(itertools.product(peers, counts)))
         axis.set_title(variant)
     scale_ratios(axes[0], [r.ratio(p) for r in results for p in peers if p in r.ms])
-    figure.supxlabel("time of an epoch over skregnet's (right of 1: skregnet is faster)", size=10)
+    figure.supxlabel(
+        "time of an epoch divided by skregnet's (above 1: skregnet is faster)", size=10
+    )
     handles = legend_handles(peers, counts)
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     figure.savefig(path, dpi=150)
@@ -63,7 +65,7 @@ def draw_panel(axis, results, names, series):
         axis.axhspan(-row - 0.5, -row + 0.5, color=shade, linewidth=0, zorder=0)
     axis.set_yticks(
         [-row for row in range(len(names) + 1)],
-        [*names, f"geometric mean\n(in figures: {in_words(first_count)})"],
+        [*names, f"geometric mean\n(numbers: {in_words(first_count)})"],
     )
     axis.set_ylim(-len(names) - 0.5, 0.5)
     axis.tick_params(axis="y", length=0)

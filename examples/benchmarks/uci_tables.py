@@ -205,6 +205,6 @@ def draw(raw, path):
     ax.axvline(0.0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.set_xlabel("log-likelihood above that published for MC dropout (nats per row)")
+    ax.set_xlabel("log-likelihood minus the published one for MC dropout (nats per row)")
     ax.legend(fontsize="small")
     figure.savefig(path, dpi=150)
