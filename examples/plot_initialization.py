@@ -12,9 +12,9 @@ for five layers of tanh units. It shows their figures 6 and 7, and the error dur
 # -------------------
 #
 # For a layer with n inputs and m outputs, ``init="standard"`` draws weights from U(-1/√n, 1/√n),
-# the heuristic that the paper starts from. ``init="glorot_uniform"`` draws them from U(-√6/√(n +
-# m), √6/√(n + m)), equation 16 of the paper. The paper uses layers of 1000 units and images of
-# shapes; this example uses 200 units and the digits of scikit-learn.
+# the heuristic that the paper starts from. ``init="glorot_uniform"`` draws them from U(-√6/√(n+m),
+# √6/√(n+m)), equation 16 of the paper. The paper uses layers of 1000 units and images of shapes;
+# this example uses 200 units and the digits of scikit-learn.
 
 import matplotlib.pyplot as plt
 import numpy as np
