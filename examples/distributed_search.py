@@ -3,11 +3,11 @@
 A grid search on a Dask cluster
 ===============================
 
-A grid search over networks that read handwritten digits, on the workers of a Dask cluster. Started
-without arguments it makes a cluster of two processes on this machine; with ``--scheduler
-tcp://address:8786`` it uses the one there, whose workers need the same Python, scikit-learn and
-skregnet installed. ``--check`` repeats the search in this process and compares the results bit for
-bit.
+This script runs a grid search over networks for handwritten digits on the workers of a Dask
+cluster. Without arguments it starts a local cluster of two processes. With ``--scheduler
+tcp://address:8786`` it uses an existing cluster, whose workers need the same versions of Python,
+scikit-learn and skregnet. ``--check`` repeats the search in this process and checks that the
+results are identical bit for bit.
 
     pip install -e ".[distributed]" && python examples/distributed_search.py --check
 """
@@ -30,23 +30,24 @@ from skregnet import RegularizedMLPClassifier
 # %%
 # The cluster
 # -----------
-# joblib scatters large arrays, such as ``X``: each is sent to one worker, and the others copy it
-# from there. If that worker dies, the array is lost, and the search with it. A client of the class
-# below sends tasks that return the arrays instead. The scheduler keeps the tasks: when a worker
-# dies, Dask starts another, and repeats whatever was lost.
+# joblib scatters large arrays such as ``X``: it sends each array to one worker, and the other
+# workers copy it from there. If that worker dies, the array is lost and the search fails. The
+# client class below submits tasks that return the arrays instead. The scheduler keeps the tasks:
+# when a worker dies, Dask starts another one and recomputes what was lost.
 
 
 class RecoveringClient(Client):
-    """A client whose scattered data survive the workers that hold them."""
+    """A Dask client whose scattered data can be recovered when a worker dies."""
 
     def scatter(self, data, asynchronous=False, **options):
-        """Return a future for a value, or a list of them for a list, as joblib needs it."""
+        """Return a future for a value, or a list of futures for a list, as joblib expects."""
         if asynchronous:
             return self._kept_soon(data)
         return [self._kept(value) for value in data] if isinstance(data, list) else self._kept(data)
 
     def _kept(self, value):
-        # Dask advises against large arrays in tasks, for they are often sent many times: not here.
+        # Dask warns about large arrays in tasks because they are often sent many times. Here each
+        # is sent once.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             return self.submit(partial(identity, value), pure=False)
 
@@ -56,15 +57,15 @@ class RecoveringClient(Client):
 
 @contextmanager
 def connected(scheduler=None, n_workers=2):
-    """Give a client of the cluster at an address, or of a new one on this machine."""
+    """Yield a client of the cluster at an address, or of a new local cluster."""
     if scheduler is not None:
         with RecoveringClient(scheduler) as client:
             yield client
         return
-    # One thread each: a network of this size is trained fastest by one. Dask sets the threads of
-    # BLAS in its worker processes to one as well.
+    # One thread per worker is fastest for a network of this size. Dask also sets the number of BLAS
+    # threads in its worker processes to one.
     options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
-    # A busy machine may need more than the usual 15 s to start a worker again.
+    # On a busy machine, restarting a worker may take longer than the default timeout of 15 s.
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "600 s"}),
         LocalCluster(**options) as cluster,
@@ -76,11 +77,11 @@ def connected(scheduler=None, n_workers=2):
 # %%
 # The search
 # ----------
-# Nothing in it knows of the cluster.
+# The code of the search does not depend on the cluster.
 
 
 def make_search():
-    """Return the search: 12 candidates, 3 folds."""
+    """Return the grid search: 12 candidates, 3 folds."""
     network = RegularizedMLPClassifier(
         (64,), learning_rate_init=0.003, early_stopping=True, random_state=0
     )
@@ -89,7 +90,7 @@ def make_search():
 
 
 def table(search):
-    """Return the candidates, best first, as text."""
+    """Return a text table of the candidates, best first."""
     results = search.cv_results_
     lines = [f"{'alpha':>8}{'dropout':>9}{'batch norm':>12}{'log-loss':>10}{'std':>8}"]
     for i in np.argsort(results["rank_test_score"], kind="stable"):
@@ -102,11 +103,11 @@ def table(search):
 
 
 def main(arguments=None):
-    """Run the search and print what it found."""
-    parser = argparse.ArgumentParser(description="A grid search on a cluster of Dask.")
-    parser.add_argument("--scheduler", help="address of a cluster; default: one on this machine")
+    """Run the search and print the results."""
+    parser = argparse.ArgumentParser(description="A grid search on a Dask cluster.")
+    parser.add_argument("--scheduler", help="address of a cluster; default: a local cluster")
     parser.add_argument("--workers", type=int, default=2, help="processes of the local cluster")
-    parser.add_argument("--check", action="store_true", help="compare with one process")
+    parser.add_argument("--check", action="store_true", help="compare with a single process")
     options = parser.parse_args(arguments)
 
     X, y = load_digits(return_X_y=True)
@@ -119,13 +120,13 @@ def main(arguments=None):
         print(f"Done in {time.perf_counter() - start:.1f} s\n")
     print(table(search))
     accuracy = search.best_estimator_.score(X_test, y_test)
-    print(f"\nAccuracy of the best on digits not seen: {accuracy:.3f}")
+    print(f"\nAccuracy of the best candidate on held-out digits: {accuracy:.3f}")
     if not options.check:
         return 0
 
     start = time.perf_counter()
     alone = make_search().fit(X_train, y_train)
-    print(f"\nThe same in this process alone: {time.perf_counter() - start:.1f} s")
+    print(f"\nSame search in a single process: {time.perf_counter() - start:.1f} s")
     names = [name for name in alone.cv_results_ if "test_score" in name]
     same = all(np.array_equal(alone.cv_results_[name], search.cv_results_[name]) for name in names)
     same &= np.array_equal(alone.predict_proba(X_test), search.predict_proba(X_test))
@@ -133,6 +134,6 @@ def main(arguments=None):
     return 0 if same else 1
 
 
-# The workers are new processes, which import this file.
+# The workers are new processes that import this file.
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,20 +1,21 @@
 """
-Income from a table of categories: probabilities that mean what they say
-========================================================================
+Income from a table of categories: calibrated probabilities
+===========================================================
 
-A classification on real data, from a table with categories and gaps to probabilities, the rows the
-network is unsure of, and importances. The 800 rows of Adult (B. Becker, R. Kohavi, UCI Machine
-Learning Repository, 1996) are few, and networks that learn them by heart become too sure.
+This example classifies real data: from a table with categories and missing values to calibrated
+probabilities, uncertain predictions and feature importances. The sample of Adult (B. Becker,
+R. Kohavi, UCI Machine Learning Repository, 1996) has only 800 rows, and networks that overfit them
+become overconfident.
 """
 
 # %%
 # The table
 # ---------
 #
-# Each row is a person of the census of 1994; to be told is whether the income is above 50 000
-# dollars a year. The file comes with the sources of skregnet, as ``docs/data/adult.csv``: rows
-# drawn at random from the set's training part (https://doi.org/10.24432/C5XW20, licence CC BY 4.0).
-# Unknown entries are question marks in it.
+# Each row is a person in the census of 1994. The target is whether the income is above 50 000
+# dollars a year. The file ``docs/data/adult.csv`` in the sources of skregnet contains rows drawn at
+# random from the training part of the data set (https://doi.org/10.24432/C5XW20, licence CC BY
+# 4.0). Missing values are question marks.
 
 from pathlib import Path
 
@@ -44,7 +45,7 @@ HIGH = ">50K"
 
 
 def find_table():
-    """Return the path of the table, in the sources around this script or the current directory."""
+    """Return the path of the table, searched upwards from the script and the current directory."""
     here = [Path(__file__).resolve()] if "__file__" in globals() else []
     for place in (*here, Path.cwd() / "here"):
         for folder in place.parents:
@@ -58,7 +59,7 @@ def load_adult():
     """Return the table, its text as categories, and the incomes."""
     X = pd.read_csv(find_table(), na_values="?")
     y = X.pop("income")
-    # How many people a row stands for in the census, and what education-num says as a number.
+    # fnlwgt is the number of people that a row represents; education duplicates education-num.
     X = X.drop(columns=["fnlwgt", "education"])
     texts = [name for name in X if not pd.api.types.is_numeric_dtype(X[name])]
     return X.astype(dict.fromkeys(texts, "category")), y
@@ -67,11 +68,11 @@ def load_adult():
 X, y = load_adult()
 unknown = X.isna().sum()
 print(f"{len(X)} people, {np.mean(y == HIGH):.0%} of them above 50 000 dollars")
-print("unknown:", unknown[unknown > 0].to_dict())
+print("missing:", unknown[unknown > 0].to_dict())
 X.head()
 
 # %%
-# Who earns more? Married people, and those who went to school for long.
+# Married people and people with more years of education have higher incomes.
 
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharex=True, layout="constrained")
 for ax, name in zip(axes, ["relationship", "education-num"], strict=True):
@@ -87,15 +88,15 @@ plt.show()
 # Models
 # ------
 #
-# The estimator takes the table as it is: ``categorical_features="from_dtype"`` encodes the
-# categories, and ``handle_missing="indicator"`` adds inputs that say where something is unknown.
-# What is learned for that is learned in each fold from its training rows. There are three kinds of
-# networks: one that is trained until its loss no longer falls; five that drop units and stop early;
-# and one without a hidden layer, which is a logistic regression.
+# The estimator accepts the table without preprocessing: ``categorical_features="from_dtype"``
+# encodes the categories, and ``handle_missing="indicator"`` adds inputs that mark missing values.
+# In each fold, the encoding is fitted on the training rows. We compare three kinds of networks: one
+# trained until its loss no longer falls, an ensemble of five with dropout and early stopping, and
+# one without a hidden layer, which is a logistic regression.
 
 
 def make_network(hidden_layer_sizes=(20,), **parameters):
-    """Return a network for tables with categories and gaps."""
+    """Return a network for tables with categories and missing values."""
     options = {"learning_rate_init": 0.01, "max_iter": 1000, "random_state": 0, **parameters}
     return RegularizedMLPClassifier(
         hidden_layer_sizes,
@@ -106,7 +107,7 @@ def make_network(hidden_layer_sizes=(20,), **parameters):
 
 
 def make_ensemble(**parameters):
-    """Return five networks that drop units and stop early."""
+    """Return an ensemble of five networks with dropout and early stopping."""
     return make_network(dropout=0.3, early_stopping=True, n_estimators=5, **parameters)
 
 
@@ -140,26 +141,26 @@ for place, losses in enumerate(scores.values()):
     ax.plot(losses, np.full(len(losses), place), "o", color=BLUE, fillstyle="none", label="fold")
     ax.plot(losses.mean(), place, "|", color=VERMILLION, markersize=22, mew=3, label="mean")
 ax.set_yticks(range(len(scores)), scores)
-ax.set_xlabel("log-loss of people left out (nats)")
+ax.set_xlabel("log-loss on held-out people (nats)")
 handles, labels = ax.get_legend_handles_labels()
 ax.legend(handles[:2], labels[:2])
 ax.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# With 640 rows to learn from, a hidden layer gains nothing here: the two linear models are best.
-# That is worth knowing before anything is tuned, and ``hidden_layer_sizes=()`` tells it quickly.
-# What follows is about the distance between the single network and the five.
+# With 640 training rows a hidden layer does not help: the two linear models are best. It is worth
+# checking this before tuning, and ``hidden_layer_sizes=()`` is a quick way. The rest of this page
+# explains the difference between the single network and the ensemble of five.
 #
-# Do the probabilities hold?
-# --------------------------
+# Are the probabilities calibrated?
+# ---------------------------------
 #
-# Of the people to whom the network gives 80 %, do 80 % earn more? All rows are predicted by
-# networks that have not seen them. ``class_weight="balanced"`` is tried as well.
+# Among people with a predicted probability of 80 %, do 80 % have a high income? All predictions are
+# out-of-fold. We also try ``class_weight="balanced"``.
 
 
 def left_out(model, X, y, folds=FOLDS):
-    """Return the probability of a high income of each row, from a fit without it."""
+    """Return the out-of-fold probability of a high income for each row."""
     return cross_val_predict(model, X, y, cv=folds, method="predict_proba")[:, 1]
 
 
@@ -200,16 +201,17 @@ axes[1].legend()
 plt.show()
 
 # %%
-# The single network gives nearly everybody a probability near zero or one, and is too sure at both
-# ends. Five networks that stop early stay close to the diagonal. With balanced classes all
-# probabilities are too high, since they are those of a world in which half of the people earn more.
+# The single network predicts a probability near zero or one for nearly everybody and is
+# overconfident at both ends. The ensemble with early stopping is close to the diagonal. With
+# balanced class weights all probabilities are too high, because the weights correspond to a
+# population in which half of the people have a high income.
 #
-# What weights of classes do
-# --------------------------
+# What class weights do
+# ---------------------
 #
-# They find more of those who earn more, at the price of false alarms. So does another threshold for
-# the probabilities, without harming these: the curve shows all thresholds of the unweighted
-# networks, and the weighted ones end up near it.
+# Class weights increase the recall of high incomes and lower the precision. A lower decision
+# threshold has the same effect and leaves the probabilities calibrated: the curve shows all
+# thresholds for the unweighted ensemble, and the weighted ensemble lies close to it.
 
 fig, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
 precision, recall, _ = precision_recall_curve(y, stopped, pos_label=HIGH)
@@ -226,21 +228,22 @@ for probability, threshold, marker, color, name in (
     ax.plot(found, right, marker, color=color, markersize=9, mec="white", label=name)
     loss = log_loss(y, probability)
     print(f"{name}: recall {found:.2f}, precision {right:.2f}, log-loss {loss:.3f}")
-ax.set(xlabel="recall: share of those above who are found", ylabel="precision", ylim=(0.2, 1.03))
+ax.set(xlabel="recall of high incomes", ylabel="precision", ylim=(0.2, 1.03))
 ax.legend(loc="lower left")
 plt.show()
 
 # %%
-# Of whom is it unsure?
-# ---------------------
+# Which predictions are uncertain?
+# --------------------------------
 #
-# ``predict_mc`` gives two answers. The entropy of the predicted probabilities says how unsure a
-# prediction is; the mutual information is the part of it in which masks and members disagree. If
-# those with the lowest entropy are answered first, the error should begin low and rise.
+# ``predict_mc`` provides two measures. The entropy of the predicted probabilities measures the
+# total uncertainty of a prediction. The mutual information is the part that comes from disagreement
+# between dropout masks and ensemble members. If we sort the rows by entropy, the error among the
+# rows with the lowest entropy should be low.
 
 
 def doubts(model, X, y, folds=FOLDS):
-    """Return, for rows that are left out, whether a prediction is wrong, and how unsure."""
+    """Return for held-out rows whether the prediction is wrong, and its uncertainty."""
     parts = []
     for train, test in folds.split(X, y):
         fitted = clone(model).fit(X.iloc[train], y.iloc[train])
@@ -255,7 +258,7 @@ def doubts(model, X, y, folds=FOLDS):
 
 
 def error_by_share(wrong, doubt):
-    """Return the error among the surest 1, 2, ... rows."""
+    """Return the error rate among the 1, 2, ... rows with the lowest uncertainty."""
     wrong = np.asarray(wrong)[np.argsort(np.asarray(doubt), kind="stable")]
     return np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
 
@@ -267,7 +270,7 @@ for by, color, line in (("entropy", BLUE, "-"), ("information", GREEN, "--")):
     error = error_by_share(doubt["wrong"], doubt[by])
     axes[0].plot(answered, error, line, color=color, label=f"lowest {by}")
 axes[0].axhline(doubt["wrong"].mean(), color=GREY, linestyle=":", label="at random")
-axes[0].set(xlabel="share answered", ylabel="error among them", xlim=(0, 1), ylim=(0, None))
+axes[0].set(xlabel="share of rows", ylabel="error rate among them", xlim=(0, 1), ylim=(0, None))
 axes[0].legend(loc="lower right")
 for wrong, color, marker, name in ((False, BLUE, "o", "right"), (True, VERMILLION, "s", "wrong")):
     rows = doubt[doubt["wrong"] == wrong]
@@ -284,21 +287,22 @@ axes[1].legend()
 plt.show()
 
 # %%
-# The entropy is the better guide to errors: the surest fifth has none. The mutual information asks
-# something else, namely whether more rows would help. The people about whom masks and members
-# disagree most have what few others have: a rare country, a large gain or loss of capital.
+# The entropy predicts errors better: the fifth of the rows with the lowest entropy has no errors.
+# The mutual information indicates whether more training rows would help. Masks and members disagree
+# most about people with rare values: an uncommon country, or a large capital gain or loss.
 
 columns = ["age", "occupation", "education-num", "capital-gain", "capital-loss", "native-country"]
 doubtful = doubt["information"].nlargest(6).index
 X.loc[doubtful, columns].assign(income=y)
 
 # %%
-# What matters
-# ------------
+# Feature importance
+# ------------------
 #
-# By how much the log-loss of people left out grows when a column of the table is shuffled; a column
-# is one, however many inputs its categories become. Marital status and relationship stand in for
-# each other, and nothing of it says what *makes* an income.
+# The permutation importance is the increase of the log-loss on held-out people when a column of the
+# table is shuffled. A categorical column is shuffled as a whole, however many inputs it is encoded
+# into. Marital status and relationship carry nearly the same information, so each can replace the
+# other. The importances do not show causes of a high income.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
 model = make_ensemble().fit(X_train, y_train)
@@ -315,5 +319,5 @@ ax.barh(
     color=BLUE,
     ecolor=GREY,
 )
-ax.set_xlabel("growth of the log-loss (nats)")
+ax.set_xlabel("increase of the log-loss (nats)")
 plt.show()

@@ -1,21 +1,22 @@
 """
-The strength of concrete: intervals for mixtures that nobody has made
-=====================================================================
+The strength of concrete: intervals for new mixtures
+====================================================
 
-A regression on real data, from loading to intervals and importances: 1030 cylinders of concrete
-whose compressive strength was measured by I-Cheng Yeh (*Modeling of strength of high-performance
-concrete using artificial neural networks*, Cement and Concrete Research 28, 1998). The question
-that decides everything comes first: what will be new when the network is used?
+This example is a regression on real data, from loading to intervals and importances: 1030 cylinders
+of concrete whose compressive strength was measured by I-Cheng Yeh (*Modeling of strength of
+high-performance concrete using artificial neural networks*, Cement and Concrete Research 28, 1998).
+The choice of the validation split matters most: will the network predict known mixtures or new
+ones?
 """
 
 # %%
 # The data
 # --------
 #
-# Each row is a cylinder: seven ingredients in kilograms per cubic metre, its age in days when it
-# was broken, and the pressure in MPa that broke it. The file comes with the sources of skregnet, as
-# ``examples/benchmarks/data/uci/concrete.npz``: Concrete Compressive Strength, of the UCI
-# repository (https://doi.org/10.24432/C5PK67, licence CC BY 4.0).
+# Each row is a cylinder: seven ingredients in kilograms per cubic metre, the age in days at the
+# test, and the pressure in MPa at which the cylinder broke. The file
+# ``examples/benchmarks/data/uci/concrete.npz`` in the sources of skregnet is the data set Concrete
+# Compressive Strength of the UCI repository (https://doi.org/10.24432/C5PK67, licence CC BY 4.0).
 
 from pathlib import Path
 
@@ -60,7 +61,7 @@ BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A
 
 
 def find_data():
-    """Return the path of the file, in the sources around this script or the current directory."""
+    """Return the path of the file, searched upwards from the script and the current directory."""
     here = [Path(__file__).resolve()] if "__file__" in globals() else []
     for place in (*here, Path.cwd() / "here"):
         for folder in place.parents:
@@ -84,13 +85,13 @@ print(
 )
 
 # %%
-# Much water for little cement makes weak concrete, and all concrete hardens with time, fast at
-# first. Many mixtures were broken at several ages, and their points lie on one curve: the left
-# picture shows five of them.
+# A high ratio of water to cement makes weak concrete. All concrete hardens with time, fast at
+# first. Many mixtures were tested at several ages, and the points of a mixture lie on one curve;
+# the left panel shows five mixtures.
 
 
 def show_ages(ax):
-    """Make the horizontal axis one of ages."""
+    """Set up the horizontal axis for ages."""
     ax.set(xlabel="age (days)", xscale="log", xlim=(0.9, 420))
     ax.set_xticks([1, 3, 7, 28, 90, 365], [1, 3, 7, 28, 90, 365])
     ax.minorticks_off()
@@ -112,17 +113,18 @@ axes[1].set(xlabel="water / cement", title="all cylinders")
 plt.show()
 
 # %%
-# Which rows are new?
-# -------------------
+# Random rows or whole mixtures?
+# ------------------------------
 #
-# A random split puts cylinders of one mixture on both sides, and the model only has to remember the
-# curve. That is fair if known mixtures are to be predicted at other ages. For a mixture that has
-# never been made, whole mixtures must be held back: ``GroupKFold`` does it. All models look better
-# than they are in the first way; how much depends on how well they remember.
+# A random split puts cylinders of the same mixture into the training and the test set, so the model
+# only has to interpolate a known curve. This is appropriate for predicting known mixtures at other
+# ages. To estimate the error for new mixtures, whole mixtures must be held out: ``GroupKFold`` does
+# this. With random rows all models look better than they are for new mixtures; how much depends on
+# how well they memorise.
 #
-# The recipe is that of :doc:`/user_guide/uncertainty`, for a hundred epochs instead of three
-# hundred: five networks with a variance head and a little dropout, and a learning rate that comes
-# down. Nothing is scaled by hand.
+# The recipe is the ensemble recommended in :doc:`/user_guide/uncertainty`, with a hundred epochs
+# instead of three hundred: five networks with a variance head, a little dropout and a decreasing
+# learning rate. No manual scaling is needed.
 
 
 def make_recipe(dropout=0.02, max_iter=100, random_state=0):
@@ -145,7 +147,7 @@ def make_recipe(dropout=0.02, max_iter=100, random_state=0):
 
 def make_models():
     """Return models by name."""
-    # Where the target is not scaled, the default rate would take thousands of epochs.
+    # Without target scaling, the default learning rate would need thousands of epochs.
     theirs = MLPRegressor(learning_rate_init=0.01, max_iter=1000, random_state=0)
     return {
         "linear": LinearRegression(),
@@ -157,7 +159,7 @@ def make_models():
 
 
 def errors(model, X, y, mixture, n_splits=3):
-    """Return the root mean squared errors by random rows and by whole mixtures."""
+    """Return the root mean squared errors for splits by random rows and by whole mixtures."""
     by_row = KFold(n_splits, shuffle=True, random_state=0).split(X)
     by_mixture = GroupKFold(n_splits, shuffle=True, random_state=0).split(X, groups=mixture)
     return tuple(
@@ -171,8 +173,8 @@ table = {name: errors(model, X, y, mixture) for name, model in make_models().ite
 fig, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
 for place, (old, new) in enumerate(table.values()):
     ax.plot([old, new], [place, place], color=GREY, linewidth=1, zorder=1)
-    ax.plot(old, place, "o", color=BLUE, fillstyle="none", label="other rows")
-    ax.plot(new, place, "s", color=VERMILLION, label="other mixtures")
+    ax.plot(old, place, "o", color=BLUE, fillstyle="none", label="random rows held out")
+    ax.plot(new, place, "s", color=VERMILLION, label="mixtures held out")
 ax.set_yticks(range(len(table)), table)
 ax.set(xlabel="root mean squared error (MPa), mean of three folds", xlim=(0, None))
 handles, labels = ax.get_legend_handles_labels()
@@ -181,26 +183,27 @@ ax.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# Gradient boosting remembers best, and loses most: at known mixtures it is as good as the recipe or
-# better, at new ones it is not. Other folds move these errors by some tenths of an MPa. The recipe
-# is the only one of these that also says how far off it may be.
+# Gradient boosting memorises best and gets worse by the largest amount: on known mixtures it is as
+# good as the recipe or better, on new ones it is not. Other folds change these errors by some
+# tenths of an MPa. Of these models, only the recipe estimates a different uncertainty for each
+# prediction.
 #
-# Does it know how far off?
-# -------------------------
+# Are the intervals right?
+# ------------------------
 #
-# A quarter of the mixtures is set aside for all that follows.
+# For the rest of this page we hold out a quarter of the mixtures as test set.
 
 train, test = next(GroupShuffleSplit(1, test_size=0.25, random_state=0).split(X, groups=mixture))
 X_train, y_train, X_test, y_test = X[train], y[train], X[test], y[test]
 
 
 def log_likelihood(model, X, y):
-    """Return the mean log-density of the targets, which rewards intervals that are true."""
+    """Return the mean log-density of the targets, a proper score for predictive distributions."""
     return model.predict_mc(X).log_prob(y).mean()
 
 
 def share_inside(model, X, y, coverage=0.9):
-    """Return how many targets are inside their intervals, and the mean width of these."""
+    """Return the share of targets inside their intervals, and the mean width of the intervals."""
     low, high = model.predict_interval(X, coverage)
     return np.mean((low <= y) & (y <= high)), np.mean(high - low)
 
@@ -210,10 +213,10 @@ share, width = share_inside(recipe, X_test, y_test)
 print(f"intervals of 90 %: {share:.0%} inside, mean width {width:.1f} MPa")
 
 # %%
-# Too narrow: the recipe was chosen by random splits, where it holds about what it promises. The
-# remedy is to let it be chosen by what will be new. More dropout makes the networks disagree more
-# about mixtures that they have not seen, and the log-likelihood of left-out mixtures tells how much
-# is right.
+# The intervals are too narrow. The settings of the recipe were selected on random splits, where the
+# coverage is about right. The remedy is to select them on held-out mixtures. More dropout makes the
+# networks disagree more about new mixtures, and the log-likelihood of held-out mixtures determines
+# the right amount.
 
 search = GridSearchCV(
     make_recipe(),
@@ -231,8 +234,8 @@ share, width = share_inside(model, X_test, y_test)
 print(f"chosen: {model.dropout}; {share:.0%} inside, mean width {width:.1f} MPa")
 
 # %%
-# Left, the share of the test cylinders inside their intervals, for all nominal coverages. Right,
-# each prediction with its interval of 90 %.
+# The left panel shows the share of test cylinders inside their intervals for all nominal coverages.
+# The right panel shows each prediction with its 90 % interval.
 
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
 for each, color, line in ((recipe, VERMILLION, "--"), (model, BLUE, "-")):
@@ -263,7 +266,7 @@ for rows, color, marker, label in (
         label=f"{label} ({rows.sum()})",
     )
 axes[1].axline((20, 20), slope=1, color=GREY, linestyle=":")
-axes[1].set(xlabel="measured strength (MPa)", ylabel="predicted strength, interval of 90 % (MPa)")
+axes[1].set(xlabel="measured strength (MPa)", ylabel="predicted strength, 90 % interval (MPa)")
 axes[1].legend(loc="upper left")
 plt.show()
 
@@ -271,9 +274,9 @@ plt.show()
 # Along one feature
 # -----------------
 #
-# Three mixtures of the test rows, none of whose cylinders the networks have seen: what is predicted
-# for them by age, and what was measured. The networks are surer of the weak ones than of the strong
-# one. That no strength is below zero is something a normal distribution cannot know.
+# The figure shows predictions and measurements against age for three mixtures of the test set. The
+# uncertainty is smaller for the weak mixtures than for the strong one. The intervals may extend
+# below zero, because a normal distribution does not know that strength is positive.
 
 # sphinx_gallery_thumbnail_number = 4
 often = np.flatnonzero(np.bincount(mixture[test]) >= 4)
@@ -293,11 +296,12 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %%
-# What matters
-# ------------
+# Feature importance
+# ------------------
 #
-# The error on the test rows grows when one column is shuffled. That is what the network relies on;
-# ingredients that replace each other share their importance.
+# The permutation importance is the increase of the error on the test rows when one column is
+# shuffled. It shows which features the network uses. Ingredients that can replace each other share
+# their importance.
 
 importance = permutation_importance(
     model,
@@ -316,17 +320,18 @@ ax.barh(
     color=BLUE,
     ecolor=GREY,
 )
-ax.set_xlabel("growth of the root mean squared error (MPa)")
+ax.set_xlabel("increase of the root mean squared error (MPa)")
 plt.show()
 
 # %%
 # More epochs, or more mixtures?
 # ------------------------------
 #
-# Left, training by epoch: the loss is the negative log-likelihood. The test rows are only watched,
-# since ``early_stopping`` is False; their loss is level for the last forty epochs. Right, the error
-# by the number of cylinders learned from. For left-out mixtures ("Test") it is twice that for known
-# ones, and falls ever more slowly: more cylinders like these would help a little.
+# The left panel shows the loss, the negative log-likelihood, by epoch. Because ``early_stopping``
+# is False, the loss on the test rows is only recorded; it reaches a plateau forty epochs before the
+# end. The right panel is the learning curve: the error against the number of training cylinders.
+# For held-out mixtures ("Test") it is twice as large as for known ones, and its slope decreases:
+# more cylinders like these would help only a little.
 
 watched = make_recipe(model.dropout).fit(X_train, y_train, X_val=X_test, y_val=y_test)
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")

@@ -2,19 +2,20 @@
 What dropout does
 =================
 
-In each training step dropout takes some units out of the network, as in figure 1 of N. Srivastava
-et al., *Dropout: A Simple Way to Prevent Neural Networks from Overfitting*, JMLR 15 (2014). How
-many to take depends on how many there are: their figure 9, here on a small noisy set.
+In each training step dropout removes random units from the network, as in figure 1 of N. Srivastava
+et al., *Dropout: A Simple Way to Prevent Neural Networks from Overfitting*, JMLR 15 (2014). The
+best dropout rate depends on the number of units, as in their figure 9; this example uses a small
+noisy data set.
 """
 
 # %%
 # A mask
 # ------
 #
-# A mask is a factor for each unit: 0 with the probability ``dropout``, and otherwise 1 / (1 -
-# ``dropout``), so that its mean is 1 and nothing has to be done in prediction. (The paper's p is
-# the probability of keeping a unit, and it scales the weights in prediction instead.) To see the
-# masks that the package draws, we send ones through a network whose only weights are a unit matrix.
+# A mask has a factor for each unit: 0 with probability ``dropout``, otherwise 1 / (1 -
+# ``dropout``). The mean of a factor is 1, so prediction needs no correction. (In the paper, p is
+# the probability of keeping a unit, and prediction scales the weights instead.) To show the masks
+# that skregnet draws, we pass ones through a network whose weights are the identity matrix.
 
 import warnings
 from itertools import pairwise
@@ -32,12 +33,12 @@ from skregnet.uncertainty import mc_samples
 BLUE = "#0072B2"
 STYLES = ((BLUE, "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."))
 
-# All networks are trained for the same number of epochs, to compare like with like.
+# For a fair comparison all networks are trained for the same number of epochs.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 
 def draw_masks(rate, n_units, n_masks, seed):
-    """Return masks of dropout, (n_masks, n_units)."""
+    """Return dropout masks of shape (n_masks, n_units)."""
     rng = np.random.default_rng(seed)
     network = build_network(n_units, n_units, input_dropout=rate)
     network.initialize([[lambda shape, rng: np.eye(*shape)]], [rng])
@@ -53,11 +54,11 @@ print("mean of 10000:", masks.mean(axis=0).round(2))
 # The thinned network
 # -------------------
 #
-# The network of the paper's figure, with 5 inputs, two layers of 5 units and one output, and two of
-# its 32 768 thinned networks: a fifth of the inputs is to be dropped, and half of the hidden units.
-# Crossed units do nothing in that step, for that row: neither their output nor their incoming
-# weights take part. The others are multiplied by the factor written in them. The next row and the
-# next step draw again; the weights are shared by all.
+# The figure shows the network of the paper, with 5 inputs, two layers of 5 units and one output,
+# and two of its 32 768 thinned networks. The dropout rates are 0.2 for the inputs and 0.5 for the
+# hidden units. Crossed-out units are inactive in this step for this row: neither their output nor
+# their incoming weights are used. The outputs of the other units are multiplied by the factor in
+# the circle. Each row and each step gets a new mask; all thinned networks share the weights.
 
 SIZES = (5, 5, 5, 1)
 RATES = (0.2, 0.5, 0.5)
@@ -73,7 +74,7 @@ def thinned(seed):
 
 
 def edges(factors):
-    """Return (layer, unit, next unit) of the weights that take part."""
+    """Return (layer, unit, next unit) of the weights that are used."""
     return [
         (layer, i, j)
         for layer, (below, above) in enumerate(pairwise(factors))
@@ -83,7 +84,7 @@ def edges(factors):
 
 
 def draw_network(ax, factors, title):
-    """Draw units as circles with their factors, and the weights between those that are kept."""
+    """Draw units as circles with their factors, and the weights between active units."""
     places = [np.arange(len(layer)) - (len(layer) - 1) / 2 for layer in factors]
     for layer, i, j in edges(factors):
         ends = (places[layer][i], places[layer + 1][j])
@@ -103,7 +104,7 @@ def draw_network(ax, factors, title):
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 4), layout="constrained")
 networks = [[np.ones(n) for n in SIZES], thinned(seed=1), thinned(seed=2)]
-titles = ("the network, as it predicts", "one training step", "another")
+titles = ("the full network, used in prediction", "one training step", "another training step")
 for ax, factors, title in zip(axes, networks, titles, strict=True):
     draw_network(ax, factors, f"{title}:\n{len(edges(factors))} weights")
 for layer, name in enumerate(("inputs", "hidden", "hidden", "output")):
@@ -111,31 +112,31 @@ for layer, name in enumerate(("inputs", "hidden", "hidden", "output")):
 plt.show()
 
 # %%
-# How much to drop
-# ----------------
+# The best dropout rate
+# ---------------------
 #
-# 200 rows of two classes, 20 features of which 4 are informative, 8 are mixtures of these and 8 are
-# noise; the labels of 15 % of the rows are drawn at random. Networks with two hidden layers of 8,
-# 32 and 128 units learn them for 100 epochs, with nothing but dropout against overfitting. Each
-# point is a mean over eight training sets, with its standard error; 3000 other rows test them all.
+# The training sets have 200 rows of two classes and 20 features: 4 are informative, 8 are linear
+# combinations of these, and 8 are noise. The labels of 15 % of the rows are random. Networks with
+# two hidden layers of 8, 32 and 128 units are trained for 100 epochs, with dropout as the only
+# regularisation. Each point is a mean over eight training sets with its standard error, measured on
+# the same 3000 held-out rows.
 #
-# Left: each width has a best rate, and wider networks want a higher one. Right: the same points
-# over the number of units that are kept, which the paper's figure 9 (b) holds fixed instead. The
-# best numbers are much closer to each other than the widths, but not the same: they grow with it.
-# Where fewer than three
-# units are left the network learns hardly anything, and the error goes up to 50 %, beyond the axis.
+# Left: each width has a best rate, which is higher for wider networks. Right: the same points
+# against the mean number of units that are kept, which figure 9 (b) of the paper holds fixed. The
+# best numbers of kept units are much closer to each other than the widths, but they grow with the
+# width. With fewer than three kept units the network learns hardly anything, and the error
+# approaches 50 %, beyond the axis.
 #
-# Dropout lowers the error by a tenth, and the log loss by much more: without it the networks
-# are sure of what they predict, and often wrong. The rates that are best for the log loss are
-# higher than those for the error. (On MNIST, with many more rows, the paper's error is flat between
-# rates of 0.2 and 0.6.)
+# Dropout reduces the error by a tenth and the log loss by much more, because the networks without
+# dropout are overconfident. The best rates for the log loss are higher than those for the error.
+# (On MNIST, with many more rows, the error in the paper is flat between rates of 0.2 and 0.6.)
 
 N_ROWS = 200
 N_TEST = 3000
 
 
 def make_sets(n_sets, n_redundant=8):
-    """Return training sets [(X, y), ...] and a test set (X, y) of the same distribution."""
+    """Return training sets [(X, y), ...] and a test set (X, y) from the same distribution."""
     X, y = make_classification(
         N_TEST + 20 * N_ROWS,
         20,
@@ -150,7 +151,7 @@ def make_sets(n_sets, n_redundant=8):
 
 
 def dropout_errors(sets, test, width, dropout, input_dropout=0.0):
-    """Return the share of wrong classes and the mean log loss for each training set."""
+    """Return the error rate and the mean log loss for each training set."""
     X_test, y_test = test
     errors = []
     for seed, (X, y) in enumerate(sets):
@@ -172,7 +173,7 @@ def dropout_errors(sets, test, width, dropout, input_dropout=0.0):
 
 
 def draw_errors(ax, x, errors, style, label):
-    """Draw means and standard errors; rows of `errors` belong to `x`."""
+    """Draw means and standard errors; each row of `errors` belongs to one value of `x`."""
     color, marker, line = style
     spread = errors.std(axis=1) / np.sqrt(errors.shape[1])
     ax.errorbar(
@@ -192,13 +193,13 @@ by_width = {
 
 fig, axes = plt.subplots(2, 2, figsize=(10, 6.4), sharex="col", sharey="row", layout="constrained")
 for (width, errors), style in zip(by_width.items(), STYLES, strict=True):
-    label = f"{width} units in each layer"
+    label = f"{width} units per layer"
     for row, values in enumerate((100 * errors[..., 0], errors[..., 1])):
         draw_errors(axes[row, 0], DROPOUT, values, style, label)
         draw_errors(axes[row, 1], width * (1 - DROPOUT), values, style, label)
 axes[0, 0].set(ylabel="test error (%)", ylim=(20, 32))
 axes[1, 0].set(ylabel="test log loss", xlabel="dropout rate")
-axes[1, 1].set(xlabel="units of a layer that are kept, on average", xscale="log")
+axes[1, 1].set(xlabel="mean number of kept units per layer", xscale="log")
 axes[0, 0].legend(loc="upper left")
 plt.show()
 
@@ -211,19 +212,20 @@ for width, errors in by_width.items():
         )
 
 # %%
-# Inputs, too
-# -----------
+# Input dropout
+# -------------
 #
-# ``input_dropout`` does the same to the features. The loss of information is made up for where one
-# feature says what others say as well; so here the set of above is compared with one in which the 8
-# mixtures are noise, too, and each of the 4 informative features is alone. With mixtures the error
-# falls by a fifth without hidden dropout, and further with both; alone, it hardly falls at all. The
-# log loss, of networks that are too sure without it, falls in any case.
+# ``input_dropout`` applies dropout to the features. The network can compensate for a dropped
+# feature if other features are redundant with it. We therefore compare the data set from above with
+# one without the 8 linear combinations, which are replaced by noise. With the redundant features,
+# input dropout reduces the error by a fifth without hidden dropout, and further with both. Without
+# them the error hardly changes. The log loss falls in both cases, because without dropout the
+# networks are overconfident.
 
 INPUT_DROPOUT = np.array([0.0, 0.1, 0.2, 0.4, 0.6, 0.8])
 
 fig, axes = plt.subplots(2, 2, figsize=(10, 6.4), sharex=True, sharey="row", layout="constrained")
-titles = ("4 informative features, 8 mixtures, 8 noise", "4 informative features, 16 noise")
+titles = ("4 informative features, 8 redundant, 8 noise", "4 informative features, 16 noise")
 for column, n_redundant in zip(axes.T, (8, 0), strict=True):
     sets, test = make_sets(N_SETS, n_redundant)
     for dropout, style in zip((0.0, 0.5), STYLES, strict=False):
@@ -233,7 +235,7 @@ for column, n_redundant in zip(axes.T, (8, 0), strict=True):
 for ax, title in zip(axes[0], titles, strict=True):
     ax.set_title(title)
 for ax in axes[1]:
-    ax.set_xlabel("dropout rate of the inputs")
+    ax.set_xlabel("input dropout rate")
 axes[0, 0].set_ylabel("test error (%)")
 axes[1, 0].set_ylabel("test log loss")
 axes[1, 1].legend()

@@ -1,20 +1,21 @@
 """
-Dropout against other regularisers
-==================================
+Dropout compared with other regularisers
+========================================
 
-Small images of digits are learned from 300 examples: with and without dropout by networks of
-several shapes, as in figure 4 of N. Srivastava et al., *Dropout: A Simple Way to Prevent Neural
-Networks from Overfitting*, JMLR 15 (2014), and with other regularisers as in their table 9.
+This example trains networks on 300 small images of digits. It compares several shapes with and
+without dropout, as in figure 4 of N. Srivastava et al., *Dropout: A Simple Way to Prevent Neural
+Networks from Overfitting*, JMLR 15 (2014), and dropout with other regularisers, as in their table
+9.
 """
 
 # %%
 # 300 digits
 # ----------
 #
-# The 8 by 8 images of scikit-learn instead of MNIST; 300 are trained on, and the other 1497 are the
-# test. Training is the paper's in small: stochastic gradients with momentum for a fixed number of
-# epochs, relu units, pixels between 0 and 1, and dropout of half of the hidden units. Of the inputs
-# a tenth is dropped instead of a fifth: there are only 64.
+# We use the 8 by 8 images of scikit-learn instead of MNIST: 300 for training and the other 1497 for
+# testing. The training follows the paper on a smaller scale: SGD with momentum for a fixed number
+# of epochs, relu units, pixels between 0 and 1, and a dropout rate of 0.5 for the hidden units. The
+# input dropout rate is 0.1 instead of 0.2, because there are only 64 inputs.
 
 import warnings
 
@@ -42,7 +43,7 @@ def split(seed):
 
 
 def network(hidden_layer_sizes, seed, n_epochs=N_EPOCHS, **parameters):
-    """Return a network that is trained as in the paper."""
+    """Return a network with training parameters as in the paper."""
     options = {"alpha": 0.0, "scoring": "accuracy", **parameters}
     return RegularizedMLPClassifier(
         hidden_layer_sizes,
@@ -65,11 +66,12 @@ DROPOUT = {"dropout": 0.5, "input_dropout": 0.1}
 # Figure 4
 # --------
 #
-# The test error during training for three shapes of networks, averaged over three splits and ten
-# epochs at a time. With ``early_stopping=False`` the test rows that are passed as a validation set
-# are only watched. In the end dropout is better for each shape, and all the way there it is the
-# slower one, above all with three layers. (In the paper all curves with dropout are below all those
-# without. Here the shape matters as much: the networks and the set are small.)
+# The figure shows the test error during training for three network shapes, averaged over three
+# splits and over blocks of ten epochs. The test rows are passed as validation set; with
+# ``early_stopping=False`` their scores are only recorded. At the end the error with dropout is
+# lower for each shape, but it decreases more slowly, most of all with three layers. (In the paper
+# all curves with dropout are below all curves without. Here the shape matters as much, because the
+# networks and the data set are small.)
 
 SHAPES = ((64, 64), (128, 128), (64, 64, 64))
 EVERY = 10
@@ -105,16 +107,17 @@ plt.show()
 # Table 9
 # -------
 #
-# Networks of 128-128 units on eight splits, at the end of training. The strength of each penalty
-# and bound is the best of a few values, by the error on eight other splits of the same images.
+# The figure shows the test error of networks with 128-128 units at the end of training, on eight
+# splits. The strengths of the penalty and of the max-norm bound are the best of a few values,
+# selected by the error on eight other splits of the same images.
 #
-# Dropout takes away a fifth of the errors. (On MNIST the paper's table has 1.62 % with L2 and
-# 1.25 % with L2 and dropout.) Penalty and bound alone help in most splits, but by little. What is
-# best in the paper, dropout with max-norm at 1.05 %, is no better here than dropout alone: the
-# bound is there to make high learning rates possible, and these networks do without them.
+# Dropout reduces the error by a fifth. (On MNIST the table of the paper has 1.62 % with L2, and
+# 1.25 % with L2 and dropout.) L2 or max-norm alone help in most splits, but only a little. Dropout
+# with max-norm, the best method in the paper with 1.05 %, is no better here than dropout alone:
+# max-norm makes high learning rates possible, and these networks do not need them.
 #
-# Lines join the results of one split, with the same initial weights; bars are standard errors.
-# Those of the differences, which are printed, are smaller.
+# Grey lines connect the results of one split, which have the same initial weights. The error bars
+# are standard errors. The printed standard errors of the differences are smaller.
 
 N_SPLITS = 8
 METHODS = {
@@ -128,7 +131,7 @@ METHODS = {
 
 
 def final_errors(method, n_splits, n_epochs=N_EPOCHS):
-    """Return the test error at the end, in percent, of each split."""
+    """Return the final test error of each split, in percent."""
     errors = []
     for seed in range(n_splits):
         X, X_test, y, y_test = split(seed)

@@ -2,18 +2,19 @@
 When to stop training
 =====================
 
-The training error falls for as long as one trains, the error on new rows does not: figure 5.12 of
-C. Bishop, *Pattern Recognition and Machine Learning* (2006), here on a small real set. Early
-stopping keeps the epoch that predicts a validation set best. What would have happened without?
+The training error keeps falling during training, but the error on new rows does not: figure 5.12 of
+C. Bishop, *Pattern Recognition and Machine Learning* (2006), here on a small real data set. Early
+stopping keeps the epoch with the lowest validation loss. This example compares it with training to
+the end.
 """
 
 # %%
 # 442 patients
 # ------------
 #
-# The diabetes data of scikit-learn: ten measurements of each patient, and a score of how far the
-# disease has progressed after a year. A network of 100 units has seven times as many weights as
-# there are rows to train on. The other half of the patients tells how good it has become.
+# The diabetes data of scikit-learn have ten measurements of each patient, and a score of the
+# progression of the disease after a year. A network of 100 units has seven times as many weights as
+# there are training rows. Half of the patients are the test set.
 
 import warnings
 
@@ -31,12 +32,12 @@ VERMILLION = "#D55E00"
 GREEN = "#009E73"
 GREY = "0.35"
 
-# Training past the best epoch, for as many epochs as are asked for, is the point here.
+# Some networks here deliberately train past the best epoch for a fixed number of epochs.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 
 def split(seed):
-    """Return (X, y) of 165 rows to train on, 56 to validate with and 221 to test on."""
+    """Return (X, y) of 165 training, 56 validation and 221 test rows."""
     X, y = load_diabetes(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=seed)
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.25, random_state=seed)
@@ -51,13 +52,13 @@ def network(seed, **parameters):
 
 
 def fit_stopped(training, validation, seed, **parameters):
-    """Fit until the validation loss has not improved for ten epochs, and keep the best one."""
+    """Fit until the validation loss has not improved for ten epochs; keep the best epoch."""
     model = network(seed, early_stopping=True, **parameters)
     return model.fit(*training, X_val=validation[0], y_val=validation[1])
 
 
 def fit_to_the_end(training, watched, seed, n_epochs):
-    """Fit for a number of epochs; the loss on other rows is recorded, and decides nothing."""
+    """Fit for a fixed number of epochs; the loss on the watched rows is only recorded."""
     model = network(seed, early_stopping=False, max_iter=n_epochs, n_iter_no_change=np.inf)
     return model.fit(*training, X_val=watched[0], y_val=watched[1])
 
@@ -69,17 +70,18 @@ def root_mean_square(model, test):
 
 
 # %%
-# Two curves that part
-# --------------------
+# Learning curves
+# ---------------
 #
-# On the left is what early stopping sees: the validation loss has not improved for ten epochs
-# (``n_iter_no_change``), training ends, and the weights of the best epoch are restored. On the
-# right the same network, with the same seed, trains on, and a validation set that is passed with
-# ``early_stopping=False`` is only watched. A second such run records the loss on the test rows;
-# what is watched changes nothing of the training, so that the curves belong together.
+# Left: with early stopping, training stops when the validation loss has not improved for ten epochs
+# (``n_iter_no_change``), and the weights of the best epoch are restored. Right: the same network,
+# with the same seed, trains to the end. With ``early_stopping=False`` the loss on the validation
+# set is only recorded. A second run of this kind records the loss on the test rows. The recorded
+# rows do not influence the training, so all curves belong to the same network.
 #
 # The losses are half the squared error, in units of the variance of the target. The training loss
-# is the mean over an epoch's batches while the weights still change: at first it lags behind.
+# is the mean over the batches of an epoch, while the weights still change, so it lags behind at
+# first.
 
 N_EPOCHS = 400
 
@@ -90,32 +92,33 @@ on_test = fit_to_the_end(training, test, 0, N_EPOCHS).validation_loss_curve_
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 TrainingCurveDisplay.from_estimator(stopped, ax=axes[0])
-axes[0].set_title(f"stopped after {stopped.n_iter_} epochs, the {stopped.best_iter_}th kept")
+axes[0].set_title(f"stopped after {stopped.n_iter_} epochs, best epoch {stopped.best_iter_}")
 TrainingCurveDisplay(
     endless.loss_curve_, endless.validation_loss_curve_, best_iter=stopped.best_iter_
 ).plot(ax=axes[1])
 axes[1].plot(np.arange(1, N_EPOCHS + 1), on_test, color=GREEN, linestyle="-.", label="test")
-axes[1].set(title="trained on", xscale="log")
+axes[1].set(title="trained to the end", xscale="log")
 axes[1].legend()
 plt.show()
 
 # %%
-# Thirty times
-# ------------
+# Thirty splits
+# -------------
 #
-# One split may be luck. So the rows are split in thirty ways, with other initial weights each time.
-# Lines join the results of the same split. Without early stopping no rows need to be held back:
-# the last column has trained to the end on the validation rows, too, and is no better for it.
+# A single split may be a lucky one, so we repeat the comparison for thirty splits with different
+# initial weights. Grey lines connect the results of the same split. Without early stopping no
+# validation rows are needed: the networks of the last column were trained to the end on the
+# validation rows as well, but they are no better.
 #
-# Neither need they be lost with it. With ``refit=True`` the validation set first finds the number
-# of epochs, and then a network is trained anew for as many epochs on all rows. That helps in most
-# of the splits, and by little: 56 more rows are worth that much.
+# With early stopping the validation rows can be used too. With ``refit=True`` the validation set
+# determines the number of epochs, and then a new network is trained for this number of epochs on
+# all rows. This helps in most of the splits, but only a little, because it adds just 56 rows.
 
 N_SPLITS = 30
 
 
 def compare(seed, n_epochs):
-    """Return the test errors of the ways to train on one split."""
+    """Return the test error of each training method on one split."""
     training, validation, test = split(seed)
     all_rows = [np.concatenate(pair) for pair in zip(training, validation, strict=True)]
     models = {
@@ -135,16 +138,16 @@ errors = {name: np.array([result[name] for result in results]) for name in resul
 # Patience
 # --------
 #
-# The validation loss of 56 rows is noisy from epoch to epoch, and the first rise may not be the
-# beginning of the end. Patience guards against that, and costs epochs. With this smooth curve it
-# hardly matters: one epoch is nearly enough, and fifty do no harm, since the best is restored in
-# any case. Where the curve is rougher, with dropout or high learning rates, it matters more.
+# The validation loss on 56 rows is noisy, and after a first rise it may fall again. Patience avoids
+# stopping too early, at the cost of more epochs. For this smooth curve the patience hardly matters:
+# one epoch is nearly enough, and fifty do no harm, because the best epoch is restored in any case.
+# For noisier curves, with dropout or high learning rates, it matters more.
 
 PATIENCE = (1, 2, 5, 10, 20, 50)
 
 
 def with_patience(patience, n_splits):
-    """Return test errors and numbers of epochs, one for each split."""
+    """Return the test error and the number of epochs of each split."""
     errors, epochs = [], []
     for seed in range(n_splits):
         training, validation, test = split(seed)
@@ -155,7 +158,7 @@ def with_patience(patience, n_splits):
 
 
 def draw_patience(ax, patient, last):
-    """Draw the mean and spread of the test error for each patience, and the epochs it took."""
+    """Draw mean and spread of the test error and the mean number of epochs for each patience."""
     means = [errors.mean() for errors, _ in patient.values()]
     spreads = [errors.std() for errors, _ in patient.values()]
     ax.errorbar(list(patient), means, spreads, fmt="o-", color=BLUE, capsize=3)
@@ -186,7 +189,7 @@ plt.show()
 
 for name, values in errors.items():
     better = np.mean(values < errors["last\nepoch"])
-    print(f"{' '.join(name.split())}: {values.mean():.1f}, better than the last in {better:.0%}")
+    print(f"{' '.join(name.split())}: {values.mean():.1f}, better than last epoch in {better:.0%}")
 refit = errors["best epoch,\nrefit"] - errors["best\nepoch"]
 print(f"refit changes the error by {refit.mean():.2f} +- {refit.std() / len(refit) ** 0.5:.2f}")
 for patience, (values, numbers) in patient.items():

@@ -2,19 +2,19 @@
 Efficient BackProp: one trick after another
 ===========================================
 
-Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp* (1998), list what makes
+Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp* (1998), list methods that make
 backpropagation fast: shuffled rows, normalised inputs, a symmetric sigmoid, targets and initial
-weights of the right size, momentum. Here a bad start is mended by one trick after another, on
-handwritten digits.
+weights of the right size, and momentum. This example starts from bad settings and adds these
+methods one by one, on handwritten digits.
 """
 
 # %%
 # The worst practice
 # ------------------
 #
-# All zeros come first, then all ones: the rows are sorted by class, and stay so. The pixels are
-# numbers from 0 to 16, the units logistic, the initial weights normal with variance one, and
-# gradient descent has no momentum.
+# The rows are sorted by class and are not shuffled. The pixels are numbers from 0 to 16, the units
+# are logistic, the initial weights are normal with variance one, and gradient descent has no
+# momentum.
 
 import warnings
 
@@ -26,12 +26,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
-# A fixed number of epochs is compared, converged or not, and some learning rates are too large.
+# All runs have a fixed number of epochs, converged or not, and some learning rates are too large.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 
 def sorted_digits(n_samples=None):
-    """Return digits in the order of their classes, the first so many of the data."""
+    """Return the digits sorted by class, optionally only the first `n_samples` of the data set."""
     X, y = load_digits(return_X_y=True)
     order = np.argsort(y[:n_samples], kind="stable")
     return X[order], y[order]
@@ -61,7 +61,7 @@ TRICKS = {  # in the order of the paper, sections 4.2 to 4.7
 
 
 def one_after_another():
-    """Return the settings of the worst practice, and with one trick more each."""
+    """Return the worst settings, and settings with one more trick each."""
     settings = {"worst practice": WORST}
     for name, change in TRICKS.items():
         settings[f"+ {name}"] = {**list(settings.values())[-1], **change}
@@ -77,19 +77,20 @@ def recipe():
 # Fair learning rates
 # -------------------
 #
-# A trick that allows larger steps is worth nothing at a rate that was chosen without it. So each
-# setting is trained with each of six rates, and the one with the least loss after the last epoch
-# counts. Networks have two hidden layers of 30 units; losses are the means of three networks with
-# other initial weights, which ``n_estimators`` trains in one pass. ``loss_curve_`` would flatter
-# sorted rows, as it measures each batch just after the network has seen others of the same class;
-# the training rows given as ``X_val`` have all of their losses measured after each epoch.
+# A trick that allows larger steps does not help with a learning rate chosen without it. We
+# therefore train each setting with six learning rates and use the one with the lowest loss after
+# the last epoch. The networks have two hidden layers of 30 units. Losses are means over three
+# networks with different initial weights, which ``n_estimators`` trains in one pass.
+# ``loss_curve_`` would be too low for sorted rows, because it measures each batch just after the
+# network was trained on other rows of the same class. We therefore pass the training rows as
+# ``X_val``, so that the loss of all rows is measured after each epoch.
 
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 N_EPOCHS = 20
 
 
 def loss_curve(X, y, n_epochs=N_EPOCHS, **parameters):
-    """Return the loss of the training rows after each epoch, NaN after training has ended."""
+    """Return the loss on the training rows after each epoch, NaN after the end of training."""
     options = {
         "hidden_layer_sizes": (30, 30),
         "solver": "sgd",
@@ -109,11 +110,11 @@ def loss_curve(X, y, n_epochs=N_EPOCHS, **parameters):
 
 
 def loss_curves(X, y, parameters, rates=RATES, n_epochs=N_EPOCHS):
-    """Return the curves of all learning rates, and the number of the best one."""
+    """Return the curves of all learning rates, and the index of the best one."""
     curves = np.array(
         [loss_curve(X, y, n_epochs, learning_rate_init=rate, **parameters) for rate in rates]
     )
-    last = np.nan_to_num(curves[:, -1], nan=np.inf)  # the last one of a run that diverged is none
+    last = np.nan_to_num(curves[:, -1], nan=np.inf)  # NaN if the run diverged
     return curves, int(np.argmin(last))
 
 
@@ -121,8 +122,8 @@ X, y = sorted_digits()
 results = {name: loss_curves(X, y, parameters) for name, parameters in one_after_another().items()}
 
 # %%
-# One trick more each
-# -------------------
+# Adding one trick at a time
+# --------------------------
 
 STYLES = [
     ("0.35", "-", "o"),
@@ -140,7 +141,7 @@ for (name, (curves, best)), (color, line, marker) in zip(results.items(), STYLES
     style = {"color": color, "linestyle": line, "marker": marker, "markersize": 5}
     axes[0].plot(np.arange(1, N_EPOCHS + 1), curves[best], **style, markevery=3, label=name)
     axes[1].plot(RATES, curves[:, -1], **style)
-axes[0].set(xlabel="epoch", ylabel="log-loss of the training rows", yscale="log", ylim=(None, 5))
+axes[0].set(xlabel="epoch", ylabel="log-loss on the training rows", yscale="log", ylim=(None, 5))
 axes[0].set_title("at the best learning rate of each")
 axes[0].xaxis.get_major_locator().set_params(integer=True)
 axes[1].set(xlabel="learning rate", xscale="log", title=f"after {N_EPOCHS} epochs")
@@ -151,21 +152,21 @@ for name, (curves, best) in results.items():
     print(f"{name}: rate {RATES[best]:g}, loss {curves[best, -1]:.2g}")
 
 # %%
-# Each trick but one lowers the loss. Note how far apart the best rates are: at 0.3, the best one of
-# the worst practice, centring and scaling would seem to do little. Momentum makes a step ten times
-# as long in the end, so its best rate is a tenth, and what it adds to that is little.
-# Decorrelating does not help here: pixels at the rim are nearly always zero, and directions that
-# carry next to nothing are made as loud as the others.
+# Each trick except one lowers the loss. The best learning rates differ widely: at 0.3, the best
+# rate of the worst settings, centring and scaling would seem to help little. Momentum makes the
+# effective step up to ten times as long, so its best rate is a tenth, and the additional gain is
+# small. Decorrelating does not help here: pixels at the edge are nearly always zero, and
+# decorrelating amplifies these nearly constant directions to the scale of the others.
 #
-# All tricks but one
-# ------------------
+# Removing one trick at a time
+# ----------------------------
 #
-# The other way round: what each is worth when all others are there. (Inputs that are not centred or
-# not scaled cannot be decorrelated either.)
+# The next figure shows the loss when a single trick is removed from the full set. (Without centring
+# or scaling there is no decorrelation either.)
 
 
 def all_but_one():
-    """Return the settings with all tricks, and with each one taken away."""
+    """Return the settings with all tricks, and with each one removed."""
     settings = {"all tricks": recipe()}
     for name, change in TRICKS.items():
         settings[f"- {name}"] = {**recipe(), **{key: WORST[key] for key in change}}
@@ -186,7 +187,7 @@ last = [curves[best, -1] for curves, best in without.values()]
 ax.plot(last, np.arange(len(names)), "o", color="#0072B2")
 ax.axvline(last[0], color="0.35", linestyle="--", linewidth=1)
 ax.set_yticks(range(len(names)), names)
-ax.set(xlabel=f"log-loss of the training rows after {N_EPOCHS} epochs", xscale="log")
+ax.set(xlabel=f"log-loss on the training rows after {N_EPOCHS} epochs", xscale="log")
 ax.invert_yaxis()
 ax.grid(axis="y", color="0.9")
 plt.show()
@@ -195,20 +196,20 @@ for name, (curves, best) in without.items():
     print(f"{name}: rate {RATES[best]:g}, loss {curves[best, -1]:.2g}")
 
 # %%
-# Other minimisers
-# ----------------
+# Other solvers
+# -------------
 #
-# The same network, inputs and initial weights: stochastic gradient descent with all tricks beside
-# Adam, and two minimisers that use all rows for each step and choose its length themselves. An
-# iteration of these counts as an epoch here, though scaled conjugate gradients compute two
-# gradients in it, and L-BFGS sometimes more than one. An epoch of the stochastic solvers has 18
-# steps.
+# For the same network, inputs and initial weights, we compare stochastic gradient descent with all
+# tricks, Adam, and two full-batch solvers, which use all rows for each step and choose the step
+# length. We count an iteration of a full-batch solver as an epoch, although scaled conjugate
+# gradients compute two gradients per iteration, and L-BFGS sometimes more than one. An epoch of the
+# stochastic solvers has 18 steps.
 
 N_LONG = 60
 
 
 def solver_curves(X, y, n_epochs=N_LONG, rates=RATES):
-    """Return the loss curve of each solver, of the stochastic ones at the best rate."""
+    """Return the loss curve of each solver; stochastic solvers use their best learning rate."""
     curves = {}
     for solver, grid in (("sgd", rates), ("adam", np.array(rates) / 100)):
         all_curves, best = loss_curves(X, y, {**recipe(), "solver": solver}, grid, n_epochs)
@@ -225,32 +226,33 @@ for (name, curve), (color, line, marker) in zip(
     epochs = np.arange(1, len(curve) + 1)
     ax.plot(epochs, curve, color=color, linestyle=line, marker=marker, markevery=5, label=name)
     print(f"{name}: loss {np.nanmin(curve):.2g} after {np.isfinite(curve).sum()} epochs")
-ax.set(xlabel="epoch or iteration", ylabel="log-loss of the training rows", yscale="log")
+ax.set(xlabel="epoch or iteration", ylabel="log-loss on the training rows", yscale="log")
 ax.set_ylim(1e-9, 5)
 fig.legend(loc="outside right upper")
 plt.show()
 
 # %%
-# In the first epochs the stochastic solvers are ahead: they have made many steps when the others
-# make their first. Later these win, on so few rows and without noise; L-BFGS stops when there is
-# nothing left to gain. On large and redundant data, where an epoch is long, the paper's advice is
-# the stochastic one.
+# In the first epochs the stochastic solvers are better, because they make many steps per epoch.
+# Later the full-batch solvers are better, on so few rows and without noise; L-BFGS stops at the
+# minimum. For large and redundant data, where an epoch takes long, the paper recommends stochastic
+# solvers.
 #
 # Targets
 # -------
 #
-# The paper's targets of a sigmoid output are 1 and -1, within its range, as it never reaches its
-# asymptotes. A softmax with the log-loss needs no such care: its gradient is the difference of
-# probability and target, and does not vanish where the output is wrong. What remains is
-# regression, where outputs are linear and targets of any size. Those of the diabetes data are 152
-# on average, with a standard deviation of 77. Here they are as they are, in thousands, and with an
-# offset of 1000; ``normalize_y=True``, the default, makes them all the same.
+# The paper uses the targets 1 and -1 for a sigmoid output, which lie within its range, because the
+# sigmoid never reaches its asymptotes. A softmax with the log-loss does not need this: its gradient
+# is the difference between probability and target and does not vanish for wrong outputs. Target
+# scaling matters for regression, where outputs are linear and targets have any scale. The targets
+# of the diabetes data have a mean of 152 and a standard deviation of 77. We use them unchanged, in
+# thousands, and with an offset of 1000; with ``normalize_y=True``, the default, all three cases are
+# the same.
 
 TARGET_RATES = tuple(10.0 ** (k / 2) for k in range(-12, -1))
 
 
 def target_errors(X, y, n_epochs=N_EPOCHS, rates=TARGET_RATES):
-    """Return the mean squared error over the variance of the targets, for each rate."""
+    """Return the mean squared error divided by the target variance, for each learning rate."""
     versions = {
         "as they are": (y, False),
         "in thousands": (y / 1000, False),
@@ -272,15 +274,16 @@ for (name, errors), (color, line, marker) in zip(
     strict=True,
 ):
     ax.plot(TARGET_RATES, errors, color=color, linestyle=line, marker=marker, label=name)
-    print(f"{name}: least error {np.nanmin(errors):.2f}, {np.sum(errors < 0.7)} rates below 0.7")
+    print(f"{name}: lowest error {np.nanmin(errors):.2f}, {np.sum(errors < 0.7)} rates below 0.7")
 ax.axhline(1, color="0.35", linewidth=1, linestyle=":", label="constant prediction")
 ax.set(xlabel="learning rate", xscale="log", ylim=(0, 2))
-ax.set_ylabel(f"mean squared error / variance\nof training rows, after {N_EPOCHS} epochs")
+ax.set_ylabel(f"mean squared error / variance\non training rows, after {N_EPOCHS} epochs")
 fig.legend(loc="outside right upper")
 plt.show()
 
 # %%
-# Without scaling, the rates that work depend on the units, and few work: with larger ones training
-# diverges, with smaller ones the network does not even learn the mean. With the offset none is any
-# good. With scaling any of a wide range will do. (At its best rate the network with the targets as
-# they are fits the training rows more closely. Of other rows nothing is said on this page.)
+# Without target scaling, the usable learning rates depend on the units, and only few work: with
+# larger rates training diverges, with smaller ones the network does not even learn the mean. With
+# the offset, no rate works. With scaling, a wide range of rates works. (At its best rate, the
+# network with unchanged targets fits the training rows more closely. This page does not measure the
+# error on held-out rows.)

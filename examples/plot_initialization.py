@@ -1,20 +1,20 @@
 """
-Initial weights: signals and gradients that keep their size
-===========================================================
+Initial weights that preserve the scale of signals and gradients
+================================================================
 
-Five layers of tanh units, with the initial weights that were usual and with the normalised ones of
-X. Glorot and Y. Bengio, *Understanding the difficulty of training deep feedforward neural
-networks*, AISTATS 2010: their figures 6 and 7, and how the networks learn.
+This example compares the standard initialisation with the normalised one of X. Glorot and Y.
+Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010,
+for five layers of tanh units. It shows their figures 6 and 7, and the error during training.
 """
 
 # %%
-# Two ways to begin
-# -----------------
+# Two initialisations
+# -------------------
 #
-# ``init="standard"`` draws weights from U(-1/√n, 1/√n) for layers of n inputs, the heuristic that
-# the paper starts from; ``init="glorot_uniform"`` from U(-√6/√(n + m), √6/√(n + m)), for m
-# outputs, its equation 16. Theirs are layers of 1000 units and pictures of shapes; these are 200
-# units and the digits of scikit-learn.
+# For a layer with n inputs and m outputs, ``init="standard"`` draws weights from U(-1/√n, 1/√n),
+# the heuristic that the paper starts from. ``init="glorot_uniform"`` draws them from U(-√6/√(n+m),
+# √6/√(n+m)), equation 16 of the paper. The paper uses layers of 1000 units and images of shapes;
+# this example uses 200 units and the digits of scikit-learn.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,12 +29,12 @@ NAMES = {"standard": "standard", "glorot_uniform": "normalised"}
 
 
 def network(init, n_units=200, **parameters):
-    """Return five layers of tanh units with given initial weights."""
+    """Return a network with five layers of tanh units and the given initialisation."""
     return RegularizedMLPClassifier((n_units,) * 5, "tanh", init=init, **parameters)
 
 
 def draw_layers(kind, X, y, **parameters):
-    """Draw the layers before any training, with both kinds of weights."""
+    """Draw the layers before training, for both initialisations."""
     axes = plt.subplots(2, 1, figsize=(7, 6), layout="constrained")[1]
     displays = []
     for ax, (init, name) in zip(axes, NAMES.items(), strict=True):
@@ -53,11 +53,11 @@ def draw_layers(kind, X, y, **parameters):
 # Figure 6: activations
 # ---------------------
 #
-# From layer to layer the activations shrink with standard weights: the fifth layer puts out a tenth
-# of what the first does. The variance of these weights is 1/(3n), so that each layer loses about
-# two thirds of the variance. Normalised weights keep it but for what the bends of tanh take away:
-# the fifth layer still has 60 % of the first one's standard deviation. In the paper's lower picture
-# the curves are closer to each other.
+# With standard weights the activations shrink from layer to layer: their standard deviation in the
+# fifth layer is a tenth of that in the first. The variance of these weights is 1/(3n), so each
+# layer loses about two thirds of the variance. Normalised weights preserve the variance except for
+# the loss due to the curvature of tanh: the standard deviation in the fifth layer is still 60 % of
+# that in the first. In the lower panel of the paper's figure the curves are closer to each other.
 
 displays = draw_layers("activations", X, y)
 plt.show()
@@ -66,12 +66,12 @@ plt.show()
 # Figure 7: back-propagated gradients
 # -----------------------------------
 #
-# Derivatives of the loss with respect to what enters each layer's tanh. On the way back it is the
-# same in the other direction: with standard weights the first layer gets the smallest gradients, in
-# the narrow peak, and the axis ends at a third of the other one's. In the paper the normalised
-# gradients of all layers lie on each other; here those of layer 1 have 60 % of the standard
-# deviation of those of layer 5: the first layers' activations reach the ends of tanh, where it is
-# flatter.
+# These are the derivatives of the loss with respect to the inputs of each layer's tanh. They shrink
+# in the opposite direction: with standard weights the first layer has the smallest gradients (the
+# narrow peak), and the axis ends at a third of the range of the other one. In the paper the
+# gradients of all layers coincide with normalised weights. Here the standard deviation in layer 1
+# is 60 % of that in layer 5, because the activations of the first layers reach the ends of tanh,
+# where its slope is smaller.
 
 displays = draw_layers("gradients", X, y)
 plt.show()
@@ -85,11 +85,11 @@ for display, name in zip(displays, NAMES.values(), strict=True):
 # Error by epoch
 # --------------
 #
-# Plain gradient descent (as theirs: without momentum, batches of ten) on 300 training digits, and
-# the share of errors on the others after each epoch, with three more schemes of initial weights.
-# Lines are means of three random starts. Standard weights stay above 40 % of errors for fifteen
-# epochs and are still behind at the end, as in the paper's figure 11. Differences between the other
-# schemes are small, and on so few starts not to be relied on.
+# We train with plain gradient descent on 300 digits (as in the paper, without momentum and with
+# batches of ten) and measure the error rate on the other digits after each epoch, for three more
+# initialisations. Lines are means of three random starts. With standard weights the error stays
+# above 40 % for fifteen epochs and is still the highest at the end, as in figure 11 of the paper.
+# Differences between the other initialisations are small and, with three starts, not reliable.
 
 SCHEMES = {
     "standard": ("#D55E00", "--"),
@@ -101,7 +101,7 @@ SCHEMES = {
 
 
 def error_curve(init, data, n_epochs, seed, **parameters):
-    """Return the share of errors on other rows after each epoch."""
+    """Return the error rate on held-out rows after each epoch."""
     X, X_test, y, y_test = data
     options = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0, "batch_size": 10}
     model = network(init, 100, random_state=seed, **options, **parameters)
@@ -122,7 +122,7 @@ curves = {
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for init, (color, style) in SCHEMES.items():
     ax.plot(range(1, N_EPOCHS + 1), 100 * curves[init], color=color, linestyle=style, label=init)
-ax.set(xlabel="epoch", ylabel="errors on other digits (%)", yscale="log")
+ax.set(xlabel="epoch", ylabel="error on held-out digits (%)", yscale="log")
 ax.set_yticks([5, 10, 20, 40, 80], ["5", "10", "20", "40", "80"], minor=False)
 ax.minorticks_off()
 ax.legend()

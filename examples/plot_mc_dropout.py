@@ -1,17 +1,17 @@
 """
-How sure is a network where it has seen nothing?
+How uncertain is a network where it has no data?
 ================================================
 
-A curve is to be learned from points with a gap between them. Between the points and beyond them
-nothing is known, and an honest network would say so. The spread of its predictions, over masks of
-dropout and over the members of an ensemble, does grow there; whether by enough is seen below.
+This example fits a curve to points with a gap. In the gap and outside the range of the points the
+curve is unknown, and the predicted uncertainty should be large. The spread of the predictions over
+dropout masks and over the members of an ensemble grows there. This page shows by how much.
 """
 
 # %%
 # Data with a gap
 # ---------------
 #
-# 120 points of a sine with noise of standard deviation 0.1; there are none between -1.5 and 1.5.
+# 120 points of a sine with noise of standard deviation 0.1, and no points between -1.5 and 1.5.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,12 +31,12 @@ X, y = make_gap()
 grid = np.linspace(-7, 7, 400)[:, np.newaxis]
 
 # %%
-# Three ways
-# ----------
+# Three methods
+# -------------
 #
-# A single network with dropout (Gal & Ghahramani 2016), five networks without it that predict a
-# variance too (Lakshminarayanan et al. 2017), and both at once. The precision of the noise is given
-# for the first, which has no variance head.
+# We compare a single network with dropout (Gal & Ghahramani 2016), an ensemble of five networks
+# without dropout that also predict a variance (Lakshminarayanan et al. 2017), and the combination
+# of both. The first method has no variance head, so we pass the precision of the noise.
 
 COMMON = {
     "hidden_layer_sizes": (50, 50),
@@ -55,7 +55,7 @@ MODELS = {
 
 
 def spread_ratio(model, X, y):
-    """Return the epistemic spread in the gap and beyond the points, over that at the points."""
+    """Return the epistemic std in the gap and beyond the points, divided by that at the points."""
     model.fit(X, y)
     inside = model.predict_mc(X).epistemic_std.mean()
     gap = model.predict_mc(np.linspace(-0.5, 0.5, 21)[:, np.newaxis]).epistemic_std.mean()
@@ -64,11 +64,11 @@ def spread_ratio(model, X, y):
 
 
 # %%
-# The bands
-# ---------
+# The uncertainty bands
+# ---------------------
 #
-# Dark is the epistemic standard deviation alone, light is that of the target, noise included; both
-# are drawn twice to each side.
+# The dark band is the epistemic standard deviation, the light band that of the target, which
+# includes the noise. Both are plus and minus two standard deviations.
 
 
 def draw(ax, model, grid, X, y, title):
@@ -99,9 +99,10 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %%
-# At the points all are as sure as the noise allows, and beyond them, where the curve is free to go
-# anywhere, all bands open. In the gap they widen less: dropout's masks all come from one network,
-# and the members of an ensemble interpolate alike. The true curve leaves the bands there: a
-# known weakness of both (A. Foong et al.: On the Expressiveness of Approximate Inference in
-# Bayesian Neural Networks, NeurIPS 2020). A spread that is large is a reason for doubt; one that is
-# small between the points is no proof.
+# At the points the bands are about as wide as the noise. Outside their range, where the data do not
+# constrain the curve, all bands widen. In the gap they widen less, because all dropout masks come
+# from the same network, and the members of an ensemble interpolate in similar ways. The true curve
+# leaves the bands there. This is a known weakness of both methods (A. Foong et al.: On the
+# Expressiveness of Approximate Inference in Bayesian Neural Networks, NeurIPS 2020). A large spread
+# is a reason to doubt a prediction, but a small spread between the points does not prove that it is
+# right.

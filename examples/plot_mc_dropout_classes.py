@@ -1,20 +1,20 @@
 """
-Doubt about the class: noise, or ignorance?
-===========================================
+Aleatoric and epistemic uncertainty of classes
+==============================================
 
-A classifier can be unsure for two reasons: the classes overlap where it has seen many points
-(aleatoric uncertainty, which more points would not mend), or it has seen none (epistemic
-uncertainty). The entropy of the prediction measures both together. Mutual information, over masks
-of dropout or the members of an ensemble, measures the second alone (Y. Gal, *Uncertainty in Deep
-Learning*, PhD thesis, Cambridge 2016, section 3.3.1).
+A classifier can be uncertain for two reasons: the classes overlap (aleatoric uncertainty, which
+more training points do not reduce), or there are no training points nearby (epistemic uncertainty).
+The entropy of the prediction measures both together. The mutual information over dropout masks or
+ensemble members measures only the epistemic part (Y. Gal, *Uncertainty in Deep Learning*, PhD
+thesis, Cambridge 2016, section 3.3.1).
 """
 
 # %%
 # Three classes
 # -------------
 #
-# Two of them overlap; the third is far from both. So there are two kinds of boundary: one amid many
-# points, and one across a wide gap.
+# Two of the classes overlap, and the third is far from both. One decision boundary therefore runs
+# through many points, and the others through a wide gap.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,7 @@ CENTRES = np.array([[-1.2, -3.0], [1.2, -3.0], [0.0, 4.0]])
 
 
 def make_classes(n_samples=450, seed=0):
-    """Return points of three classes, normal with unit variance about their centres."""
+    """Return points of three classes, normal with unit variance around their centres."""
     rng = np.random.default_rng(seed)
     y = np.arange(n_samples) % len(CENTRES)
     return CENTRES[y] + rng.standard_normal((n_samples, 2)), y
@@ -34,15 +34,16 @@ def make_classes(n_samples=450, seed=0):
 X, y = make_classes()
 
 # %%
-# Many opinions
-# -------------
+# Three models
+# ------------
 #
-# One network with dropout, ten networks without, and ten with it. Each mask and each member gives
-# other probabilities; ``predict_mc`` draws masks, and collects them.
+# We compare one network with dropout, an ensemble of ten networks without dropout, and an ensemble
+# of ten with dropout. Each mask and each member predicts different probabilities; ``predict_mc``
+# draws the masks and collects these probabilities.
 
 
 def make_models(seed=0, n_estimators=10):
-    """Return three classifiers, which differ in dropout and in the number of members."""
+    """Return three classifiers that differ in dropout and in the number of members."""
     common = {
         "hidden_layer_sizes": (50, 50),
         "alpha": 0.1,
@@ -62,7 +63,7 @@ def make_models(seed=0, n_estimators=10):
     }
 
 
-MEASURES = {  # attribute: title, end of the colours
+MEASURES = {  # attribute: title, upper end of the colour scale
     "predictive_entropy": ("predictive entropy (nats)", np.log(3)),
     "mutual_information": ("mutual information (nats)", 0.4),
     "variation_ratio": ("variation ratio (share of votes)", 2 / 3),
@@ -76,31 +77,32 @@ def plane(limit=10.0, n_points=81):
 
 
 def far_from(X, points, distance=2.0):
-    """Return whether points are farther than a distance from all rows of X."""
+    """Return whether each point is farther than `distance` from all rows of X."""
     return np.linalg.norm(points[:, np.newaxis] - X, axis=-1).min(axis=1) > distance
 
 
 def epistemic_share(distribution, rows=slice(None)):
-    """Return the share of the entropy, summed over some rows, that is mutual information."""
+    """Return the mutual information divided by the entropy, both summed over the rows."""
     information = distribution.mutual_information[rows].sum()
     return information / distribution.predictive_entropy[rows].sum()
 
 
 # %%
-# Over the plane
-# --------------
+# Maps of uncertainty
+# -------------------
 #
-# Entropy is as high on the boundary that runs through the points of two classes as it is on those
-# that lead away into the unknown: it cannot tell them apart. Mutual information can. Amid the
-# points, all masks agree that it is a toss-up; away from them, each has its own idea where the
-# boundary is. The variation ratio, the share of the votes that are not for the winner, is counted
-# and not measured: votes differ wherever a toss-up tips, amid the points, too.
+# The entropy is as high on the boundary between the overlapping classes as on the boundaries far
+# from the points, so it does not separate the two kinds of uncertainty. The mutual information
+# does: among the points, all masks agree that both classes are about equally probable; away from
+# the points, each mask has a different boundary. The variation ratio is the share of votes that are
+# not for the most frequent class. It counts votes and ignores probabilities, so it is also high
+# among the points wherever probabilities are close to one half.
 
 COLORS = ("#D55E00", "#E69F00", "#009E73")
 
 
 def draw_plane(ax, values, ticks, greatest):
-    """Draw values over the plane, and the points with a marker for each class."""
+    """Draw contours of the values, and the points with a marker for each class."""
     levels = np.linspace(0, greatest, 11)
     values = values.reshape(len(ticks), len(ticks))
     filled = ax.contourf(ticks, ticks, values, levels, cmap="Blues", extend="max")
@@ -129,10 +131,10 @@ for row, (name, model) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# Two limits are to be seen as well. The ensemble without dropout doubts least, and across the gap
-# not at all: so easily parted classes are parted in the same way by all members. And straight
-# behind the points of a class all are sure, though nothing is known there: the probabilities of a
-# network of rectified units tend to zero or one with the distance from the boundary (M. Hein,
-# M. Andriushchenko, J. Bitterwolf: Why ReLU Networks Yield High-Confidence Predictions Far Away
-# from the Training Data, CVPR 2019). High mutual information is a reason for doubt; low mutual
-# information is no proof.
+# The maps also show two limitations. The ensemble without dropout has the lowest mutual
+# information, and none in the gap: classes that are so easy to separate are separated in the same
+# way by all members. And behind the points of a class, seen from the boundary, all models are
+# confident although there are no data: the probabilities of a relu network tend to zero or one with
+# the distance from the boundary (M. Hein, M. Andriushchenko, J. Bitterwolf: Why ReLU Networks Yield
+# High-Confidence Predictions Far Away from the Training Data, CVPR 2019). High mutual information
+# is a reason to doubt a prediction, but low mutual information does not prove that it is right.

@@ -1,19 +1,20 @@
 """
-Why inputs are normalised: the valley that gradient descent has to follow
-=========================================================================
+Why inputs are normalised: the condition number of the loss
+===========================================================
 
-Inputs that are shifted, of unequal scales or correlated make the loss of a linear unit a long
-narrow valley. Centring, scaling and decorrelating make it round, and gradient descent goes straight
-down. This is section 4.3 and figure 3 of Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, *Efficient
-BackProp* (1998), with the loss drawn below the inputs.
+If inputs have offsets, unequal scales or correlations, the loss of a linear unit is a long narrow
+valley, and gradient descent is slow. Centring, scaling and decorrelating make the contours of the
+loss circular, and gradient descent goes straight to the minimum. This example follows section 4.3
+and figure 3 of Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, *Efficient BackProp* (1998), and adds
+plots of the loss.
 """
 
 # %%
 # Two correlated inputs
 # ---------------------
 #
-# Both have an offset, the second varies less, and they are correlated. The target is a linear
-# function of them, with noise.
+# Both inputs have an offset, the second has a smaller scale, and they are correlated. The target is
+# a linear function of the inputs plus noise.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,19 +32,19 @@ def make_inputs(n_samples=200, seed=0):
 
 
 # %%
-# A linear unit, trained
+# Training a linear unit
 # ----------------------
 #
-# ``hidden_layer_sizes=()`` makes a linear unit, and ``solver="sgd"`` without momentum, with all
-# rows in one batch, is plain gradient descent: each call of ``partial_fit`` is a step. All units
-# start from zero weights, so from the same predictions and the same loss.
+# ``hidden_layer_sizes=()`` gives a linear unit. ``solver="sgd"`` without momentum and with all rows
+# in one batch is plain gradient descent: each call of ``partial_fit`` is one step. All units start
+# with zero weights, that is, with the same predictions and the same loss.
 #
-# The loss is a paraboloid. Its curvatures are the eigenvalues of the Hessian, the matrix of second
-# moments of the inputs and of the one that the bias is multiplied by. Learning rates above
-# :math:`2/\lambda_{max}` diverge. The best constant one is
-# :math:`2/(\lambda_{max}+\lambda_{min})`, and with it the distance from the minimum shrinks by
-# :math:`(\kappa-1)/(\kappa+1)` per step, where :math:`\kappa=\lambda_{max}/\lambda_{min}` is the
-# condition number. Each unit gets the rate that is best for it.
+# The loss is quadratic. Its curvatures are the eigenvalues of the Hessian, which is the matrix of
+# second moments of the inputs, extended by a constant input of one for the bias. Learning rates
+# above :math:`2/\lambda_{max}` diverge. The best constant rate is
+# :math:`2/(\lambda_{max}+\lambda_{min})`. With this rate the distance to the minimum shrinks by the
+# factor :math:`(\kappa-1)/(\kappa+1)` per step, where :math:`\kappa=\lambda_{max}/\lambda_{min}` is
+# the condition number. Each unit is trained with its best rate.
 
 SCALERS = {
     "raw": FunctionTransformer(),
@@ -80,7 +81,7 @@ def descend(X, y, scaler, rate, n_steps=N_STEPS):
 
 
 def excess_loss(weights, Z, t):
-    """Return half the mean squared error of weights (..., 3) above that of the best ones."""
+    """Return half the MSE of weights (..., 3) minus its minimum, and the best weights."""
     Z1 = np.column_stack([Z, np.ones(len(Z))])
     best = np.linalg.lstsq(Z1, t, rcond=None)[0]
     difference = (weights - best) @ Z1.T
@@ -88,8 +89,8 @@ def excess_loss(weights, Z, t):
 
 
 def experiment(X, y, n_steps=N_STEPS):
-    """Return, for each scaling, the inputs, the curvatures, the path, its loss and its goal."""
-    t = (y - y.mean()) / y.std()  # what the unit learns: targets are normalised, too
+    """Return for each scaling the inputs, curvatures, path, losses and best weights."""
+    t = (y - y.mean()) / y.std()  # the regressor also standardises the target
     results = {}
     for name, scaler in SCALERS.items():
         Z = scaler.fit_transform(X)
@@ -110,14 +111,14 @@ def experiment(X, y, n_steps=N_STEPS):
 results = experiment(*make_inputs())
 
 # %%
-# Inputs, and the loss over the weights
-# -------------------------------------
+# Inputs and loss
+# ---------------
 #
-# Above are the inputs, below the loss over both weights: contours at the same ten levels in all
-# panels, the steps as dots, and the minimum as a cross. The bias is a third direction, which a
-# plane cannot show. The contours are for the bias of the minimum, and the path is seen from above:
-# with raw inputs, weights and bias depend on each other, and the path does not cross these contours
-# at right angles. With centred inputs the bias is right from the start.
+# The upper panels show the inputs, the lower panels the loss against both weights: contours at the
+# same ten levels in all panels, the steps as dots, and the minimum as a cross. The bias is a third
+# dimension that the plot cannot show. The contours are drawn for the best bias, and the path is
+# projected onto the weights. With raw inputs the best weights depend on the bias, so the path does
+# not cross these contours at right angles. With centred inputs the bias is right from the start.
 
 COLORS = {"raw": "#D55E00", "centred": "#E69F00", "scaled": "#56B4E9", "decorrelated": "#0072B2"}
 LINES = {"raw": "-", "centred": "--", "scaled": "-.", "decorrelated": ":"}
@@ -125,7 +126,7 @@ MARKERS = {"raw": "o", "centred": "s", "scaled": "^", "decorrelated": "D"}
 
 
 def draw_inputs(ax, Z):
-    """Draw two inputs with the axes through the origin."""
+    """Draw two inputs with axes through the origin."""
     ax.axhline(0, color="0.7", linewidth=0.8)
     ax.axvline(0, color="0.7", linewidth=0.8)
     ax.plot(Z[:, 0], Z[:, 1], ".", color="0.35", markersize=3)
@@ -133,7 +134,7 @@ def draw_inputs(ax, Z):
 
 
 def draw_descent(ax, result, color):
-    """Draw contours of the loss over both weights, at the best bias, and the path."""
+    """Draw contours of the loss against both weights, at the best bias, and the path."""
     best, path = result["best"], result["path"]
     reach = 1.15 * np.abs(path[:, :2] - best[:2]).max()
     steps = np.linspace(-reach, reach, 101)
@@ -164,9 +165,9 @@ axes[1, 0].set_ylabel("weight 2")
 plt.show()
 
 # %%
-# The raw unit has gone little of the way: its valley is steepest along the offset of the inputs,
-# and that allows only small steps. Centring takes this direction away, scaling and decorrelating
-# take away what is left, and in a round bowl one step is enough.
+# With raw inputs, gradient descent has made little progress: the curvature is largest along the
+# offset of the inputs, which allows only small steps. Centring removes this direction. Scaling and
+# decorrelating make the remaining curvatures equal, and then a single step reaches the minimum.
 
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for name, result in results.items():
@@ -187,9 +188,9 @@ for name, result in results.items():
     print(f"{name}: loss above its minimum after {N_STEPS} steps {result['losses'][-1]:.1e}")
 
 # %%
-# The last one is rounding. The loss of a network is no paraboloid, and its best rate is not known,
-# but the same holds for each unit in it: what makes the inputs alike makes the curvatures alike,
-# and then one rate suits all weights. ``scaler="standard"``, the default, centres and scales;
-# ``scaler="whiten"`` decorrelates, too. The authors' figure 3 shows the inputs only, decorrelates
-# them before they are scaled, and leaves them turned; section 5 of the paper has such paths, for
-# two classes of points.
+# The loss with decorrelated inputs is rounding error. The loss of a network is not quadratic, and
+# its best rate is unknown, but the same argument applies to each unit: normalised inputs give
+# similar curvatures, and then one rate suits all weights. ``scaler="standard"``, the default,
+# centres and scales; ``scaler="whiten"`` also decorrelates. Figure 3 of the paper shows only the
+# inputs. It decorrelates them before scaling and leaves them rotated. Section 5 of the paper shows
+# such paths for two classes of points.

@@ -2,9 +2,9 @@
 Too many hidden units: Bishop's sine
 ====================================
 
-Ten noisy points of a sine are fitted by networks of 1, 3 and 10 tanh units with scaled conjugate
-gradients, as in figure 5.9 of C. Bishop, *Pattern Recognition and Machine Learning* (2006). One
-unit is too few, three can fit the curve, ten fit the noise.
+This example fits ten noisy points of a sine with networks of 1, 3 and 10 tanh units, trained by
+scaled conjugate gradients, as in figure 5.9 of C. Bishop, *Pattern Recognition and Machine
+Learning* (2006). One unit underfits, three can fit the curve, and ten fit the noise.
 """
 
 # %%
@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import RegularizedMLPRegressor
 
-# The minimum of the training error is far, and not what is looked for here.
+# Training often stops before the minimum of the training error, which is not needed here.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 
@@ -36,7 +36,7 @@ grid = np.linspace(0, 1, 300)[:, np.newaxis]
 
 
 def fit(X, y, n_hidden, seed, **parameters):
-    """Fit tanh units by scaled conjugate gradients, without a penalty unless one is given."""
+    """Fit tanh units with scaled conjugate gradients, by default without a penalty."""
     options = {"solver": "scg", "alpha": 0.0, "max_iter": 1000, "tol": 1e-6, **parameters}
     model = RegularizedMLPRegressor(
         (n_hidden,), "tanh", init="standard", random_state=seed, **options
@@ -53,9 +53,9 @@ def root_mean_square(model, X, y):
 # Figure 5.9
 # ----------
 #
-# One random start each. The points are others than Bishop's, and so are the starts. The one shown
-# for three units is among the good ones: with most of the others they bend to the noise, too, as
-# the next figure shows.
+# The figure shows one random start for each number of units. The points and the starts differ from
+# Bishop's. The start shown for three units is one of the good ones: with most of the others, three
+# units also fit the noise, as the next figure shows.
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for ax, n_hidden in zip(axes, (1, 3, 10), strict=True):
@@ -72,9 +72,10 @@ plt.show()
 # Figure 5.10
 # -----------
 #
-# The error on 200 other points, for thirty random starts and each number of units. The best of all
-# is found with three units, by a fifth of the starts; the others end where one and two units do or
-# worse. With five and more none is as good, and which one is found is a matter of chance.
+# The figure shows the error on 200 held-out points for thirty random starts and each number of
+# units. The lowest error is reached with three units, by a fifth of the starts. The other starts
+# with three units are no better than one or two units. With five or more units no start is as good,
+# and the error depends strongly on the start.
 
 N_STARTS = 30
 units = (1, 2, 3, 5, 8, 10)
@@ -96,10 +97,10 @@ plt.show()
 # Remedies
 # --------
 #
-# Ten units again, with an L2 penalty, with early stopping by eight other points, and with dropout.
-# Dropout is random, which a minimiser of a fixed function cannot follow, so it is trained by Adam,
-# and Adam without dropout is shown beside it: part of what looks like the effect of dropout is that
-# of the solver.
+# We train ten units with an L2 penalty, with early stopping on eight validation points, and with
+# dropout. Dropout makes the loss random, but scaled conjugate gradients need a fixed function. We
+# therefore train with Adam, and also show Adam without dropout, because part of the improvement
+# comes from the solver.
 
 X_val, y_val = sine(8, noise=0.25, seed=7)
 ADAM = {
@@ -112,7 +113,7 @@ ADAM = {
 
 
 def stopped(X, y, X_val, y_val, seed):
-    """Fit ten units, and keep the iteration that is best on other points."""
+    """Fit ten units with early stopping on validation points."""
     model = RegularizedMLPRegressor(
         (10,), "tanh", init="standard", solver="scg", alpha=0.0, max_iter=1000, random_state=seed
     )
@@ -120,7 +121,7 @@ def stopped(X, y, X_val, y_val, seed):
 
 
 def remedied(X, y, X_val, y_val, seed):
-    """Return networks of ten units, fitted in five ways."""
+    """Return networks of ten units, fitted with five methods."""
     return {
         "none": fit(X, y, 10, seed),
         "L2": fit(X, y, 10, seed, alpha=0.05),
@@ -137,8 +138,9 @@ remedies = {
 }
 
 # %%
-# The first six starts of each as curves. Early stopping keeps the smooth curve that comes before
-# the bends; a penalty and dropout make the bends expensive, and flatten the left hill as well.
+# The figure shows the curves of the first six starts. Early stopping keeps a smooth curve from
+# before the network fits the noise. The penalty and dropout suppress sharp bends, and also flatten
+# the maximum on the left.
 
 fig, axes = plt.subplots(1, 5, figsize=(12, 3), sharey=True, layout="constrained")
 for ax, name in zip(axes, remedies, strict=True):
@@ -148,13 +150,13 @@ for ax, name in zip(axes, remedies, strict=True):
         ax.plot(grid, models[name].predict(grid), color="#D55E00", linewidth=0.8, label=label)
     ax.plot(X, y, "o", color="#0072B2", fillstyle="none", label="points")
     ax.set(title=name, xlabel="x", ylim=(-2, 2))
-axes[2].plot(X_val, y_val, "x", color="#009E73", markersize=5, label="points to stop by")
+axes[2].plot(X_val, y_val, "x", color="#009E73", markersize=5, label="validation points")
 axes[0].set_ylabel("y")
 fig.legend(*axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 plt.show()
 
 # %%
-# The errors of all thirty starts.
+# The next figure shows the errors of all thirty starts.
 
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for place, values in enumerate(remedies.values()):
@@ -171,11 +173,11 @@ for name, values in remedies.items():
     print(f"{name}: median test error {np.median(values):.2f}, worst {np.max(values):.2f}")
 
 # %%
-# With each remedy the error is lower, and which start it was hardly matters. Adam alone, with as
-# many epochs as it has here, follows the noise less far than scaled conjugate gradients, and
-# dropout takes away a third of what is left above the noise: it works with ten units and ten
-# points, too, where a mask leaves nine units on average. The comparison is not quite fair: early
-# stopping has eight more points. L2 with all eighteen to learn from does better still:
+# Each remedy reduces the error and its dependence on the start. Adam alone, with the number of
+# epochs used here, fits the noise less than scaled conjugate gradients. Dropout removes a third of
+# the remaining error above the noise: it works even with ten units and ten points, when a mask
+# keeps nine units on average. The comparison is not quite fair, because early stopping uses eight
+# more points. L2 with all eighteen points as training points has a lower error still:
 
 X_all, y_all = np.concatenate([X, X_val]), np.concatenate([y, y_val])
 more = [

@@ -3,11 +3,12 @@
 Quick start
 ===========
 
-A regularised network inside scikit-learn's own machinery: a pipeline, a grid search over the
+This example uses a regularised network with scikit-learn tools: a pipeline, a grid search over the
 initialisation, dropout, batch normalisation, early stopping and the L2 penalty, and a comparison
-with scikit-learn's ``MLPClassifier``. The data, diagnoses of breast cancer from 30 measurements of
-cell nuclei, are few and come with scikit-learn. A network with two hidden layers fits them
-perfectly and becomes too sure of itself, which costs it log-loss on patients it has not seen.
+with scikit-learn's ``MLPClassifier``. The data set, diagnoses of breast cancer from 30 measurements
+of cell nuclei, is small and comes with scikit-learn. A network with two hidden layers fits the
+training rows perfectly and becomes overconfident, which increases the log-loss on held-out
+patients.
 """
 
 import time
@@ -43,8 +44,9 @@ def stage(title):
 # %%
 # The data and the pipeline
 # -------------------------
-# Areas and standard errors have a long tail and are taken to a logarithm. That is all the
-# preparation there is: the estimator standardises its inputs itself, on the rows it trains on.
+# The distributions of areas and standard errors have a long tail, so we take the logarithm. No
+# other preprocessing is needed: the estimator standardises its inputs, using only the training
+# rows.
 
 data = load_breast_cancer()
 X_train, X_test, y_train, y_test = train_test_split(
@@ -64,8 +66,8 @@ stage(f"{len(X_train)} patients to train on, {len(X_test)} to test, {data.data.s
 # %%
 # The search
 # ----------
-# Every candidate is scored by its log-loss: accuracy hardly tells the good ones apart. joblib
-# reports the progress.
+# The search scores candidates by log-loss, because the accuracies of good candidates hardly differ.
+# joblib reports the progress.
 
 grid = {
     "regularizedmlpclassifier__init": ["auto", "glorot_normal"],
@@ -79,7 +81,7 @@ search = GridSearchCV(
     grid,
     scoring="neg_log_loss",
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
-    refit=False,  # the comparison fits the best candidate, on several sets of rows
+    refit=False,  # the comparison below fits the best candidate several times
     n_jobs=-1,
     verbose=1,
 )
@@ -92,11 +94,12 @@ for name, value in search.best_params_.items():
     print(f"    {name.partition('__')[2]:15} {value}")
 
 # %%
-# Beside scikit-learn
-# -------------------
-# The same layers and the same logarithm for all. The columns "cross-validated" are means over five
-# folds of the training rows, other folds than those of the search. The test rows have been seen by
-# neither the search nor any fit: theirs is the fair figure for the searched network.
+# Comparison with scikit-learn
+# ----------------------------
+# All models use the same layers and the same logarithm. The columns "cross-validated" are means
+# over five folds of the training rows; these folds differ from those of the search. Neither the
+# search nor any fit has used the test rows, so they give the unbiased score of the searched
+# network.
 
 plain_sklearn = MLPClassifier((64, 64), max_iter=1000, random_state=0)
 stopped_sklearn = clone(plain_sklearn).set_params(early_stopping=True)
@@ -134,14 +137,14 @@ for name, model in models.items():
     )
 
 # %%
-# In pictures
-# -----------
-# Left, both networks once more. For this picture only, the test rows serve as the validation set,
-# and early stopping waits for 100 epochs without progress. The plain network soon grows too sure of
-# itself: its validation loss turns upwards while its training loss goes to zero. The mark is the
-# epoch whose parameters early stopping restores. The training loss includes dropout and penalty.
-# Right, the log-loss of each fold of the cross-validation; less is better. The folds differ
-# more than the models, but they are the same for all models.
+# Learning curves
+# ---------------
+# The first two panels train both networks again. For this picture only, the test rows serve as
+# validation set, and early stopping has a patience of 100 epochs. The network with defaults soon
+# overfits: its validation loss rises while its training loss goes to zero. The marker is the epoch
+# whose parameters early stopping restores. The training loss includes dropout and the penalty. The
+# right panel shows the log-loss in each cross-validation fold; lower is better. The folds differ
+# more than the models, but all models use the same folds.
 
 BLUE, VERMILLION = "#0072B2", "#D55E00"
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained", width_ratios=[3, 3, 4])
@@ -168,7 +171,7 @@ axes[2].set_yticks(
     range(len(fold_losses)), [name.replace(", ", ",\n") for name in fold_losses][::-1]
 )
 axes[2].set(
-    title="five folds and their mean", xlabel="log-loss of patients left out", xlim=(0, None)
+    title="five folds and their mean", xlabel="log-loss on held-out patients", xlim=(0, None)
 )
 axes[2].set_ylim(-0.5, len(fold_losses) - 0.5)
 axes[2].grid(axis="x", alpha=0.3)

@@ -1,22 +1,22 @@
 """
-Which hyperparameters first? A search by successive halving
-===========================================================
+Which hyperparameters matter most? A search by successive halving
+=================================================================
 
-Layers, dropout, penalty, learning rate, initialisation and batch normalisation of a network for 400
-handwritten digits are searched at once, by ``HalvingRandomSearchCV``: many candidates train for a
+This example tunes layers, dropout, penalty, learning rate, initialisation and batch normalisation
+of a network for 400 handwritten digits with ``HalvingRandomSearchCV``: many candidates train for a
 few epochs, the better third of them for three times as many, and so on (K. Jamieson, A. Talwalkar,
-*Non-stochastic best arm identification and hyperparameter optimization*, AISTATS 2016). Then the
-same candidates are all trained to the end, which tells what the search has missed, and which
-parameters mattered.
+*Non-stochastic best arm identification and hyperparameter optimization*, AISTATS 2016). Then all of
+these candidates are trained to the end, to see what the search missed and which parameters matter.
 """
 
 # %%
 # The search
 # ----------
 #
-# The resource that halving hands out is ``max_iter``, the number of epochs. Two settings make that
-# fair: no candidate stops before, and the rate stays the same (a schedule would come down sooner
-# where ``max_iter`` is less). The log-loss tells candidates apart that the accuracy does not.
+# The resource of the halving search is ``max_iter``, the number of epochs. Two settings make rounds
+# comparable: no candidate stops early, and the learning rate is constant (a schedule would decrease
+# faster for a smaller ``max_iter``). We use the log-loss as score, because it distinguishes
+# candidates with the same accuracy.
 
 import warnings
 
@@ -38,7 +38,7 @@ from sklearn.model_selection import (
 
 from skregnet import RegularizedMLPClassifier
 
-# Halving ends most candidates before they have converged; that is its purpose.
+# Halving stops most candidates before they converge.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 BLUE, VERMILLION, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "0.35"
@@ -53,7 +53,7 @@ SPACE = {
 
 
 def make_network(max_iter=54, random_state=0, **parameters):
-    """Return a network that trains for as many epochs as it is told."""
+    """Return a network that trains for a given number of epochs."""
     return RegularizedMLPClassifier(
         max_iter=max_iter,
         n_iter_no_change=float("inf"),
@@ -64,7 +64,7 @@ def make_network(max_iter=54, random_state=0, **parameters):
 
 
 def make_halving(n_candidates=54, first=6, last=54, random_state=0, verbose=0):
-    """Return a search whose candidates begin with few epochs."""
+    """Return a halving search."""
     return HalvingRandomSearchCV(
         make_network(),
         SPACE,
@@ -81,7 +81,7 @@ def make_halving(n_candidates=54, first=6, last=54, random_state=0, verbose=0):
 
 
 def make_random(n_candidates=54, last=54, random_state=0):
-    """Return a search that trains the same candidates to the end."""
+    """Return a random search that trains the same candidates to the end."""
     return RandomizedSearchCV(
         make_network(last),
         SPACE,
@@ -93,7 +93,7 @@ def make_random(n_candidates=54, last=54, random_state=0):
 
 
 def show_losses(axis):
-    """Give an axis of losses a logarithmic scale with readable numbers."""
+    """Give a loss axis a logarithmic scale with plain numbers."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_ticks([0.2, 0.3, 0.5, 1, 2], [0.2, 0.3, 0.5, 1, 2])
     axis.set_ticks([], minor=True)
@@ -103,8 +103,8 @@ X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, stratify=y, random_state=0)
 
 # %%
-# ``verbose=1`` tells of each round. On a terminal, with scikit-learn 1.9, progress bars for rounds
-# and fits are nicer::
+# ``verbose=1`` prints a summary of each round. With scikit-learn 1.9 or later, a terminal can show
+# progress bars for rounds and fits::
 #
 #     from sklearn.callback import ProgressBar  # needs rich
 #
@@ -116,17 +116,17 @@ for name, value in halving.best_params_.items():
     print(f"{name:20} {value if isinstance(value, (str, bool, tuple)) else format(value, '.3g')}")
 
 # %%
-# All to the end
-# --------------
+# Training all candidates to the end
+# ----------------------------------
 #
-# The same 54 candidates, 54 epochs each: three times as many epochs as the search by halving has
-# spent on them. Would halving have found the best of them?
+# We train the same 54 candidates for 54 epochs each. This takes three times as many epochs as the
+# halving search. Did halving find the best candidate?
 
 full = make_random().fit(X, y)
 
 
 def losses_by_round(search):
-    """Return the log-loss by candidate and round, NaN where it was no longer trained."""
+    """Return the log-loss by candidate and round, NaN after a candidate was dropped."""
     results = search.cv_results_
     losses = {}
     for params, i, score in zip(
@@ -138,7 +138,7 @@ def losses_by_round(search):
 
 
 def final_losses(search):
-    """Return the log-loss of the candidates that were all trained to the end."""
+    """Return the final log-loss of each candidate of the random search."""
     return -search.cv_results_["mean_test_score"]
 
 
@@ -151,7 +151,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9.5, 4), sharey=True, layout="constraine
 for losses in rounds:
     axes[0].plot(halving.n_resources_, losses, "o-", color=SKY, markersize=3, linewidth=1)
 axes[0].plot(halving.n_resources_, rounds[winner], "s-", color=VERMILLION, label="chosen")
-axes[0].set(xscale="log", xlabel="epochs", ylabel="log-loss of left-out rows (nats)")
+axes[0].set(xscale="log", xlabel="epochs", ylabel="log-loss on held-out rows (nats)")
 axes[0].set_xticks(halving.n_resources_, halving.n_resources_)
 axes[0].set_title("halving")
 show_losses(axes[0].yaxis)
@@ -160,7 +160,7 @@ axes[0].legend()
 for rows, fill, name in ((kept, "full", "kept after 6 epochs"), (~kept, "none", "dropped")):
     axes[1].plot(rounds[rows, 0], final[rows], "o", color=BLUE, fillstyle=fill, label=name)
 axes[1].plot(rounds[winner, 0], final[winner], "s", color=VERMILLION, label="chosen")
-axes[1].set(xlabel="log-loss after 6 epochs (nats)", title="all after 54 epochs")
+axes[1].set(xlabel="log-loss after 6 epochs (nats)", title="all candidates after 54 epochs")
 show_losses(axes[1].xaxis)
 show_losses(axes[1].yaxis)
 axes[1].legend(loc="upper left")
@@ -168,22 +168,23 @@ plt.show()
 
 place = 1 + np.sum(final < final[winner])
 print(f"rank correlation between 6 and 54 epochs: {spearmanr(rounds[:, 0], final)[0]:.2f}")
-print(f"the candidate that halving chose is number {place} of {len(final)}")
+print(f"the candidate chosen by halving is number {place} of {len(final)}")
 
 # %%
-# After six epochs those lead that learn fast; some that halving drops are as good in the end. What
-# it finds is good all the same, for a third of the epochs: with four random states of the search,
-# the choice was among the best six of 54.
+# After six epochs, candidates that learn fast have the lowest loss; some of the candidates that
+# halving drops are as good in the end. Still, halving finds a good candidate with a third of the
+# epochs: for four random states of the search, the chosen candidate was among the best six of 54.
 #
-# Which first?
-# ------------
+# Which parameters matter most?
+# -----------------------------
 #
-# The log-loss after 54 epochs against each parameter. The lowest points say what can be reached at
-# a value, the cloud what must be expected if the other parameters are left to chance.
+# The figure shows the log-loss after 54 epochs against each parameter. The lowest points show the
+# best loss for a value; the distribution of the points shows what to expect if the other parameters
+# are random.
 
 
 def make_codes(params):
-    """Return one number for each parameter of each candidate, and labels of those that are none."""
+    """Return a numeric code of each parameter of each candidate, and labels of the categories."""
     codes, labels = np.empty((len(params), len(SPACE))), {}
     for j, (name, values) in enumerate(SPACE.items()):
         if isinstance(values, list):
@@ -206,19 +207,19 @@ for ax, name, values in zip(axes.flat, SPACE, codes.T, strict=True):
         ax.set_xticks(range(len(labels[name])), labels[name], fontsize="small")
     elif name != "dropout":
         ax.set_xscale("log")
-fig.supylabel("log-loss of left-out rows (nats)")
+fig.supylabel("log-loss on held-out rows (nats)")
 plt.show()
 
 # %%
-# A random forest that predicts the log-loss from the parameters sums it up: how much worse is it
-# when a parameter is shuffled? First comes the learning rate, above all in the first epochs,
-# by which halving judges. Then come size, dropout and penalty, whose order changes with the
-# candidates that are drawn; initialisation and batch normalisation hardly matter to networks this
-# shallow. All this holds for these ranges and these data.
+# To summarise, we fit a random forest that predicts the log-loss from the parameters and compute
+# its permutation importances. The learning rate is most important, above all after the first
+# epochs, which determine the first round of halving. Size, dropout and penalty follow; their order
+# depends on the sampled candidates. Initialisation and batch normalisation hardly matter for
+# networks as shallow as these. These results hold for these ranges and this data set.
 
 
 def importances(codes, losses, random_state=0):
-    """Return mean and deviation of the loss of R² that shuffling each parameter costs a forest."""
+    """Return mean and std of the decrease of a forest's R² when each parameter is shuffled."""
     forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=random_state)
     forest.fit(codes, np.log(losses))
     result = permutation_importance(
@@ -246,17 +247,18 @@ for (mean, std), shift, color, hatch, name in (
         label=name,
     )
 ax.set_yticks(bars, np.array(list(SPACE))[order])
-ax.set_xlabel("loss of R² when the parameter is shuffled")
+ax.set_xlabel("decrease of R² when the parameter is shuffled")
 ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# Was it worth it?
-# ----------------
+# Results on the test set
+# -----------------------
 #
-# The log-loss on 1397 other digits, for five random states. The chosen candidate is better than the
-# defaults; early stopping is worse, for it holds back a tenth of only 400 rows. An ensemble, for
-# which nothing need be searched, gains nearly as much as the search does, and both together most.
+# The figure shows the log-loss on 1397 held-out digits for five random states. The chosen candidate
+# is better than the defaults. Early stopping is worse, because it holds out a tenth of only 400
+# rows. An ensemble with default parameters improves the log-loss nearly as much as the search does;
+# the combination of both is best.
 
 
 def losses_on_test(parameters, X, y, X_test, y_test, seeds=(0, 1, 2, 3, 4)):

@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md and of the first page: ``make images``, or run this file."""
+"""Draw the pictures of README.md and of the first page; ``make images`` runs this file."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +14,7 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 DEFAULTS = {"hidden_layer_sizes": (100, 100)}
-# Five times the default rate, 3500 steps: long enough to learn the noise.
+# Five times the default learning rate, 3500 steps: enough to overfit.
 PLAIN = {
     **DEFAULTS,
     "alpha": 0.0001,
@@ -39,7 +39,7 @@ BANDS = {
 
 
 def moons(seed=2):
-    """Return 200 noisy rows to learn from, and 5000 that tell what was learned."""
+    """Return 200 noisy training rows and 5000 test rows."""
     return (
         *make_moons(200, noise=0.35, random_state=seed),
         *make_moons(5000, noise=0.35, random_state=seed + 100),
@@ -47,17 +47,17 @@ def moons(seed=2):
 
 
 def curve_with_gap(n_samples=120, seed=0):
-    """Return noisy points of a sine, none of them between -1.5 and 1.5."""
+    """Return noisy points of a sine with a gap between -1.5 and 1.5."""
     rng = np.random.default_rng(seed)
     x = np.concatenate([rng.uniform(-4, -1.5, n_samples // 2), rng.uniform(1.5, 4, n_samples // 2)])
     return x[:, np.newaxis], np.sin(1.5 * x) + 0.1 * rng.standard_normal(n_samples)
 
 
 def fit_classifiers(parameters, X, y, n_starts=N_STARTS):
-    """Fit one of the networks of the first picture from several starts."""
+    """Fit a network of the first picture from several random starts."""
     models = [RegularizedMLPClassifier(**parameters, random_state=s) for s in range(n_starts)]
     with warnings.catch_warnings():
-        # All are trained for a given number of epochs.
+        # The networks train for a fixed number of epochs.
         warnings.simplefilter("ignore", category=ConvergenceWarning)
         return [model.fit(X, y) for model in models]
 
@@ -68,7 +68,7 @@ def losses(models, X, y):
 
 
 def draw_overfitting(path):
-    """Draw what a network makes of noisy rows, without and with regularisation."""
+    """Draw the decision boundary for noisy rows, without and with regularisation."""
     X, y, X_test, y_test = moons()
     first, second = np.meshgrid(np.linspace(-2, 3, 300), np.linspace(-1.6, 2.1, 240))
     grid = np.column_stack([first.ravel(), second.ravel()])
@@ -97,7 +97,7 @@ def draw_overfitting(path):
 
 
 def draw_uncertainty(path):
-    """Draw the bands of an ensemble with a variance head over a curve with a gap."""
+    """Draw the intervals of an ensemble with a variance head for a curve with a gap."""
     X, y = curve_with_gap()
     grid = np.linspace(-6, 6, 300)[:, np.newaxis]
     x = grid[:, 0]

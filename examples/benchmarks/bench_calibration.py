@@ -1,16 +1,17 @@
-"""Calibration of probabilities: what makes them mean what they say.
+"""Calibration of predicted probabilities, and methods to improve it.
 
-Run it by hand; ``--quick`` only shows that it works::
+Run it by hand; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_calibration.py --output calibration.md
 
-Probabilities of test rows are scored by their log-loss, which is best for the true ones, and by the
-expected calibration error: how far confidence is from accuracy. Two networks of the same size, one
-trained to the end, the other with early stopping, are compared with what is said to help: dropout,
-label smoothing, an ensemble, the mean over masks of dropout, and temperature scaling, once on the
-fifth of the rows that early stopping held back, once with `CalibratedClassifierCV` on predictions
-for all training rows by cross-validation. A folder with files NAME.csv, without a header and with
-the class in the last column, adds sets; only those of numbers are taken.
+Probabilities of test rows are scored by the log-loss, a proper score, and by the expected
+calibration error, the mean distance between confidence and accuracy. The baselines are two networks
+of the same size, one trained to the end and one with early stopping. They are compared with
+dropout, label smoothing, an ensemble, the mean over dropout masks, and temperature scaling. The
+temperature is fitted either on the fifth of the rows held out for early stopping, or by
+`CalibratedClassifierCV` on out-of-fold predictions of all training rows. A folder with files
+NAME.csv, without a header and with the class in the last column, adds data sets; files with
+non-numeric values are skipped.
 """
 
 import time
@@ -35,7 +36,7 @@ from threadpoolctl import threadpool_limits
 from skregnet import RegularizedMLPClassifier
 from skregnet.uncertainty import expected_calibration_error
 
-# scikit-learn scales by a temperature since 1.8.
+# scikit-learn has temperature scaling since 1.8.
 CALIBRATION = (
     "temperature" if parse_version(sklearn.__version__) >= parse_version("1.8") else "sigmoid"
 )
@@ -45,7 +46,7 @@ STOPPED = {**NETWORK, "early_stopping": True, "max_iter": 200, "validation_fract
 
 
 def plain(parameters):
-    """Return a method that fits a network and takes its probabilities."""
+    """Return a method that fits a network and predicts probabilities."""
 
     def method(X, y, X_test, seed, extra):
         model = RegularizedMLPClassifier(**{**parameters, **extra}, random_state=seed).fit(X, y)
@@ -55,14 +56,14 @@ def plain(parameters):
 
 
 def over_masks(X, y, X_test, seed, extra):
-    """Mean probabilities over masks of dropout."""
+    """Return mean probabilities over dropout masks."""
     parameters = {**STOPPED, "dropout": 0.2, **extra}
     model = RegularizedMLPClassifier(**parameters, random_state=seed).fit(X, y)
     return model.classes_, model.predict_mc(X_test).proba
 
 
 def logits(model, X):
-    """Raw scores with a column for each class."""
+    """Return the logits with a column for each class."""
     decision = model.decision_function(X)
     if decision.ndim == 1:
         return np.column_stack([np.zeros_like(decision), decision])
@@ -70,7 +71,7 @@ def logits(model, X):
 
 
 def held_out_temperature(X, y, X_test, seed, extra):
-    """Divide the raw scores by the temperature that suits rows that were held back."""
+    """Divide the logits by the temperature that is best for held-out rows."""
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     model = RegularizedMLPClassifier(**{**STOPPED, **extra}, random_state=seed)
     model.fit(X, y, X_val=X_val, y_val=y_val)
@@ -85,7 +86,7 @@ def held_out_temperature(X, y, X_test, seed, extra):
 
 
 def cross_validated(parameters):
-    """Return a method that calibrates by cross-validation and trains on all rows."""
+    """Return a method that calibrates on out-of-fold predictions and trains on all rows."""
 
     def fit(X, y, X_test, seed, extra):
         model = RegularizedMLPClassifier(**{**parameters, **extra}, random_state=seed)
@@ -100,7 +101,7 @@ METHODS = {
     "trained to the end": plain(TO_THE_END),
     "trained to the end, temperature by cross-validation": cross_validated(TO_THE_END),
     "early stopping": plain(STOPPED),
-    "... and temperature of the rows held back": held_out_temperature,
+    "... and temperature from held-out rows": held_out_temperature,
     "... and temperature by cross-validation": cross_validated(STOPPED),
     "... and dropout 0.2": plain({**STOPPED, "dropout": 0.2}),
     "... and dropout 0.2, mean over masks": over_masks,
@@ -128,7 +129,7 @@ def load(folder):
         try:
             values = np.loadtxt(path, delimiter=",")
         except ValueError:
-            continue  # not of numbers alone
+            continue  # contains non-numeric values
         sets[path.stem] = values[:, :-1], values[:, -1].astype(int)
     return sets
 
@@ -206,7 +207,7 @@ def draw(raw, path):
 def main():
     """Read the command line, measure and write."""
     parser = benchmark_parser(__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", help="of further sets, NAME.csv")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of further sets, NAME.csv")
     parser.add_argument("--splits", type=positive_int, default=10)
     parser.add_argument("--from-json", type=Path, help="write the report of these raw numbers")
     arguments = parser.parse_args()

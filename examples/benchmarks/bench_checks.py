@@ -1,12 +1,12 @@
-"""What the estimators of several libraries do when they are asked.
+"""The same checks on the estimators of several libraries.
 
-``--quick`` asks only those that are installed beside skregnet, and leaves out the longest check::
+``--quick`` checks only the libraries that are installed here, without the longest check::
 
     python examples/benchmarks/bench_checks.py --output checks.md
 
-Each library is asked in a process and an environment of its own. The environments are made by pip
-in ``--environments`` where they are not there yet, and are kept. What is asked is in
-``comparison/checks.py``, and how each estimator is made in the modules beside it.
+Each library runs in its own process and its own environment. Missing environments are created with
+pip in the folder ``--environments`` and kept. ``comparison/checks.py`` has the checks, and the
+other modules of that folder create the estimators.
 """
 
 import json
@@ -25,14 +25,14 @@ SKLEARN = "scikit-learn"
 
 
 def python_of(name, folder, needed):
-    """Return the interpreter that has a library, installing it where it is not there yet.
+    """Return the interpreter of the environment of a library; install the library if needed.
 
     Parameters
     ----------
     name : str
-        Of the library.
+        Name of the library.
     folder : Path
-        Of the environments.
+        Folder of the environments.
     needed : dict of list of str
         Requirements by library.
     """
@@ -46,7 +46,7 @@ def python_of(name, folder, needed):
 
 
 def ask(name, python, quick):
-    """Return versions and answers of one library, or None where it is not installed."""
+    """Return versions and answers of one library, or None if it is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.json"
         command = [str(python), str(WORKER), name, str(path), *(["--quick"] if quick else [])]
@@ -55,7 +55,7 @@ def ask(name, python, quick):
             command, capture_output=True, encoding="utf-8", env={**os.environ, **threads}
         )
         if not path.exists():
-            raise RuntimeError(f"{name} could not be asked:\n{done.stderr}")
+            raise RuntimeError(f"the checks of {name} failed:\n{done.stderr}")
         result = json.loads(path.read_text(encoding="utf-8"))
     if "error" in result:
         progress(f"{name} is left out: {result['error']}")

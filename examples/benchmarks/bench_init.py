@@ -1,15 +1,15 @@
-"""Test error after the initial weights of He, Glorot and LeCun, with relu.
+"""Test error of relu networks with He, Glorot and LeCun initialisation.
 
-Run it by hand; ``--quick`` only shows that it works::
+Run it by hand; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_init.py --output init.md
 
-The data sets are those that come with scikit-learn and Friedman's three synthetic ones. A folder
-with files ``NAME.npz`` adds regression sets: inputs ``X``, targets ``y`` and published splits as
-``test_mask`` of shape (n_splits, n_samples). The error is that on held-out rows, averaged over the
-splits: for classification the log-loss, for regression the root mean squared error in standard
-deviations of the target. The columns of He and LeCun are ratios to Glorot's, so that more than 1 is
-worse. `init` applies to every layer, the last one included; the fits of a split share their seed.
+The data sets are those of scikit-learn and Friedman's three synthetic ones. A folder with files
+``NAME.npz`` adds regression sets: inputs ``X``, targets ``y`` and published splits as ``test_mask``
+of shape (n_splits, n_samples). The error on held-out rows is averaged over the splits: the log-loss
+for classification, and the root mean squared error in standard deviations of the target for
+regression. The columns of He and LeCun are ratios to Glorot's error, so values above 1 are worse.
+`init` applies to all layers, including the output layer; the fits of a split share their seed.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
-INITS = ("glorot_uniform", "he_uniform", "lecun_uniform")  # the first is what ratios refer to
+INITS = ("glorot_uniform", "he_uniform", "lecun_uniform")  # ratios refer to the first one
 SETTINGS = {
     "Defaults": {},
     "Early stopping and `learning_rate_init=0.01`": {
@@ -42,7 +42,7 @@ COLUMNS = {"data": 29, "rows × columns": 14, "Glorot": 7, "He / Glorot": 11, "L
 
 
 class Dataset(NamedTuple):
-    """Rows and how they are split into training and test rows."""
+    """A data set with its splits into training and test rows."""
 
     name: str
     X: np.ndarray
@@ -52,7 +52,7 @@ class Dataset(NamedTuple):
 
 
 def bundled_sets(n_splits):
-    """Return the sets that need no download."""
+    """Return the data sets that need no download."""
     loaders = {
         "diabetes": datasets.load_diabetes,
         "iris": datasets.load_iris,
@@ -75,7 +75,7 @@ def bundled_sets(n_splits):
 
 
 def sets_of_folder(folder, n_splits):
-    """Return the regression sets of a folder of npz files with their own splits."""
+    """Return the regression sets in a folder of npz files, with their own splits."""
     sets = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as arrays:
@@ -86,7 +86,7 @@ def sets_of_folder(folder, n_splits):
 
 
 def test_error(dataset, parameters):
-    """Mean over the splits of the error on the test rows."""
+    """Return the test error, averaged over the splits."""
     errors = []
     for seed, (train, test) in enumerate(dataset.splits):
         X, y = dataset.X, dataset.y
@@ -95,7 +95,7 @@ def test_error(dataset, parameters):
         )
         model = Estimator(random_state=seed, **parameters)
         with warnings.catch_warnings():
-            # The defaults end many runs at max_iter; the validation part of iris is small.
+            # Many runs with the defaults reach max_iter; the validation set of iris is small.
             warnings.simplefilter("ignore", category=ConvergenceWarning)
             warnings.filterwarnings("ignore", message="Early stopping goes by only")
             model.fit(X[train], y[train])
@@ -107,7 +107,7 @@ def test_error(dataset, parameters):
 
 
 def compare(sets, parameters, report):
-    """Report a line for each set, then the geometric means of the ratios."""
+    """Report a line for each data set, then the geometric means of the ratios."""
     ratios = []
     for dataset in sets:
         print(f"{dataset.name} ...", end="\r", file=sys.stderr)
@@ -141,24 +141,24 @@ def table_row(cells):
 def parse_arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="of further sets, NAME.npz")
-    parser.add_argument("--splits", type=int, default=10, help="of each set")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of further sets, NAME.npz")
+    parser.add_argument("--splits", type=int, default=10, help="splits of each set")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a smoke run of two epochs, whose figures mean nothing",
+        help="smoke run of two epochs with meaningless figures",
     )
     parser.add_argument("--output", type=Path, help="write the report to this file as well")
     arguments = parser.parse_args()
     if arguments.splits < 1:
         parser.error("--splits must be at least 1")
     if arguments.folder is not None and not any(arguments.folder.glob("*.npz")):
-        parser.error(f"{arguments.folder} holds no npz files")
+        parser.error(f"{arguments.folder} contains no npz files")
     return arguments
 
 
 def main():
-    """Print the report line by line as it comes into being."""
+    """Measure, and print the report line by line."""
     arguments = parse_arguments()
     n_splits = 1 if arguments.quick else arguments.splits
     extra = {"max_iter": 2} if arguments.quick else {}
@@ -173,13 +173,13 @@ def main():
 
     for line in describe_machine():
         report(line)
-    report(f"- error on held-out rows, mean of {n_splits} splits: log-loss of iris, wine, breast")
-    report("  cancer and digits; root mean squared error over the target's standard deviation")
-    report("  of the others; the columns of He and LeCun are ratios of these means")
+    report(f"- error on held-out rows, mean of {n_splits} splits: log-loss for iris, wine, breast")
+    report("  cancer and digits; root mean squared error in standard deviations of the target")
+    report("  for the others; the columns of He and LeCun are ratios of these means")
     if arguments.quick:
         report("- a smoke run of two epochs: the figures mean nothing")
     start = time.perf_counter()
-    with threadpool_limits(1, user_api="blas"):  # small networks gain nothing from more
+    with threadpool_limits(1, user_api="blas"):  # small networks are not faster with more
         for name, parameters in SETTINGS.items():
             report()
             report(f"### {name}")

@@ -1,13 +1,13 @@
-"""What each library downloads and puts on the disk, with all that it depends on.
+"""Download and disk size of each library with all dependencies.
 
-Run it by hand; it needs a connection. ``--quick`` only shows that it works and installs nothing::
+Run it by hand; it needs a network connection. ``--quick`` is a smoke run that installs nothing::
 
     python examples/benchmarks/bench_install.py --output install.md
 
-Each library is installed by pip into a fresh, empty environment that is deleted afterwards. The
-download is the sum of the wheels; the size on disk is the sum of all files that pip lists, those of
-the compiled bytecode included. PyTorch and TensorFlow come in builds of very different size:
-``--torch`` and ``--tensorflow`` say which, such as ``--torch torch==2.13.0+cpu``.
+pip installs each library into a fresh, empty environment, which is deleted afterwards. The download
+size is the sum of the wheels; the size on disk is the sum of all files that pip lists, including
+compiled bytecode. PyTorch and TensorFlow have builds of very different size: ``--torch`` and
+``--tensorflow`` select one, for example ``--torch torch==2.13.0+cpu``.
 """
 
 import platform
@@ -19,13 +19,13 @@ from comparison.environments import add_options, create, measure, pip, requireme
 from reporting import Report, benchmark_parser, progress
 
 MEGABYTE = 1e6
-HEADINGS = ["library", "with, among others", "distributions", "download, MB", "on disk, MB"]
+HEADINGS = ["library", "selected dependencies", "distributions", "download, MB", "on disk, MB"]
 SHOWN = ("scikit-learn", "numpy", "scipy", "matplotlib", "pandas", "torch", "tensorflow-cpu")
 SHOWN += ("tensorflow", "keras", "pytorch-lightning")
 
 
 def install(needed):
-    """Install into a fresh environment; return what was downloaded and what is there then.
+    """Install into a fresh environment; return the download size and the measured environment.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def install(needed):
 
 
 def row(name, found):
-    """Return the cells of a library."""
+    """Return the table cells of a library."""
     versions = {key.lower().replace("_", "-"): value for key, value in found["versions"].items()}
     others = [f"{key} {versions[key]}" for key in SHOWN if key in versions and key != name]
     download = f"{found['download'] / MEGABYTE:.0f}" if "download" in found else ""
@@ -70,11 +70,11 @@ def main():
     arguments = parse_arguments()
     report = Report(arguments.output)
     report(f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}")
-    report("- PyTorch and TensorFlow without support of a GPU, where the version says so")
+    report("- PyTorch and TensorFlow are CPU builds if the version says so")
     raw = {}
     needed = requirements(arguments.torch, arguments.tensorflow)
     if arguments.quick:
-        report("- a smoke run: everything that is installed here, whether it is needed or not")
+        report("- a smoke run: all packages installed here, needed or not")
         raw["skregnet"] = measure(sys.executable)
     for name in [] if arguments.quick else arguments.only:
         progress(name)

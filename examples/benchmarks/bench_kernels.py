@@ -1,13 +1,14 @@
-"""Time of the small operations of a training step, each beside the ways not taken.
+"""Time of the small operations of a training step, compared with alternatives.
 
-Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+Run it by hand on an idle machine; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_kernels.py --output docs/benchmarks/kernels.md
 
-A step of a small network makes some thirty calls, and what a call costs beside its arithmetic
-decides; a step of a wide one makes as many passes over its arrays, and whether a pass is vectorised
-decides. For each operation the way that skregnet takes comes first. One thread, float32, arrays of
-a layer with as many rows and units as the table says; the alternatives take turns.
+A training step makes about thirty calls. For small networks its time is dominated by the overhead
+of the calls; for wide networks by the passes over the arrays, so that vectorised passes matter. For
+each operation the implementation that skregnet uses comes first. The measurements use one thread,
+float32 and arrays of one layer with the given numbers of rows and units; the alternatives take
+turns.
 """
 
 import statistics
@@ -30,7 +31,7 @@ MICROSECONDS = 1e6
 
 
 def products(rng, rows, units):
-    """Products of a hidden layer with as many inputs as units, and of an output layer."""
+    """Products of a square hidden layer and of an output layer."""
     blas = get_blas(DTYPE)
     x, weight = _normal(rng, rows, units), _normal(rng, units, units)
     out, row, ones = np.empty_like(x), _normal(rng, units), np.ones(rows, DTYPE)
@@ -45,9 +46,7 @@ def products(rng, rows, units):
                 alpha=1.0, a=weight.T, b=x.T, beta=0.0, c=out.T, overwrite_c=1
             ),
             "ndarray.dot": lambda: x.dot(weight, out),
-            "np.matmul, an axis of one member": partial(
-                np.matmul, x[None], weight[None], out[None]
-            ),
+            "np.matmul with a member axis": partial(np.matmul, x[None], weight[None], out[None]),
         },
     )
     yield (
@@ -63,7 +62,7 @@ def products(rng, rows, units):
         {
             "gemm of SciPy": partial(blas.gemm, 1.0, column, delta.T, 0.0, out.T, 0, 0, 1),
             "np.multiply": partial(np.multiply, delta, column.T, out),
-            "np.matmul, an axis of one member": partial(
+            "np.matmul with a member axis": partial(
                 np.matmul, delta[None], column.T[None], out[None]
             ),
         },
@@ -105,17 +104,17 @@ def elementwise(rng, rows, units):
                 np.greater(z, 0.0, scratch),
                 np.multiply(delta, scratch, delta),
             ),
-            "compare into truth values, multiply": lambda: (
+            "compare into Booleans, multiply": lambda: (
                 np.greater(z, 0.0, mask),
                 np.multiply(delta, mask, delta),
             ),
-            "bits of the sign": by_bits,
+            "sign bits": by_bits,
             "np.putmask": lambda: np.putmask(delta, z <= 0.0, 0.0),
         },
     )
     scale = np.array(1.25, DTYPE)
     yield (
-        "mask from truth values",
+        "mask from Booleans",
         {
             "np.copyto, multiply in place": lambda: (
                 np.copyto(scratch, kept),
@@ -139,7 +138,7 @@ def elementwise(rng, rows, units):
 
 
 def random_bits(rng, rows, units):
-    """Random bits for a mask of dropout, 16 for each unit."""
+    """Random bits for a dropout mask, 16 per unit."""
     generator = np.random.Generator(np.random.SFC64(0))
     n = rows * units
     yield (
@@ -155,7 +154,7 @@ def random_bits(rng, rows, units):
 
 
 def adam(rng, rows, units):
-    """A step of Adam for the weights of a layer with as many inputs as rows."""
+    """A step of Adam for a layer with `rows` inputs and `units` units."""
     n = rows * units
     weights, gradient, first, second = (np.full(n, 1e-3, DTYPE) for _ in range(4))
     axpy = get_blas(DTYPE).axpy
@@ -182,7 +181,7 @@ def adam(rng, rows, units):
         gradient.fill(1e-3)
 
     def without_decay():
-        # Moments divided by powers of beta need no multiplication, but now and then a rescaling.
+        # Moments divided by powers of beta need no multiplication, but occasional rescaling.
         axpy(gradient, first, n, 1.0)
         np.multiply(gradient, gradient, gradient)
         axpy(gradient, second, n, 1.0)
@@ -190,7 +189,7 @@ def adam(rng, rows, units):
         np.add(gradient, epsilon, gradient)
         np.divide(first, gradient, gradient)
         axpy(gradient, weights, n, -1e-9)
-        np.multiply(first, 0.5, out=first)  # only so that the numbers stay in range here
+        np.multiply(first, 0.5, out=first)  # keeps the numbers in range
         gradient.fill(1e-3)
 
     yield (
@@ -221,7 +220,7 @@ def _normal(rng, *shape):
 
 
 def microseconds(ways, repeats, seconds):
-    """Times per call of each way, measured in turn: dict of lists."""
+    """Return the times per call of each way, measured in turn, as a dict of lists."""
     numbers = {}
     for name, call in ways.items():
         call()
@@ -260,8 +259,8 @@ def main():
     report = Report(arguments.output)
     with threadpool_limits(1, user_api="blas"):
         report(*describe_machine())
-        report(f"- us per call, median of {repeats} (smallest–largest); ratio: of the medians, to")
-        report("  the way that is taken, which comes first")
+        report(f"- us per call, median of {repeats} (smallest–largest); ratio of the median to")
+        report("  that of the first way, which skregnet uses")
         if arguments.quick:
             report("- a smoke run: the figures mean nothing")
         for shape in SHAPES:

@@ -1,16 +1,16 @@
-"""Predictive distributions on UCI sets, on the splits of Gal & Ghahramani's experiment.
+"""Predictive distributions on UCI data sets with the splits of Gal & Ghahramani.
 
-Run it by hand; ``--quick`` only shows that it works::
+Run it by hand; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_mc_dropout_uci.py --output mc_dropout_uci.md
 
-MC dropout follows the protocol of the paper: one hidden layer of 50 units, 4000 epochs, the rate of
-dropout and the precision of the noise chosen on a fifth of the training rows, 10 000 masks. Beside
-it are the deep ensemble of Lakshminarayanan et al. (2017), and an ensemble with MC dropout, which
-is what the documentation recommends: the same settings for all sets, and no search. Root mean
-squared error and log-likelihood are means over 20 splits with their standard error; the published
-figures are those of the papers, on the same splits where nothing else is said. ``--data`` is a
-folder of files NAME.npz like those that come with the script; kin8nm is not among them.
+MC dropout follows the protocol of the paper: one hidden layer of 50 units, 4000 epochs, dropout
+rate and noise precision selected on a fifth of the training rows, and 10 000 masks. It is compared
+with the deep ensemble of Lakshminarayanan et al. (2017) and with an ensemble with MC dropout, which
+the documentation recommends: the same settings for all sets, without a search. Root mean squared
+error and log-likelihood are means over 20 splits with their standard errors. Published figures are
+on the same splits unless stated otherwise. ``--data`` is a folder of files NAME.npz like the
+bundled ones, which do not include kin8nm.
 """
 
 import json
@@ -33,7 +33,7 @@ BUNDLED = Path(__file__).parent / "data" / "uci"
 
 
 def load(folder, names):
-    """Return the arrays of the sets, by name."""
+    """Return the arrays of each data set, by name."""
     sets = {}
     for path in sorted(folder.glob("*.npz")):
         if not names or path.stem in names:
@@ -44,12 +44,12 @@ def load(folder, names):
 
 
 def measure_all(arguments, sets):
-    """Return the figures of every set, method and split."""
+    """Return the figures of each data set, method and split."""
     raw = {"machine": describe_machine(blas=False), "jobs": arguments.jobs, "sets": {}}
     if arguments.resume:
         raw = json.loads(arguments.resume.read_text(encoding="utf-8"))
     scale = 1e-3 if arguments.quick else 1.0
-    # The smallest first: what has been measured is kept when the rest is broken off.
+    # Small sets come first: finished measurements are kept if the run is interrupted.
     for name, data in sorted(sets.items(), key=lambda item: len(item[1]["y"])):
         of_set = raw["sets"].setdefault(
             name, {"shape": list(data["X"].shape), "std": float(data["y"].std()), "methods": {}}
@@ -74,14 +74,14 @@ def main():
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--splits", type=positive_int, default=20)
     parser.add_argument("--jobs", type=positive_int, default=2, help="processes")
-    parser.add_argument("--resume", type=Path, help="raw numbers (JSON) to go on from")
+    parser.add_argument("--resume", type=Path, help="raw numbers (JSON) to continue from")
     parser.add_argument("--from-json", type=Path, help="write the report of these raw numbers")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.splits, arguments.jobs, arguments.sets = 2, 1, ["yacht"]
     sets = load(arguments.data, arguments.sets)
     if not sets and not arguments.from_json:
-        parser.error(f"{arguments.data} holds no npz files of these names")
+        parser.error(f"{arguments.data} contains no npz files with these names")
     measure_and_show(arguments, lambda: measure_all(arguments, sets), write, draw)
 
 

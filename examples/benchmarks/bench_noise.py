@@ -1,14 +1,15 @@
-"""The precision of the noise: estimated from training rows, and from rows that were held back.
+"""The noise precision estimated from training rows and from held-out rows.
 
-Run it by hand; ``--quick`` only shows that it works::
+Run it by hand; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_noise.py --output noise.md
 
-For each set and setting: the root of the mean of ((y - mean) / std)^2 over the test rows, where
-mean and std are those of `predict_mc`. It is one where the standard deviations are right, two where
-they are half as large as they should be. Standard deviations are made of the noise and of the
-spread over masks and members; without these (the defaults) they are the noise alone. The UCI sets
-come with the script, with their published splits; ``--data`` names another folder of such files.
+For each data set and setting, the figure is the square root of the mean of ((y - mean) / std)^2
+over the test rows, with mean and std from `predict_mc`. It is one if the standard deviations are
+right, and two if they are half as large as they should be. The standard deviation combines the
+noise and the spread over masks and members; without masks and members (the defaults) it is the
+noise alone. The UCI sets are bundled with their published splits; ``--data`` selects another folder
+of such files.
 """
 
 import warnings
@@ -34,11 +35,11 @@ SETTINGS = {
     "400 epochs, dropout 0.05": {**LONG, "dropout": 0.05},
     "400 epochs, five members": {**LONG, "n_estimators": 5},
 }
-# Where residuals come from: all rows train, or a fifth is held back, to stop by it or not.
+# Source of the residuals: the training rows, or a held-out fifth, used for early stopping or not.
 SOURCES = {
     "training rows": {"early_stopping": False},
-    "held back, not to stop by": {"early_stopping": False},
-    "held back, to stop by": {
+    "held out, no early stopping": {"early_stopping": False},
+    "held out, early stopping": {
         "early_stopping": True,
         "n_iter_no_change": 20,
         "max_iter": 400,
@@ -48,7 +49,7 @@ BUNDLED = Path(__file__).parent / "data" / "uci"
 
 
 def standardised_error(arrays, split, parameters, *, holds_back):
-    """Root mean square of the errors on the test rows in standard deviations."""
+    """Root mean square of the test errors divided by the predicted standard deviations."""
     is_test = arrays["test_mask"][split].astype(bool)
     X, y = arrays["X"], arrays["y"]
     X_train, y_train, held_back = X[~is_test], y[~is_test], {}
@@ -64,7 +65,7 @@ def standardised_error(arrays, split, parameters, *, holds_back):
 
 
 def main():
-    """Write the table line by line."""
+    """Measure all settings and write the table."""
     parser = benchmark_parser(__doc__)
     parser.add_argument("--data", type=Path, default=BUNDLED, help="folder of NAME.npz")
     parser.add_argument("--splits", type=positive_int, default=5)
@@ -97,7 +98,7 @@ def main():
                 rows.append([path.stem, setting, *cells])
     report = Report(arguments.output)
     report(*describe_machine(blas=False))
-    report(f"- median of {arguments.splits} splits, and the least and the largest")
+    report(f"- median of {arguments.splits} splits (smallest–largest)")
     report.table(["set", "setting", *SOURCES], rows, n_left=2)
     report.write()
 

@@ -1,14 +1,14 @@
-"""How the time of training grows with rows, epochs and width.
+"""Growth of the training time with rows, epochs and width.
 
-Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+Run it by hand on an idle machine; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_scaling.py --output scaling.md
 
-skregnet, scikit-learn and PyTorch train in a process each and take turns, as in
-`bench_training.py`: regression, relu, Adam, float32, nothing scaled. The slope is that of a line
-through the points of the double logarithmic plot from a given value on, where the costs of a step
-that do not depend on the size no longer matter: 1 is proportional, and 2 in width, where the
-matrix products grow with its square.
+skregnet, scikit-learn and PyTorch train in separate processes and take turns, as in
+`bench_training.py`: regression, relu, Adam, float32, no scaling. The slope is that of a line fitted
+to the log-log plot from a given size on, where the constant costs of a step no longer matter. A
+slope of 1 means proportional growth. For the width a slope of 2 is expected, because the cost of
+the matrix products grows with the square of the width.
 """
 
 import math
@@ -36,18 +36,18 @@ PEERS = ("skregnet", "sklearn", "torch")
 
 
 class Sweep(NamedTuple):
-    """One size that grows while the others stay.
+    """A series of cases that differ in one size.
 
     Parameters
     ----------
     name : str
-        Of the size.
+        Name of the size that varies.
     title : str
-        What stays.
+        The constant sizes.
     values : tuple of int
         Sizes.
     linear_from : int
-        The slope is that of the values from here on.
+        Smallest size used for the slope.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Sweep(NamedTuple):
     linear_from: int
 
     def case(self, value):
-        """Case of one of the values."""
+        """Return the case of one of the values."""
         if self.name == "rows":
             return Case((100,), 200, value, 20)
         if self.name == "width":
@@ -87,7 +87,7 @@ SWEEPS = (
 
 
 def measure_sweep(workers, sweep, settings):
-    """Milliseconds for each value, a list of repeats by peer."""
+    """Return the milliseconds for each value: a list of repeats for each peer."""
     points, errors = [], {}
     for value in sweep.values if not settings["quick"] else sweep.values[:3]:
         progress(f"{sweep.name}: {value}")
@@ -114,7 +114,7 @@ def measure_all(settings):
 
 
 def slope(sweep, points, peer):
-    """Slope of the line through the medians from `linear_from` on; None of fewer than two."""
+    """Slope of the line through the medians from `linear_from`; None for fewer than two points."""
     chosen = [p for p in points if p["value"] >= sweep.linear_from and peer in p["ms"]]
     if len(chosen) < 2:
         return None
@@ -160,7 +160,7 @@ def write_sweep(sweep, measured, report):
 
 
 def draw(raw, path):
-    """Save the picture: a double logarithmic panel for each sweep."""
+    """Save the picture: a log-log panel for each sweep."""
     figure = Figure(figsize=(4.2 * len(SWEEPS), 4.4), layout="constrained")
     for axis, sweep in zip(figure.subplots(1, len(SWEEPS)), SWEEPS, strict=True):
         draw_sweep(axis, sweep, raw["sweeps"][sweep.name]["points"])
@@ -200,12 +200,12 @@ def parse_arguments():
     parser = benchmark_parser(__doc__)
     parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--repeats", type=positive_int, default=5)
-    parser.add_argument("--from-json", type=Path, help="raw numbers, not to be measured again")
+    parser.add_argument("--from-json", type=Path, help="raw numbers to use instead of measuring")
     return parser.parse_args()
 
 
 def main():
-    """Measure, or read what was measured, and report."""
+    """Measure or read the raw numbers, and write the report."""
     arguments = parse_arguments()
     settings = {name: getattr(arguments, name) for name in ("quick", "threads", "repeats")}
     if arguments.quick:

@@ -1,43 +1,45 @@
-"""What a user waits for and pays, apart from the time of an epoch of training.
+"""Time and memory of tasks other than the training of a single network.
 
-Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+Run it by hand on an idle machine; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_tasks.py --output tasks.md
 
-Each figure is the median of the repeats with the smallest and the largest, and stands beside that
-of a peer, which is measured in turn with it. Ratios are formed pair by pair. The tasks run in
-processes with a given number of threads of the linear algebra, one where no other is named:
+Each figure is the median of the repeats with the smallest and the largest value. It is compared
+with the figure of a peer, measured alternately. Ratios are computed pair by pair. The tasks run in
+processes with a given number of BLAS threads, one by default:
 
 ensemble
-    A fit of eight members in one pass beside a fit of one, and beside scikit-learn's bagging of
-    eight networks on one core: float32, unscaled, all rows, the same number of epochs.
+    A fit of eight members in one pass, compared with a fit of one, and with scikit-learn's bagging
+    of eight networks on one core: float32, unscaled, all rows, the same number of epochs.
 predict
-    A default estimator with its scaler beside scikit-learn's, which has none: calls for one row
-    and for ten thousand, float64 and float32.
+    Prediction by a default estimator, which includes scaling, compared with scikit-learn's, which
+    does not scale: one row and ten thousand rows, float64 and float32.
 mc_dropout
-    Mean and variance of a hundred passes with new masks beside PyTorch in training mode under
-    ``no_grad``, each in a process of its own. PyTorch takes the rows all at once, two copies of
-    them at once, or 500 at a time, whichever is fastest.
+    Mean and variance of a hundred passes with new masks, compared with PyTorch in training mode
+    under ``no_grad``, each in its own process. For PyTorch the fastest of three ways counts: all
+    rows at once, two copies of all rows at once, or 500 rows at a time.
 small_fit
-    Fits of a hundred rows for one epoch at the defaults, several hundred in a timing.
+    Fits on a hundred rows for one epoch with default parameters; one timing covers several hundred
+    fits.
 import
-    Milliseconds that ``import skregnet`` takes in a fresh process that has imported
+    Milliseconds for ``import skregnet`` in a fresh process that has already imported
     ``sklearn.neural_network``.
 fit_memory
-    Memory that a fit on a gigabyte needs beyond it, float32, standardised, with early stopping,
-    beside scikit-learn's pipeline of scaler and network: the peak of a fresh process's own memory
-    (``RssAnon``, seen every millisecond) less that before. The rows are an array, then a read-only
-    map of a file under a limit on what the process may allocate (``RLIMIT_DATA``).
+    Additional memory of a fit on a gigabyte of rows (float32, standardised, early stopping),
+    compared with scikit-learn's pipeline of scaler and network. It is the peak of the private
+    memory of a fresh process (``RssAnon``, sampled every millisecond) minus the value before the
+    fit. The rows are first an array, then a read-only memory map of a file with a limit on
+    allocations (``RLIMIT_DATA``).
 predict_memory
-    Memory and time of predict on a million rows, measured likewise.
+    Memory and time of predict on a million rows, measured in the same way.
 search
-    A grid search on two processes, the same grid and number of epochs for both libraries, each in
-    a fresh process: a first search, whose processes are to be started, and a second one. Threads
-    of the BLAS are not limited by hand, and counted within the processes.
+    A grid search with two processes and the same grid and number of epochs for both libraries, each
+    in a fresh process: a first search, which starts the processes, and a second one. The number of
+    BLAS threads is not limited explicitly; it is counted inside the processes.
 denormals
-    Late epochs of a run, most of whose units have been killed by one huge step, beside early ones
-    and beside a run whose denormal moments stay; float32, without a penalty, which would hide
-    them.
+    Late epochs of a run in which one huge step has killed most units, compared with early epochs
+    and with a run that keeps denormal moments; float32, without a penalty, which would prevent
+    denormals.
 """
 
 import sys
@@ -82,7 +84,7 @@ def parse_arguments():
 
 
 def run_tasks(names, bench):
-    """Return the results, and remarks on them."""
+    """Return the results, and remarks on the results."""
     results, remarks = [], []
     for name in names:
         print(f"{name} ...", file=sys.stderr)
@@ -95,9 +97,9 @@ def main():
     """Print the report."""
     arguments = parse_arguments()
     report = Report(arguments.output)
-    report("Tasks beside training", "")
+    report("Tasks other than training", "")
     report(*describe_machine())
-    report(f"- median of {arguments.repeats} (smallest–largest); ratios are formed pair by pair")
+    report(f"- median of {arguments.repeats} (smallest–largest); ratios are computed pair by pair")
     if arguments.quick:
         report("- a smoke run on little data: the figures mean nothing")
     with Bench(arguments.repeats, arguments.threads, arguments.quick) as bench:

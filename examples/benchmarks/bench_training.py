@@ -1,21 +1,22 @@
-"""Time of training beside the libraries a user would pick instead.
+"""Training time compared with other libraries.
 
-Run it by hand on a quiet machine; ``--quick`` only shows that it works::
+Run it by hand on an idle machine; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_training.py --output training.md
 
-Each library trains in a process of its own. The processes take turns within each repeat, so that a
-disturbance of the machine meets all of them, and ratios are formed within a repeat. All of them
-get the same standardised rows, layers, batch size, initialisation and type of float, relu and
-Adam, shuffle in each epoch and keep the smaller last batch; nothing stops early and nothing is
-scaled. The modules in ``peers`` show how each library is used.
+Each library trains in its own process. The processes take turns within each repeat, so that other
+load on the machine affects all of them, and ratios are computed within a repeat. All libraries get
+the same standardised rows, layers, batch size, initialisation and float type, use relu and Adam,
+shuffle in each epoch and keep the smaller last batch. Early stopping and scaling are off. The
+modules in ``peers`` show how each library is used.
 
-The time of an epoch leaves out what a fit does once, compiling above all; that is in the time of a
-whole fit. Of skregnet and scikit-learn it is a fit of many epochs less a fit of one, divided by the
-difference in epochs. The floor is the time of the matrix products of an epoch alone.
+The time of an epoch does not include the one-time costs of a fit, above all compilation; these are
+included in the time of a whole fit. For skregnet and scikit-learn it is the time of a fit of many
+epochs minus that of a fit of one, divided by the difference in epochs. The peer ``floor`` computes
+only the matrix products of an epoch.
 
-With ``--output`` the raw numbers and a picture are written beside the report, and ``--from-json``
-makes report and picture anew from the numbers, without measuring.
+With ``--output`` the script writes the raw numbers and a picture next to the report.
+``--from-json`` recreates report and picture from the raw numbers without measuring.
 """
 
 from pathlib import Path
@@ -40,7 +41,7 @@ WHOLE_FIT_VARIANTS = ("plain", "dropout")
 
 
 def can_train(peer, case):
-    """Whether `peer` takes part in `case`."""
+    """Whether `peer` can train `case`."""
     if case.dtype == "float64" and peer not in WITH_FLOAT64:
         return False
     return not (case.dropout and peer in WITHOUT_DROPOUT)
@@ -102,32 +103,32 @@ def parse_arguments():
     parser = benchmark_parser(__doc__)
     parser.add_argument("--threads", type=positive_int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=positive_int, default=5)
-    parser.add_argument("--fit-epochs", type=positive_int, default=20, help="of a whole fit")
-    parser.add_argument("--cases", nargs="+", choices=names, help="all, or two if --quick")
+    parser.add_argument("--fit-epochs", type=positive_int, default=20, help="epochs of a whole fit")
+    parser.add_argument("--cases", nargs="+", choices=names, help="default: all; two with --quick")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--from-json", type=Path, help="raw numbers, not to be measured again")
+    parser.add_argument("--from-json", type=Path, help="raw numbers to use instead of measuring")
     return parser.parse_args()
 
 
 def settings_of(arguments):
-    """Options that decide what is measured, as they go into the raw numbers."""
+    """Return the options that determine the measurements, for the raw numbers."""
     settings = {
         name: getattr(arguments, name)
         for name in ("quick", "threads", "repeats", "fit_epochs", "cases", "variants")
     }
-    # skregnet takes part always: the ratios refer to it.
+    # skregnet is always measured, because the ratios refer to it.
     settings["peers"] = [name for name in PEERS if name in {*arguments.peers, "skregnet"}]
     if arguments.quick:
         settings.update(threads=[1], repeats=1, fit_epochs=2)
     if arguments.cases is None:
-        # Two shapes, since compiling takes long.
+        # A smoke run measures two shapes, because compilation takes long.
         settings["cases"] = [shape.name for shape in SHAPES[:: 3 if arguments.quick else 1]]
     return settings
 
 
 def main():
-    """Measure, or read what was measured, and report."""
+    """Measure or read the raw numbers, and write the report."""
     arguments = parse_arguments()
     measure_and_show(
         arguments,

@@ -1,20 +1,20 @@
-"""Which hyperparameters are worth a search: each is tuned alone, on many data sets.
+"""The gain from tuning each hyperparameter alone, on many data sets.
 
-Run it by hand; ``--quick`` only shows that it works::
+Run it by hand; ``--quick`` is a smoke run::
 
     python examples/benchmarks/bench_tuning.py --output tuning.md
 
-One hyperparameter is changed at a time, the others stay as in the starting point. What a user gains
-from the search: the value is chosen by the error on a fifth of the rows, and its error on another
-fifth is compared with that of the starting point, of which nothing is chosen. (The error of the
-best value on the rows that are reported would promise more than a search can keep.) What a bad
-choice costs: the error of the value that is the worst on average. All errors are ratios to those of
-the starting point, and averaged geometrically: over the splits of a set, then over the sets.
+One hyperparameter is changed at a time; the others keep the values of the starting point. To
+measure the gain from tuning, the value is selected by the error on a fifth of the rows
+(validation), and its error on another fifth (test) is compared with that of the starting point.
+(Selecting the value by the test error would overestimate the gain.) The cost of a bad choice is the
+error of the value that is worst on average. All errors are ratios to those of the starting point,
+averaged geometrically over the splits of a set and then over the sets.
 
-The data sets are those that come with scikit-learn and with the benchmarks; of large ones 2000
-rows are taken. The error is the log-loss for classes, and the root mean squared error for numbers.
-In the manner of P. Probst, A.-L. Boulesteix, B. Bischl: Tunability: Importance of Hyperparameters
-of Machine Learning Algorithms, JMLR 20, 2019.
+The data sets are those of scikit-learn and of the benchmarks; at most 2000 rows of each are used.
+The error is the log-loss for classification and the root mean squared error for regression. The
+method follows P. Probst, A.-L. Boulesteix, B. Bischl: Tunability: Importance of Hyperparameters of
+Machine Learning Algorithms, JMLR 20, 2019.
 """
 
 import time
@@ -43,7 +43,7 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 MOST_ROWS = 2000
 UCI = Path(__file__).parent / "data" / "uci"
-# What is tried beside the value of the starting point.
+# Values that are tried, including the value of the starting point.
 VALUES = {
     "learning_rate_init": [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03],
     "max_iter": [50, 200, 800],
@@ -113,7 +113,7 @@ def load():
 
 
 def split(X, y, seed):
-    """Return training rows, those that choose, and those that are reported: 3/5, 1/5 and 1/5."""
+    """Return training, validation and test rows: 3/5, 1/5 and 1/5."""
     rows = np.random.default_rng(seed).permutation(len(y))[:MOST_ROWS]
     classes = y if is_classification(y) else None
     fifth = len(rows) // 5
@@ -133,7 +133,7 @@ def is_classification(y):
 
 
 def errors(parts, parameters, seed):
-    """Return the errors on the rows that choose and on those that are reported."""
+    """Return the errors on the validation rows and on the test rows."""
     train, *others = parts
     Estimator = RegularizedMLPClassifier if is_classification(train[1]) else RegularizedMLPRegressor
     model = Estimator(random_state=seed, **parameters).fit(*train)
@@ -143,7 +143,7 @@ def errors(parts, parameters, seed):
 
 
 def measure(arguments):
-    """Return both errors of every start, set, hyperparameter and value, lists over the splits."""
+    """Return both errors of every start, set, hyperparameter and value, as lists over splits."""
     raw = {"machine": describe_machine(blas=False), "splits": arguments.splits, "starts": {}}
     sets = load()
     extra = {}
@@ -176,7 +176,7 @@ def measure(arguments):
 
 
 def ratios(of_values, at_start):
-    """Return, for the value that is chosen and for each, the mean ratio of errors on a set."""
+    """Return mean error ratios of the selected value and of each value, and selection counts."""
     names = list(of_values)
     chooser = np.array([of_values[name]["chooser"] for name in names])
     test = np.array([of_values[name]["test"] for name in names])
@@ -188,7 +188,7 @@ def ratios(of_values, at_start):
 
 
 def summary(of_start, start):
-    """Return gains by set, mean ratios and votes of the values, of each hyperparameter."""
+    """Return for each hyperparameter the gains by set, and the mean ratios and votes of values."""
     rows = {}
     for parameter in VALUES:
         at_start = str(start[parameter])
@@ -242,7 +242,7 @@ def write(raw, report):
 
 
 def draw(raw, path):
-    """Draw the gain from each hyperparameter, on each set and on average."""
+    """Draw the gain from tuning each hyperparameter, on each set and on average."""
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     panels = figure.subplots(1, len(raw["starts"]), sharex=True)
     for ax, (title, of_start) in zip(panels, raw["starts"].items(), strict=True):

@@ -1,4 +1,4 @@
-"""What is trained in the benchmarks of training time: shapes, variants and data."""
+"""Shapes, variants and data of the benchmarks of training time."""
 
 import math
 from typing import NamedTuple
@@ -7,24 +7,24 @@ import numpy as np
 
 
 class Case(NamedTuple):
-    """A regression network with its data; relu, squared error and Adam throughout.
+    """A regression network and its data, with relu, squared error and Adam.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int
         Units of each hidden layer.
     batch_size, n_samples, n_features : int
-        Where the batches do not come out even, the last one of an epoch is smaller.
+        The last batch of an epoch is smaller if the batch size does not divide the rows.
     dropout : float
         Probability of dropping a hidden unit.
     batch_norm : bool
-        Batch normalisation between each hidden affine map, then without bias, and its relu.
+        Batch normalisation between each hidden affine map, which then has no bias, and its relu.
     dtype : str
-        Type of float of data and training.
+        Float type of data and training.
     alpha : float
         L2 penalty, divided by the number of rows.
     learning_rate : float
-        Adam's; its other constants are those of the paper.
+        Learning rate of Adam; its other constants are those of the paper.
     """
 
     hidden_layer_sizes: tuple
@@ -39,22 +39,22 @@ class Case(NamedTuple):
 
     @property
     def name(self):
-        """Hidden layers with the batch size, as a word of the command line."""
+        """Hidden layers and batch size, as a command line value."""
         return f"{'-'.join(map(str, self.hidden_layer_sizes))}@{self.batch_size}"
 
     @property
     def label(self):
-        """Hidden layers and batch size in words."""
+        """Hidden layers and batch size, as text."""
         return f"{tuple(self.hidden_layer_sizes)}, batch {self.batch_size}"
 
     @property
     def layer_sizes(self):
-        """Units of all layers, from the inputs to the single output."""
+        """Number of units of all layers, from the inputs to the single output."""
         return [self.n_features, *self.hidden_layer_sizes, 1]
 
     @property
     def n_steps(self):
-        """Parameter updates of an epoch."""
+        """Number of parameter updates per epoch."""
         return math.ceil(self.n_samples / self.batch_size)
 
 
@@ -65,7 +65,7 @@ SHAPES = [
     Case((256, 256), 256, 10_000, 20),
     Case((512, 512, 512), 256, 20_000, 100),
 ]
-# Changes of a shape's fields, by the name of the variant.
+# Fields that a variant changes, by the name of the variant.
 VARIANTS = {
     "plain": {},
     "dropout": {"dropout": 0.2},
@@ -75,7 +75,7 @@ VARIANTS = {
 
 
 def make_data(case):
-    """Standard normal rows of shape (n_samples, n_features), and a target for each of them."""
+    """Return standard normal rows of shape (n_samples, n_features), and a target for each row."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((case.n_samples, case.n_features), dtype=case.dtype)
     directions = rng.standard_normal((case.n_features, 10), dtype=case.dtype)
@@ -84,7 +84,7 @@ def make_data(case):
 
 
 def glorot_weights(case):
-    """Initial weights of each layer, (fan_in, fan_out), for peers that leave them to the user."""
+    """Return initial weights of each layer, (fan_in, fan_out), for peers that do not set them."""
     rng = np.random.default_rng(1)
     weights = []
     for fan_in, fan_out in zip(case.layer_sizes, case.layer_sizes[1:], strict=False):

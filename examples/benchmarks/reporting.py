@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: the machine, tables, the report and its options."""
+"""Shared code of the benchmark scripts: machine description, tables, report and options."""
 
 import argparse
 import importlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
-# Distributions whose versions a report names; those that are missing are left out.
+# Distributions whose versions a report lists, if they are installed.
 LIBRARIES = {
     "skregnet": "skregnet",
     "scikit-learn": "scikit-learn",
@@ -27,7 +27,7 @@ LIBRARIES = {
 
 
 def cpu_name():
-    """Name of the processor where the system tells it."""
+    """Return the name of the processor if the system provides it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
@@ -37,7 +37,7 @@ def cpu_name():
 
 
 def library_versions():
-    """Versions of the libraries that are installed, by their names."""
+    """Return the versions of the installed libraries, by name."""
     versions = {}
     for name, distribution in LIBRARIES.items():
         try:
@@ -48,13 +48,13 @@ def library_versions():
 
 
 def in_words(n_threads):
-    """A number of threads."""
+    """Return a number of threads as text."""
     return "1 thread" if n_threads == 1 else f"{n_threads} threads"
 
 
 def blas_names():
-    """Linear algebra libraries that are loaded, each with its kernel and number of threads."""
-    importlib.import_module("scipy.linalg")  # loads SciPy's beside NumPy's
+    """Return the loaded BLAS libraries, each with its kernel and number of threads."""
+    importlib.import_module("scipy.linalg")  # loads SciPy's BLAS in addition to NumPy's
     names = set()
     for info in threadpool_info():
         if info["user_api"] == "blas":
@@ -66,12 +66,12 @@ def blas_names():
 
 
 def describe_machine(blas=True):
-    """Lines about the hardware and the versions, a Markdown list.
+    """Return lines about the hardware and the versions, as a Markdown list.
 
     Parameters
     ----------
     blas : bool
-        Whether to name the linear algebra of this process.
+        Whether to list the BLAS libraries of this process.
     """
     versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
     lines = [
@@ -84,12 +84,12 @@ def describe_machine(blas=True):
 
 
 def describe_blas(names):
-    """Lines about the linear algebra of several libraries, a Markdown list.
+    """Return lines about the BLAS of several libraries, as a Markdown list.
 
     Parameters
     ----------
     names : dict of str
-        Linear algebra by library; those with the same share a line.
+        BLAS by library; libraries with the same BLAS share a line.
     """
     libraries = {}
     for library, blas in names.items():
@@ -98,26 +98,26 @@ def describe_blas(names):
 
 
 def spread(values, digits):
-    """Median with the smallest and the largest value, as text."""
+    """Return the median with the smallest and the largest value, as text."""
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
 def figures(values):
-    """Digits behind the point that leave about three figures of the median."""
+    """Return the number of decimals that gives about three significant figures of the median."""
     middle = abs(statistics.median(values))
     return max(0, 2 - math.floor(math.log10(middle))) if middle else 0
 
 
 def geometric_mean(values):
-    """Geometric mean of positive numbers."""
+    """Return the geometric mean of positive numbers."""
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
 def table_lines(headings, rows, n_left=1):
-    """Lines of a Markdown table, aligned for the terminal too.
+    """Return the lines of a Markdown table, aligned also as plain text.
 
-    The first `n_left` columns hold names and are flush left, the others are flush right.
+    The first `n_left` columns are aligned left, the others right.
     """
     texts = [[str(cell) for cell in row] for row in [headings, *rows]]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
@@ -135,12 +135,12 @@ def table_lines(headings, rows, n_left=1):
 
 
 class Report:
-    """Lines that are printed as they come and written to a file at the end.
+    """Lines that are printed immediately and written to a file at the end.
 
     Parameters
     ----------
     output : Path or None
-        The Markdown file. Raw numbers and pictures go beside it, with other suffixes.
+        The Markdown file. Raw numbers and pictures are saved next to it, with other suffixes.
     """
 
     def __init__(self, output=None):
@@ -149,7 +149,7 @@ class Report:
         self._gap = False
 
     def __call__(self, *lines):
-        """Add lines. No line, or an empty one, is a gap before the next line, if there is one."""
+        """Add lines. No line, or an empty line, adds an empty line before the next one, if any."""
         for line in lines or ("",):
             if not line:
                 self._gap = bool(self.lines)
@@ -164,11 +164,11 @@ class Report:
         print(line, flush=True)
 
     def table(self, headings, rows, n_left=1):
-        """Add a table between gaps."""
+        """Add a table between empty lines."""
         self("", *table_lines(headings, rows, n_left), "")
 
     def write(self, raw=None):
-        """Write the report, and the raw numbers as JSON beside it."""
+        """Write the report, and the raw numbers as JSON next to it."""
         if self.output is None:
             return
         self.output.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
@@ -177,7 +177,7 @@ class Report:
 
 
 def write_raw(raw, path):
-    """Write raw numbers as JSON, a line for each list or dictionary that holds no others."""
+    """Write raw numbers as JSON, with each innermost list or dictionary on one line."""
     text = json.dumps(raw, indent=1)
     text = re.sub(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])", _in_a_line, text)
     path.write_text(text + "\n", encoding="utf-8")
@@ -188,18 +188,18 @@ def _in_a_line(match):
 
 
 def measure_and_show(arguments, measure, write, draw):
-    """Measure, or read with ``--from-json`` what was measured; write the report and draw.
+    """Measure, or read raw numbers with ``--from-json``; write the report and the picture.
 
     Parameters
     ----------
     arguments : argparse.Namespace
         With `from_json` and `output`.
     measure : callable() -> dict
-        Gives the raw numbers.
+        Returns the raw numbers.
     write : callable(raw, report)
         Adds the lines of the report.
     draw : callable(raw, path)
-        Makes the picture.
+        Draws the picture.
     """
     start = time.perf_counter()
     if arguments.from_json:
@@ -216,24 +216,24 @@ def measure_and_show(arguments, measure, write, draw):
 
 
 def progress(text):
-    """Show what is being measured."""
+    """Print the current measurement to standard error."""
     print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def benchmark_parser(description):
-    """Return a command line parser with the options that all scripts have."""
+    """Return a command line parser with the options of all scripts."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a smoke run on little data, whose figures mean nothing",
+        help="smoke run on little data with meaningless figures",
     )
     parser.add_argument("--output", type=Path, help="write the report to this file as well")
     return parser
 
 
 def positive_int(text):
-    """Type of an option whose value is at least 1."""
+    """Parse an option value of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")

@@ -1,4 +1,4 @@
-"""Epochs of a network most of whose units have died, so that its moments decay to denormals."""
+"""Epochs of a network with mostly dead units, whose moments decay to denormal numbers."""
 
 import statistics
 import time
@@ -14,8 +14,8 @@ from skregnet.optim import Adam
 N_ROWS, N_FEATURES, BATCH_SIZE, HIDDEN = 2_000, 20, 32, (100, 100)
 STEPS_PER_EPOCH = -(-N_ROWS // BATCH_SIZE)
 N_EPOCHS, N_QUICK_EPOCHS = 200, 24
-# The first step is so large that it kills units. Their first moments, a tenth smaller with each
-# step, are denormal after some 800 steps of 63 an epoch: not yet in the early epochs.
+# The first step is so large that it kills units. Their first moments shrink by a tenth in each step
+# and become denormal after about 800 steps, with 63 steps per epoch: after the early epochs.
 FATAL_FACTOR = 1e3
 EARLY, LATE = slice(2, 12), slice(-20, None)
 LIMIT = 1.1
@@ -23,12 +23,12 @@ LIMIT = 1.1
 
 @dataclass(frozen=True)
 class UnflushedAdam(Adam):
-    """Adam that keeps its denormal moments, and notes which share of them is denormal."""
+    """Adam that keeps denormal moments and records their share."""
 
     shares: list = field(default_factory=list)
 
     def flush_denormals(self, state):
-        """Note the share instead."""
+        """Record the share of denormal moments instead of setting them to zero."""
         values = [getattr(state, f.name) for f in fields(state)]
         for moment in (value for value in values if isinstance(value, np.ndarray)):
             size = np.abs(moment)
@@ -36,7 +36,7 @@ class UnflushedAdam(Adam):
 
 
 def measure(bench):
-    """Yield the result beside the early epochs, and beside a run that flushes nothing."""
+    """Yield the results compared with the early epochs and with a run without flushing."""
     n_epochs = N_QUICK_EPOCHS if bench.quick else N_EPOCHS
     flushed, unflushed = [], []
     for _ in range(bench.repeats):
@@ -62,7 +62,7 @@ def measure(bench):
 
 
 def time_epochs(n_epochs, solver):
-    """Return the seconds of an early and of a late epoch, and what has become of the network."""
+    """Return seconds of an early and a late epoch, and shares of dead and denormal values."""
     X, y = make_regression(N_ROWS, N_FEATURES, np.float32)
     X = np.abs(X)
     starts = []
@@ -72,7 +72,7 @@ def time_epochs(n_epochs, solver):
             starts.append(time.perf_counter())
         return FATAL_FACTOR if step == 0 else 1.0
 
-    # A penalty would go on moving the weights of dead units.
+    # A penalty would keep changing the weights of dead units.
     model = RegularizedMLPRegressor(
         HIDDEN,
         alpha=0.0,
@@ -89,9 +89,7 @@ def time_epochs(n_epochs, solver):
     ).fit(X, y)
     dead = dead_share(model, X)
     if model.n_iter_ != n_epochs or dead < 0.5:
-        raise RuntimeError(
-            f"{model.n_iter_} epochs, {dead:.0%} dead units: not what is to be timed"
-        )
+        raise RuntimeError(f"{model.n_iter_} epochs, {dead:.0%} dead units: not the intended case")
     seconds = np.diff(starts)
     return {
         "early": float(np.median(seconds[EARLY])),
@@ -102,10 +100,11 @@ def time_epochs(n_epochs, solver):
 
 
 def mostly_positive_outputs(shape, rng):
-    """Initial weights with which the first step lowers the inputs of most units of the last layer.
+    """Initial weights for which the first step kills most units of the last hidden layer.
 
-    All but a tenth of the weights of the output are positive and predict too much, so the weights
-    into the units that they come from fall; what these units see is positive, so they die.
+    All but a tenth of the output weights are positive, so the prediction is too large, and the
+    first step reduces the weights into these units. The inputs of these units are positive, so the
+    units die.
     """
     weights = rng.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
     if shape[1] == 1:
@@ -115,7 +114,7 @@ def mostly_positive_outputs(shape, rng):
 
 
 def dead_share(model, X):
-    """Share of the hidden units that are zero for all rows."""
+    """Share of the hidden units whose output is zero for all rows."""
     dead, x = [], X
     for weights, biases in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
         x = np.maximum(x @ weights + biases, 0.0)

@@ -1,4 +1,4 @@
-"""Monte Carlo dropout beside PyTorch: mean and variance of many passes with new masks."""
+"""Monte Carlo dropout compared with PyTorch: mean and variance of many passes with new masks."""
 
 import statistics
 import time
@@ -12,8 +12,7 @@ from skregnet import RegularizedMLPRegressor
 
 N_FEATURES, HIDDEN, DROPOUT = 20, (100, 100), 0.2
 N_ROWS, N_SAMPLES = 10_000, 100
-# How many rows PyTorch takes in a pass, and how many copies of them; the fastest way stands in the
-# table.
+# Number of rows per pass of PyTorch, and number of copies of the rows; the table shows the fastest.
 WAYS = [(N_ROWS, 1), (N_ROWS, 2), (500, 1)]
 LIMIT = 5
 
@@ -29,7 +28,7 @@ def measure(bench):
     n_rows, n_samples = (200, 4) if bench.quick else (N_ROWS, N_SAMPLES)
     for n_threads in bench.threads:
         ours, theirs = [], {way: [] for way in WAYS if has_torch}
-        # The first round warms up; the libraries alternate, each in a process of its own.
+        # The first round warms up; the libraries alternate, each in its own process.
         for _ in range(1 + bench.repeats):
             ours.append(bench.worker(n_threads)(time_skregnet, n_rows, n_samples))
             for way, own in theirs.items():
@@ -46,7 +45,7 @@ def measure(bench):
 
 
 def time_skregnet(n_rows, n_samples):
-    """Seconds of the moments of all rows."""
+    """Seconds to compute the moments of all rows."""
     from skregnet.uncertainty import mc_moments
 
     X, y = make_regression(n_rows, N_FEATURES, np.float32)
@@ -61,7 +60,7 @@ def time_skregnet(n_rows, n_samples):
 
 
 def time_torch(n_rows, n_samples, way, n_threads):
-    """Seconds of the same with a module in training mode, in one of the ways."""
+    """Seconds for the same with a PyTorch module in training mode, in one of the ways."""
     import torch
 
     torch.set_num_threads(n_threads)
@@ -91,6 +90,6 @@ def time_torch(n_rows, n_samples, way, n_threads):
 
 
 def _check(mean, variance):
-    """Guard against timing something else: the masks make the outputs of each row vary."""
+    """Check that the masks make the outputs of each row vary."""
     if not (np.isfinite(mean).all() and np.median(variance) > 1e-6):
-        raise RuntimeError("the passes do not vary, or not within reason")
+        raise RuntimeError("the outputs do not vary between passes, or are not finite")

@@ -1,4 +1,4 @@
-"""An ensemble beside one of its members, and beside a bag of scikit-learn's networks."""
+"""An ensemble compared with a single network and with bagging of scikit-learn's networks."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ N_MEMBERS = 8
 
 
 class Case(NamedTuple):
-    """A shape of network and data, and the targets."""
+    """Shape of network and data, and the target ratios."""
 
     hidden_layer_sizes: tuple
     batch_size: int
@@ -32,7 +32,7 @@ CASES = [
 
 
 def make_regression(n_samples, n_features, dtype):
-    """Standard normal rows, and a target of variance one that depends on them."""
+    """Return standard normal rows, and a target of variance one that depends on them."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_samples, n_features)).astype(dtype)
     y = np.tanh(X @ rng.standard_normal((n_features, 10)).astype(dtype)).sum(axis=1)
@@ -69,7 +69,7 @@ def measure(bench):
 
 
 def time_fits(case, repeats):
-    """Seconds of the fits of one member, of an ensemble, and of a bag of scikit-learn's."""
+    """Seconds of the fits of one network, an ensemble, and a bagging ensemble of scikit-learn."""
     X, y = make_regression(case.n_samples, case.n_features, np.float32)
     common = dict(
         hidden_layer_sizes=case.hidden_layer_sizes,
@@ -83,7 +83,7 @@ def time_fits(case, repeats):
     ours = dict(common, scaler=None, normalize_y=False)
     one = RegularizedMLPRegressor(**ours)
     ensemble = RegularizedMLPRegressor(**ours, n_estimators=N_MEMBERS)
-    # The members differ in initial weights and order of the rows, as ours do, and see all rows.
+    # As in skregnet, members differ in initial weights and row order, and train on all rows.
     bagging = BaggingRegressor(
         MLPRegressor(**common), N_MEMBERS, bootstrap=False, max_samples=1.0, random_state=0
     )

@@ -1,4 +1,4 @@
-"""Memory that fit and predict need beyond what there is: a gigabyte of rows is not copied."""
+"""Additional memory of fit and predict: a gigabyte of rows is not copied."""
 
 import contextlib
 import gc
@@ -21,20 +21,20 @@ STATUS = Path("/proc/self/status")
 MEGABYTE = 1e6
 N_FEATURES, BATCH_SIZE = 100, 1_000
 FIT_ROWS, PREDICT_ROWS, QUICK_ROWS = 1_250_000, 1_000_000, 5_000
-# Rows made at once: few, so that the making leaves no large block for fit to use unseen.
+# Rows generated at once: few, so that generating them leaves no large free block for fit to reuse.
 CHUNK = 1_000
 SAMPLE_EVERY = 1e-3
 FIT_LIMIT = 64
-# What a process may allocate, with the rows in a file.
+# Bytes that a process may allocate when the rows are in a file.
 ALLOWANCE = 256_000_000
 
 LIBRARIES = ("skregnet", "scikit-learn")
 
 
 def measure_fit(bench):
-    """Yield the results of fit on an array in memory, and on a read-only map of a file."""
+    """Yield the results of fit on an array in memory and on a read-only memory map of a file."""
     if not _can_measure():
-        yield "memory: left out, this system does not tell how much a process uses"
+        yield "memory: left out, the system does not report the memory of a process"
         return
     n_rows = QUICK_ROWS if bench.quick else FIT_ROWS
     what = f"fit of 1 epoch, {n_rows} × {N_FEATURES} float64"
@@ -47,13 +47,13 @@ def measure_fit(bench):
     allowance = f", {ALLOWANCE / MEGABYTE:.0f} MB allowed" if _has_limits() else ""
     yield from _results(f"{what} file{allowance}", runs, FIT_LIMIT)
     if not STATUS.exists():
-        yield "memory: of the largest resident set, which counts the pages of a mapped file too"
+        yield "memory: the peak resident set, which includes the pages of a memory-mapped file"
 
 
 def measure_predict(bench):
     """Yield the results of predict."""
     if not _can_measure():
-        yield "memory: left out, this system does not tell how much a process uses"
+        yield "memory: left out, the system does not report the memory of a process"
         return
     n_rows = QUICK_ROWS if bench.quick else PREDICT_ROWS
     runs = [_alternate(bench, predict_array, n_rows) for _ in range(bench.repeats)]
@@ -61,7 +61,7 @@ def measure_predict(bench):
 
 
 def _alternate(bench, function, argument):
-    """Return what a function measures of each library, each time in a new process."""
+    """Return the measurements of a function for each library, each in a new process."""
     measured = []
     for library in LIBRARIES:
         with bench.fresh_worker() as worker:
@@ -70,11 +70,11 @@ def _alternate(bench, function, argument):
 
 
 def _results(what, runs, limit):
-    """Return the results of memory and seconds of runs, in each of which both libraries ran."""
+    """Return the results for memory and time from runs of both libraries."""
     ours, theirs = zip(*runs, strict=True)
     if any(run is None for run in ours):
-        return [f"memory: {what}: skregnet does not get by with it"]
-    # A library that needs more than it is allowed has no figure to compare.
+        return [f"memory: {what}: skregnet needs more than the limit"]
+    # A library that needs more memory than the limit has no figure.
     has_failed = any(run is None for run in theirs)
     peer = "scikit-learn: MemoryError" if has_failed else "scikit-learn"
     theirs = [] if has_failed else theirs
@@ -108,14 +108,14 @@ def make_rows(X):
 
 
 def write_rows(path, n_rows):
-    """Write rows to a file, and the target beside it."""
+    """Write rows to a file, and the target to a second file."""
     X = np.lib.format.open_memmap(path, "w+", dtype=np.float64, shape=(n_rows, N_FEATURES))
     np.save(f"{path}.target.npy", make_rows(X))
     X.flush()
 
 
 def make_model(library):
-    """Return a network that standardises, and stops early on a part of the rows."""
+    """Return a network with standardised inputs and early stopping."""
     common = dict(batch_size=BATCH_SIZE, max_iter=1, early_stopping=True, random_state=0)
     if library == "skregnet":
         return RegularizedMLPRegressor(**common, dtype="float32")
@@ -130,7 +130,7 @@ def fit_array(library, n_rows):
 
 
 def fit_file(library, path):
-    """Return those of a fit on rows in a file; None if it needs more than is allowed."""
+    """Return the megabytes and seconds of a fit on rows in a file; None if memory ran out."""
     X = np.load(path, mmap_mode="r")
     y = np.load(f"{path}.target.npy")
     try:
@@ -140,7 +140,7 @@ def fit_file(library, path):
 
 
 def _measure_fit(library, X, y, allowance=None):
-    # What a process needs once, such as buffers of the linear algebra, is there before.
+    # A first fit allocates one-time memory, such as BLAS buffers.
     make_model(library).fit(np.array(X[: 2 * BATCH_SIZE]), y[: 2 * BATCH_SIZE])
     with Memory(allowance) as memory:
         make_model(library).fit(X, y)
@@ -148,7 +148,7 @@ def _measure_fit(library, X, y, allowance=None):
 
 
 def predict_array(library, n_rows):
-    """Return the megabytes and seconds of predict, in float64 and with the scaler of each."""
+    """Return the megabytes and seconds of predict with scaling, in float64."""
     X = np.empty((n_rows, N_FEATURES))
     y = make_rows(X)
     model = RegularizedMLPRegressor(max_iter=1, random_state=0)
@@ -161,20 +161,20 @@ def predict_array(library, n_rows):
 
 
 class Memory:
-    """The largest amount of memory in use within a ``with`` block, beyond that before it.
+    """Peak memory of a ``with`` block, minus the memory in use before it.
 
     Parameters
     ----------
     allowance : int, default=None
-        Bytes that may be allocated, beyond what there is, before a MemoryError; where the system
-        can be told.
+        Additional bytes that may be allocated before a MemoryError, if the system supports a
+        limit.
 
     Attributes
     ----------
     extra : int
-        Bytes.
+        Additional bytes.
     seconds : float
-        Time that the block took.
+        Duration of the block.
     """
 
     def __init__(self, allowance=None):
@@ -205,7 +205,7 @@ class Memory:
 
 
 def memory_in_use():
-    """Bytes that are this process's own, not pages of files; elsewhere the most it has had."""
+    """Private memory of this process in bytes; its peak resident set if the system has no value."""
     if STATUS.exists():
         return _status("RssAnon")
     import resource
@@ -218,7 +218,7 @@ def _status(name):
     for line in STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
-    raise RuntimeError(f"{STATUS} does not tell {name}")
+    raise RuntimeError(f"{STATUS} has no entry {name}")
 
 
 def _can_measure():
@@ -226,7 +226,7 @@ def _can_measure():
 
 
 def _has_limits():
-    # Linux counts all that is allocated, and no read-only maps of files.
+    # Linux counts all allocations, but not read-only memory maps of files.
     return STATUS.exists() and sys.platform == "linux"
 
 

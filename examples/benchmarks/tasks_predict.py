@@ -1,4 +1,4 @@
-"""Prediction beside scikit-learn's, for one row and for ten thousand."""
+"""Prediction compared with scikit-learn, for one row and for ten thousand rows."""
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -13,7 +13,7 @@ ESTIMATORS = {
     "classifier": (RegularizedMLPClassifier, MLPClassifier),
 }
 N_FEATURES = 20
-# Rows, calls that one timing lasts, and the target.
+# Rows, calls per timing, and the target.
 SIZES = [(1, 1_000, 1.0), (10_000, 30, 1.5)]
 N_QUICK_CALLS = 2
 
@@ -40,9 +40,9 @@ def measure(bench):
 
 
 def time_predictions(kind, dtype, n_rows, n_calls, repeats):
-    """Seconds of some calls of predict of skregnet, which scales, and scikit-learn, which doesn't.
+    """Seconds of repeated predict calls of skregnet, which scales, and scikit-learn, which doesn't.
 
-    Both are the defaults but for the number of epochs, which prediction does not depend on.
+    Both use default parameters except for the number of epochs, which does not affect prediction.
     """
     X, y = make_regression(max(n_rows, 1_000), N_FEATURES, dtype)
     if kind == "classifier":

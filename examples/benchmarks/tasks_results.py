@@ -1,4 +1,4 @@
-"""What a task of `bench_tasks` hands back, and its row in the table."""
+"""Results of the tasks of `bench_tasks`, and their rows in the table."""
 
 import math
 import statistics
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from reporting import spread
 
-HEADINGS = ["task", "skregnet", "beside it", "ratio", "target", "met"]
+HEADINGS = ["task", "skregnet", "compared with", "ratio", "target", "met"]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """What a ratio is of, so that the table says in words which way round it is."""
+    """Meaning and direction of a ratio, and its wording in the table."""
 
     words: str
     sign: str
@@ -23,7 +23,7 @@ class Relation:
         return [b / a if self.is_inverse else a / b for a, b in pairs]
 
     def holds(self, value, limit):
-        """Whether a limit is kept."""
+        """Whether the value meets the limit."""
         return value >= limit if self.is_inverse else value <= limit
 
 
@@ -36,26 +36,26 @@ RELATIONS = {
 
 @dataclass(frozen=True)
 class Result:
-    """One figure beside another.
+    """A figure of skregnet and the figure that it is compared with.
 
     Parameters
     ----------
     task : str
-        What was done.
+        Description of the task.
     unit : str
-        Of the figures.
+        Unit of the figures.
     ours : list of float
         skregnet's figure in each repeat.
     peer : str, default=""
-        What it stands beside.
+        Name of the peer.
     theirs : list of float, default=[]
-        The peer's figures; none where it has none, and `peer` then says why.
+        The peer's figures. If empty, `peer` states the reason.
     relation : {'speed', 'time', 'amount'}, default='speed'
-        What the ratio is of.
+        Meaning of the ratio.
     limit : float, default=None
-        The target of the ratio, or of our figure where it has no ratio to be judged by.
+        Target for the ratio, or for skregnet's figure if `is_absolute`.
     is_absolute : bool, default=False
-        Whether the target is one of our figure.
+        Whether the target is for skregnet's figure instead of the ratio.
     """
 
     task: str
@@ -68,7 +68,7 @@ class Result:
     is_absolute: bool = False
 
     def row(self):
-        """Cells of the table."""
+        """Return the cells of the table row."""
         relation = RELATIONS[self.relation]
         ratios = relation.ratios(self.ours, self.theirs) if self.theirs else []
         if self.limit is None:
@@ -85,7 +85,7 @@ class Result:
 
 
 def milliseconds(task, ours, theirs, n_calls=1, **options):
-    """Result of timings in seconds, as milliseconds of one of `n_calls` calls."""
+    """Return a result in milliseconds per call from timings of `n_calls` calls in seconds."""
     scaled = ([1e3 * seconds / n_calls for seconds in own] for own in (ours, theirs))
     ours, theirs = scaled
     return Result(task, "ms", ours, theirs=theirs, **options)
@@ -96,7 +96,7 @@ def _figure(values, unit):
 
 
 def _rounded(values):
-    """Median and spread, the median with about three figures."""
+    """Median and range, with about three significant figures."""
     middle = abs(statistics.median(values))
     digits = 2 - math.floor(math.log10(middle)) if middle > 0 else 0
     return spread(values, min(max(digits, 0), 3))

@@ -1,4 +1,4 @@
-"""Where the tasks of `bench_tasks` run: processes with a given number of threads, and the clock."""
+"""Processes with a given number of threads, and timing, for the tasks of `bench_tasks`."""
 
 import contextlib
 import importlib.util
@@ -14,28 +14,28 @@ from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
-# What the linear algebra libraries read when they are loaded.
+# BLAS libraries read these variables when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Worker:
-    """A process that calls functions, one at a time, and hands back what they return.
+    """A process that calls functions, one at a time, and returns their results.
 
     Parameters
     ----------
     n_threads : int
-        Of the linear algebra.
+        Number of BLAS threads.
     """
 
     def __init__(self, n_threads):
-        # A spawned process is a fresh interpreter: it has none of this one's memory and libraries.
+        # A spawned process is a fresh interpreter, without the memory and libraries of this one.
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, context, _ignore_convergence)
         with _environment(**dict.fromkeys(THREAD_VARIABLES, str(n_threads))):
             self(os.getpid)
 
     def __call__(self, function, *arguments):
-        """Return ``function(*arguments)``, called in the process."""
+        """Return ``function(*arguments)``, computed in the process."""
         return self._pool.submit(function, *arguments).result()
 
     def close(self):
@@ -44,14 +44,14 @@ class Worker:
 
 
 class Bench:
-    """What a task is given: how much to do, and the processes to do it in.
+    """Settings of the tasks, and the processes that they share.
 
     Parameters
     ----------
     repeats : int
-        Timings of each figure.
+        Number of timings of each figure.
     threads : sequence of int
-        Numbers of threads, for the tasks that large matrix products take the time of.
+        Numbers of threads, for tasks dominated by large matrix products.
     quick : bool
         Whether this is a smoke run.
     """
@@ -68,7 +68,7 @@ class Bench:
             worker.close()
 
     def worker(self, n_threads=1, library=""):
-        """Return the process with so many threads, which the tasks share, of a library."""
+        """Return the shared process of a library with `n_threads` threads."""
         key = (n_threads, library)
         if key not in self._workers:
             self._workers[key] = Worker(n_threads)
@@ -76,7 +76,7 @@ class Bench:
 
     @contextlib.contextmanager
     def fresh_worker(self):
-        """Provide a process with one thread that has done nothing yet; a smoke run saves it."""
+        """Yield a new process with one thread; a smoke run reuses a shared process."""
         if self.quick:
             yield self.worker()
             return
@@ -88,21 +88,21 @@ class Bench:
 
 
 def run_program(code, *arguments):
-    """Run a program in a fresh interpreter as a user finds it.
+    """Run a program in a fresh interpreter with a user's settings.
 
-    Nothing limits its threads, and modules are compiled once.
+    The number of threads is not limited, and compiled bytecode is cached.
 
     Parameters
     ----------
     code : str
-        Its text; modules of this folder can be imported. It prints its result as JSON.
+        Source code that prints its result as JSON. It can import modules of this folder.
     *arguments : str
-        What it finds in ``sys.argv[1:]``.
+        Values of ``sys.argv[1:]``.
 
     Returns
     -------
     result : object
-        What it printed.
+        The decoded result.
     """
     command = [sys.executable, "-c", code, *arguments]
     limiting = {*THREAD_VARIABLES, "PYTHONDONTWRITEBYTECODE"}
@@ -115,13 +115,13 @@ def run_program(code, *arguments):
 
 
 def _ignore_convergence():
-    # Training ends at max_iter on purpose.
+    # Training stops at max_iter deliberately.
     warnings.simplefilter("ignore", category=ConvergenceWarning)
 
 
 @contextlib.contextmanager
 def _environment(**variables):
-    """Set variables, which processes started meanwhile inherit."""
+    """Set environment variables for processes started within the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -140,9 +140,9 @@ def time_alternately(calls, repeats):
     Parameters
     ----------
     calls : sequence of callable
-        Without arguments. Each is called once before it is timed.
+        Called without arguments. Each is called once before it is timed.
     repeats : int
-        How often each is timed.
+        Number of timings of each call.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Many small fits: a grid search on two processes beside scikit-learn's."""
+"""Many small fits: a grid search with two processes, compared with scikit-learn."""
 
 import math
 import os
@@ -22,10 +22,10 @@ GRID = {
     "batch_size": [32, 128],
 }
 SMALL_GRID = {"hidden_layer_sizes": [(10,)]}
-# Grid, folds, epochs and processes of a search, and of that of a smoke run.
+# Grid, folds, epochs and processes of a search and of a smoke run.
 FULL, QUICK = (GRID, 5, 20, 2), (SMALL_GRID, 2, 2, 1)
 LIMIT = 2.5
-# An interpreter of its own ends the processes of the search when it ends.
+# A separate interpreter also stops the worker processes of the search when it exits.
 PROGRAM = """
 import json, sys, tasks_search
 print(json.dumps(tasks_search.time_searches(sys.argv[1], tasks_search.FULL)))
@@ -33,7 +33,7 @@ print(json.dumps(tasks_search.time_searches(sys.argv[1], tasks_search.FULL)))
 
 
 def measure(bench):
-    """Yield the results of the first search of a process, and of the next one."""
+    """Yield the results of the first and the second search of a process."""
     settings = QUICK if bench.quick else FULL
     runs = {"skregnet": [], "scikit-learn": []}
     for _ in range(bench.repeats):
@@ -47,19 +47,19 @@ def measure(bench):
         f"grid search, breast cancer, {math.prod(map(len, grid.values()))} candidates × "
         f"{n_folds} folds, {n_epochs} epochs, {n_jobs} processes"
     )
-    for index, (name, limit) in enumerate([(", which are to be started", None), ("", LIMIT)]):
+    for index, (name, limit) in enumerate([(", including their start", None), ("", LIMIT)]):
         ours, theirs = ([run["seconds"][index] for run in own] for own in runs.values())
         yield Result(what + name, "s", ours, "scikit-learn", theirs, limit=limit)
     for library, own in runs.items():
         threads = max(run["blas_threads"] for run in own)
         yield (
-            f"search: {library} with at most {threads} thread(s) of the BLAS in each of {n_jobs} "
+            f"search: {library} with at most {threads} BLAS thread(s) in each of {n_jobs} "
             f"process(es) on {os.cpu_count()} cores; best accuracy {own[-1]['score']:.3f}"
         )
 
 
 def time_searches(library, settings):
-    """Run the search twice; return the seconds, the best score and the threads of a process."""
+    """Run the search twice; return the seconds, the best score and the number of BLAS threads."""
     search = make_search(library, *settings)
     X, y = load_breast_cancer(return_X_y=True)
     seconds = []
@@ -67,8 +67,8 @@ def time_searches(library, settings):
         start = time.perf_counter()
         search.fit(X, y)
         seconds.append(time.perf_counter() - start)
-    # Apart from what is timed: to look for the libraries takes longer than a score. With many
-    # folds, each process has some.
+    # The threads are counted in a separate search, because finding the BLAS libraries takes longer
+    # than scoring. There are enough folds for each process to get some.
     n_jobs, n_folds = settings[-1], 10
     counted = make_search(library, SMALL_GRID, n_folds, 1, n_jobs)
     counted.set_params(scoring=score_and_threads, refit=False).fit(X, y)
@@ -81,7 +81,7 @@ def time_searches(library, settings):
 
 
 def make_search(library, grid, n_folds, n_epochs, n_jobs):
-    """Return the search; only scikit-learn's network needs a scaler before it."""
+    """Return the search; scikit-learn's network needs a scaler, skregnet's does not."""
     common = dict(
         max_iter=n_epochs, early_stopping=False, tol=0.0, n_iter_no_change=10**6, random_state=0
     )
@@ -94,6 +94,6 @@ def make_search(library, grid, n_folds, n_epochs, n_jobs):
 
 
 def score_and_threads(estimator, X, y):
-    """Return the score and the largest number of threads of a BLAS in this process."""
+    """Return the score and the largest number of BLAS threads in this process."""
     pools = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
     return {"score": estimator.score(X, y), "blas_threads": max(pools, default=1)}

@@ -1,4 +1,4 @@
-"""What is paid once: a fit of a hundred rows for one epoch, and the import."""
+"""Fixed costs: a fit of a hundred rows for one epoch, and the import."""
 
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from tasks_ensemble import make_regression
@@ -44,7 +44,7 @@ def measure_fits(bench):
 
 
 def time_fits(kind, n_fits, repeats):
-    """Seconds of some fits of skregnet and of scikit-learn, both at their defaults."""
+    """Seconds of repeated fits of skregnet and scikit-learn with default parameters."""
     X, y = make_regression(N_ROWS, N_FEATURES, "float64")
     if kind != "regressor":
         y = (y > 0).astype(int) + (y > 1 if "3" in kind else 0)
@@ -57,10 +57,10 @@ def time_fits(kind, n_fits, repeats):
 
 
 def measure_import(bench):
-    """Yield the result of importing skregnet where scikit-learn's networks are already there."""
+    """Yield the time to import skregnet after scikit-learn's networks have been imported."""
     runs = [
         run_program(IMPORT) for _ in range(1 + bench.repeats)
-    ]  # the first compiles and fills caches
+    ]  # the first run compiles bytecode and fills caches
     yield Result(
         "import skregnet after sklearn.neural_network",
         "ms",
@@ -69,4 +69,4 @@ def measure_import(bench):
         is_absolute=True,
     )
     has_matplotlib = any(has_it for _, has_it in runs)
-    yield f"import: matplotlib is {'' if has_matplotlib else 'not '}imported by it"
+    yield f"import: matplotlib is {'' if has_matplotlib else 'not '}imported with skregnet"

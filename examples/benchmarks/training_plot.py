@@ -10,7 +10,7 @@ from reporting import geometric_mean, in_words
 from training_results import Result
 
 PANELS = ("plain", "dropout", "dropout + batch norm")
-# Okabe and Ito's colours; the markers tell the libraries apart without them.
+# Okabe and Ito's colours; the markers also distinguish the libraries without colour.
 STYLES = {
     "skregnet": ("#000000", "v"),
     "sklearn": ("#E69F00", "s"),
@@ -21,7 +21,7 @@ STYLES = {
 
 
 def draw(raw, path):
-    """Save the picture: a panel for each variant, a group of marks for each shape."""
+    """Save the picture: a panel for each variant, a group of markers for each shape."""
     results = [Result(result) for result in raw["results"]]
     panels = [variant for variant in PANELS if any(r.variant == variant for r in results)]
     peers = [p for p in STYLES if p != "skregnet" and any(p in r.ms for r in results)]
@@ -36,7 +36,9 @@ def draw(raw, path):
         draw_panel(axis, same, names, list(itertools.product(peers, counts)))
         axis.set_title(variant)
     scale_ratios(axes[0], [r.ratio(p) for r in results for p in peers if p in r.ms])
-    figure.supxlabel("time of an epoch over skregnet's (right of 1: skregnet is faster)", size=10)
+    figure.supxlabel(
+        "time of an epoch divided by skregnet's (above 1: skregnet is faster)", size=10
+    )
     handles = legend_handles(peers, counts)
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     figure.savefig(path, dpi=150)
@@ -63,7 +65,7 @@ def draw_panel(axis, results, names, series):
         axis.axhspan(-row - 0.5, -row + 0.5, color=shade, linewidth=0, zorder=0)
     axis.set_yticks(
         [-row for row in range(len(names) + 1)],
-        [*names, f"geometric mean\n(in figures: {in_words(first_count)})"],
+        [*names, f"geometric mean\n(numbers: {in_words(first_count)})"],
     )
     axis.set_ylim(-len(names) - 0.5, 0.5)
     axis.tick_params(axis="y", length=0)
@@ -72,7 +74,7 @@ def draw_panel(axis, results, names, series):
 
 
 def write_number(axis, value, height):
-    """Write a value to the right of its mark."""
+    """Write a value to the right of its marker."""
     axis.annotate(
         f"{value:.1f}" if value >= 1 else f"{value:.2f}",
         (value, height),
@@ -84,20 +86,20 @@ def write_number(axis, value, height):
 
 
 def draw_spread(axis, ratios, height, style):
-    """Draw the median, and a line from the smallest to the largest."""
+    """Draw the median, and a line from the smallest to the largest ratio."""
     axis.hlines(height, min(ratios), max(ratios), color=style["color"], linewidth=1)
     axis.plot(statistics.median(ratios), height, **style)
 
 
 def mark(peer, is_first_count):
-    """Keywords of a mark; it is open with more than the first number of threads."""
+    """Return the style of a marker; it is open for all but the first number of threads."""
     color, marker = STYLES[peer]
     face = color if is_first_count else "white"
     return dict(color=color, marker=marker, markersize=5.5, markerfacecolor=face, linestyle="none")
 
 
 def scale_ratios(axis, medians):
-    """A logarithmic axis that holds the medians, with ticks at round ratios."""
+    """Set a logarithmic axis that contains the medians, with ticks at round ratios."""
     low, high = min(*medians, 0.8) / 1.3, max(*medians, 1.25) * 1.5
     axis.set_xscale("log")
     axis.set_xlim(low, high)
@@ -109,7 +111,7 @@ def scale_ratios(axis, medians):
 
 
 def legend_handles(peers, counts):
-    """Marks of the libraries, then those of the numbers of threads."""
+    """Return the markers of the libraries, then those of the numbers of threads."""
     handles = [Line2D([], [], label=LABELS[peer], **mark(peer, True)) for peer in peers]
     for n_threads in counts if len(counts) > 1 else []:
         face = "0.3" if n_threads == counts[0] else "white"

@@ -1,4 +1,4 @@
-"""What is derived from the raw numbers of `bench_training.py`: ratios, means and targets."""
+"""Ratios, means and targets, computed from the raw numbers of `bench_training.py`."""
 
 import statistics
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from reporting import geometric_mean
 
 
 class Result:
-    """The raw numbers of one case with what is derived from them."""
+    """The raw numbers of one case, with values computed from them."""
 
     def __init__(self, raw):
         self.case = Case(**raw["case"])
         self.variant = raw["variant"]
         self.n_threads = raw["n_threads"]
-        self.ms = raw["ms"]  # of an epoch, a value for each repeat, by peer
-        self.fit = raw.get("fit", {})  # seconds, likewise
+        self.ms = raw["ms"]  # milliseconds per epoch by peer, a value for each repeat
+        self.fit = raw.get("fit", {})  # seconds of a whole fit by peer, a value for each repeat
         self.compile = raw["compile"]
         self.errors = raw["errors"]
 
     @property
     def hidden(self):
-        """Hidden layers in words."""
+        """Hidden layers as text."""
         return str(tuple(self.case.hidden_layer_sizes))
 
     def ratios(self, peer, base="skregnet"):
-        """Time of `peer` over that of `base` within each repeat."""
+        """Time of `peer` divided by that of `base`, for each repeat."""
         return [a / b for a, b in zip(self.ms[peer], self.ms[base], strict=True)]
 
     def ratio(self, peer, base="skregnet"):
@@ -33,21 +33,21 @@ class Result:
         return statistics.median(self.ratios(peer, base))
 
     def fit_ratios(self, peer):
-        """Time of a whole fit of `peer` over skregnet's within each repeat."""
+        """Time of a whole fit of `peer` divided by skregnet's, for each repeat."""
         return [a / b for a, b in zip(self.fit[peer], self.fit["skregnet"], strict=True)]
 
     def step_us(self, peer):
-        """Microseconds of a parameter update, a value for each repeat."""
+        """Microseconds per parameter update, for each repeat."""
         return [1e3 * ms / self.case.n_steps for ms in self.ms[peer]]
 
 
 def peer_ratios(results, variant, peer):
-    """Median ratio of each shape where `peer` took part."""
+    """Return the median ratio of each shape that `peer` has trained."""
     return [r.ratio(peer) for r in results if r.variant == variant and peer in r.ms]
 
 
 class Target(NamedTuple):
-    """What was aimed at and what was reached, None where it was not measured."""
+    """A target and the measured value, which is None if it was not measured."""
 
     what: str
     at_least: bool
@@ -61,7 +61,7 @@ class Target(NamedTuple):
 
 
 def targets(results):
-    """Targets of the results of one number of threads."""
+    """Return the targets for the results of one number of threads."""
     found = [
         at_least("plain: scikit-learn", 3.0, peer_ratios(results, "plain", "sklearn")),
         at_least(
@@ -82,7 +82,7 @@ def targets(results):
 
 
 def plain_targets(results):
-    """Targets of the wide networks and of the smallest one."""
+    """Return the targets for the wide networks and the smallest one."""
     wide = [r for r in results if min(r.case.hidden_layer_sizes) >= 256 and "floor" in r.ms]
     distances = [r.ratio("skregnet", "floor") for r in wide]
     smallest = [r for r in results if r.hidden == str(SHAPES[0].hidden_layer_sizes)]
@@ -94,10 +94,10 @@ def plain_targets(results):
 
 
 def at_least(what, bound, values, summary=geometric_mean):
-    """A target of which more is better."""
+    """Return a target with a lower bound."""
     return Target(what, True, bound, summary(values) if values else None)
 
 
 def at_most(what, bound, values):
-    """A target of which less is better."""
+    """Return a target with an upper bound."""
     return Target(what, False, bound, max(values) if values else None)

@@ -9,7 +9,7 @@ SHAPE_HEADINGS = ["hidden layers", "batch", "data", "threads"]
 
 
 def write(raw, report):
-    """Report everything."""
+    """Write all sections of the report."""
     results = [Result(result) for result in raw["results"]]
     write_head(raw, results, report)
     write_targets(results, report)
@@ -25,7 +25,7 @@ def write(raw, report):
 
 
 def write_head(raw, results, report):
-    """Report the machine, the peers and what the figures are."""
+    """Report the machine, the peers and the meaning of the figures."""
     report(*raw["machine"])
     about = next(iter(raw["about"].values()))
     report(*describe_blas({LABELS[peer]: blas for peer, blas in about.items()}))
@@ -41,29 +41,29 @@ def write_head(raw, results, report):
 
 
 def shape_cells(result):
-    """Cells that name the case."""
+    """Return the cells that describe the case."""
     case = result.case
     data = f"{case.n_samples} × {case.n_features}"
     return [result.hidden, case.batch_size, data, result.n_threads]
 
 
 def cell(values):
-    """Median with the smallest and the largest value, to about three figures."""
+    """Return the median with the smallest and the largest value, to about three figures."""
     return spread(values, figures(values)) if values else ""
 
 
 def peers_in(results, without=()):
-    """Peers that took part in at least one of the results, in the order of the tables."""
+    """Return the peers of at least one of the results, in table order."""
     return [p for p in LABELS if p not in without and any(p in r.ms for r in results)]
 
 
 def thread_counts(results):
-    """Numbers of threads."""
+    """Return the numbers of threads in the results."""
     return sorted({r.n_threads for r in results})
 
 
 def write_targets(results, report):
-    """Report what was aimed at and what was reached."""
+    """Report the targets and the measured values."""
     counts = thread_counts(results)
     columns = [targets([r for r in results if r.n_threads == n]) for n in counts]
     rows = []
@@ -72,14 +72,14 @@ def write_targets(results, report):
         rows.append([same[0].what, bound, *map(target_cell, same)])
     report("", "### Targets", "")
     report(
-        "Ratios are the other library's time over skregnet's, more than 1 if skregnet is faster;"
+        "Ratios are the other library's time divided by skregnet's: above 1, skregnet is faster."
     )
-    report("geometric means over the shapes unless a worst one is named.")
+    report("Values are geometric means over the shapes, or the worst shape where stated.")
     report.table(["what", "target", *map(in_words, counts)], rows)
 
 
 def target_cell(target):
-    """Value of a target and whether it is met."""
+    """Return the value of a target, and whether it is missed, as text."""
     if target.value is None:
         return ""
     digits = 2 if target.value < 10 else 1
@@ -97,19 +97,19 @@ def write_means(results, report):
             if any(ratios):
                 rows.append([variant, n_threads, *map(mean_cell, ratios)])
     report("", "### Geometric means over the shapes", "")
-    report("Time over skregnet's (smallest–largest of the shapes).")
+    report("Time divided by skregnet's (smallest–largest of the shapes).")
     report.table(["variant", "threads", *(LABELS[p] for p in peers)], rows)
 
 
 def mean_cell(ratios):
-    """Geometric mean with the smallest and the largest ratio."""
+    """Return the geometric mean with the smallest and the largest ratio."""
     if not ratios:
         return ""
     return f"{geometric_mean(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
 def write_variant(results, variant, report):
-    """Report the times of an epoch, and their ratios, in one variant."""
+    """Report the times of an epoch and their ratios for one variant."""
     peers = peers_in(results)
     report("", f"### An epoch, {variant}", "", "Milliseconds per epoch.")
     rows = [[*shape_cells(r), *(cell(r.ms.get(p)) for p in peers)] for r in results]
@@ -125,7 +125,7 @@ def write_variant(results, variant, report):
         means = [peer_ratios(same, variant, p) for p in peers]
         texts = [f"{geometric_mean(ratios):.2f}" if ratios else "" for ratios in means]
         rows.append(["geometric mean", "", "", n_threads, *texts])
-    report("Time over skregnet's.")
+    report("Time divided by skregnet's.")
     report.table([*SHAPE_HEADINGS, *(LABELS[p] for p in peers)], rows)
 
 
@@ -146,7 +146,7 @@ def write_steps(results, report):
 
 
 def write_floor(results, report):
-    """Report the distance to the matrix products alone."""
+    """Report the times relative to the matrix products alone."""
     results = [r for r in results if r.variant == "plain" and "floor" in r.ms]
     if not results:
         return
@@ -155,15 +155,15 @@ def write_floor(results, report):
     for r in results:
         ratios = [cell(r.ratios(p, "floor")) if p in r.ms else "" for p in peers]
         rows.append([*shape_cells(r), cell(r.ms["floor"]), *ratios])
-    report("", "### Distance to the floor", "")
+    report("", "### Times relative to the matrix products", "")
     report(
-        "The matrix products of an epoch alone, in ms, and each library's time over theirs, plain."
+        "Milliseconds for the matrix products of an epoch; each library's time over that, plain."
     )
     report.table([*SHAPE_HEADINGS, LABELS["floor"], *(LABELS[p] for p in peers)], rows)
 
 
 def write_whole_fits(results, n_epochs, report):
-    """Report whole fits, compiling included."""
+    """Report the times of whole fits, including compilation."""
     results = [r for r in results if "jax" in r.fit]
     if not results:
         return
@@ -172,13 +172,13 @@ def write_whole_fits(results, n_epochs, report):
         cells = [cell(r.fit["skregnet"]), cell(r.fit["jax"]), cell(r.fit_ratios("jax"))]
         rows.append([r.variant, *shape_cells(r), *cells])
     report("", f"### A whole fit of {n_epochs} epochs", "")
-    report("Seconds, compiling included, in a process that has compiled other networks before.")
+    report("Seconds including compilation, in a process that has compiled other networks before.")
     headings = ["variant", *SHAPE_HEADINGS, LABELS["skregnet"], LABELS["jax"], "ratio"]
     report.table(headings, rows, n_left=2)
 
 
 def write_compile_times(results, report):
-    """Report how long compiling takes."""
+    """Report the times of compilation."""
     peers = [p for p in ("torch-compile", "jax") if any(p in r.compile for r in results)]
     if not peers:
         return
@@ -188,6 +188,6 @@ def write_compile_times(results, report):
         times = [[r.compile[p] for r in same if p in r.compile] for p in peers]
         if any(times):
             rows.append([variant, *(spread(t, 1) if t else "" for t in times)])
-    report("", "### Compiling", "")
-    report("Seconds, once for each network: median over the shapes (smallest–largest).")
+    report("", "### Compilation", "")
+    report("Seconds, once per network: median over the shapes (smallest–largest).")
     report.table(["variant", *(LABELS[p] for p in peers)], rows)

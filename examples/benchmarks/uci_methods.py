@@ -1,4 +1,4 @@
-"""What `bench_mc_dropout_uci.py` compares: from training rows to a predictive distribution."""
+"""Methods of `bench_mc_dropout_uci.py` that fit predictive distributions."""
 
 import time
 import warnings
@@ -17,15 +17,15 @@ COVERAGES = (0.5, 0.9, 0.95)
 EPOCH_FACTOR = 100
 _LENGTH_SCALE = 1e-2
 _BATCH_SIZE = 128
-# Masks to choose by, and to predict with.
+# Numbers of masks for the selection and for the prediction.
 _MASKS_TO_CHOOSE, _MASKS = 1000, 10_000
 
 
 def mc_dropout(X, y, settings, seed, scale=1.0):
-    """The protocol of Gal & Ghahramani (2016): rate and precision by grid search, then all rows.
+    """Fit by the protocol of Gal & Ghahramani (2016): grid search, then a fit on all rows.
 
-    The grid is searched by the log-likelihood of a fifth of the training rows. Their script takes
-    the last fifth in the order of its files; here it is drawn.
+    The grid search maximises the log-likelihood of a fifth of the training rows. Their script uses
+    the last fifth in file order; here the fifth is random.
     """
     first, last = next(ShuffleSplit(1, test_size=0.2, random_state=seed).split(X))
     best = -np.inf, None
@@ -50,8 +50,8 @@ def _of_paper(rate, tau, settings, seed, scale):
         "dropout": rate,
         "input_dropout": rate,
         "noise_precision": tau,
-        # Their penalty, l^2 (1 - p) / (2 N tau) |W|^2, is added to the mean squared error, ours to
-        # half of it.
+        # Their penalty, l^2 (1 - p) / (2 N tau) |W|^2, is added to the mean squared error; that of
+        # skregnet to half of it.
         "alpha": _LENGTH_SCALE**2 * (1 - rate) / (2 * tau),
         "batch_size": _BATCH_SIZE,
         "max_iter": max(1, int(settings["n_epochs"] * EPOCH_FACTOR * scale)),
@@ -65,7 +65,7 @@ def _of_paper(rate, tau, settings, seed, scale):
 def deep_ensemble(X, y, settings, seed, scale=1.0):
     """Five members of one layer that predict mean and variance, as Lakshminarayanan et al. (2017).
 
-    Without their adversarial examples; with a tenth of their learning rate, with which Adam
+    Their adversarial examples are left out. The learning rate is a tenth of theirs, with which Adam
     diverges here.
     """
     model = RegularizedMLPRegressor(
@@ -83,7 +83,7 @@ def deep_ensemble(X, y, settings, seed, scale=1.0):
     return model.fit(X, y), {}, {}
 
 
-# What the documentation recommends.
+# The method that the documentation recommends.
 RECIPE = {
     "hidden_layer_sizes": (50, 50),
     "loss": "gaussian_nll",
@@ -100,7 +100,7 @@ RECIPE = {
 
 
 def ensemble_with_dropout(X, y, settings, seed, scale=1.0, **others):
-    """The recipe: a deep ensemble with a little dropout, and masks in prediction."""
+    """The recommended recipe: a deep ensemble with a little dropout, and masks in prediction."""
     parameters = {**RECIPE, "max_iter": max(1, int(RECIPE["max_iter"] * scale)), **others}
     model = RegularizedMLPRegressor(**parameters, dtype="float32", random_state=seed)
     return model.fit(X, y), {}, {}
@@ -120,7 +120,7 @@ METHODS = {
 
 
 def score(distribution, y, unit):
-    """Return the figures of a predictive distribution; widths are in the given unit."""
+    """Return the figures of a predictive distribution, with widths in the given unit."""
     mean, std = distribution.mean, distribution.std
     needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
     lower, upper = distribution.interval(0.9)
@@ -135,7 +135,7 @@ def score(distribution, y, unit):
 
 
 def rows_among(X, others):
-    """Whether each row of X is one of the others."""
+    """Whether each row of X is one of the rows of `others`."""
     known = {row.tobytes() for row in np.ascontiguousarray(others)}
     return np.array([row.tobytes() in known for row in np.ascontiguousarray(X)])
 
@@ -148,18 +148,18 @@ def measure(method, data, split, scale=1.0):
     method : str
         One of `METHODS`.
     data : dict
-        Arrays of a set.
+        Arrays of a data set.
     split : int
-        Which split, and the seed.
+        Number of the split, also used as seed.
     scale : float
-        Factor of the numbers of epochs, for smoke runs.
+        Factor for the numbers of epochs, for smoke runs.
     """
     is_test = data["test_mask"][split]
     X, y = data["X"], data["y"]
-    # One thread: the time of the processor does not depend on what else the machine does.
+    # With one thread the CPU time hardly depends on other load on the machine.
     start = time.process_time()
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
-        # The numbers of epochs are those of the protocol.
+        # The numbers of epochs are fixed.
         warnings.simplefilter("ignore", category=ConvergenceWarning)
         X_test, y_test = X[is_test], y[is_test]
         model, sampling, chosen = METHODS[method](X[~is_test], y[~is_test], data, split, scale)

@@ -1,4 +1,4 @@
-"""Tables and picture of `bench_mc_dropout_uci.py`, beside the published figures."""
+"""Tables and picture of `bench_mc_dropout_uci.py`, with the published figures."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -58,31 +58,31 @@ BASELINES = {
 
 
 ONE_NORMAL = (
-    "Scored by the normal distribution with the mean and the standard deviation of the mixture, as "
-    "Lakshminarayanan et al. score theirs."
+    "The score uses a normal distribution with the mean and the standard deviation of the mixture, "
+    "as in Lakshminarayanan et al."
 )
 NEW_ROWS = (
-    "Some sets hold rows several times. Of a test row whose inputs are among the training rows a "
-    "network can know the target by heart; these are the figures of the others."
+    "Some sets contain duplicate rows. If the inputs of a test row are also in the training set, a "
+    "network can memorise the target. These figures are for the other test rows."
 )
 CALIBRATION = (
-    "Share of the test rows inside the central intervals of 50, 90 and 95 %, width of that of 90 % "
-    "in standard deviations of the target, and continuous ranked probability score of the normal "
-    "distribution with the same mean and standard deviation, in units of the target."
+    "Share of test rows inside the central intervals of 50, 90 and 95 %; width of the 90 % "
+    "interval in standard deviations of the target; and continuous ranked probability score (CRPS) "
+    "of the normal distribution with the same mean and standard deviation, in units of the target."
 )
 _OF_NEW = ("rmse", "log_likelihood", "inside_0.9")
 _STYLES = (("s", "#0072B2"), ("^", "#E69F00"), ("o", "#D55E00"), ("D", "#009E73"))
 
 
 def mean_and_error(values):
-    """Mean with its standard error, as text."""
+    """Return the mean and its standard error as text."""
     values = np.array(values)
     error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     return f"{values.mean():.3f} ± {error:.3f}"
 
 
 def column(records, name):
-    """One figure of all splits."""
+    """Return one figure for all splits."""
     return [record[name] for record in records]
 
 
@@ -94,7 +94,7 @@ def write(raw, report):
         for of_set in raw["sets"].values()
         for records in of_set["methods"].values()
     )
-    report(f"- {raw['jobs']} processes with one thread each, {minutes:.0f} minutes of each")
+    report(f"- {raw['jobs']} processes with one thread each, {minutes:.0f} minutes each")
     if any(
         len(records) < 20
         for of_set in raw["sets"].values()
@@ -111,11 +111,11 @@ def write(raw, report):
     report.table(*_figures_table(raw, "log_likelihood_normal", {}, DEEP_ENSEMBLE_LL))
     rows = _new_rows(raw)
     if rows:
-        report("### Rows that are not among those of training", "", NEW_ROWS, "")
+        report("### Test rows that are not training rows", "", NEW_ROWS, "")
         report.table(["set", "method", "RMSE", "log-likelihood", "inside 90 %"], rows, 2)
     report("### Calibration", "", CALIBRATION, "")
     report.table(*_calibration_table(raw))
-    report("### Time", "", "Processor seconds of one split; MC dropout fits 13 networks.", "")
+    report("### Time", "", "CPU seconds per split; MC dropout fits 13 networks.", "")
     report.table(*_time_table(raw))
 
 
@@ -145,7 +145,7 @@ def _new_rows(raw):
     rows = []
     for name, of_set in sorted(raw["sets"].items()):
         for method, records in of_set["methods"].items():
-            # In some splits all rows may be new.
+            # In some splits no test row is a training row.
             new = [{key: r.get(f"{key}_new", r[key]) for key in _OF_NEW} for r in records]
             if any("rmse_new" in record for record in records):
                 inside = np.mean(column(new, "inside_0.9"))
@@ -179,7 +179,7 @@ def _time_table(raw):
 
 
 def draw(raw, path):
-    """Draw the differences in log-likelihood to the published figures of MC dropout."""
+    """Draw the difference in log-likelihood to the published figures for MC dropout."""
     names = sorted(raw["sets"])
     figure = Figure(figsize=(7.5, 0.6 * len(names) + 1.4), layout="constrained")
     ax = figure.subplots()
@@ -205,6 +205,6 @@ def draw(raw, path):
     ax.axvline(0.0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.set_xlabel("log-likelihood above that published for MC dropout (nats per row)")
+    ax.set_xlabel("log-likelihood minus the published one for MC dropout (nats per row)")
     ax.legend(fontsize="small")
     figure.savefig(path, dpi=150)

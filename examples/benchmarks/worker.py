@@ -1,6 +1,6 @@
-"""Serve one peer in a process of its own: requests and answers are lines of JSON.
+"""Serve one peer in its own process; requests and answers are lines of JSON.
 
-A request is a list: the name of a method of the peer, then its arguments. `workers.py` sends it.
+A request is a list with the name of a method of the peer and its arguments, sent by `workers.py`.
 """
 
 import importlib
@@ -13,25 +13,25 @@ from peers import PEERS
 
 
 def load_peer(name, n_threads):
-    """Import the library and make the peer."""
+    """Import the library and create the peer."""
     module, class_name = PEERS[name]
     return getattr(importlib.import_module(module), class_name)(n_threads)
 
 
 def answer_to(peer, method, *arguments):
-    """Call a method; a case comes as a list of its fields."""
+    """Call a method; a case is passed as a list of its fields."""
     arguments = [as_case(a) if isinstance(a, list) else a for a in arguments]
     return {"result": getattr(peer, method)(*arguments)}
 
 
 def as_case(fields):
-    """Undo what JSON did to the tuples."""
+    """Convert lists from JSON back to tuples."""
     case = Case(*fields)
     return case._replace(hidden_layer_sizes=tuple(case.hidden_layer_sizes))
 
 
 def serve(peer, requests, answers):
-    """Answer until the requests end; an error is an answer too."""
+    """Answer all requests; errors are sent as answers."""
     for line in requests:
         try:
             answer = answer_to(peer, *json.loads(line))
@@ -41,18 +41,18 @@ def serve(peer, requests, answers):
 
 
 def describe(error):
-    """First line of an error's text."""
+    """Return the type of an error and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
 def send(answer, answers):
-    """Write a line and flush it."""
+    """Write an answer as a line and flush it."""
     print(json.dumps(answer), file=answers, flush=True)
 
 
 def main():
-    """Talk on what was standard output; what a library prints goes to standard error."""
+    """Serve on the original standard output; output of libraries goes to standard error."""
     name, n_threads = sys.argv[1:]
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)

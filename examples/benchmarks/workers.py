@@ -1,7 +1,7 @@
-"""One process for each library, and measurements that alternate between them.
+"""One process per library, and measurements that alternate between the processes.
 
-A number of threads must be known before a library is imported, so the processes are started anew
-for each. Only one of them computes at a time.
+The number of threads must be set before a library is imported, so new processes are started for
+each number of threads. Only one process computes at a time.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
-PIECE = 0.2  # seconds that a timed piece should take, if that is more than one epoch
-PAUSE = 0.03  # seconds before a turn, in which the threads of the last one fall asleep
+PIECE = 0.2  # seconds per timing, at least one epoch
+PAUSE = 0.03  # seconds before each timing, so that the threads of the previous one become idle
 
 
 class PeerError(RuntimeError):
-    """A peer cannot do what it was asked."""
+    """A peer cannot do what was requested."""
 
 
 class Worker:
@@ -27,9 +27,9 @@ class Worker:
     Parameters
     ----------
     name : str
-        Of the peer, a key of ``peers.PEERS``.
+        Name of the peer, a key of ``peers.PEERS``.
     n_threads : int
-        Threads of its linear algebra.
+        Number of threads of its linear algebra.
     """
 
     def __init__(self, name, n_threads):
@@ -61,13 +61,13 @@ class Worker:
         return answer["result"]
 
     def close(self):
-        """End the process by the end of its input."""
+        """Stop the process by closing its input."""
         with self.process, contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
 
 
 def thread_variables(n_threads):
-    """Environment of a process that computes with so many threads."""
+    """Return environment variables that set the number of threads."""
     variables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"]
     environment = dict.fromkeys(variables, str(n_threads))  # NPROC is XLA's
     if n_threads == 1:
@@ -77,7 +77,7 @@ def thread_variables(n_threads):
 
 @contextlib.contextmanager
 def start_workers(names, n_threads):
-    """Start a process for each peer; those that work, and why the others do not."""
+    """Start a process for each peer; yield workers, descriptions, and errors of the others."""
     workers = [Worker(name, n_threads) for name in names]
     try:
         working, about, missing = {}, {}, {}
@@ -94,23 +94,23 @@ def start_workers(names, n_threads):
 
 
 def load_case(workers, case):
-    """Let each worker prepare a case and choose how many epochs a timed piece has.
+    """Let each worker prepare a case, and determine the number of epochs of a timing.
 
     Parameters
     ----------
     workers : dict of Worker
-        By name.
+        Workers by name.
     case : Case
-        What is to be trained.
+        The case to train.
 
     Returns
     -------
     n_epochs : dict of int
-        By the names of the workers that can train the case.
+        Epochs per timing, by the names of the workers that can train the case.
     compiling : dict of float
-        Seconds.
+        Seconds spent on compilation.
     errors : dict of str
-        Why workers cannot, by name.
+        Reasons of the workers that cannot train it, by name.
     """
     n_epochs, compiling, errors = {}, {}, {}
     for name, worker in workers.items():
@@ -129,20 +129,20 @@ def alternate(workers, repeats, method, n_epochs, errors):
     Parameters
     ----------
     workers : dict of Worker
-        By name.
+        Workers by name.
     repeats : int
-        Rounds. A round asks each worker once and begins with another one than the round before.
+        Number of rounds. Each round measures every worker once and starts with a different worker.
     method : {"train", "fit"}
-        Of the peer; returns seconds.
+        Method of the peer that returns seconds.
     n_epochs : dict of int
-        Number of epochs by the names of the workers that are measured.
+        Number of epochs, by the names of the workers to measure.
     errors : dict of str
-        Takes the reason of a worker that fails and is then left out.
+        Receives the reason if a worker fails; the worker is then left out.
 
     Returns
     -------
     seconds : dict of list
-        By name, a value for each round.
+        Seconds of each round, by name.
     """
     seconds = {name: [] for name in n_epochs}
     for repeat in range(repeats):

@@ -1,1 +1,1 @@
-"""Pure numerics: activations, initialisers, losses, penalties and schedules, without state."""
+"""Stateless numerical functions: activations, initialisers, losses, penalties and schedules."""

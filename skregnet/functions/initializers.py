@@ -1,10 +1,10 @@
-r"""Initial weights: functions of a shape and a random generator.
+r"""Initialisers: functions of a shape and a random generator that return initial weights.
 
-An initialiser is a callable ``(shape, rng) -> ndarray of float64`` where ``shape`` is
-``(fan_in, fan_out)`` and ``rng`` a `numpy.random.Generator`. By name:
+An initialiser is a callable ``(shape, rng) -> ndarray of float64``, where ``shape`` is
+``(fan_in, fan_out)`` and ``rng`` is a `numpy.random.Generator`. The named initialisers are:
 
 ==================  ============================  =================  ============================
-Name                Variance                      Distribution       Made for
+Name                Variance                      Distribution       Designed for
 ==================  ============================  =================  ============================
 ``glorot_uniform``  2 / (fan_in + fan_out)        uniform            tanh, logistic [1]_ (eq. 16)
 ``glorot_normal``   2 / (fan_in + fan_out)        normal             the same
@@ -16,8 +16,8 @@ Name                Variance                      Distribution       Made for
 ``orthogonal``      1 / max(fan_in, fan_out)      Haar               deep linear networks [5]_
 ==================  ============================  =================  ============================
 
-A uniform distribution of variance :math:`v` is one on :math:`[-\sqrt{3v}, \sqrt{3v}]`; normal
-ones are not truncated.
+A uniform distribution of variance :math:`v` has the range :math:`[-\sqrt{3v}, \sqrt{3v}]`. Normal
+distributions are not truncated.
 
 To add an initialiser, write one function or class and one line in ``INITIALIZERS``.
 
@@ -46,7 +46,7 @@ Initializer = Callable[[tuple[int, int], np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class VarianceScaling:
-    r"""Independent weights of mean 0 and variance ``scale / fan``.
+    r"""Independent weights with mean 0 and variance ``scale / fan``.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class VarianceScaling:
     Raises
     ------
     ValueError
-        If a parameter is none of these.
+        If a parameter has another value.
 
     Examples
     --------
@@ -114,9 +114,9 @@ class VarianceScaling:
 class Standard:
     r"""Uniform weights on :math:`[-1/\sqrt{\text{fan\_in}}, 1/\sqrt{\text{fan\_in}}]`.
 
-    The heuristic that Glorot and Bengio (2010, equation 1) compare theirs with. The variance of
-    activations and gradients shrinks from layer to layer, by 3 where the layers are of equal
-    width.
+    Glorot and Bengio (2010, equation 1) compare their initialisation with this heuristic. The
+    variance of activations and gradients shrinks from layer to layer, by a factor of 3 for layers
+    of equal width.
 
     Examples
     --------
@@ -147,15 +147,15 @@ class Standard:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    r"""Uniformly distributed (Haar) orthogonal matrix times a gain.
+    r"""Random orthogonal matrix (Haar distribution) times a gain.
 
-    If the matrix is not square, its shorter side is orthonormal: the columns if
-    ``fan_in > fan_out``, otherwise the rows.
+    If the matrix is not square, the columns are orthonormal if ``fan_in > fan_out``, otherwise the
+    rows.
 
     Parameters
     ----------
     gain : float, default=1.0
-        Factor on the orthogonal matrix: all singular values of the weights; positive.
+        Factor of the orthogonal matrix, which is the value of all singular values; positive.
 
     Raises
     ------
@@ -201,8 +201,8 @@ class Orthogonal:
         """
         tall = rng.standard_normal((max(shape), min(shape)))
         q, r = np.linalg.qr(tall)
-        # The QR factors are unique only up to signs, which LAPACK chooses by its own rule;
-        # making the diagonal of r positive is what gives q the uniform distribution.
+        # The QR factors are unique only up to signs, which LAPACK chooses. A positive diagonal of r
+        # makes the distribution of q uniform.
         q *= self.gain * np.copysign(1.0, np.diagonal(r))
         return q if shape[0] >= shape[1] else np.ascontiguousarray(q.T)
 
@@ -220,13 +220,13 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def get_initializer(init):
-    """Return the initialiser of a given name.
+    """Return the initialiser with a given name.
 
     Parameters
     ----------
     init : str or callable
         A key of ``INITIALIZERS``, or a callable ``(shape, rng) -> ndarray``, which is returned
-        as it is.
+        unchanged.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def get_initializer(init):
     Raises
     ------
     ValueError
-        If it is neither.
+        If `init` is neither.
 
     Examples
     --------
@@ -259,7 +259,7 @@ def initialize(initializer, shape, rng):
     Parameters
     ----------
     initializer : callable
-        As returned by `get_initializer`.
+        Initialiser, as returned by `get_initializer`.
     shape : tuple of int
         ``(fan_in, fan_out)``.
     rng : numpy.random.Generator
@@ -273,7 +273,7 @@ def initialize(initializer, shape, rng):
     Raises
     ------
     ValueError
-        If the initialiser returns anything but finite numbers of this shape.
+        If the initialiser does not return an array of finite numbers of this shape.
 
     Examples
     --------
@@ -285,7 +285,7 @@ def initialize(initializer, shape, rng):
     expected = f"init={initializer!r} must return a finite array of numbers of shape {shape}"
     weights = initializer(shape, rng)
     try:
-        # "same_kind" refuses complex numbers, whose imaginary part would be dropped.
+        # "same_kind" rejects complex numbers, whose imaginary part would be lost.
         weights = np.asarray(weights).astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{expected}, got {type(weights).__name__}: {error}") from error

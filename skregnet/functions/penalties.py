@@ -1,7 +1,7 @@
-"""Penalties on the weights, and the two norm constraints used beside them.
+"""Penalties on the weights, the max-norm constraint and gradient clipping.
 
-Arrays keep the members of an ensemble on their leading axis, and every function works on all
-members at once. Everything here runs at each training step, so it works in place and allocates
+The leading axis of the arrays is the members of an ensemble, and every function processes all
+members at once. The functions run in every training step, so they work in place and allocate
 nothing that grows with the number of parameters.
 """
 
@@ -18,7 +18,7 @@ from ..kernels.calls import in_turn
 
 @dataclass(frozen=True)
 class ElasticNet:
-    r"""Elastic-net penalty: a mixture of the L1 and the squared L2 norm.
+    r"""Elastic-net penalty: a weighted sum of the L1 norm and the squared L2 norm.
 
     .. math::
 
@@ -28,9 +28,9 @@ class ElasticNet:
     Parameters
     ----------
     strength : float
-        Multiplies the whole penalty; 0 switches it off.
+        Factor of the penalty; 0 disables it.
     l1_ratio : float, default=0.0
-        Share of the L1 norm, in [0, 1]: 0 is weight decay (ridge), 1 is the lasso.
+        Share of the L1 norm, in [0, 1]: 0 is the ridge penalty, 1 is the lasso.
 
     References
     ----------
@@ -57,26 +57,26 @@ class ElasticNet:
 
     @property
     def _factors(self):
-        """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
+        """L1 and L2 factors as Python floats; an ``np.float64`` would promote float32 arrays."""
         return (
             float(self.strength * self.l1_ratio),
             float(self.strength * (1.0 - self.l1_ratio)),
         )
 
     def value(self, weights, scratch=None):
-        """Penalty of each member.
+        """Return the penalty of each member.
 
         Parameters
         ----------
         weights : ndarray of shape (members, n_weights)
             Penalised weights.
         scratch : ndarray of shape (members, n_weights), default=None
-            Overwritten by the L1 part; allocated when it is needed and not given.
+            Buffer for the L1 part; allocated if needed and not given.
 
         Returns
         -------
         ndarray of shape (members,), float64
-            Value of the objective stated in the class docstring.
+            Values of the penalty in the class docstring.
         """
         l1, l2 = self._factors
         total = np.zeros(weights.shape[0])
@@ -87,25 +87,25 @@ class ElasticNet:
         return total
 
     def add_gradient(self, weights, gradient, scratch):
-        """Add the penalty's gradient to ``gradient``, in place.
+        """Add the gradient of the penalty to ``gradient``, in place.
 
-        At zero, where the L1 norm has no derivative, the subgradient ``sign(0) = 0`` is taken.
+        At zero, where the L1 norm has no derivative, the subgradient is ``sign(0) = 0``.
 
         Parameters
         ----------
         weights : ndarray of shape (members, n_weights)
             Penalised weights.
         gradient : ndarray of shape (members, n_weights)
-            Gradient of the loss; the penalty's is added to it.
+            Gradient of the loss, to which the gradient of the penalty is added.
         scratch : ndarray of shape (members, n_weights)
-            Overwritten.
+            Buffer that is overwritten.
         """
         self.prepare_gradient(weights, gradient, scratch)()
 
     def prepare_gradient(self, weights, gradient, scratch):
-        """Return a function without arguments that does what `add_gradient` does to these arrays.
+        """Return a function without arguments that does the same as `add_gradient`.
 
-        For arrays that stay the same from step to step, whose rows are contiguous.
+        The arrays must be the same in every step, with contiguous rows.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class ElasticNet:
         Returns
         -------
         add : callable() -> None
-            It adds to `gradient` in place.
+            Adds the gradient of the penalty to `gradient` in place.
         """
         l1, l2 = self._factors
         calls = []
@@ -129,7 +129,7 @@ class ElasticNet:
 
 def _add_signs(factor, weights, gradient, scratch):
     for columns in column_blocks(*weights.shape):
-        # The same piece of scratch each time: it stays in the cache.
+        # Always the same piece of scratch, so that it stays in the cache.
         piece = scratch[:, : columns.stop - columns.start]
         np.sign(weights[:, columns], out=piece)
         np.multiply(piece, factor, out=piece)
@@ -139,15 +139,15 @@ def _add_signs(factor, weights, gradient, scratch):
 def project_max_norm(weight, max_norm):
     """Rescale, in place, the incoming weights of each unit to a norm of at most ``max_norm``.
 
-    A unit whose norm is within the bound keeps its weights bit for bit; so does one whose norm
-    is not finite, because zeroed weights would hide that the training has diverged.
+    The weights of a unit with a norm within the bound stay identical bit for bit. So do those with
+    a norm that is not finite, because setting them to zero would hide that training has diverged.
 
     Parameters
     ----------
     weight : ndarray of shape (members, fan_in, fan_out)
-        Weights of a layer; column ``j`` holds what enters unit ``j``.
+        Weights of a layer; column ``j`` has the incoming weights of unit ``j``.
     max_norm : float
-        Largest Euclidean norm a column may have.
+        Largest allowed Euclidean norm of a column.
 
     References
     ----------
@@ -168,7 +168,7 @@ def project_max_norm(weight, max_norm):
     norms = np.sqrt(np.einsum("mio,mio->mo", weight, weight))
     exceeds = (norms > max_norm) & np.isfinite(norms)
     if exceeds.any():
-        # A factor of exactly 1 leaves the other columns bit-identical.
+        # A factor of exactly 1 leaves the other columns identical bit for bit.
         factors = np.ones_like(norms)
         np.divide(float(max_norm), norms, out=factors, where=exceeds)
         np.multiply(weight, factors[:, np.newaxis, :], out=weight)
@@ -177,15 +177,15 @@ def project_max_norm(weight, max_norm):
 def clip_gradient_norm(gradient, max_norm):
     """Rescale, in place, the gradient of each member to a norm of at most ``max_norm``.
 
-    A gradient within the bound keeps its values bit for bit, and one whose norm is not finite
-    is left as it is, for the training loop to notice.
+    A gradient within the bound stays identical bit for bit. A gradient with a norm that is not
+    finite is not changed; the training loop detects it.
 
     Parameters
     ----------
     gradient : ndarray of shape (members, n_params)
-        Row ``m`` is the whole gradient of member ``m``.
+        Row ``m`` is the gradient of member ``m`` by all parameters.
     max_norm : float
-        Largest Euclidean norm a row may have.
+        Largest allowed Euclidean norm of a row.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def clip_gradient_norm(gradient, max_norm):
 
 
 def _squared_norms(rows):
-    """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
+    """Squared norm of each row, by vecdot, which calls BLAS and is much faster than einsum."""
     total = np.zeros(len(rows))
     for columns in pieces(rows.shape[1], MOST_ELEMENTS):
         total += np.vecdot(rows[:, columns], rows[:, columns])

@@ -1,8 +1,8 @@
-"""Learning-rate schedules: plain functions of the step.
+"""Learning-rate schedules: functions of the step.
 
-A schedule is called as ``schedule(step, n_steps)`` and returns the factor, a Python float, that
-multiplies ``learning_rate_init`` at that step. ``step`` counts from 0 and ``n_steps`` is the
-number of steps of the whole run. To add one, write the function and name it in `SCHEDULES`.
+A schedule is called as ``schedule(step, n_steps)`` and returns the factor of ``learning_rate_init``
+in that step, a Python float. ``step`` counts from 0, and ``n_steps`` is the number of steps of the
+whole run. To add a schedule, write the function and add it to `SCHEDULES`.
 """
 
 import math
@@ -10,24 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Real
 
-#: Factor at the first step, share of the steps that rise, and factor at the end of `one_cycle`.
+#: Factor at the start of `one_cycle`, share of the steps in which it rises, and factor at the end.
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_END = ONE_CYCLE_START * 1e-4
 
 
 def constant(step, n_steps):
-    """Return 1: the learning rate stays at its initial value.
+    """Return 1, so that the learning rate is constant.
 
     Parameters
     ----------
     step, n_steps : int
-        Number of the step, from 0, and of all steps; neither matters here.
+        Index of the step, from 0, and number of all steps; both are ignored.
 
     Returns
     -------
     float
-        It is 1.0.
+        The factor, 1.0.
 
     Examples
     --------
@@ -39,14 +39,14 @@ def constant(step, n_steps):
 
 
 def cosine(step, n_steps):
-    r"""Fall from 1 to 0 along half a cosine: :math:`(1 + \cos(\pi \, step / n\_steps)) / 2`.
+    r"""Decrease from 1 to 0 along half a cosine: :math:`(1 + \cos(\pi \, step / n\_steps)) / 2`.
 
     Parameters
     ----------
     step : int
-        Number of the step, from 0.
+        Index of the step, from 0.
     n_steps : int
-        Number of steps until 0 is reached; later steps get 0.
+        Number of steps until the factor is 0; it stays 0 in later steps.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def cosine(step, n_steps):
 
 
 def one_cycle(step, n_steps):
-    """Rise to 1 over the first 30 % of the steps, then fall almost to 0.
+    """Increase to 1 over the first 30 % of the steps, then decrease almost to 0.
 
     Both parts are half cosines. The factor starts at ``ONE_CYCLE_START`` = 1/25 and ends at
     ``ONE_CYCLE_END`` = 1/250 000, so ``learning_rate_init`` is the peak of the cycle.
@@ -76,9 +76,9 @@ def one_cycle(step, n_steps):
     Parameters
     ----------
     step : int
-        Number of the step, from 0.
+        Index of the step, from 0.
     n_steps : int
-        Number of steps of the cycle; later steps stay at its end.
+        Number of steps of the cycle; later steps have the final factor.
 
     Returns
     -------
@@ -105,21 +105,21 @@ def one_cycle(step, n_steps):
 
 @dataclass(frozen=True)
 class InverseScaling:
-    """Fall as an inverse power of the number of samples seen: ``1 / (t + 1)**power_t``.
+    """Decrease as an inverse power of the number of samples seen: ``1 / (t + 1)**power_t``.
 
-    As in scikit-learn, ``t`` counts samples, not steps, and moves once per epoch: during the
-    first epoch of a run it is ``t_start``, during the next ``t_start + n_samples``.
+    As in scikit-learn, ``t`` counts samples, not steps, and changes once per epoch: in the first
+    epoch of a run it is ``t_start``, in the second ``t_start + n_samples``.
 
     Parameters
     ----------
     power_t : float, default=0.5
         The exponent.
     t_start : int, default=0
-        Samples seen before the run; not 0 when training continues.
+        Samples seen before the run; not 0 if training continues an earlier run.
     n_samples : int, default=1
-        Samples seen in each epoch.
+        Samples per epoch.
     steps_per_epoch : int, default=1
-        Optimiser steps in each epoch.
+        Optimiser steps per epoch.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class InverseScaling:
     steps_per_epoch: int = 1
 
     def __call__(self, step, n_steps):
-        """Return the factor of the learning rate at ``step``; ``n_steps`` does not matter."""
+        """Return the factor of the learning rate at ``step``; ``n_steps`` is ignored."""
         t = self.t_start + self.n_samples * (step // self.steps_per_epoch)
         return float((t + 1) ** -self.power_t)
 
@@ -143,31 +143,31 @@ class InverseScaling:
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "constant": constant,
     "invscaling": InverseScaling(),
-    # 'adaptive' reacts to plateaus of the loss, which no function of the step can see: the
-    # training loop lowers a factor of its own and this one stays at 1.
+    # 'adaptive' reacts to plateaus of the loss, which a function of the step cannot detect. The
+    # training loop lowers a separate factor, and this one stays 1.
     "adaptive": constant,
     "cosine": cosine,
     "one_cycle": one_cycle,
 }
-# Those that plan all steps beforehand: they come to rest at the last one, and at no other.
+# Schedules that depend on n_steps: the learning rate reaches its minimum only in the last step.
 PLANNED_SCHEDULES = ("cosine", "one_cycle")
 
 
 def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch):
-    """Return the schedule for the value of the parameter ``learning_rate``.
+    """Return the schedule for a value of the parameter ``learning_rate``.
 
     Parameters
     ----------
     learning_rate : str or callable
-        A key of `SCHEDULES`, or a user's own ``(step, n_steps) -> factor``, whose every factor
-        is then checked by `check_factor`.
+        A key of `SCHEDULES`, or a callable ``(step, n_steps) -> factor``, whose factors are checked
+        by `check_factor`.
     power_t, t_start, n_samples, steps_per_epoch : float, int, int, int
-        Parameters of `InverseScaling`; the other schedules do not use them.
+        Parameters of `InverseScaling`; other schedules ignore them.
 
     Returns
     -------
     callable
-        ``(step, n_steps) -> float``.
+        Schedule ``(step, n_steps) -> float``.
 
     Raises
     ------
@@ -204,14 +204,14 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
 
 
 def check_factor(factor, step):
-    """Return a learning-rate factor as a Python float, or say why it cannot be one.
+    """Return a learning-rate factor as a Python float, or raise an error if it is not valid.
 
     Parameters
     ----------
     factor : object
-        What a schedule returned.
+        Value returned by a schedule.
     step : int
-        The step it was returned for; named in the error message.
+        Step of the factor, for the error message.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def check_factor(factor, step):
     Raises
     ------
     ValueError
-        If it is not a finite, non-negative real number.
+        If `factor` is not a finite, non-negative real number.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def check_factor(factor, step):
 
 @dataclass(frozen=True)
 class _CheckedSchedule:
-    """A user's schedule; a class rather than a closure so that it pickles when theirs does."""
+    """A user's schedule; a class and not a closure, so that it can be pickled if theirs can."""
 
     schedule: Callable
 
@@ -248,7 +248,7 @@ class _CheckedSchedule:
 
 
 def _progress(step, n_steps):
-    """Share of the run that is over, in [0, 1]; an empty run is over from the start."""
+    """Completed share of the run, in [0, 1]; it is 1 for a run without steps."""
     return 1.0 if step >= n_steps else step / n_steps
 
 

@@ -1,13 +1,13 @@
-"""The BLAS of SciPy, called as directly as Python can.
+"""Direct calls of SciPy's BLAS.
 
-The products and sums of a training step are small: NumPy's own way to them, with its checks of
-broadcasting and overlap, costs as much as the arithmetic. SciPy's wrappers take 0.1 to 0.3 us when
-their arguments are positional, and give what NumPy does not: accumulation into an array that
-exists. They are made for arrays of Fortran's order; the transpose of a C-ordered array is one, so
-``out = a @ b`` is written ``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
+The products and sums of a training step are small, and the overhead of NumPy, which checks for
+broadcasting and overlap, costs as much as the arithmetic. SciPy's BLAS wrappers take 0.1 to 0.3 us
+with positional arguments. Unlike NumPy, they can also accumulate into an existing array. They
+expect Fortran order. The transpose of a C-ordered array has Fortran order, so ``out = a @ b`` is
+written ``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
 
-The wrappers work on a copy, and the result is lost, where an array has another dtype or order than
-they expect. Whoever calls them allocates the arrays, and so can know.
+If an array has another dtype or order, the wrappers work on a copy and the result is lost. The
+caller must therefore allocate suitable arrays.
 """
 
 from functools import partial
@@ -19,14 +19,14 @@ from scipy.linalg import get_blas_funcs
 from .blocks import pieces
 from .calls import in_turn
 
-# OpenBLAS divides sums of more than about this many elements between threads. Waiting for them
-# takes longer than it saves, and milliseconds where another process has the other core; products
-# of matrices are worth it.
+# OpenBLAS splits vector operations with more than about this many elements between threads. The
+# synchronisation takes longer than it saves, and milliseconds if another process uses the other
+# core. For matrix products the threads are worth it.
 MOST_ELEMENTS = 8192
 
 
 class Blas(NamedTuple):
-    """Routines for one dtype, by the names of the BLAS; all arguments are positional.
+    """BLAS routines for one dtype, by their BLAS names; all arguments are positional.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Blas(NamedTuple):
     scal : callable(a, x, n)
         ``x *= a``.
     asum : callable(x)
-        Sum of absolute values, a float.
+        Sum of absolute values, as a float.
     """
 
     gemm: Any
@@ -49,7 +49,7 @@ class Blas(NamedTuple):
     asum: Any
 
 
-# By the character of the dtype: looking that up takes a third of hashing a dtype.
+# The keys are dtype characters: looking them up takes a third of the time of hashing a dtype.
 _BLAS = {
     np.dtype(dtype).char: Blas(*get_blas_funcs(Blas._fields, dtype=dtype))
     for dtype in (np.float32, np.float64)
@@ -57,7 +57,7 @@ _BLAS = {
 
 
 def get_blas(dtype):
-    """Return the routines for float32 or float64.
+    """Return the BLAS routines for float32 or float64.
 
     Examples
     --------
@@ -73,14 +73,14 @@ def get_blas(dtype):
 
 
 def prepare_scaling(array, factor):
-    """Return a function without arguments: ``array *= factor``, for a contiguous vector."""
+    """Return a function without arguments that does ``array *= factor`` for a contiguous vector."""
     if array.size <= MOST_ELEMENTS:
         return partial(get_blas(array.dtype).scal, factor, array, array.size)
     return partial(np.multiply, array, np.array(factor, array.dtype), array)
 
 
 def prepare_addition(x, y, factor=1.0):
-    """Return a function without arguments: ``y += factor * x``, for contiguous vectors."""
+    """Return a function without arguments that does ``y += factor * x`` for contiguous vectors."""
     if x.size > MOST_ELEMENTS and factor == 1.0:
         return partial(np.add, y, x, y)
     axpy = get_blas(x.dtype).axpy

@@ -1,21 +1,22 @@
-"""Long arrays in pieces that a cache holds."""
+"""Splitting of long arrays into blocks that fit in a cache."""
 
 from functools import lru_cache
 
-# Elements of a block. A step of Adam makes ten passes over four arrays; blocks of this size, one
-# megabyte in float32, stay in a second-level cache between them. Measured with 780 000 parameters:
-# 1.22 ms against 1.84 ms in one piece; half or double the size changes it by less than 5 %.
+# Elements of a block. A step of Adam makes ten passes over four arrays. The blocks of four arrays,
+# one megabyte in float32, stay in the L2 cache between the passes. With 780 000 parameters a step
+# takes 1.22 ms, compared with 1.84 ms without blocks; half or double the size changes it by less
+# than 5 %.
 BLOCK_ELEMENTS = 1 << 16
 
 
 @lru_cache
 def pieces(n, size):
-    """Cut a range of `n` elements into pieces of `size`, the last of which may be smaller.
+    """Split a range of `n` elements into pieces of `size`; the last one may be smaller.
 
     Returns
     -------
     pieces : tuple of slice
-        They cover the range once, in order.
+        Consecutive slices that cover the range.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def pieces(n, size):
 
 
 def column_blocks(n_rows, n_columns):
-    """Cut the columns of a (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
+    """Split the columns of an (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def column_blocks(n_rows, n_columns):
     Returns
     -------
     blocks : tuple of slice
-        They cover the columns once, in their order.
+        Consecutive slices that cover the columns.
 
     Examples
     --------

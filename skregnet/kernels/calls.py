@@ -1,14 +1,15 @@
-"""Calls that are prepared once and made at each step."""
+"""Calls that are prepared once and executed in every step."""
 
 from functools import partial
 
 
 def in_turn(calls):
-    """Return one function without arguments that makes all the calls, one after the other.
+    """Return a function without arguments that makes all calls one after the other.
 
     Parameters
     ----------
     calls : iterable of callable()
+        Functions without arguments.
 
     Examples
     --------

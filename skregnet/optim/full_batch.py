@@ -1,17 +1,17 @@
-"""Minimisers of the exact objective: L-BFGS, conjugate gradients, scaled conjugate gradients.
+"""Full-batch solvers: L-BFGS, conjugate gradients and scaled conjugate gradients.
 
-All take ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
+All solvers have the signature ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
 `scipy.optimize.OptimizeResult` with
 
-- ``x``, ``fun``, ``jac``: the minimum, or the best finite point when something went wrong;
-- ``nit``, ``nfev``: iterations, and evaluations of value and gradient together;
-- ``status``: 0 when ``max|gradient| <= gtol`` or no further decrease is expected, 1 when a limit
-  was reached, 2 when the callback stopped the run or it could not go on; ``message`` says which;
+- ``x``, ``fun``, ``jac``: the minimum, or the best finite point after a failure;
+- ``nit``, ``nfev``: number of iterations, and of evaluations of value and gradient;
+- ``status``: 0 if ``max|gradient| <= gtol`` or no further decrease is expected, 1 if a limit was
+  reached, 2 if the callback stopped the run or the solver failed; ``message`` gives the reason;
 - ``success``: whether ``status`` is 0;
-- ``stopped_by_callback``.
+- ``stopped_by_callback``: whether the callback stopped the run.
 
-None of them warns or prints; what to make of the status is left to the caller.
-To add one, write the function and name it in `FULL_BATCH_SOLVERS`.
+The solvers do not warn or print; the caller handles the status. To add a solver, write the function
+and add it to `FULL_BATCH_SOLVERS`.
 """
 
 import math
@@ -24,12 +24,12 @@ from scipy.optimize import OptimizeResult
 CONVERGED, LIMIT_REACHED, ABNORMAL = 0, 1, 2
 STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
 
-# Numbers that are not finite are looked for and dealt with, so NumPy need not warn of them.
+# Numbers that are not finite are detected and handled, so NumPy need not warn.
 _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
 
 
 def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by the limited-memory BFGS method, through SciPy.
+    """Minimise with the limited-memory BFGS method of SciPy.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     max_iter : int
         Largest number of iterations.
     max_fun : int
-        Largest number of evaluations; looked at after each iteration only.
+        Largest number of evaluations, checked only after each iteration.
     gtol : float
         Converged when no component of the gradient is larger.
     callback : callable, default=None
@@ -76,7 +76,7 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
 
 def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by nonlinear conjugate gradients (Polak and Ribiere), through SciPy.
+    """Minimise with the nonlinear conjugate gradients (Polak and Ribiere) of SciPy.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     max_iter : int
         Largest number of iterations.
     max_fun : int
-        Largest number of evaluations; never exceeded. A line search that meets the limit is
-        given up and the best point so far returned.
+        Largest number of evaluations, which is never exceeded. A line search that reaches the
+        limit is aborted, and the best point so far is returned.
     gtol : float
         Converged when no component of the gradient is larger.
     callback : callable, default=None
@@ -124,30 +124,29 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
 
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by scaled conjugate gradients.
+    """Minimise with scaled conjugate gradients.
 
-    Instead of a line search, the curvature along the direction is measured by a difference of
-    two gradients and a trust-region parameter is added to it, which keeps it positive. An
-    iteration costs two evaluations, or one after a step that was refused.
+    There is no line search. The curvature along the search direction is estimated from the
+    difference of two gradients, and a trust-region parameter is added that keeps it positive. An
+    iteration costs two evaluations, or one after a rejected step.
 
     Parameters
     ----------
     fun : callable
         ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call. In single precision the difference of gradients loses most of its
-        digits; compute in float64.
+        buffer at each call. Compute in float64: in single precision the difference of gradients
+        loses most of its digits.
     x0 : ndarray of shape (n,)
         Where to start.
     max_iter : int
-        Largest number of iterations, counted as in the paper: refused steps count.
+        Largest number of iterations, which as in the paper include rejected steps.
     max_fun : int
-        Largest number of evaluations; looked at before each iteration, so it can be exceeded
-        by one.
+        Largest number of evaluations, checked before each iteration, so it can be exceeded by one.
     gtol : float
         Converged when no component of the gradient is larger.
     callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration with the current point, which after
-        a refused step is the same as before.
+        ``callback(x) -> stop``, called after each iteration with the current point. After a
+        rejected step this is the previous point.
 
     Returns
     -------
@@ -185,7 +184,7 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
     if not math.isfinite(search.value):
         return result(ABNORMAL, "The objective is not finite at the starting point.")
-    # Step 9 is this loop.
+    # This loop is step 9.
     while np.abs(search.residual).max(initial=0.0) > gtol:
         if search.n_iterations >= max_iter:
             return result(LIMIT_REACHED, "The limit of iterations was reached.")
@@ -206,18 +205,19 @@ FULL_BATCH_SOLVERS: dict[str, Callable[..., OptimizeResult]] = {
 
 
 class _ScaledConjugateGradients:
-    """The state of Møller's algorithm; the steps are numbered as in the paper.
+    """State of Møller's algorithm; the steps are numbered as in the paper.
 
-    Greek letters of the paper: ``curvature`` is delta, ``damping`` is lambda, ``damping_bar`` is
-    lambda-bar (what of lambda the curvature already contains) and ``comparison`` is Delta.
+    Symbols of the paper: ``curvature`` is delta, ``damping`` is lambda, ``damping_bar`` is
+    lambda-bar (the part of lambda that the curvature already contains) and ``comparison`` is Delta.
     """
 
-    SIGMA = 5e-5  # the paper asks for 0 < sigma <= 1e-4
-    FIRST_DAMPING = 5e-7  # and for 0 < lambda_1 <= 1e-6
-    # Repeated quartering must not underflow: the damping is what makes a zero curvature positive.
+    SIGMA = 5e-5  # the paper requires 0 < sigma <= 1e-4
+    FIRST_DAMPING = 5e-7  # the paper requires 0 < lambda_1 <= 1e-6
+    # Repeated division by four must not underflow, because the damping makes a zero curvature
+    # positive.
     SMALLEST_DAMPING = 1e-15
-    # A step to where the objective is not finite has no Delta. With this one, step 8 makes the
-    # next step a quarter as long.
+    # If the objective is not finite after a step, Delta is undefined. With this value, step 8 makes
+    # the next step a quarter as long.
     COMPARISON_IF_NOT_FINITE = -2.0
 
     def __init__(self, objective, x0):
@@ -234,7 +234,7 @@ class _ScaledConjugateGradients:
 
     @_NO_WARNINGS
     def iterate(self):
-        """Make steps 2 to 8; return False if the step has vanished in rounding errors."""
+        """Execute steps 2 to 8; return False if the step is below the rounding error."""
         direction = self.direction
         squared_norm = direction @ direction
         if self.success:
@@ -251,8 +251,8 @@ class _ScaledConjugateGradients:
         value, gradient = self.objective(trial)
         comparison = self._comparison(value, mu)
 
-        # 7. Take the step if it reduces the error; widen the trust region if it does so as much
-        # as the quadratic approximation says.
+        # 7. Accept the step if it reduces the error. Enlarge the trust region if the reduction
+        # agrees with the quadratic approximation.
         self.success = comparison >= 0.0
         if self.success:
             self.x, self.value = trial, value
@@ -262,54 +262,55 @@ class _ScaledConjugateGradients:
                 self.damping = max(0.25 * self.damping, self.SMALLEST_DAMPING)
         else:
             self.damping_bar = self.damping
-        # 8. Narrow the trust region if the approximation is poor.
+        # 8. Shrink the trust region if the approximation is poor.
         if comparison < 0.25:
             self.damping += self.curvature * (1.0 - comparison) / squared_norm
         return True
 
     def _second_order_information(self, squared_norm):
-        """Step 2: the curvature along the direction, from a difference of gradients."""
+        """Estimate the curvature along the direction from a difference of gradients (step 2)."""
         sigma = self.SIGMA / np.sqrt(squared_norm)
         value, gradient = self.objective(self.x + sigma * self.direction)
         if not math.isfinite(value):
-            return 0.0  # unknown: leave it to the damping
+            return 0.0  # unknown: only the damping remains
         return self.direction @ (gradient + self.residual) / sigma
 
     def _make_curvature_positive(self, squared_norm):
         # 3. Scale the curvature.
         self.curvature += (self.damping - self.damping_bar) * squared_norm
-        # 4. If it is not positive, raise the damping until it is.
+        # 4. If the curvature is not positive, raise the damping to make it positive.
         if self.curvature <= 0.0:
             self.damping_bar = 2.0 * (self.damping - self.curvature / squared_norm)
             self.curvature = self.damping * squared_norm - self.curvature
             self.damping = self.damping_bar
 
     def _comparison(self, value, mu):
-        """Step 6: the actual reduction of the error relative to the predicted one."""
+        """Return the actual reduction of the error relative to the predicted one (step 6)."""
         comparison = 2.0 * self.curvature * (self.value - value) / mu**2
         return comparison if math.isfinite(comparison) else self.COMPARISON_IF_NOT_FINITE
 
     def _turn(self, residual, mu):
-        """Choose the next direction (step 7), restarting after each n iterations."""
+        """Choose the next direction (step 7), with a restart every n iterations."""
         beta = (residual @ residual - residual @ self.residual) / mu
         direction = residual + beta * self.direction
         restart = self.n_iterations % residual.size == 0
-        # In exact arithmetic each direction descends; rounding errors can spoil that.
+        # In exact arithmetic every direction is a descent direction; with rounding errors it may
+        # not be.
         if restart or not direction @ residual > 0.0:
             direction = residual
         self.residual, self.direction = residual, direction
 
 
 class _EvaluationLimit(Exception):
-    """Leaves a SciPy minimiser that has no limit of evaluations of its own."""
+    """Raised to stop a SciPy minimiser that has no limit on evaluations."""
 
 
 class _Objective:
-    """The function to be minimised, with its evaluations counted and the best point kept.
+    """Objective function that counts its evaluations and keeps the best point.
 
-    Gradients are copied: SciPy keeps a reference to the last one and compares it with the next.
-    A trial step may lead to where the objective overflows. Then value and gradient become NaN,
-    which every minimiser refuses; infinity can pass for convergence in SciPy's L-BFGS.
+    Gradients are copied, because SciPy keeps a reference to the last one and compares it with the
+    next. If the objective overflows after a trial step, value and gradient become NaN, which every
+    minimiser rejects; SciPy's L-BFGS may take infinity for convergence.
     """
 
     def __init__(self, fun, max_evaluations=math.inf):
@@ -334,7 +335,7 @@ class _Objective:
 
 
 def _minimize_with_scipy(method, objective, x0, options, callback):
-    """Run a SciPy minimiser and express its result in the terms of this module."""
+    """Run a SciPy minimiser and convert its result to the conventions of this module."""
     n_iterations = 0
     stopped = False
 
@@ -354,7 +355,7 @@ def _minimize_with_scipy(method, objective, x0, options, callback):
         message = "The limit of evaluations was reached."
     else:
         point, status, message = (found.x, found.fun, found.jac), found.status, found.message
-        # A minimiser that has met a NaN leaves it in its result.
+        # After a NaN, the result of the minimiser may contain it.
         if not (math.isfinite(found.fun) and np.isfinite(found.jac).all()):
             point, status = objective.best, ABNORMAL
     if stopped:

@@ -1,7 +1,7 @@
-"""Predictive distributions as mixtures of what each member and mask predicts.
+"""Predictive distributions as mixtures over ensemble members and dropout masks.
 
-The draws come block by block, as `mc_samples` yields them, and only sums of them are kept: the
-memory does not depend on their number.
+The draws are processed block by block, as `mc_samples` yields them, and only sums are kept, so the
+memory does not depend on the number of draws.
 """
 
 from itertools import groupby
@@ -10,29 +10,29 @@ import numpy as np
 from scipy.special import entr, logsumexp, ndtr, ndtri
 
 _LOG_2_PI = np.log(2.0 * np.pi)
-# Quantiles are as exact as this share of the standard deviation of the mixture.
+# Accuracy of quantiles, in standard deviations of the mixture.
 _QUANTILE_TOLERANCE = 1e-5
 
 
 def predictive_moments(draws, shift):
-    """Mean and variances of a mixture of distributions of real targets.
+    """Compute the mean and variances of a mixture of distributions of real targets.
 
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        Some rows (a slice), and for these the means and variances of some components: arrays that
+        A slice of rows, and the means and variances of some components for these rows: arrays that
         broadcast to shape (components, rows, outputs).
     shift : ndarray of shape (n_rows, outputs)
-        Values near the means: deviations from them keep the sum of squares accurate.
+        Values near the means; sums of squared deviations from them are accurate.
 
     Returns
     -------
     mean : ndarray of shape (n_rows, outputs), float64
         Mean of the means of the components.
     epistemic_variance : ndarray of shape (n_rows, outputs)
-        Variance of the means of the components (their mean squared deviation).
+        Variance of the means of the components (divided by the number of components).
     aleatoric_variance : ndarray of shape (n_rows, outputs)
-        Mean of the variances of the components; the two add up to the variance of the mixture.
+        Mean of the variances of the components. The sum of both is the variance of the mixture.
 
     Examples
     --------
@@ -59,12 +59,12 @@ def predictive_moments(draws, shift):
 
 
 def log_likelihood(draws, y):
-    r"""Logarithm of the density of targets under a mixture of normal distributions.
+    r"""Compute the log-density of targets under a mixture of normal distributions.
 
     .. math:: \log \frac1S \sum_{s=1}^S \prod_k \mathcal N(y_k; \mu_{sk}, \sigma_{sk}^2)
 
-    With the same :math:`\sigma^2 = 1 / \tau` in all components it is the predictive log-likelihood
-    of Gal & Ghahramani (2016).
+    With the same :math:`\sigma^2 = 1 / \tau` in all components, this is the predictive
+    log-likelihood of Gal & Ghahramani (2016).
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def log_likelihood(draws, y):
     Returns
     -------
     log_likelihood : ndarray of shape (n_rows,), float64
-        In nats, of all outputs jointly.
+        Joint log-likelihood of all outputs, in nats.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def log_likelihood(draws, y):
 
 
 def cumulative_probability(draws, y):
-    r"""Distribution function of mixtures of normal distributions.
+    r"""Compute the cumulative distribution function of mixtures of normal distributions.
 
     .. math:: F(y) = \frac1S \sum_{s=1}^S \Phi\bigl((y - \mu_s) / \sigma_s\bigr)
 
@@ -106,12 +106,12 @@ def cumulative_probability(draws, y):
     draws : iterable of (rows, means, variances)
         See `predictive_moments`.
     y : ndarray of shape (n_rows, outputs)
-        Where it is evaluated.
+        Points at which the function is evaluated.
 
     Returns
     -------
     probability : ndarray of shape (n_rows, outputs), float64
-        Of each output by itself.
+        Cumulative probability of each output separately.
 
     Examples
     --------
@@ -130,22 +130,22 @@ def cumulative_probability(draws, y):
 
 
 def mixture_quantiles(draws, probabilities, shape):
-    """Invert the distribution function of mixtures of normal distributions.
+    """Compute quantiles of mixtures of normal distributions.
 
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        See `predictive_moments`. All components of some rows must come one after another, before
-        those of other rows: they are held together.
+        See `predictive_moments`. All components of a slice of rows must come one after another,
+        because they are collected in memory.
     probabilities : sequence of float
-        Between 0 and 1.
+        Probabilities between 0 and 1.
     shape : tuple of int
-        Of the result for one of them, (n_rows, outputs).
+        Shape of the quantiles for one probability, (n_rows, outputs).
 
     Returns
     -------
     quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
-        Accurate to 1e-5 standard deviations of the mixture.
+        Quantiles, accurate to 1e-5 standard deviations of the mixture.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def mixture_quantiles(draws, probabilities, shape):
     """
     quantiles = np.empty((len(probabilities), *shape))
     for rows, blocks in groupby(draws, key=lambda block: block[0]):
-        # The arrays are buffers that the next block overwrites.
+        # The arrays are copied, because the next block overwrites them.
         pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
         means, variances = np.concatenate(pairs, axis=1)
         stds = np.sqrt(variances)
@@ -170,7 +170,7 @@ def mixture_quantiles(draws, probabilities, shape):
 
 
 def _quantile(means, stds, probability):
-    """Quantiles of columns: Newton's method, and bisection where that leaves the bracket."""
+    """Quantile of each column, by Newton's method with bisection as a fallback."""
     z = ndtri(probability)
     of_components = means + z * stds
     low, high = of_components.min(axis=0), of_components.max(axis=0)
@@ -195,27 +195,28 @@ def _quantile(means, stds, probability):
 
 
 def class_moments(draws, n_rows, n_columns, *, exclusive):
-    """Mean, entropies and votes of a mixture of distributions over classes.
+    """Compute mean, entropies and votes of a mixture of distributions over classes.
 
     Parameters
     ----------
     draws : iterable of (rows, proba)
-        Some rows (a slice), and for these the probabilities that some components give, of shape
+        A slice of rows, and the probabilities of some components for these rows, of shape
         (components, rows, columns).
     n_rows, n_columns : int
-        Size of what is returned.
+        Shape of the result.
     exclusive : bool
-        Whether the columns are exclusive classes; otherwise each is the probability of a label.
+        Whether the columns are mutually exclusive classes; otherwise each column is the probability
+        of a label.
 
     Returns
     -------
     proba : ndarray of shape (n_rows, n_columns), float64
-        Mean over the components.
+        Mean probability over the components.
     expected_entropy : ndarray of shape (n_rows,) or (n_rows, n_columns)
-        Mean entropy of the components, in nats; of each label where they are not exclusive.
+        Mean entropy of the components, in nats; for each label if classes are not exclusive.
     votes : ndarray of shape (n_rows, n_columns)
-        Share of the components for which the class is the most probable, or the label more
-        probable than not.
+        Share of the components for which the class is the most probable, or the label has a
+        probability above 0.5.
     """
     proba, votes = np.zeros((n_rows, n_columns)), np.zeros((n_rows, n_columns))
     entropies = np.zeros(n_rows if exclusive else (n_rows, n_columns))
@@ -239,7 +240,7 @@ def class_moments(draws, n_rows, n_columns, *, exclusive):
 
 
 def entropy(proba, *, exclusive):
-    """Entropy in nats over the last axis; of each label where classes are not exclusive."""
+    """Entropy over the last axis, in nats; for each label if classes are not exclusive."""
     if exclusive:
         return entr(proba).sum(axis=-1)
     return entr(proba) + entr(1.0 - proba)

@@ -1,4 +1,4 @@
-"""The precision of the noise, tau, and what it has to do with the penalty."""
+"""The relation between the noise precision, tau, and the penalty."""
 
 from numbers import Real
 
@@ -6,48 +6,47 @@ import numpy as np
 
 
 def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
-    r"""Return the penalty `alpha` that a prior length-scale stands for under MC dropout.
+    r"""Return the penalty `alpha` that corresponds to a prior length-scale under MC dropout.
 
-    Gal & Ghahramani (2016), equation 7: a network whose units are dropped with probability
-    :math:`p`, and whose mean of half the squared error is penalised by
-    :math:`\lambda \lVert M \rVert^2`, approximates a deep Gaussian process with a prior of
-    length-scale :math:`l` and noise of precision :math:`\tau = (1 - p)\, l^2 / (2 N \lambda)`,
-    where :math:`N` is the number of rows. There the weights are :math:`M`, times zero or one. Here
-    the units that are kept are multiplied by :math:`1 / (1 - p)`, so that the weights
-    are :math:`W = (1 - p) M`; with :math:`\lambda \lVert M \rVert^2 = \alpha / (2 N)
-    \lVert W \rVert^2` follows
+    According to Gal & Ghahramani (2016), equation 7, dropout approximates a deep Gaussian process.
+    Let :math:`p` be the dropout probability and :math:`\lambda \lVert M \rVert^2` the penalty that
+    is added to the mean of half the squared error. Then the length-scale :math:`l` of the prior and
+    the noise precision :math:`\tau` satisfy :math:`\tau = (1 - p)\, l^2 / (2 N \lambda)`, where
+    :math:`N` is the number of rows. In the paper a mask multiplies the weights :math:`M` by zero or
+    one. Here kept units are multiplied by :math:`1 / (1 - p)`, so the weights are
+    :math:`W = (1 - p) M`. With
+    :math:`\lambda \lVert M \rVert^2 = \alpha / (2 N) \lVert W \rVert^2` follows
 
     .. math:: \alpha = \frac{l^2}{(1 - p)\, \tau s_y^2}.
 
-    The targets are standardised, and a noise of precision :math:`\tau` in their units has the
-    precision :math:`\tau s_y^2` in units of the standardised ones.
+    The factor :math:`s_y^2` converts the precision to the units of the standardised targets.
 
     Parameters
     ----------
     noise_precision : float
-        :math:`\tau`, the inverse variance of the noise, in units of 1 / y^2.
+        Inverse variance :math:`\tau` of the noise, in units of 1 / y^2.
     length_scale : float
-        :math:`l`; larger ones stand for smoother functions.
+        Length-scale :math:`l`; larger values mean smoother functions.
     dropout : float, default=0.0
-        Probability of dropping the units that a weight comes from: there is one `alpha` for all
-        weights where inputs are dropped as hidden units are.
+        Probability of dropping a unit, which must be the same for inputs and hidden units for one
+        `alpha` to apply to all weights.
     y_scale : float, default=1.0
         Standard deviation of the targets: ``y_scale_[0]`` of a fitted regressor, or ``y.std()``.
 
     Returns
     -------
     alpha : float
-        The constructor's `alpha`.
+        Value for the parameter `alpha` of the estimators.
 
     Raises
     ------
     ValueError
-        If one of them is no number, not positive and finite, or `dropout` not in [0, 1).
+        If an argument is not a positive, finite number, or `dropout` is not in [0, 1).
 
     Notes
     -----
-    The authors' own experiments use :math:`(1 - p)\, l^2` with inverted dropout, too: for their
-    small rates the difference is small.
+    The authors' experiments use :math:`(1 - p)\, l^2` also with inverted dropout; for their small
+    dropout rates the difference is small.
 
     References
     ----------
@@ -69,5 +68,5 @@ def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
             raise ValueError(f"{name} must be a positive, finite number, got {value!r}.")
     if not (isinstance(dropout, Real) and 0 <= dropout < 1):
         raise ValueError(f"dropout must be in [0, 1), got {dropout!r}.")
-    # Ratios of like units first: products of them may leave the range of float64.
+    # Ratios of equal units come first, because products could leave the range of float64.
     return float((length_scale / y_scale) ** 2 / noise_precision / (1.0 - dropout))

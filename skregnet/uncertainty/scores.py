@@ -1,4 +1,4 @@
-"""Scores of predictive distributions: how sharp they are, and whether they mean what they say."""
+"""Scores of predictive distributions: CRPS and calibration error."""
 
 from numbers import Integral
 
@@ -14,19 +14,19 @@ def gaussian_crps(y, mean, std):
     .. math:: \sigma \left[z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt\pi\right],
        \quad z = (y - \mu) / \sigma
 
-    In the units of the target. It is the integral of the squared difference between the
-    distribution function and the step at the target; for a point prediction (:math:`\sigma = 0`),
-    the absolute error.
+    The score is the integral of the squared difference between the distribution function and the
+    step function at the target, in units of the target. For a point prediction (:math:`\sigma = 0`)
+    it is the absolute error.
 
     Parameters
     ----------
     y, mean, std : array-like
-        Targets, means and standard deviations, which broadcast together.
+        Targets, means and standard deviations, which are broadcast together.
 
     Returns
     -------
     crps : ndarray
-        Of each target; less is better.
+        Score of each target; lower is better.
 
     References
     ----------
@@ -43,7 +43,8 @@ def gaussian_crps(y, mean, std):
     if (std < 0).any():
         raise ValueError(f"std must not be negative, got a smallest value of {std.min()}.")
     error = y - mean
-    # Far out it is the absolute error less std / sqrt(pi), in which z = 50 makes no difference.
+    # For large |z| the score is |error| - std / sqrt(pi); beyond |z| = 50 the value of z has no
+    # effect.
     z = np.clip(np.divide(error, std, out=np.zeros(error.shape), where=std > 0), -50.0, 50.0)
     density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
     score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / _SQRT_PI)
@@ -51,35 +52,35 @@ def gaussian_crps(y, mean, std):
 
 
 def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weight=None):
-    """How far the confidence of a classifier is from its accuracy.
+    """Compute the expected calibration error of a classifier.
 
-    The rows are put into bins of equal width by the probability of the class that is predicted; in
-    each bin the mean of it is compared with the share of rows where the class is right.
+    The rows are put into bins of equal width by the probability of the predicted class (the
+    confidence). In each bin the mean confidence is compared with the accuracy.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        The right classes.
+        True classes.
     proba : array-like of shape (n_samples, n_classes)
-        Probabilities.
+        Predicted probabilities.
     n_bins : int, default=15
-        Bins of [0, 1].
+        Number of bins of [0, 1].
     labels : array-like of shape (n_classes,), default=None
-        The class of each column of `proba`, such as ``classes_`` of a classifier; None stands for
-        the numbers of the columns.
+        Class of each column of `proba`, such as ``classes_`` of a classifier. None means that the
+        classes are the column numbers.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
 
     Returns
     -------
     error : float
-        Mean absolute difference, weighted by the rows of the bins; from 0 to 1.
+        Mean absolute difference, weighted by the number of rows in each bin; from 0 to 1.
 
     Raises
     ------
     ValueError
-        If shapes do not agree, `proba` holds no probabilities, `y` another class than `labels`, or
-        `n_bins` or the weights are out of range.
+        If shapes do not match, `proba` does not contain probabilities, `y` contains a class that is
+        not in `labels`, or `n_bins` or the weights are out of range.
 
     References
     ----------
@@ -104,14 +105,14 @@ def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weigh
             f"rows, got {sample_weight!r}."
         )
     confidence, is_right = proba.max(axis=1), labels[proba.argmax(axis=1)] == y
-    # The right end of a bin belongs to it: a probability of one is in the last.
+    # Bins include their right end, so a probability of one is in the last bin.
     bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     excess = np.bincount(bins, weight * (confidence - is_right), n_bins)
     return float(np.abs(excess).sum() / weight.sum())
 
 
 def _checked_classes(y, proba, labels):
-    """Return classes, their probabilities and the labels of the columns as arrays that agree."""
+    """Return validated arrays of classes, probabilities and column labels."""
     y, proba = np.asarray(y), np.asarray(proba, np.float64)
     if proba.ndim != 2 or y.shape != proba.shape[:1] or proba.size == 0:
         raise ValueError(

@@ -1,19 +1,20 @@
 r"""Activation functions: elementwise nonlinearities and their derivatives, in place.
 
-An activation writes :math:`f(z)` into a buffer it is given and later multiplies the gradient
-that comes from above by :math:`f'(z)`. Nothing here allocates an array, and the dtype (float32
-or float64) is that of the buffers. Two kinds are told apart by ``in_place``:
+An activation writes :math:`f(z)` into a given buffer and later multiplies the gradient from the
+next layer by :math:`f'(z)`. The functions do not allocate arrays, and the dtype (float32 or
+float64) is that of the buffers. ``in_place`` distinguishes two kinds:
 
-* ``in_place = True``: :math:`f'` follows from the output alone, so that ``forward`` may write
-  over its input and one buffer serves both;
-* ``in_place = False``: ``z`` is kept next to ``f(z)``, and ``backward`` gets a third buffer.
+* ``in_place = True``: :math:`f'` is a function of the output alone, so ``forward`` may overwrite
+its
+  input and one buffer is enough;
+* ``in_place = False``: both ``z`` and ``f(z)`` are kept, and ``backward`` gets a third buffer.
 
-At small sizes the time of a ufunc call is all that counts, so formulas are arranged for few
-calls, and for calls between arrays rather than with a scalar (0.35 against 0.55 us for 1600
-numbers). The logistic function is computed as :math:`(1 + \tanh(z/2))/2`, in float32 2 times
-(1600 numbers) to 5 times (65 536 numbers) as fast as ``scipy.special.expit``.
+For small arrays the time depends on the number of ufunc calls, so the formulas use few calls, and
+calls between arrays instead of array and scalar (0.35 us instead of 0.55 us for 1600 numbers). The
+logistic function is computed as :math:`(1 + \tanh(z/2))/2`, which in float32 is 2 times (1600
+numbers) to 5 times (65 536 numbers) as fast as ``scipy.special.expit``.
 
-To add an activation, write one class and one line in the dict at the end of its file.
+To add an activation, write a class and add one line to the dict at the end of its file.
 """
 
 from .base import Activation
@@ -44,12 +45,12 @@ __all__ = [
 
 
 def get_activation(activation):
-    """Return the activation of a given name.
+    """Return the activation with a given name.
 
     Parameters
     ----------
     activation : str or Activation
-        A key of ``ACTIVATIONS``, or an instance, which is returned as it is.
+        A key of ``ACTIVATIONS``, or an instance, which is returned unchanged.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def get_activation(activation):
     Raises
     ------
     ValueError
-        If it is neither.
+        If `activation` is neither.
 
     Examples
     --------

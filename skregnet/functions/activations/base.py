@@ -1,4 +1,4 @@
-"""The interface of an activation function."""
+"""Base class of the activation functions."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -7,14 +7,14 @@ import numpy as np
 
 
 class Activation(ABC):
-    """Base class of the activation functions; subclass it to use one of your own.
+    """Base class of the activation functions; subclass it to define your own.
 
-    Instances hold parameters but no data, so that one instance can serve any number of layers.
+    Instances have parameters but no data, so several layers can share one instance.
 
     Attributes
     ----------
     in_place : bool
-        Whether `forward` may write over its input and `backward` needs only the output.
+        Whether `forward` may overwrite its input and `backward` needs only the output.
     default_init : str
         Name of the initialiser that ``init="auto"`` chooses for a layer with this activation.
 
@@ -47,14 +47,14 @@ class Activation(ABC):
         Parameters
         ----------
         z : ndarray of float
-            Pre-activations, of any shape. Not modified, unless it is `out`.
+            Pre-activations of any shape. Not modified unless it is `out`.
         out : ndarray of float
-            Buffer of the same shape and dtype. If `in_place` is true it may be `z` itself.
+            Buffer of the same shape and dtype. It may be `z` if `in_place` is true.
 
         Returns
         -------
         out : ndarray of float
-            The buffer given.
+            The buffer `out`.
         """
 
     @abstractmethod
@@ -64,23 +64,23 @@ class Activation(ABC):
         Parameters
         ----------
         delta : ndarray of float
-            Gradient with respect to the activation's output; becomes the gradient with respect
-            to its input.
+            Gradient with respect to the output of the activation; on return, the gradient with
+            respect to its input.
         z : ndarray of float
-            Pre-activations; if `in_place` is true this is the same buffer as `out`.
+            Pre-activations; the same buffer as `out` if `in_place` is true.
         out : ndarray of float
-            What `forward` returned.
+            Result of `forward`.
         scratch : ndarray of float or None
-            A buffer to write in; None if `in_place` is true.
+            Buffer for intermediate results; None if `in_place` is true.
 
         Returns
         -------
         delta : ndarray of float
-            The buffer given.
+            The buffer `delta`.
 
         Notes
         -----
-        This is the last use of `z`, `out` and `scratch`: all three may be overwritten.
+        `z`, `out` and `scratch` are not used afterwards, so all three may be overwritten.
         """
 
     def __call__(self, z):
@@ -89,12 +89,12 @@ class Activation(ABC):
         Parameters
         ----------
         z : array-like
-            Pre-activations. Floating dtypes are kept, others become float64.
+            Pre-activations. Floating-point dtypes are kept, others are converted to float64.
 
         Returns
         -------
         out : ndarray of float
-            Array of the shape of `z`.
+            Array with the shape of `z`.
         """
         z = np.asarray(z)
         if not np.issubdtype(z.dtype, np.floating):

@@ -1,4 +1,4 @@
-"""Bounded activations, and the identity."""
+"""Bounded activations and the identity."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,7 +54,7 @@ class Softsign(Activation):
         return np.divide(z, out, out=out)
 
     def backward(self, delta, z, out, scratch):  # noqa: D102
-        # Dividing twice rather than by the square, which could overflow.
+        # Divides twice, because the square could overflow.
         np.absolute(z, out=z)
         z += 1.0
         delta /= z
@@ -88,8 +88,8 @@ class Tanh(Activation):
 class LecunTanh(Activation):
     r"""LeCun's scaled hyperbolic tangent, :math:`f(z) = A \tanh(B z)`.
 
-    With :math:`A = 1.7159` and :math:`B = 2/3`, :math:`f(\pm 1) \approx \pm 1` and unit variance
-    is about kept. The derivative is :math:`f'(z) = (B/A) (A^2 - f(z)^2)`.
+    With :math:`A = 1.7159` and :math:`B = 2/3`, :math:`f(\pm 1) \approx \pm 1`, and unit variance
+    is approximately preserved. The derivative is :math:`f'(z) = (B/A) (A^2 - f(z)^2)`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Smooth relatives of the rectifier."""
+"""Smooth activations that are similar to the rectifier."""
 
 import math
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class GELU(Activation):
     r"""Gaussian error linear unit, :math:`f(z) = z \Phi(z)`.
 
     The derivative is :math:`f'(z) = \Phi(z) + z \varphi(z)`, with :math:`\Phi` and
-    :math:`\varphi` the distribution function and the density of the standard normal. This is
-    the exact function, not the approximation through tanh.
+    :math:`\varphi` the distribution function and the density of the standard normal distribution.
+    This is the exact function, not the tanh approximation.
 
     References
     ----------
@@ -36,9 +36,9 @@ class GELU(Activation):
         return out
 
     def backward(self, delta, z, out, scratch):  # noqa: D102
-        # ndtr takes ten times as long as all the rest, so Phi is recovered from z * Phi. Far
-        # below the resolution of either dtype, c makes (z * out + c/2) / (z^2 + c) equal
-        # Phi(0) = 1/2 at z = 0 where out / z would be 0/0.
+        # ndtr takes ten times as long as the rest, so Phi is computed from z * Phi. At z = 0, out /
+        # z would be 0/0; with c, (z * out + c/2) / (z^2 + c) is Phi(0) = 1/2. c is far below the
+        # resolution of both dtypes.
         c = 1e-36
         np.multiply(z, z, out=scratch)
         scratch += c
@@ -90,8 +90,8 @@ class SiLU(Activation):
 class Mish(Activation):
     r"""Mish, :math:`f(z) = z \tanh(\log(1 + e^z))`.
 
-    With :math:`e = e^z` and :math:`n = e (e + 2)` the hyperbolic tangent is
-    :math:`n / (n + 2)`, and the derivative
+    With :math:`e = e^z` and :math:`n = e (e + 2)`, the hyperbolic tangent is
+    :math:`n / (n + 2)`, and the derivative is
 
     .. math:: f'(z) = \frac{n}{n + 2} + \frac{4 z (n - e)}{(n + 2)^2}.
 
@@ -106,7 +106,7 @@ class Mish(Activation):
     array([-0.3034,  1.944 ])
     """
 
-    # From here on tanh(softplus(z)) is 1 in float64 too, so exp need go no further.
+    # Beyond this value tanh(softplus(z)) is 1 also in float64, so exp is limited to it.
     _saturation: ClassVar[float] = 20.0
 
     def forward(self, z, out):  # noqa: D102
@@ -150,7 +150,7 @@ class Softplus(Activation):
     array([0.3133, 2.1269])
     """
 
-    # From here on log(1 + exp(z)) is z in float64 too, and exp is far from overflow in float32.
+    # Beyond this value log(1 + exp(z)) is z also in float64; exp does not overflow in float32.
     _linear_from: ClassVar[float] = 40.0
 
     def forward(self, z, out):  # noqa: D102
@@ -160,7 +160,7 @@ class Softplus(Activation):
         return np.maximum(out, z, out=out)
 
     def backward(self, delta, z, out, scratch):  # noqa: D102
-        # From the output rather than from z: expm1 keeps the relative precision of small slopes.
+        # Uses the output instead of z, because expm1 is accurate for small slopes.
         np.negative(out, out=out)
         np.expm1(out, out=out)
         delta *= out

@@ -1,18 +1,18 @@
-"""Loss functions of raw predictions; each owns its link.
+"""Loss functions of raw predictions, each with its link function.
 
-A network returns raw predictions: the sigmoid, the softmax and the like belong to the
-loss. Probabilities and their logarithms are therefore exact for large predictions, and
+A network returns raw predictions; the inverse link, such as the sigmoid or the softmax, belongs to
+the loss. Probabilities and their logarithms are therefore accurate for large raw predictions, and
 every loss works with every network.
 
-All arrays have a leading axis of members: ``raw`` is ``(members, rows, outputs)``, ``y`` is
-``(members, rows, targets)``, weights are ``(members, rows, 1)``; an axis of length one is
-broadcast. Most losses have one output for each target, those with several heads have more. Arrays
-are C-contiguous and of one dtype, float32 or float64. The value of a loss is summed over outputs
-and rows and multiplied by ``scale``, which is one over the number of rows where a mean is wanted;
-the gradient written is the derivative of exactly that value.
+All arrays have a leading member axis: ``raw`` is ``(members, rows, outputs)``, ``y`` is ``(members,
+rows, targets)`` and weights are ``(members, rows, 1)``. Axes of length one are broadcast. Most
+losses have one output per target; losses with several heads have more. Arrays are C-contiguous and
+all have the same dtype, float32 or float64. The loss is summed over outputs and rows and multiplied
+by ``scale``, which is one over the number of rows for a mean. The gradient is the derivative of
+this value.
 
-The batches of small networks are so small that what counts is the number of calls, 0.2 to 0.7 us
-each: sums are left to the BLAS, and outputs of ufuncs are positional.
+For the small batches of small networks, the time depends mostly on the number of calls, at 0.2 to
+0.7 us each. Therefore sums use BLAS, and ufuncs get their outputs as positional arguments.
 """
 
 from .base import Loss
@@ -22,7 +22,7 @@ from .gaussian import GaussianNLL
 from .location import AbsoluteError, Huber, SquaredError
 from .quantile import Quantile
 
-# The names that the regressor's parameter `loss` accepts.
+# Names accepted by the parameter `loss` of the regressor.
 REGRESSION_LOSSES: dict[str, Loss] = {
     "squared_error": SquaredError(),
     "absolute_error": AbsoluteError(),
@@ -37,7 +37,7 @@ LOSSES = {
     "binary_log_loss": BinaryLogLoss(),
     "multinomial_log_loss": MultinomialLogLoss(),
 }
-# The classifier chooses by the kind of target.
+# The classifier selects the loss by the type of target.
 CLASSIFICATION_LOSSES = {
     "binary": LOSSES["binary_log_loss"],
     "multilabel-indicator": LOSSES["binary_log_loss"],
@@ -63,27 +63,27 @@ __all__ = [
 
 
 def get_loss(loss, *, quantile=None, huber_delta=1.0):
-    """Return the loss of a regressor for a name, or `loss` itself where it is an instance.
+    """Return the regression loss with a given name, or `loss` itself if it is an instance.
 
     Parameters
     ----------
     loss : str or Loss
         A key of ``REGRESSION_LOSSES``, or an instance.
     quantile : float or sequence of float, default=None
-        Levels for ``loss='quantile'``; None is the median.
+        Levels for ``loss='quantile'``; None means the median.
     huber_delta : float, default=1.0
-        Where ``loss='huber'`` becomes linear.
+        Absolute error beyond which ``loss='huber'`` is linear.
 
     Returns
     -------
     loss : Loss
-        An instance.
+        The loss instance.
 
     Raises
     ------
     ValueError
-        If `loss` is neither a name of the registry nor a `Loss`, or if `quantile` is given with
-        another loss.
+        If `loss` is neither a registered name nor a `Loss`, or if `quantile` is given with another
+        loss.
 
     Examples
     --------

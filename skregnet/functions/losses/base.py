@@ -1,4 +1,4 @@
-"""What every loss is."""
+"""The base class of the losses."""
 
 from abc import ABC, abstractmethod
 
@@ -8,7 +8,7 @@ from .jacobians import diagonal_jacobian
 
 
 class Loss(ABC):
-    """A differentiable loss of raw predictions and its link function.
+    """A differentiable loss of raw predictions, with its link function.
 
     Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an
     estimator, or add it to a registry in ``skregnet/functions/losses/__init__.py``.
@@ -16,24 +16,24 @@ class Loss(ABC):
     Attributes
     ----------
     out_activation : str
-        Name of the inverse link, in scikit-learn's vocabulary of ``out_activation_``.
+        Name of the inverse link, as in scikit-learn's ``out_activation_``.
     positive_mean : bool
-        Whether the link makes the mean positive, so that targets are divided by their mean instead
-        of standardised.
+        Whether the link makes the mean positive. Targets are then divided by their mean instead of
+        standardised.
     n_heads : int
-        Raw predictions for each target. The outputs of the network are `n_heads` blocks, each with
-        an output for every target: output ``h * n_targets + k`` is head h of target k.
+        Number of raw predictions for each target. The network outputs consist of `n_heads` blocks
+        with one output per target: output ``h * n_targets + k`` is head h of target k.
     in_nats : bool
-        Whether the loss is a negative log-likelihood, which has no least value of zero: `tol` and
-        the limit of divergence are then differences in nats for each target. Otherwise they are
-        factors of the loss of the best constant.
+        Whether the loss is a negative log-likelihood, which is not bounded below by zero. `tol` and
+        the divergence limit are then differences in nats per target. Otherwise they are relative to
+        the loss of the best constant.
     noise : {'constant', 'predicted', None}
-        What a normal distribution around the prediction takes as the variance of the target: one
-        that is the same for all rows and is estimated from residuals, what `predict_variance`
-        returns, or None where the loss stands for no such distribution.
+        Variance of a normal distribution around the prediction. 'constant': the same variance for
+        all rows, estimated from residuals. 'predicted': the variance that `predict_variance`
+        returns. None: the loss does not correspond to such a distribution.
     predicted_levels : tuple of float or None
-        Levels of the quantiles along the last axis of what `predict` returns, by which the
-        regressor's `score` then goes. None where there is no such axis.
+        Levels of the quantiles along the last axis of the result of `predict`, which the
+        regressor's `score` then uses. None if there is no such axis.
     """
 
     out_activation = "identity"
@@ -45,7 +45,7 @@ class Loss(ABC):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # The inherited derivatives are those of another `predict`.
+        # An inherited predict_jacobian does not belong to an overridden predict.
         order = [vars(base) for base in cls.__mro__]
         definition = {
             name: next(place for place, names in enumerate(order) if name in names)
@@ -56,7 +56,7 @@ class Loss(ABC):
 
     @abstractmethod
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """Value of the loss for each member; its gradient is written into `gradient`.
+        """Return the loss of each member, and write the gradient into `gradient`.
 
         Parameters
         ----------
@@ -67,9 +67,9 @@ class Loss(ABC):
         weight : ndarray of shape (members or 1, rows, 1) or None
             Sample weights.
         scale : float
-            Factor of the value and of the gradient.
+            Factor for the value and the gradient.
         gradient : ndarray of shape (members, rows, outputs)
-            Where the derivative with respect to `raw` is written.
+            Receives the derivative with respect to `raw`.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class Loss(ABC):
 
     @abstractmethod
     def predict(self, raw):
-        """Return what the raw predictions stand for.
+        """Return the predictions for raw predictions.
 
         Parameters
         ----------
@@ -89,15 +89,15 @@ class Loss(ABC):
         Returns
         -------
         predictions : ndarray of shape (..., rows, targets)
-            A new array. A last axis may follow where there are several predictions for a target.
+            A new array. A loss with several predictions per target adds a last axis.
         """
 
     def predict_jacobian(self, raw):
         """Return the derivatives of `predict` with respect to the raw predictions.
 
-        A loss with another link than the identity, or with several heads, defines its own, for the
-        estimators' `input_gradients`; so does a subclass with another `predict`, for which the
-        inherited derivatives are not used.
+        The estimators' `input_gradients` uses it. Losses with a link other than the identity or
+        with several heads must override it, and so must subclasses that override `predict`: for
+        these, the inherited derivatives are not used.
 
         Parameters
         ----------
@@ -107,12 +107,12 @@ class Loss(ABC):
         Returns
         -------
         jacobian : ndarray of shape (members, predictions, rows, outputs)
-            ``predictions`` are those of a row in the order of `predict`.
+            ``predictions`` are the predictions for a row, in the order of `predict`.
 
         Raises
         ------
         ValueError
-            If it is not defined where `predict` is, and that is not the identity.
+            If `predict` is not the identity and `predict_jacobian` is not overridden.
         """
         is_identity = self.out_activation == "identity" and self.n_heads == 1
         if not (is_identity and np.array_equal(self.predict(raw), raw, equal_nan=True)):
@@ -124,7 +124,7 @@ class Loss(ABC):
 
     @abstractmethod
     def constant(self, y, weight=None):
-        """Return the raw prediction of the constant with the least loss.
+        """Return the constant raw prediction with the lowest loss.
 
         Parameters
         ----------
@@ -136,23 +136,23 @@ class Loss(ABC):
         Returns
         -------
         constant : ndarray of shape (outputs,)
-            The same for all rows.
+            Raw prediction for all rows.
         """
 
     def start(self, constant, y):
-        """Return where the biases of the output layer start, shape (outputs,), or None for zero.
+        """Return the initial biases of the output layer, shape (outputs,), or None for zero.
 
         Parameters
         ----------
         constant : ndarray of shape (outputs,)
-            What `constant` gives for the training rows.
+            Result of `constant` for the training rows.
         y : ndarray of shape (rows, targets)
-            Their targets.
+            Targets of the training rows.
         """
         return None
 
     def predict_variance(self, raw):
-        """Return the variance of the targets that raw predictions stand for.
+        """Return the predicted variance of the targets.
 
         Parameters
         ----------
@@ -162,13 +162,13 @@ class Loss(ABC):
         Returns
         -------
         variance : ndarray of shape (..., rows, targets) or None
-            None where the loss has no model of the noise. The unit is that of the squared target
-            as the loss sees it, which is normalised.
+            The variance, in squared units of the normalised target. None if the loss has no noise
+            model.
         """
         return None
 
     def check_targets(self, y):  # noqa: B027
-        """Raise ValueError where targets, in the user's units, are out of the loss's range.
+        """Raise ValueError if targets, in the user's units, are out of range for the loss.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Loss(ABC):
         """
 
     def value(self, raw, y, weight=None, scale=1.0):
-        """Return the value of the loss for each member; nothing that is passed is changed.
+        """Return the loss of each member without changing the arguments.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Losses of class labels: cross-entropies on raw predictions."""
+"""Losses for classification: cross-entropies of raw predictions."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,20 +10,20 @@ from .base import Loss
 from .jacobians import diagonal_jacobian, softmax_jacobian
 from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_sum
 
-# A constant prediction for a class that never (or always) occurs stays finite.
+# Keeps the constant raw prediction finite for a class that never (or always) occurs.
 _SMALLEST_PROBABILITY = 1e-15
 
 # Up to this many elements logaddexp, which NumPy does not vectorise, is faster than several calls
-# of functions that it does: 1 us against 2 for 32 elements, 19 against 7 for 2000.
+# of vectorised functions: 1 us instead of 2 for 32 elements, but 19 instead of 7 for 2000.
 _FEW_ELEMENTS = 256
 
-# Up to this many outputs a transposed copy pays for the maxima of the rows.
+# Up to this many outputs, computing row maxima from a transposed copy is faster.
 _MAX_COLUMNS = 50
 
 
 @dataclass(frozen=True)
 class BinaryLogLoss(Loss):
-    r"""Cross-entropy of independent yes/no outputs; logit link.
+    r"""Cross-entropy of independent binary outputs, with logit link.
 
     :math:`\sum_k \log(1 + e^{f_k}) - y_k f_k`, with targets in [0, 1]: one output for two
     classes, one output for each label of a multilabel problem.
@@ -51,8 +51,8 @@ class BinaryLogLoss(Loss):
             np.logaddexp(scalar(0.0, raw.dtype.char), raw, scratch)
             np.subtract(scratch, raw * y, scratch)
             return weighted_sum(scratch, weight)
-        # The same as (step(f) - y) f + log(1 + exp(-|f|)): neither is negative, nothing cancels.
-        np.heaviside(raw, raw, scratch)  # the second argument is taken where the first is zero
+        # Equals (step(f) - y) f + log(1 + exp(-|f|)). Neither term is negative, so nothing cancels.
+        np.heaviside(raw, raw, scratch)  # zero where raw is zero
         np.subtract(scratch, y, scratch)
         if weight is not None:
             np.multiply(scratch, weight, scratch)
@@ -64,7 +64,7 @@ class BinaryLogLoss(Loss):
         return value + weighted_sum(scratch, weight)
 
     def predict(self, raw):
-        """Return the probability of a yes."""
+        """Return the probability of the positive class."""
         return expit(raw)
 
     def predict_jacobian(self, raw):
@@ -72,7 +72,7 @@ class BinaryLogLoss(Loss):
         return diagonal_jacobian(expit(raw) * expit(-raw))
 
     def log_predict(self, raw):
-        """Return the logarithms of the probabilities of a no and of a yes.
+        """Return the log-probabilities of the negative and the positive class.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class BinaryLogLoss(Loss):
         Returns
         -------
         log_no, log_yes : ndarray of shape (..., rows, outputs)
-            Finite where a probability underflows.
+            Logarithms that stay finite if a probability underflows.
         """
         return log_expit(-raw), log_expit(raw)
 
@@ -94,7 +94,7 @@ class BinaryLogLoss(Loss):
 
 @dataclass(frozen=True)
 class MultinomialLogLoss(Loss):
-    r"""Cross-entropy of exclusive classes; the inverse link is the softmax.
+    r"""Cross-entropy of mutually exclusive classes; the inverse link is the softmax.
 
     :math:`\log \sum_k e^{f_k} - \sum_k y_k f_k` with targets that sum to one over the classes.
 
@@ -117,7 +117,7 @@ class MultinomialLogLoss(Loss):
         np.divide(gradient, total, gradient)
         np.subtract(gradient, y, gradient)
         scale_gradient(gradient, weight, scale)
-        # Neither log-sum-exp nor minus the inner product is negative: nothing cancels.
+        # Neither log-sum-exp nor minus the inner product is negative, so nothing cancels.
         np.log(total, total)
         if weight is not None:
             np.multiply(raw, weight, raw)
@@ -143,7 +143,7 @@ class MultinomialLogLoss(Loss):
         Returns
         -------
         log_proba : ndarray of shape (..., rows, classes)
-            Finite where the softmax underflows.
+            Logarithms that stay finite if the softmax underflows.
         """
         return log_softmax(raw, axis=-1)
 
@@ -158,10 +158,10 @@ def _column_of_ones(n, dtype_char):
 
 
 def _row_maxima(values, scratch):
-    """Largest output of each row, shape (members, rows, 1); `scratch` is as large as `values`.
+    """Largest output of each row, shape (members, rows, 1); `scratch` has the size of `values`.
 
-    NumPy does not vectorise reductions over a short last axis: with 200 rows of 10 outputs that
-    takes 11 us, and 2 us by way of a transposed copy.
+    NumPy does not vectorise reductions over a short last axis: for 200 rows of 10 outputs this
+    takes 11 us, and 2 us with a transposed copy.
     """
     n_members, n_rows, n_outputs = values.shape
     if n_outputs > _MAX_COLUMNS:

@@ -1,4 +1,4 @@
-"""Half deviances of positive means: Poisson and gamma, with a logarithmic link."""
+"""Half the Poisson and gamma deviances, with logarithmic link."""
 
 from dataclasses import dataclass
 
@@ -17,18 +17,18 @@ class _LogLinkLoss(Loss):
     positive_mean = True
 
     def predict(self, raw):
-        """Exponential, so bounded that it is finite."""
-        # A prediction so far off is useless, but infinity would break whoever reads it. Half of the
-        # range is left for the unit of the target.
+        """Return the exponential, limited to finite values."""
+        # Such predictions are useless, but infinity would cause errors later. The limit leaves half
+        # of the exponent range for the scale of the target.
         largest = 0.5 * np.log(np.finfo(raw.dtype).max)
         return np.exp(np.minimum(raw, largest.astype(raw.dtype)))
 
     def predict_jacobian(self, raw):
-        """Exponential, which is its own derivative."""
+        """Return the exponential, which is its own derivative."""
         return diagonal_jacobian(self.predict(raw))
 
     def constant(self, y, weight=None):
-        """Logarithm of the weighted mean."""
+        """Return the logarithm of the weighted mean."""
         with np.errstate(divide="ignore"):
             return np.log(mean_over_rows(y, weight))
 
@@ -39,7 +39,7 @@ class _LogLinkLoss(Loss):
 
 @dataclass(frozen=True)
 class PoissonDeviance(_LogLinkLoss):
-    r"""Half the Poisson deviance, for counts and other targets that may be zero; log link.
+    r"""Half the Poisson deviance, for counts and other non-negative targets; log link.
 
     :math:`\sum_k y_k \log(y_k / \mu_k) - y_k + \mu_k` with :math:`\mu_k = e^{f_k}`.
 
@@ -56,7 +56,7 @@ class PoissonDeviance(_LogLinkLoss):
         """See `Loss.value_and_gradient`."""
         np.exp(raw, gradient)
         np.subtract(gradient, y, gradient)
-        # By the raw prediction: its exponential may have become zero.
+        # Uses the raw prediction, because its exponential may underflow to zero.
         np.multiply(raw, y, raw)
         np.subtract(gradient, raw, raw)
         value = signed_sum(raw, weight)
@@ -66,7 +66,7 @@ class PoissonDeviance(_LogLinkLoss):
         return per_member(value, scale)
 
     def check_targets(self, y):
-        """Raise ValueError where a target is negative."""
+        """Raise ValueError if a target is negative."""
         if (y < 0.0).any():
             raise ValueError(
                 "y must not be negative under the Poisson deviance (loss='poisson'), got a "
@@ -76,7 +76,7 @@ class PoissonDeviance(_LogLinkLoss):
 
 @dataclass(frozen=True)
 class GammaDeviance(_LogLinkLoss):
-    r"""Half the gamma deviance, for positive targets with errors in proportion; log link.
+    r"""Half the gamma deviance, for positive targets with proportional errors; log link.
 
     :math:`\sum_k y_k / \mu_k - \log(y_k / \mu_k) - 1` with :math:`\mu_k = e^{f_k}`.
 
@@ -105,7 +105,7 @@ class GammaDeviance(_LogLinkLoss):
         return per_member(value, scale)
 
     def check_targets(self, y):
-        """Raise ValueError where a target is not positive."""
+        """Raise ValueError if a target is not positive."""
         if (y <= 0.0).any():
             raise ValueError(
                 "y must be positive under the gamma deviance (loss='gamma'), got a smallest value "

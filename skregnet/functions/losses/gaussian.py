@@ -1,4 +1,4 @@
-"""The negative log-likelihood of a normal distribution whose mean and variance are learned."""
+"""Negative log-likelihood of a normal distribution with learned mean and variance."""
 
 import math
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 @dataclass(frozen=True)
 class GaussianNLL(Loss):
-    r"""Negative log-likelihood of a normal distribution; heads of the mean and of the variance.
+    r"""Negative log-likelihood of a normal distribution, with heads for mean and variance.
 
     :math:`\sum_k \frac12 (\log 2 \pi v_k + (y_k - \mu_k)^2 / v_k)` with :math:`\mu_k = f_k` and
-    :math:`v_k = \log(1 + e^{g_k}) + v_0`. The softplus neither overflows, where an exponential
-    would, nor lets a single outlier throw the variance far off.
+    :math:`v_k = \log(1 + e^{g_k}) + v_0`. Unlike an exponential, the softplus does not overflow,
+    and a single outlier does not change the variance excessively.
 
     Parameters
     ----------
     variance_floor : float, default=1e-6
-        The least variance :math:`v_0`, in squared units of the normalised target: it bounds the
-        loss from below.
+        Smallest variance :math:`v_0`, in squared units of the normalised target. It bounds the loss
+        from below.
 
     References
     ----------
@@ -74,7 +74,7 @@ class GaussianNLL(Loss):
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         """See `Loss.value_and_gradient`."""
         one, half = (scalar(number, raw.dtype.char) for number in (1.0, 0.5))
-        # The buffers change roles: raw predictions are worked on in the memory of the gradient.
+        # The buffers swap roles: the memory of the gradient holds the raw predictions.
         error, variance = contiguous_heads(gradient, 2)
         np.copyto(contiguous_heads(gradient, 2), heads(raw, 2))
         of_heads = contiguous_heads(raw, 2)
@@ -84,7 +84,7 @@ class GaussianNLL(Loss):
         np.divide(of_variance, variance, of_variance)
         np.subtract(error, y, error)
         np.divide(error, variance, of_mean)
-        np.multiply(error, of_mean, error)  # the squared error in variances
+        np.multiply(error, of_mean, error)  # the squared error divided by the variance
         np.log(variance, variance)
         np.add(variance, error, variance)
         np.add(variance, scalar(_LOG_TWO_PI, raw.dtype.char), variance)
@@ -97,7 +97,7 @@ class GaussianNLL(Loss):
         return per_member(value, 0.5 * scale)
 
     def _variance(self, raw):
-        """Variance of raw predictions, in place."""
+        """Convert raw predictions to variances in place."""
         softplus(raw, raw)
         return np.add(raw, scalar(self.variance_floor, raw.dtype.char), raw)
 
@@ -106,7 +106,7 @@ class GaussianNLL(Loss):
         return np.array(heads(raw, 2)[0])
 
     def predict_jacobian(self, raw):
-        """Return one for the head of the mean; see `Loss.predict_jacobian`."""
+        """Return derivatives of one for the mean head; see `Loss.predict_jacobian`."""
         jacobian = diagonal_jacobian(np.ones_like(raw))
         return jacobian[:, : raw.shape[-1] // 2]
 
@@ -115,7 +115,7 @@ class GaussianNLL(Loss):
         return self._variance(np.array(heads(raw, 2)[1]))
 
     def constant(self, y, weight=None):
-        """Weighted mean and variance of the targets."""
+        """Return the raw predictions of the weighted mean and variance of the targets."""
         mean = mean_over_rows(y, weight)
         variance = mean_over_rows((y - mean) ** 2, weight)
         return np.concatenate([mean, self._raw_variance(variance)])
@@ -124,8 +124,8 @@ class GaussianNLL(Loss):
         return inverse_softplus(np.maximum(variance - self.variance_floor, 0.0))
 
     def start(self, constant, y):
-        """Start at mean and variance: no variance is learned while the mean is far off."""
+        """Start at mean and variance; otherwise the variance would be learned with a wrong mean."""
         mean, variance = constant.reshape(2, -1)
-        # A variance far below the floor has no gradient; that of a constant target needs none.
+        # A variance far below the floor has no gradient. Constant targets need none.
         least = inverse_softplus(np.where(np.ptp(y, axis=0) > 0.0, self.variance_floor, 0.0))
         return np.concatenate([mean, np.maximum(variance, least)])

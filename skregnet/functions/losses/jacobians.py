@@ -1,15 +1,15 @@
-"""Derivatives of predictions with respect to raw predictions, (members, predictions, rows, raw)."""
+"""Jacobians of predictions by raw predictions, of shape (members, predictions, rows, raw)."""
 
 import numpy as np
 
 
 def diagonal_jacobian(slopes):
-    """Jacobian of predictions each of which depends on the raw prediction in its place.
+    """Return the Jacobian of an elementwise function of the raw predictions.
 
     Parameters
     ----------
     slopes : ndarray of shape (members, rows, outputs)
-        The derivatives.
+        Derivatives of each output by its raw prediction.
 
     Returns
     -------
@@ -20,7 +20,7 @@ def diagonal_jacobian(slopes):
 
 
 def softmax_jacobian(proba, factor):
-    """Return ``factor_k (1[j = k] - p_j)``, which for ``factor = p`` is the softmax's Jacobian.
+    """Return ``factor_k (1[j = k] - p_j)``; for ``factor = p`` this is the Jacobian of the softmax.
 
     Parameters
     ----------

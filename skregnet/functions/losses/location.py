@@ -1,4 +1,4 @@
-"""Losses of a single number for each target: mean, median, and between the two."""
+"""Losses that predict one location per target: squared error, absolute error and Huber."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -12,7 +12,7 @@ from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, wei
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    r"""Half the squared error, :math:`\frac12 \sum_k (f_k - y_k)^2`; identity link.
+    r"""Half the squared error, :math:`\frac12 \sum_k (f_k - y_k)^2`, with identity link.
 
     Examples
     --------
@@ -48,9 +48,9 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    r"""The absolute error, :math:`\sum_k |f_k - y_k|`; identity link, predicts the median.
+    r"""Absolute error, :math:`\sum_k |f_k - y_k|`, with identity link; predicts the median.
 
-    The gradient of a row that is predicted exactly is zero.
+    The gradient of a row with zero error is zero.
 
     Examples
     --------
@@ -82,21 +82,21 @@ class AbsoluteError(Loss):
         return weighted_quantiles(y, weight, [0.5])[0]
 
     def start(self, constant, y):
-        """Start at the median: steps of the same size for all errors take long to get there."""
+        """Start at the median: the gradient has the same size for all errors, so steps are slow."""
         return constant
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    r"""Half the squared error up to `delta`, and linear beyond; identity link.
+    r"""Huber loss: half the squared error up to `delta`, linear beyond; identity link.
 
-    :math:`\frac12 e^2` where :math:`|e| \le \delta`, else
+    :math:`\frac12 e^2` if :math:`|e| \le \delta`, else
     :math:`\delta (|e| - \frac12 \delta)`, summed over the errors :math:`e = f_k - y_k`.
 
     Parameters
     ----------
     delta : float, default=1.0
-        In units of the normalised target.
+        Absolute error beyond which the loss is linear, in units of the normalised target.
 
     References
     ----------
@@ -126,7 +126,7 @@ class Huber(Loss):
         np.subtract(raw, y, raw)
         np.minimum(raw, scalar(self.delta, char), out=gradient)
         np.maximum(gradient, scalar(-self.delta, char), out=gradient)
-        # With the gradient g both cases are g (e - g / 2).
+        # With the gradient g, both cases equal g (e - g / 2).
         if weight is not None:
             np.multiply(raw, weight, raw)
         value = inner(gradient, raw)
@@ -144,7 +144,7 @@ class Huber(Loss):
         return np.array(raw)
 
     def constant(self, y, weight=None):
-        """Estimate of the location after Huber (1964)."""
+        """Return Huber's (1964) estimate of location."""
         weights = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
         return np.array([self._location(column.astype(np.float64), weights) for column in y.T])
 
@@ -152,7 +152,7 @@ class Huber(Loss):
         lowest, highest = y.min(), y.max()
         if lowest == highest:
             return lowest
-        unit = min(self.delta, highest - lowest)  # products of slopes neither over- nor underflow
+        unit = min(self.delta, highest - lowest)  # avoids overflow and underflow of the slope
         limit = self.delta / unit
 
         def slope(value):
@@ -160,7 +160,7 @@ class Huber(Loss):
 
         location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
         inside = weights[np.abs(location - y) < self.delta].sum()
-        # On the linear piece that the root is on, a step of Newton's is exact.
+        # The slope is piecewise linear, so a Newton step on the piece of the root is exact.
         return location - slope(location) * unit / inside if inside > 0.0 else location
 
     def start(self, constant, y):

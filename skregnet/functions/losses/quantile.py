@@ -1,4 +1,4 @@
-"""The pinball loss of one quantile, or of several that never cross."""
+"""Pinball loss of one quantile, or of several quantiles that never cross."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +22,7 @@ from .sums import (
     weighted_quantiles,
 )
 
-# Levels start at least so many standard deviations apart: increments of zero have no gradient.
+# Smallest initial distance of quantiles, in standard deviations: zero increments have no gradient.
 _LEAST_INCREMENT = 0.01
 
 
@@ -35,15 +35,16 @@ def _nearest_to_half(levels):
 class Quantile(Loss):
     r"""Pinball loss :math:`\sum_k \max(\tau (y_k - q_k), (1 - \tau)(q_k - y_k))` at level tau.
 
-    For several levels it is the sum over them. The raw prediction of the level nearest to 0.5 is
-    its quantile; those of the others are increments, :math:`q_j = q_{j-1} + \log(1 + e^{f_j})`
-    above it and :math:`q_j = q_{j+1} - \log(1 + e^{f_j})` below it, so that quantiles cannot cross.
+    For several levels the loss is the sum over the levels. The raw prediction of the level nearest
+    to 0.5 is the quantile itself. The other raw predictions define increments,
+    :math:`q_j = q_{j-1} + \log(1 + e^{f_j})` above it and
+    :math:`q_j = q_{j+1} - \log(1 + e^{f_j})` below it, so that quantiles cannot cross.
 
     Parameters
     ----------
     levels : float or sequence of float, default=0.5
-        In (0, 1); several are in increasing order. For a sequence, `predict` has a last axis of
-        levels.
+        Levels in (0, 1), in increasing order. For a sequence, the result of `predict` has a last
+        axis of levels.
 
     References
     ----------
@@ -85,7 +86,7 @@ class Quantile(Loss):
 
     @property
     def predicted_levels(self):
-        """Levels along the last axis of predictions, None for a single level."""
+        """Levels along the last axis of the predictions; None for a single level."""
         return None if isinstance(self.levels, float) else self.levels
 
     @property
@@ -98,7 +99,7 @@ class Quantile(Loss):
             return self._several(raw, y, weight, scale, gradient)
         level = scalar(self._each_level[0], raw.dtype.char)
         np.subtract(raw, y, raw)
-        # 1 - tau above the target, -tau below, and zero where it is hit.
+        # The gradient is 1 - tau above the target, -tau below it, and zero at the target.
         np.heaviside(raw, level, gradient)
         np.subtract(gradient, level, gradient)
         if weight is not None:
@@ -109,7 +110,7 @@ class Quantile(Loss):
 
     def _several(self, raw, y, weight, scale, gradient):
         middle, n_heads, char = self._middle, self.n_heads, raw.dtype.char
-        # The buffers change roles: raw predictions are worked on in the memory of the gradient.
+        # The buffers swap roles: the memory of the gradient holds the raw predictions.
         quantiles, slopes = contiguous_heads(gradient, n_heads), contiguous_heads(raw, n_heads)
         np.copyto(quantiles, heads(raw, n_heads))
         expit(quantiles, slopes)  # the derivatives of the increments
@@ -124,8 +125,8 @@ class Quantile(Loss):
                 np.multiply(spare, weight, spare)
             value = value + inner(spare, error)
             np.copyto(error, spare)
-        # The errors have become their derivatives. That of an increment is summed over the
-        # quantiles it is a part of.
+        # `errors` now contains the derivatives by the quantiles. The derivative by an increment is
+        # their sum over all quantiles that contain it.
         for j in range(n_heads - 1, middle, -1):
             np.add(errors[j - 1], errors[j], errors[j - 1])
         for j in range(middle):
@@ -138,7 +139,7 @@ class Quantile(Loss):
         return per_member(value, scale)
 
     def _quantiles(self, raw):
-        """Turn raw predictions, (heads, ..., targets), into quantiles in place."""
+        """Convert raw predictions (heads, ..., targets) to quantiles in place."""
         middle = self._middle
         for increments in (raw[:middle], raw[middle + 1 :]):
             softplus(increments, increments)
@@ -149,14 +150,14 @@ class Quantile(Loss):
         return raw
 
     def predict(self, raw):
-        """Quantiles, (..., rows, targets), and a last axis of levels where they are a sequence."""
+        """Return quantiles (..., rows, targets), with a last axis for a sequence of levels."""
         if self.predicted_levels is None:
             return np.array(raw)
         quantiles = self._quantiles(np.array(heads(raw, self.n_heads), order="C"))
         return np.ascontiguousarray(np.moveaxis(quantiles, 0, -1))
 
     def predict_jacobian(self, raw):
-        """Return the derivatives of the quantiles by their increments; see the base class."""
+        """Return the derivatives of the quantiles by the raw predictions; see the base class."""
         if self.n_heads == 1:
             return diagonal_jacobian(np.ones_like(raw))
         middle = self._middle
@@ -167,25 +168,25 @@ class Quantile(Loss):
         shape = (n_members, n_targets, n_levels, n_rows, n_levels, n_targets)
         jacobian = np.zeros(shape, raw.dtype)
         for level in range(n_levels):
-            # A quantile is the middle one and the increments on the way to it.
+            # A quantile is the sum of the middle one and the increments between them.
             parts = range(min(level, middle), max(level, middle) + 1)
             for part, target in product(parts, range(n_targets)):
                 jacobian[:, target, level, :, part, target] = slopes[..., part, target]
         return jacobian.reshape(n_members, -1, n_rows, n_levels * n_targets)
 
     def constant(self, y, weight=None):
-        """Weighted quantiles of the targets."""
+        """Return the raw predictions of the weighted quantiles of the targets."""
         return self._raw(weighted_quantiles(y, weight, self._each_level))
 
     def _raw(self, quantiles):
-        """Raw predictions, shape (outputs,), of quantiles, shape (levels, targets)."""
+        """Convert quantiles (levels, targets) to raw predictions (outputs,)."""
         middle = self._middle
         increments = inverse_softplus(np.diff(quantiles, axis=0))
         rows = [increments[:middle], quantiles[middle : middle + 1], increments[middle:]]
         return np.concatenate(rows).ravel()
 
     def start(self, constant, y):
-        """Start at the constant, with levels a little apart, but for a constant target."""
+        """Start at the constant, with quantiles slightly apart unless the target is constant."""
         if self.n_heads == 1:
             return constant
         spread = np.std(y, axis=0, dtype=np.float64)
