@@ -11,13 +11,15 @@ from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
 from ..network import Backprop
 from ..optim import FULL_BATCH_SOLVERS
+from ..optim.pipeline import Rate, make_pipeline
+from ..optim.stochastic import make_optimizer
 from ..preprocessing.scalers import check_finite_inputs, scaled_inputs
 from ..training import Batches, EarlyStopping, Monitor, TrainingState, train, train_full_batch
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..training.repetition import RepeatMonitor
 from .result import Outcome
-from .settings import decays_weights, is_stochastic, make_optimizer, member_initializers
+from .settings import is_stochastic, member_initializers
 
 _AUTO_BATCH_SIZE = 200
 # A loss below this is the rounding error of a constant target.
@@ -57,10 +59,8 @@ class Session:
         End of the time for training, on the clock of ``time.monotonic``.
     loss : Loss
         What is minimised, with the `penalty`.
-    penalty : ElasticNet
-        Of the weights.
-    weight_decay : float
-        Of an optimiser that decays the weights itself.
+    penalty : Penalty
+        Of the weights; without what an optimiser decays by itself.
     """
 
     def __init__(
@@ -88,11 +88,9 @@ class Session:
                 f"sample_weight must have a sum that alpha={estimator.alpha!r} can be divided by, "
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
-        l1_ratio = float(estimator.l1_ratio)
-        self.penalty = ElasticNet(strength, l1_ratio)
-        self.weight_decay = strength * (1.0 - l1_ratio)
-        if decays_weights(estimator.solver):
-            self.penalty = ElasticNet(strength * l1_ratio, 1.0)
+        self._penalty = self.penalty = ElasticNet(strength, float(estimator.l1_ratio))
+        if is_stochastic(estimator.solver):
+            self.penalty = self.pipeline().penalty
 
     def run(self, state, scorer, incremental):
         """Train.
@@ -128,6 +126,17 @@ class Session:
             network.set_population_statistics(x, weight)
         outcome = Outcome.of_run(network, state, monitors)
         return outcome.best_restarts(self.estimator.n_estimators)
+
+    def pipeline(self, extra=()):
+        """Return what a stochastic solver does at each step, and some transforms after that."""
+        estimator = self.estimator
+        return make_pipeline(
+            make_optimizer(estimator.solver, vars(estimator)),
+            penalty=self._penalty,
+            max_grad_norm=estimator.max_grad_norm,
+            max_norm=estimator.max_norm,
+            extra=extra,
+        )
 
     def residual_rows(self, n_rows):
         """Return rows whose residuals tell the noise: held back, or else of the training part.
@@ -249,16 +258,15 @@ class Session:
             train,
             Backprop(network, self.loss, batches.max_rows, state.dropout),
             batches,
-            make_optimizer(estimator, self.weight_decay, network.n_weights),
+            self.pipeline(),
             state,
             monitor,
-            learning_rate=learning_rate,
-            schedule=self._schedule(state, batches, n_rows),
-            penalty=self.penalty,
-            max_epochs=1 if incremental else self._max_epochs(),
-            n_schedule_steps=estimator.max_iter * batches.n_steps,
-            max_grad_norm=estimator.max_grad_norm,
-            max_norm=estimator.max_norm,
+            Rate(
+                learning_rate,
+                self._schedule(state, batches, n_rows),
+                estimator.max_iter * batches.n_steps,
+            ),
+            1 if incremental else self._max_epochs(),
         )
         self._watch(run, monitor)
         return [monitor]

@@ -20,7 +20,6 @@ from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.schedules import SCHEDULES
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
-from ..optim.stochastic import AdamW
 
 PARAMETER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -274,36 +273,3 @@ def check_batches(estimator, n_samples):
             f"Got batch_size={estimator.batch_size!r} larger than the n_samples={n_samples} rows "
             "there are. It is clipped to their number."
         )
-
-
-def make_optimizer(estimator, weight_decay, n_weights):
-    """Return the stochastic optimiser that the parameters describe.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        Its parameters are read.
-    weight_decay : float
-        Of 'adamw'.
-    n_weights : int
-        How many parameters decay.
-    """
-    solver = estimator.solver
-    if isinstance(solver, StochasticOptimizer):
-        return solver
-    adam = {name: float(getattr(estimator, name)) for name in ("beta_1", "beta_2", "epsilon")}
-    options = {
-        "sgd": {
-            "momentum": float(estimator.momentum),
-            "nesterovs_momentum": bool(estimator.nesterovs_momentum),
-        },
-        "adam": adam,
-        "adamw": {**adam, "weight_decay": weight_decay, "n_decayed": n_weights},
-        "rmsprop": {"epsilon": float(estimator.epsilon)},
-    }
-    return STOCHASTIC_OPTIMIZERS[solver](**options.get(solver, {}))
-
-
-def decays_weights(solver):
-    """Whether the L2 penalty is the optimiser's weight decay instead of a part of the gradient."""
-    return isinstance(solver, str) and STOCHASTIC_OPTIMIZERS.get(solver) is AdamW

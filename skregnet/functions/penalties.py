@@ -3,27 +3,122 @@
 Arrays keep the members of an ensemble on their leading axis, and every function works on all
 members at once. Everything here runs at each training step, so it works in place and allocates
 nothing that grows with the number of parameters.
+To add a penalty, write the class and name it in `PENALTIES`.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from ..kernels.blas import MOST_ELEMENTS, prepare_addition
+from ..kernels.blas import MOST_ELEMENTS, in_turn, prepare_addition
 from ..kernels.blocks import column_blocks, pieces
-from ..kernels.calls import in_turn
+
+
+class Penalty(ABC):
+    """What is added to the loss: a function of the weights, not of the other parameters.
+
+    Attributes
+    ----------
+    strength : float
+        Multiplies the whole penalty; 0 switches it off.
+    """
+
+    strength: float
+
+    @abstractmethod
+    def value(self, weights, scratch=None):
+        """Penalty of each member.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        scratch : ndarray of shape (members, n_weights), default=None
+            May be overwritten; what is needed is allocated where it is not given.
+
+        Returns
+        -------
+        ndarray of shape (members,), float64
+            Value of the objective stated in the class docstring.
+        """
+
+    @abstractmethod
+    def prepare_gradient(self, weights, gradient, scratch):
+        """Return a function without arguments that adds the gradient of the penalty, in place.
+
+        For arrays that stay the same from step to step, whose rows are contiguous.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        gradient : ndarray of shape (members, n_weights)
+            Gradient of the loss; the penalty's is added to it.
+        scratch : ndarray of shape (members, n_weights)
+            May be overwritten.
+
+        Returns
+        -------
+        add : callable() -> None
+            It adds to `gradient` in place.
+        """
+
+    def add_gradient(self, weights, gradient, scratch):
+        """Add the gradient of the penalty to ``gradient``, in place.
+
+        Parameters
+        ----------
+        weights, gradient, scratch : ndarray of shape (members, n_weights)
+            See `prepare_gradient`.
+        """
+        self.prepare_gradient(weights, gradient, scratch)()
+
+    def scaled(self, factor):
+        """Return the same penalty with another strength.
+
+        Parameters
+        ----------
+        factor : float
+            Multiplies the strength.
+
+        Returns
+        -------
+        penalty : Penalty
+            A copy.
+        """
+        if is_dataclass(self):
+            return replace(self, strength=self.strength * factor)
+        scaled = copy.copy(self)
+        scaled.strength = self.strength * factor
+        return scaled
+
+    def decoupled(self):
+        """Split the penalty for optimisers that decay the weights themselves.
+
+        Returns
+        -------
+        decay : float
+            What a step of unit learning rate takes off each weight, as a share of it.
+        penalty : Penalty
+            The rest, the gradient of which is added to that of the loss.
+        """
+        return 0.0, self
 
 
 @dataclass(frozen=True)
-class ElasticNet:
+class ElasticNet(Penalty):
     r"""Elastic-net penalty: a mixture of the L1 and the squared L2 norm.
 
     .. math::
 
         \Omega(w) = \mathrm{strength} \left( \mathrm{l1\_ratio} \, \lVert w \rVert_1
         + \frac{1 - \mathrm{l1\_ratio}}{2} \lVert w \rVert_2^2 \right)
+
+    At zero, where the L1 norm has no derivative, the subgradient 0 is taken.
 
     Parameters
     ----------
@@ -64,20 +159,6 @@ class ElasticNet:
         )
 
     def value(self, weights, scratch=None):
-        """Penalty of each member.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        scratch : ndarray of shape (members, n_weights), default=None
-            Overwritten by the L1 part; allocated when it is needed and not given.
-
-        Returns
-        -------
-        ndarray of shape (members,), float64
-            Value of the objective stated in the class docstring.
-        """
         l1, l2 = self._factors
         total = np.zeros(weights.shape[0])
         if l2:
@@ -86,37 +167,7 @@ class ElasticNet:
             total += l1 * np.abs(weights, out=scratch).sum(axis=1, dtype=np.float64)
         return total
 
-    def add_gradient(self, weights, gradient, scratch):
-        """Add the penalty's gradient to ``gradient``, in place.
-
-        At zero, where the L1 norm has no derivative, the subgradient ``sign(0) = 0`` is taken.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        gradient : ndarray of shape (members, n_weights)
-            Gradient of the loss; the penalty's is added to it.
-        scratch : ndarray of shape (members, n_weights)
-            Overwritten.
-        """
-        self.prepare_gradient(weights, gradient, scratch)()
-
     def prepare_gradient(self, weights, gradient, scratch):
-        """Return a function without arguments that does what `add_gradient` does to these arrays.
-
-        For arrays that stay the same from step to step, whose rows are contiguous.
-
-        Parameters
-        ----------
-        weights, gradient, scratch : ndarray
-            See `add_gradient`.
-
-        Returns
-        -------
-        add : callable() -> None
-            It adds to `gradient` in place.
-        """
         l1, l2 = self._factors
         calls = []
         if l2:
@@ -125,6 +176,13 @@ class ElasticNet:
         if l1:
             calls.append(partial(_add_signs, l1, weights, gradient, scratch))
         return in_turn(calls)
+
+    def decoupled(self):
+        rest = replace(self, strength=self.strength * self.l1_ratio, l1_ratio=1.0)
+        return self.strength * (1.0 - self.l1_ratio), rest
+
+
+PENALTIES: dict[str, type[Penalty]] = {"elastic_net": ElasticNet}
 
 
 def _add_signs(factor, weights, gradient, scratch):

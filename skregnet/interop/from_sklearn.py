@@ -180,7 +180,7 @@ def _set_training_state(estimator, model):
         # Sums instead of means.
         first = flat(optimizer.ms, 1.0 / (1.0 - optimizer.beta_1))
         second = flat(optimizer.vs, 1.0 / (1.0 - optimizer.beta_2))
-        state = AdamState(first, second, optimizer.t)
+        state = AdamState(first, second, optimizer.t, optimizer.beta_1, optimizer.beta_2)
     else:
         factor = optimizer.momentum if optimizer.nesterov else 1.0
         state = SGDState(flat(optimizer.velocities, factor) if optimizer.momentum else None)

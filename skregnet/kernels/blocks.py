@@ -1,5 +1,6 @@
 """Long arrays in pieces that a cache holds."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 # Elements of a block. A step of Adam makes ten passes over four arrays; blocks of this size, one
@@ -8,13 +9,16 @@ from functools import lru_cache
 BLOCK_ELEMENTS = 1 << 16
 
 
-@lru_cache
+# More slices than this are made anew each time, one by one: a cache of them would take memory.
+_MOST_KEPT = 256
+
+
 def pieces(n, size):
     """Cut a range of `n` elements into pieces of `size`, the last of which may be smaller.
 
     Returns
     -------
-    pieces : tuple of slice
+    pieces : sized iterable of slice
         They cover the range once, in order.
 
     Examples
@@ -23,7 +27,25 @@ def pieces(n, size):
     >>> pieces(5, 3)
     (slice(0, 3, None), slice(3, 5, None))
     """
-    return tuple(slice(start, min(start + size, n)) for start in range(0, n, size))
+    return _few_pieces(n, size) if n <= _MOST_KEPT * size else _ManyPieces(n, size)
+
+
+@lru_cache
+def _few_pieces(n, size):
+    return tuple(_ManyPieces(n, size))
+
+
+@dataclass(frozen=True)
+class _ManyPieces:
+    n: int
+    size: int
+
+    def __len__(self):
+        return -(-self.n // self.size)
+
+    def __iter__(self):
+        for start in range(0, self.n, self.size):
+            yield slice(start, min(start + self.size, self.n))
 
 
 def column_blocks(n_rows, n_columns):
@@ -36,7 +58,7 @@ def column_blocks(n_rows, n_columns):
 
     Returns
     -------
-    blocks : tuple of slice
+    blocks : sized iterable of slice
         They cover the columns once, in their order.
 
     Examples

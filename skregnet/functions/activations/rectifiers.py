@@ -11,6 +11,8 @@ from .base import Activation
 # NumPy's maximum of two arrays is vectorised, that of an array and a number is not: 6 and 12 us for
 # 65 536 numbers in float32. Memory that is never written to takes no room in the caches.
 _ZEROS = {np.dtype(dtype).char: np.zeros(1 << 18, dtype) for dtype in (np.float32, np.float64)}
+for _zeros in _ZEROS.values():
+    _zeros.flags.writeable = False
 
 
 @dataclass(frozen=True)
