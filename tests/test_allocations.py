@@ -16,6 +16,8 @@ from skregnet.functions.losses import LOSSES
 from skregnet.functions.penalties import ElasticNet
 from skregnet.network import Backprop, build_network
 from skregnet.optim import SGD, STOCHASTIC_OPTIMIZERS
+from skregnet.optim.pipeline import Rate, make_pipeline
+from skregnet.optim.stochastic import make_optimizer
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 
 SMALL, LARGE = 8, 400
@@ -124,15 +126,13 @@ def peak_of_a_step(
         train(
             backprop,
             batches,
-            STOCHASTIC_OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer,
+            make_pipeline(
+                make_optimizer(optimizer, {}), penalty=penalty or ElasticNet(0.0), **limits
+            ),
             state,
             monitor,
-            learning_rate=1e-4,
-            schedule=meter,
-            penalty=penalty or ElasticNet(0.0),
-            max_epochs=2,
-            n_schedule_steps=100,
-            **limits,
+            Rate(1e-4, meter, 100),
+            2,
         )
     finally:
         tracemalloc.stop()

@@ -179,10 +179,10 @@ def row_chunks(n_rows, n_columns):
 
     Returns
     -------
-    chunks : list of slice
+    chunks : sized iterable of slice
         They cover the rows once, in their order.
     """
-    return list(pieces(n_rows, max(1, CHUNK_ELEMENTS // max(1, n_columns))))
+    return pieces(n_rows, max(1, CHUNK_ELEMENTS // max(1, n_columns)))
 
 
 def in_memory(x):

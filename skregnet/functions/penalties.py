@@ -1,36 +1,131 @@
-"""Penalties on the weights, the max-norm constraint and gradient clipping.
+"""Penalties on the weights, and the two norm constraints used beside them.
 
-The leading axis of the arrays is the members of an ensemble, and every function processes all
-members at once. The functions run in every training step, so they work in place and allocate
+Arrays keep the members of an ensemble on their leading axis, and every function works on all
+members at once. Everything here runs at each training step, so it works in place and allocates
 nothing that grows with the number of parameters.
+To add a penalty, write the class and name it in `PENALTIES`.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from ..kernels.blas import MOST_ELEMENTS, prepare_addition
+from ..kernels.blas import MOST_ELEMENTS, in_turn, prepare_addition
 from ..kernels.blocks import column_blocks, pieces
-from ..kernels.calls import in_turn
+
+
+class Penalty(ABC):
+    """What is added to the loss: a function of the weights, not of the other parameters.
+
+    Attributes
+    ----------
+    strength : float
+        Multiplies the whole penalty; 0 switches it off.
+    """
+
+    strength: float
+
+    @abstractmethod
+    def value(self, weights, scratch=None):
+        """Penalty of each member.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        scratch : ndarray of shape (members, n_weights), default=None
+            May be overwritten; what is needed is allocated where it is not given.
+
+        Returns
+        -------
+        ndarray of shape (members,), float64
+            Value of the objective stated in the class docstring.
+        """
+
+    @abstractmethod
+    def prepare_gradient(self, weights, gradient, scratch):
+        """Return a function without arguments that adds the gradient of the penalty, in place.
+
+        For arrays that stay the same from step to step, whose rows are contiguous.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        gradient : ndarray of shape (members, n_weights)
+            Gradient of the loss; the penalty's is added to it.
+        scratch : ndarray of shape (members, n_weights)
+            May be overwritten.
+
+        Returns
+        -------
+        add : callable() -> None
+            It adds to `gradient` in place.
+        """
+
+    def add_gradient(self, weights, gradient, scratch):
+        """Add the gradient of the penalty to ``gradient``, in place.
+
+        Parameters
+        ----------
+        weights, gradient, scratch : ndarray of shape (members, n_weights)
+            See `prepare_gradient`.
+        """
+        self.prepare_gradient(weights, gradient, scratch)()
+
+    def scaled(self, factor):
+        """Return the same penalty with another strength.
+
+        Parameters
+        ----------
+        factor : float
+            Multiplies the strength.
+
+        Returns
+        -------
+        penalty : Penalty
+            A copy.
+        """
+        if is_dataclass(self):
+            return replace(self, strength=self.strength * factor)
+        scaled = copy.copy(self)
+        scaled.strength = self.strength * factor
+        return scaled
+
+    def decoupled(self):
+        """Split the penalty for optimisers that decay the weights themselves.
+
+        Returns
+        -------
+        decay : float
+            What a step of unit learning rate takes off each weight, as a share of it.
+        penalty : Penalty
+            The rest, the gradient of which is added to that of the loss.
+        """
+        return 0.0, self
 
 
 @dataclass(frozen=True)
-class ElasticNet:
-    r"""Elastic-net penalty: a weighted sum of the L1 norm and the squared L2 norm.
+class ElasticNet(Penalty):
+    r"""Elastic-net penalty: a mixture of the L1 and the squared L2 norm.
 
     .. math::
 
         \Omega(w) = \mathrm{strength} \left( \mathrm{l1\_ratio} \, \lVert w \rVert_1
         + \frac{1 - \mathrm{l1\_ratio}}{2} \lVert w \rVert_2^2 \right)
 
+    At zero, where the L1 norm has no derivative, the subgradient 0 is taken.
+
     Parameters
     ----------
     strength : float
-        Factor of the penalty; 0 disables it.
+        Multiplies the whole penalty; 0 switches it off.
     l1_ratio : float, default=0.0
-        Share of the L1 norm, in [0, 1]: 0 is the ridge penalty, 1 is the lasso.
+        Share of the L1 norm, in [0, 1]: 0 is weight decay (ridge), 1 is the lasso.
 
     References
     ----------
@@ -57,27 +152,13 @@ class ElasticNet:
 
     @property
     def _factors(self):
-        """L1 and L2 factors as Python floats; an ``np.float64`` would promote float32 arrays."""
+        """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
         return (
             float(self.strength * self.l1_ratio),
             float(self.strength * (1.0 - self.l1_ratio)),
         )
 
     def value(self, weights, scratch=None):
-        """Return the penalty of each member.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        scratch : ndarray of shape (members, n_weights), default=None
-            Buffer for the L1 part; allocated if needed and not given.
-
-        Returns
-        -------
-        ndarray of shape (members,), float64
-            Values of the penalty in the class docstring.
-        """
         l1, l2 = self._factors
         total = np.zeros(weights.shape[0])
         if l2:
@@ -86,37 +167,7 @@ class ElasticNet:
             total += l1 * np.abs(weights, out=scratch).sum(axis=1, dtype=np.float64)
         return total
 
-    def add_gradient(self, weights, gradient, scratch):
-        """Add the gradient of the penalty to ``gradient``, in place.
-
-        At zero, where the L1 norm has no derivative, the subgradient is ``sign(0) = 0``.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        gradient : ndarray of shape (members, n_weights)
-            Gradient of the loss, to which the gradient of the penalty is added.
-        scratch : ndarray of shape (members, n_weights)
-            Buffer that is overwritten.
-        """
-        self.prepare_gradient(weights, gradient, scratch)()
-
     def prepare_gradient(self, weights, gradient, scratch):
-        """Return a function without arguments that does the same as `add_gradient`.
-
-        The arrays must be the same in every step, with contiguous rows.
-
-        Parameters
-        ----------
-        weights, gradient, scratch : ndarray
-            See `add_gradient`.
-
-        Returns
-        -------
-        add : callable() -> None
-            Adds the gradient of the penalty to `gradient` in place.
-        """
         l1, l2 = self._factors
         calls = []
         if l2:
@@ -126,10 +177,17 @@ class ElasticNet:
             calls.append(partial(_add_signs, l1, weights, gradient, scratch))
         return in_turn(calls)
 
+    def decoupled(self):
+        rest = replace(self, strength=self.strength * self.l1_ratio, l1_ratio=1.0)
+        return self.strength * (1.0 - self.l1_ratio), rest
+
+
+PENALTIES: dict[str, type[Penalty]] = {"elastic_net": ElasticNet}
+
 
 def _add_signs(factor, weights, gradient, scratch):
     for columns in column_blocks(*weights.shape):
-        # Always the same piece of scratch, so that it stays in the cache.
+        # The same piece of scratch each time: it stays in the cache.
         piece = scratch[:, : columns.stop - columns.start]
         np.sign(weights[:, columns], out=piece)
         np.multiply(piece, factor, out=piece)
@@ -139,15 +197,15 @@ def _add_signs(factor, weights, gradient, scratch):
 def project_max_norm(weight, max_norm):
     """Rescale, in place, the incoming weights of each unit to a norm of at most ``max_norm``.
 
-    The weights of a unit with a norm within the bound stay identical bit for bit. So do those with
-    a norm that is not finite, because setting them to zero would hide that training has diverged.
+    A unit whose norm is within the bound keeps its weights bit for bit; so does one whose norm
+    is not finite, because zeroed weights would hide that the training has diverged.
 
     Parameters
     ----------
     weight : ndarray of shape (members, fan_in, fan_out)
-        Weights of a layer; column ``j`` has the incoming weights of unit ``j``.
+        Weights of a layer; column ``j`` holds what enters unit ``j``.
     max_norm : float
-        Largest allowed Euclidean norm of a column.
+        Largest Euclidean norm a column may have.
 
     References
     ----------
@@ -168,7 +226,7 @@ def project_max_norm(weight, max_norm):
     norms = np.sqrt(np.einsum("mio,mio->mo", weight, weight))
     exceeds = (norms > max_norm) & np.isfinite(norms)
     if exceeds.any():
-        # A factor of exactly 1 leaves the other columns identical bit for bit.
+        # A factor of exactly 1 leaves the other columns bit-identical.
         factors = np.ones_like(norms)
         np.divide(float(max_norm), norms, out=factors, where=exceeds)
         np.multiply(weight, factors[:, np.newaxis, :], out=weight)
@@ -177,15 +235,15 @@ def project_max_norm(weight, max_norm):
 def clip_gradient_norm(gradient, max_norm):
     """Rescale, in place, the gradient of each member to a norm of at most ``max_norm``.
 
-    A gradient within the bound stays identical bit for bit. A gradient with a norm that is not
-    finite is not changed; the training loop detects it.
+    A gradient within the bound keeps its values bit for bit, and one whose norm is not finite
+    is left as it is, for the training loop to notice.
 
     Parameters
     ----------
     gradient : ndarray of shape (members, n_params)
-        Row ``m`` is the gradient of member ``m`` by all parameters.
+        Row ``m`` is the whole gradient of member ``m``.
     max_norm : float
-        Largest allowed Euclidean norm of a row.
+        Largest Euclidean norm a row may have.
 
     Returns
     -------
@@ -216,7 +274,7 @@ def clip_gradient_norm(gradient, max_norm):
 
 
 def _squared_norms(rows):
-    """Squared norm of each row, by vecdot, which calls BLAS and is much faster than einsum."""
+    """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
     total = np.zeros(len(rows))
     for columns in pieces(rows.shape[1], MOST_ELEMENTS):
         total += np.vecdot(rows[:, columns], rows[:, columns])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..fitting.session import sample_of
-from ..fitting.settings import is_stochastic, make_optimizer
+from ..fitting.settings import is_stochastic
 from ..functions.activations import ACTIVATIONS
 from ..network import Backprop
-from ..optim import StochasticOptimizer
+from ..optim.pipeline import Rate, Transform
 from ..training import Batches, TrainingState, train
 
 # Steps that are made on a copy, and how many of them fill the moments of the solver first.
@@ -152,22 +152,16 @@ def measure_updates(found, estimator, member, learning_rate):
         state.shuffling,
         estimator.shuffle,
     )
-    optimizer = make_optimizer(estimator, session.weight_decay, network.n_weights)
-    recorder = _Recorder(optimizer, network)
+    recorder = _RecordUpdates()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         train(
             Backprop(network, session.loss, batches.max_rows, state.dropout),
             batches,
-            recorder,
+            session.pipeline([recorder]),
             state,
             _Enough(recorder),
-            learning_rate=learning_rate,
-            schedule=lambda step, n_steps: 1.0,
-            penalty=session.penalty,
-            max_epochs=_STEPS,
-            n_schedule_steps=_STEPS,
-            max_grad_norm=estimator.max_grad_norm,
-            max_norm=estimator.max_norm,
+            Rate(learning_rate),
+            _STEPS,
         )
     return np.median(recorder.ratios[n_first:], axis=0)
 
@@ -187,41 +181,30 @@ def _state(estimator, member):
     return TrainingState(shuffling, dropout, np.ones(1)), _FIRST_STEPS
 
 
-class _Recorder(StochasticOptimizer):
-    """An optimiser that makes the steps of another one and measures them."""
+class _RecordUpdates(Transform):
+    """Record the relative size of each change of the weights."""
 
-    def __init__(self, optimizer, network):
-        self.optimizer = optimizer
-        self.network = network
+    def __init__(self):
         self.ratios = []
 
-    def init(self, params):
-        return self.optimizer.init(params)
+    def prepare(self, network, gradient, state, rate):
+        before = network.params.copy()
 
-    def step(self, params, gradient, state, learning_rate):
-        self.prepare_step(params, gradient, state)(learning_rate)
-
-    def prepare_step(self, params, gradient, state):
-        step = self.optimizer.prepare_step(params, gradient, state)
-
-        def record(learning_rate):
-            before = params.copy()
-            step(learning_rate)
+        def record():
             if len(self.ratios) < _STEPS:
-                self.ratios.append(self._ratios(params - before, before))
+                self.ratios.append(_ratios(network, network.params - before, before))
+                np.copyto(before, network.params)
 
         return record
 
-    def _ratios(self, change, before):
-        pairs = zip(self.network.views(change), self.network.views(before), strict=True)
-        return [
-            np.linalg.norm(new["weight"]) / np.linalg.norm(old["weight"])
-            for new, old in pairs
-            if "weight" in new
-        ]
 
-    def flush_denormals(self, state):
-        self.optimizer.flush_denormals(state)
+def _ratios(network, change, before):
+    pairs = zip(network.views(change), network.views(before), strict=True)
+    return [
+        np.linalg.norm(new["weight"]) / np.linalg.norm(old["weight"])
+        for new, old in pairs
+        if "weight" in new
+    ]
 
 
 class _Enough:

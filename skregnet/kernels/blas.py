@@ -1,13 +1,14 @@
-"""Direct calls of SciPy's BLAS.
+"""The BLAS of SciPy, called as directly as Python can.
 
-The products and sums of a training step are small, and the overhead of NumPy, which checks for
-broadcasting and overlap, costs as much as the arithmetic. SciPy's BLAS wrappers take 0.1 to 0.3 us
-with positional arguments. Unlike NumPy, they can also accumulate into an existing array. They
-expect Fortran order. The transpose of a C-ordered array has Fortran order, so ``out = a @ b`` is
-written ``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
+The products and sums of a training step are small: NumPy's own way to them, with its checks of
+broadcasting and overlap, costs as much as the arithmetic. SciPy's wrappers take 0.1 to 0.3 us when
+their arguments are positional, and give what NumPy does not: accumulation into an array that
+exists. They are made for arrays of Fortran's order; the transpose of a C-ordered array is one, so
+``out = a @ b`` is written ``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
 
-If an array has another dtype or order, the wrappers work on a copy and the result is lost. The
-caller must therefore allocate suitable arrays.
+The wrappers work on a copy, and the result is lost, where an array that they write to has another
+dtype or order than they expect. So `check_array` looks at arrays when calls are prepared, once for
+all steps.
 """
 
 from functools import partial
@@ -17,16 +18,15 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from .blocks import pieces
-from .calls import in_turn
 
-# OpenBLAS splits vector operations with more than about this many elements between threads. The
-# synchronisation takes longer than it saves, and milliseconds if another process uses the other
-# core. For matrix products the threads are worth it.
+# OpenBLAS divides sums of more than about this many elements between threads. Waiting for them
+# takes longer than it saves, and milliseconds where another process has the other core; products
+# of matrices are worth it.
 MOST_ELEMENTS = 8192
 
 
 class Blas(NamedTuple):
-    """BLAS routines for one dtype, by their BLAS names; all arguments are positional.
+    """Routines for one dtype, by the names of the BLAS; all arguments are positional.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Blas(NamedTuple):
     scal : callable(a, x, n)
         ``x *= a``.
     asum : callable(x)
-        Sum of absolute values, as a float.
+        Sum of absolute values, a float.
     """
 
     gemm: Any
@@ -49,15 +49,16 @@ class Blas(NamedTuple):
     asum: Any
 
 
-# The keys are dtype characters: looking them up takes a third of the time of hashing a dtype.
+# By the character of the dtype: looking that up takes a third of hashing a dtype.
 _BLAS = {
     np.dtype(dtype).char: Blas(*get_blas_funcs(Blas._fields, dtype=dtype))
     for dtype in (np.float32, np.float64)
 }
+_DTYPES = tuple(map(np.dtype, _BLAS))
 
 
 def get_blas(dtype):
-    """Return the BLAS routines for float32 or float64.
+    """Return the routines for float32 or float64.
 
     Examples
     --------
@@ -72,15 +73,81 @@ def get_blas(dtype):
     return _BLAS[dtype.char]
 
 
+def check_array(name, array, dtype=None, is_written=True):
+    """Raise ValueError if the BLAS would take a copy of an array instead of the array.
+
+    Parameters
+    ----------
+    name : str
+        Of the array, for the message.
+    array : ndarray
+        Has to be C-contiguous and aligned.
+    dtype : dtype, default=None
+        What it has to have; None allows float32 and float64.
+    is_written : bool, default=True
+        Whether it has to be writeable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.kernels.blas import check_array
+    >>> check_array("out", np.zeros((2, 3)))
+    >>> check_array("out", np.zeros((2, 3))[:, ::2])
+    Traceback (most recent call last):
+        ...
+    ValueError: out must be a C-contiguous, aligned and writeable array of float32 or float64, ...
+    """
+    flags = array.flags
+    allowed = _DTYPES if dtype is None else (dtype,)
+    # `carray` is all three of contiguous, aligned and writeable.
+    if array.dtype in allowed and (
+        flags.carray or (not is_written and flags.c_contiguous and flags.aligned)
+    ):
+        return
+    what = "C-contiguous, aligned and writeable" if is_written else "C-contiguous and aligned"
+    raise ValueError(
+        f"{name} must be a {what} array of {' or '.join(each.name for each in allowed)}, got "
+        f"{array.dtype} of shape {array.shape} with strides {array.strides}, "
+        f"aligned={flags.aligned}, writeable={flags.writeable}."
+    )
+
+
+def in_turn(calls):
+    """Return one function without arguments that makes all the calls, one after the other.
+
+    Parameters
+    ----------
+    calls : iterable of callable()
+
+    Examples
+    --------
+    >>> from skregnet.kernels.blas import in_turn
+    >>> seen = []
+    >>> in_turn([lambda: seen.append(1), lambda: seen.append(2)])()
+    >>> seen
+    [1, 2]
+    """
+    calls = tuple(calls)
+    return calls[0] if len(calls) == 1 else partial(_make, calls)
+
+
+def _make(calls):
+    for call in calls:
+        call()
+
+
 def prepare_scaling(array, factor):
-    """Return a function without arguments that does ``array *= factor`` for a contiguous vector."""
+    """Return a function without arguments: ``array *= factor``, for a contiguous vector."""
+    check_array("array", array)
     if array.size <= MOST_ELEMENTS:
         return partial(get_blas(array.dtype).scal, factor, array, array.size)
     return partial(np.multiply, array, np.array(factor, array.dtype), array)
 
 
 def prepare_addition(x, y, factor=1.0):
-    """Return a function without arguments that does ``y += factor * x`` for contiguous vectors."""
+    """Return a function without arguments: ``y += factor * x``, for contiguous vectors."""
+    check_array("y", y)
+    check_array("x", x, y.dtype, is_written=False)
     if x.size > MOST_ELEMENTS and factor == 1.0:
         return partial(np.add, y, x, y)
     axpy = get_blas(x.dtype).axpy

@@ -1,22 +1,25 @@
-"""Splitting of long arrays into blocks that fit in a cache."""
+"""Long arrays in pieces that a cache holds."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
-# Elements of a block. A step of Adam makes ten passes over four arrays. The blocks of four arrays,
-# one megabyte in float32, stay in the L2 cache between the passes. With 780 000 parameters a step
-# takes 1.22 ms, compared with 1.84 ms without blocks; half or double the size changes it by less
-# than 5 %.
+# Elements of a block. A step of Adam makes ten passes over four arrays; blocks of this size, one
+# megabyte in float32, stay in a second-level cache between them. Measured with 780 000 parameters:
+# 1.22 ms against 1.84 ms in one piece; half or double the size changes it by less than 5 %.
 BLOCK_ELEMENTS = 1 << 16
 
 
-@lru_cache
+# More slices than this are made anew each time, one by one: a cache of them would take memory.
+_MOST_KEPT = 256
+
+
 def pieces(n, size):
-    """Split a range of `n` elements into pieces of `size`; the last one may be smaller.
+    """Cut a range of `n` elements into pieces of `size`, the last of which may be smaller.
 
     Returns
     -------
-    pieces : tuple of slice
-        Consecutive slices that cover the range.
+    pieces : sized iterable of slice
+        They cover the range once, in order.
 
     Examples
     --------
@@ -24,11 +27,29 @@ def pieces(n, size):
     >>> pieces(5, 3)
     (slice(0, 3, None), slice(3, 5, None))
     """
-    return tuple(slice(start, min(start + size, n)) for start in range(0, n, size))
+    return _few_pieces(n, size) if n <= _MOST_KEPT * size else _ManyPieces(n, size)
+
+
+@lru_cache
+def _few_pieces(n, size):
+    return tuple(_ManyPieces(n, size))
+
+
+@dataclass(frozen=True)
+class _ManyPieces:
+    n: int
+    size: int
+
+    def __len__(self):
+        return -(-self.n // self.size)
+
+    def __iter__(self):
+        for start in range(0, self.n, self.size):
+            yield slice(start, min(start + self.size, self.n))
 
 
 def column_blocks(n_rows, n_columns):
-    """Split the columns of an (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
+    """Cut the columns of a (n_rows, n_columns) array into blocks of about `BLOCK_ELEMENTS`.
 
     Parameters
     ----------
@@ -37,8 +58,8 @@ def column_blocks(n_rows, n_columns):
 
     Returns
     -------
-    blocks : tuple of slice
-        Consecutive slices that cover the columns.
+    blocks : sized iterable of slice
+        They cover the columns once, in their order.
 
     Examples
     --------

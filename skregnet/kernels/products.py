@@ -13,9 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from .blas import MOST_ELEMENTS, get_blas
+from .blas import MOST_ELEMENTS, check_array, get_blas, in_turn
 from .blocks import pieces
-from .calls import in_turn
 
 # Multiplications of a product from which on NumPy makes it: it lets other threads of Python go on
 # meanwhile, which SciPy's wrapper does not, and what its call costs no longer shows. Below,
@@ -25,6 +24,8 @@ _LARGE = 1 << 18
 
 class Products:
     """Products of C-ordered matrices, (rows, columns), or of as many as there are members.
+
+    An output that the BLAS could not write to raises a ValueError when the call is prepared.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ class Products:
     def __init__(self, n_rows, dtype):
         blas = get_blas(np.dtype(dtype))
         self._gemm, self._ger = blas.gemm, blas.ger
+        self._dtype = np.dtype(dtype)
         self._ones = np.ones(n_rows, dtype)
 
     def multiply(self, a, b, out):
@@ -54,6 +56,7 @@ class Products:
     def _products(self, a, b, out, b_transposed, a_transposed):
         calls = []
         for own_a, own_b, own_out in _members(a, b, out):
+            check_array("out", own_out, self._dtype)
             if own_out.size * own_a.shape[0 if a_transposed else 1] > _LARGE:
                 own_a = own_a.T if a_transposed else own_a
                 own_b = own_b.T if b_transposed else own_b
@@ -69,6 +72,8 @@ class Products:
         calls = []
         size = max(1, MOST_ELEMENTS // row.shape[-1])
         for own_row, own_out in _members(row, out):
+            check_array("row", own_row, self._dtype, is_written=False)
+            check_array("out", own_out, self._dtype)
             for rows in pieces(len(own_out), size):
                 piece = own_out[rows]
                 arguments = (factor, own_row.ravel(), self._ones[: len(piece)], 1, 1, piece.T)

@@ -13,18 +13,33 @@ To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
 
-from ..kernels.blas import MOST_ELEMENTS, get_blas, prepare_addition, prepare_scaling
+from ..kernels.blas import (
+    MOST_ELEMENTS,
+    get_blas,
+    in_turn,
+    prepare_addition,
+    prepare_scaling,
+)
 from ..kernels.blocks import BLOCK_ELEMENTS, pieces
-from ..kernels.calls import in_turn
 
 
 class StochasticOptimizer(ABC):
-    """What the training loop asks of an optimiser."""
+    """What the training loop asks of an optimiser.
+
+    Attributes
+    ----------
+    decouples_penalty : bool
+        Whether the part of the penalty that is a decay of the weights multiplies the weights,
+        instead of being a part of the gradient.
+    """
+
+    decouples_penalty = False
 
     @abstractmethod
     def init(self, params):
@@ -57,6 +72,29 @@ class StochasticOptimizer(ABC):
         learning_rate : float or ndarray of shape (members, 1)
             A Python float, or one rate per member in the dtype of ``params``.
         """
+
+    def accepts(self, state, params):
+        """Whether training can go on from the state of an earlier run.
+
+        Parameters
+        ----------
+        state : object
+            What `init` of this or of another optimiser has returned, and `step` has changed.
+        params : ndarray of shape (members, n_params)
+            See `init`.
+
+        Returns
+        -------
+        accepts : bool
+            By default, whether `init` returns one of the same class, with None in the same fields.
+        """
+        fresh = self.init(params)
+        if type(state) is not type(fresh):
+            return False
+        names = [f.name for f in fields(fresh)] if is_dataclass(fresh) else []
+        return all(
+            (getattr(state, name) is None) == (getattr(fresh, name) is None) for name in names
+        )
 
     def prepare_step(self, params, gradient, state):
         """Return a function step(learning_rate) that makes the step of these arrays.
@@ -141,11 +179,9 @@ class SGD(StochasticOptimizer):
     nesterovs_momentum: bool = True
 
     def init(self, params):
-        """Return the state before the first step: a zero velocity."""
         return SGDState(np.zeros_like(params) if self.momentum else None)
 
     def step(self, params, gradient, state, learning_rate):
-        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
         np.multiply(gradient, learning_rate, out=gradient)
         velocity = state.velocity
         if velocity is None:
@@ -162,7 +198,6 @@ class SGD(StochasticOptimizer):
             np.add(params, velocity, out=params)
 
     def flush_denormals(self, state):
-        """Set denormal velocities to zero; see `StochasticOptimizer.flush_denormals`."""
         if state.velocity is not None:
             flush_small(state.velocity)
 
@@ -178,11 +213,30 @@ class AdamState:
         divided by ``1 - beta_1`` and ``1 - beta_2``.
     t : int, default=0
         Number of steps made.
+    beta_1, beta_2 : float
+        The decay rates of the sums.
     """
 
     first_moment: np.ndarray
     second_moment: np.ndarray
     t: int = 0
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+
+    def set_betas(self, beta_1, beta_2):
+        """Change the decay rates; the means, of which a step is made, stay the same."""
+        if self.t:
+            _keep_mean(self.first_moment, self.beta_1, beta_1, self.t)
+            _keep_mean(self.second_moment, self.beta_2, beta_2, self.t)
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+
+def _keep_mean(decaying_sum, old, new, t=math.inf):
+    """Rescale a sum of `t` terms that has decayed at one rate as if it had at another one."""
+    if old != new:
+        # The sum of the weights of the terms is (1 - rate^t) / (1 - rate).
+        factor = (1.0 - new**t) * (1.0 - old) / ((1.0 - new) * (1.0 - old**t))
+        np.multiply(decaying_sum, factor, out=decaying_sum)
 
 
 @dataclass(frozen=True)
@@ -229,24 +283,18 @@ class Adam(StochasticOptimizer):
     epsilon: float = 1e-8
 
     def init(self, params):
-        """Return the state before the first step: zero moments."""
-        return AdamState(np.zeros_like(params), np.zeros_like(params))
+        moments = np.zeros_like(params), np.zeros_like(params)
+        return AdamState(*moments, beta_1=self.beta_1, beta_2=self.beta_2)
 
     def step(self, params, gradient, state, learning_rate):
-        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
-        self._prepare(params, gradient, state)(learning_rate)
+        _AdamStep(self, params, gradient, state)(learning_rate)
 
     def prepare_step(self, params, gradient, state):
-        """Return the step of these arrays; see `StochasticOptimizer.prepare_step`."""
         if type(self).step is not Adam.step:  # a subclass has its own
             return super().prepare_step(params, gradient, state)
-        return self._prepare(params, gradient, state)
-
-    def _prepare(self, params, gradient, state):
         return _AdamStep(self, params, gradient, state)
 
     def flush_denormals(self, state):
-        """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
         flush_small(state.first_moment)
         flush_small(state.second_moment)
 
@@ -259,6 +307,7 @@ class _AdamStep:
     """
 
     def __init__(self, optimizer, params, gradient, state):
+        state.set_betas(optimizer.beta_1, optimizer.beta_2)
         self.optimizer = optimizer
         self.state = state
         self._arrays = (params, gradient, state.first_moment, state.second_moment)
@@ -326,17 +375,14 @@ class AdamW(Adam):
 
         w_t = (1 - \eta \lambda) \, w_{t-1} - \text{step of Adam}
 
-    Unlike an L2 penalty, the decay is not divided by the second moment.
+    Unlike the gradient of an L2 penalty, the decay is not divided by the second moment. Its
+    strength :math:`\lambda` is that of the L2 part of the penalty, and only the weights decay:
+    the optimiser itself makes the step of `Adam`, and says that the penalty is to be decoupled.
 
     Parameters
     ----------
     beta_1, beta_2, epsilon : float
         As for `Adam`.
-    weight_decay : float, default=0.01
-        :math:`\lambda`.
-    n_decayed : int or None, default=None
-        Only the first ``n_decayed`` parameters of each member decay (weights but not biases);
-        None means all.
 
     References
     ----------
@@ -344,27 +390,15 @@ class AdamW(Adam):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from skregnet.functions.penalties import ElasticNet
     >>> from skregnet.optim import AdamW
-    >>> params = np.array([[1.0, 1.0]])
-    >>> optimizer = AdamW(weight_decay=0.5, n_decayed=1)
-    >>> state = optimizer.init(params)
-    >>> optimizer.step(params, np.zeros_like(params), state, learning_rate=0.1)
-    >>> params
-    array([[0.95, 1.  ]])
+    >>> from skregnet.optim.pipeline import make_pipeline
+    >>> pipeline = make_pipeline(AdamW(), penalty=ElasticNet(strength=0.5))
+    >>> pipeline.transforms[1]
+    DecayWeights(strength=0.5)
     """
 
-    weight_decay: float = 0.01
-    n_decayed: int | None = None
-
-    def _prepare(self, params, gradient, state):
-        decayed, adam_step = params[:, : self.n_decayed], super()._prepare(params, gradient, state)
-
-        def step(learning_rate):
-            np.multiply(decayed, 1.0 - learning_rate * self.weight_decay, out=decayed)
-            adam_step(learning_rate)
-
-        return step
+    decouples_penalty = True
 
 
 @dataclass(slots=True)
@@ -378,10 +412,13 @@ class RMSpropState:
         ``1 - decay``.
     scratch : ndarray of shape (members, n_params)
         Carries nothing from one step to the next.
+    decay : float
+        The decay rate of the sum.
     """
 
     second_moment: np.ndarray
     scratch: np.ndarray
+    decay: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -421,11 +458,12 @@ class RMSprop(StochasticOptimizer):
     epsilon: float = 1e-8
 
     def init(self, params):
-        """Return the state before the first step: a zero moment."""
-        return RMSpropState(np.zeros_like(params), np.zeros_like(params))
+        return RMSpropState(np.zeros_like(params), np.zeros_like(params), self.decay)
 
     def step(self, params, gradient, state, learning_rate):
-        """Update ``params`` and ``state`` in place; see `StochasticOptimizer.step`."""
+        if state.decay != self.decay:
+            _keep_mean(state.second_moment, state.decay, self.decay)
+            state.decay = self.decay
         # As in Adam, the factor 1 - decay moves from the array into the two scalars.
         scale = math.sqrt(1.0 - self.decay)
         second, scratch = state.second_moment, state.scratch
@@ -439,7 +477,6 @@ class RMSprop(StochasticOptimizer):
         np.subtract(params, gradient, out=params)
 
     def flush_denormals(self, state):
-        """Set denormal moments to zero; see `StochasticOptimizer.flush_denormals`."""
         flush_small(state.second_moment)
 
 
@@ -449,6 +486,42 @@ STOCHASTIC_OPTIMIZERS: dict[str, type[StochasticOptimizer]] = {
     "adamw": AdamW,
     "rmsprop": RMSprop,
 }
+
+
+def make_optimizer(solver, options):
+    """Return the optimiser that a name stands for.
+
+    Parameters
+    ----------
+    solver : str or StochasticOptimizer
+        A name in `STOCHASTIC_OPTIMIZERS`; an optimiser is returned as it is.
+    options : mapping of str to value
+        Hyperparameters of optimisers. Each gets those that are fields of its class.
+
+    Returns
+    -------
+    optimizer : StochasticOptimizer
+
+    Examples
+    --------
+    >>> from skregnet.optim.stochastic import make_optimizer
+    >>> make_optimizer("sgd", {"momentum": 0.5, "beta_1": 0.9})
+    SGD(momentum=0.5, nesterovs_momentum=True)
+    """
+    if isinstance(solver, StochasticOptimizer):
+        return solver
+    cls = STOCHASTIC_OPTIMIZERS[solver]
+    names = [field.name for field in fields(cls) if field.init and field.name in options]
+    return cls(**{name: _plain(options[name]) for name in names})
+
+
+def _plain(value):
+    """Return a number as one of Python's: those of NumPy would change the dtype of products."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def flush_small(array, limit=None):

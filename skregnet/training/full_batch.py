@@ -14,7 +14,7 @@ class Objective:
         One member; evaluating the objective sets its parameters.
     loss : Loss
         The loss of the raw predictions.
-    penalty : ElasticNet
+    penalty : Penalty
         Penalty of the weights.
     batch : tuple of (x, y, weight)
         All training rows.
@@ -26,19 +26,18 @@ class Objective:
         self.batch = batch
         self.backprop = Backprop(network, loss, batch[1].shape[1])
         self._weights = network.params[:, : network.n_weights]
-        self._scratch = np.empty_like(self._weights)
+        gradient = self.backprop.gradient[:, : network.n_weights]
+        scratch = np.empty_like(self._weights)
+        self._add_penalty = penalty.prepare_gradient(self._weights, gradient, scratch)
         self._last_point, self._last_value = None, None
 
     def __call__(self, point):
         """Return value and gradient in float64; the gradient is a new array."""
         self.network.params[0] = point
         value = self.backprop(*self.batch) + self.penalty.value(self._weights)
-        gradient = self.backprop.gradient
-        self.penalty.add_gradient(
-            self._weights, gradient[:, : self.network.n_weights], self._scratch
-        )
+        self._add_penalty()
         self._last_point, self._last_value = point.copy(), float(value[0])
-        return self._last_value, gradient[0].astype(np.float64)
+        return self._last_value, self.backprop.gradient[0].astype(np.float64)
 
     def value_at(self, point):
         """Value at an accepted point, which nearly always is the last one that was evaluated."""

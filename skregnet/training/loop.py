@@ -1,32 +1,13 @@
 """The training loop of the stochastic optimisers."""
 
-from dataclasses import fields, is_dataclass
-
 import numpy as np
-
-from ..functions.penalties import clip_gradient_norm, project_max_norm
-from ..optim.stochastic import flush_small
 
 # Steps between two flushes of what is or will be denormal, at the end of an epoch: it takes many
 # steps to become denormal, and a flush costs about as much as a step.
 _FLUSH_EVERY = 50
 
 
-def train(
-    backprop,
-    batches,
-    optimizer,
-    state,
-    monitor,
-    *,
-    learning_rate,
-    schedule,
-    penalty,
-    max_epochs,
-    n_schedule_steps,
-    max_grad_norm=None,
-    max_norm=None,
-):
+def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     """Minimise the penalised loss of a network by stochastic gradients.
 
     Parameters
@@ -34,74 +15,37 @@ def train(
     backprop : Backprop
         Loss and gradient of a batch; holds the network.
     batches : Batches
-        The training rows.
-    optimizer : StochasticOptimizer
-        Makes a step.
+        The training rows; shuffled and gathered as they are iterated over.
+    pipeline : skregnet.optim.pipeline.Pipeline
+        What is done with the gradient of a batch.
     state : TrainingState
         Where the run begins; changed in place.
     monitor : Monitor
         Told of each epoch; says when to stop and restores what is to be kept.
-    learning_rate : float
-        The initial rate.
-    schedule : callable(step, n_steps) -> float
-        Factor of the rate.
-    penalty : ElasticNet
-        Penalty of the weights.
-    max_epochs, n_schedule_steps : int
-        Length of the run in epochs, and of the schedule in steps.
-    max_grad_norm, max_norm : float, default=None
-        Bounds on the norm of the gradient, and of the weights into each hidden unit.
+    rate : skregnet.optim.pipeline.Rate
+        The learning rate.
+    max_epochs : int
+        Length of the run.
     """
-    params, gradient = backprop.network.params, backprop.gradient
-    limits = np.finfo(params.dtype)
-    n_weights = backprop.network.n_weights
-    weights, weight_gradient = params[:, :n_weights], gradient[:, :n_weights]
-    scratch = np.empty_like(weights)
-    losses = np.empty((batches.n_steps, len(params)))
-    hidden_weights = [layer.weight for layer in backprop.network.dense_layers[:-1]]
-    if state.optimizer is None or not _continues(state.optimizer, optimizer.init(params[:0])):
-        state.optimizer = optimizer.init(params)
-    add_penalty = penalty.prepare_gradient(weights, weight_gradient, scratch)
-    step = optimizer.prepare_step(params, gradient, state.optimizer)
+    network = backprop.network
+    steps = pipeline.prepare(network, backprop.gradient, state, rate)
+    losses = np.empty((batches.n_steps, network.n_members))
     try:
         for _ in range(max_epochs):
             first_step = state.step
-            penalty_value = penalty.value(weights, scratch)
-            base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
+            rate.begin_epoch()
+            penalty = pipeline.penalty_value(network)
             for i, (x, y, weight) in enumerate(batches):
-                losses[i] = backprop(x, y, weight)
-                add_penalty()
-                if max_grad_norm is not None:
-                    clip_gradient_norm(gradient, max_grad_norm)
-                rate = base_rate * schedule(state.step, n_schedule_steps)
-                step(rate)
-                if max_norm is not None:
-                    for incoming in hidden_weights:
-                        project_max_norm(incoming, max_norm)
+                losses[i] = backprop(x, y, weight)  # forward and backward; leaves the gradient
+                for step in steps:
+                    step()
                 state.step += 1
             if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
-                optimizer.flush_denormals(state.optimizer)
-                # A penalty takes the weights of dead units there too, and their products before.
-                flush_small(params, limits.smallest_normal / limits.eps)
-            loss = penalty_value + batches.sizes @ losses / batches.n_rows
-            if monitor.end_of_epoch(loss, rate):
+                pipeline.flush_denormals(network, state)
+            loss = penalty + batches.sizes @ losses / batches.n_rows
+            if monitor.end_of_epoch(loss, rate.value):
                 break
     except KeyboardInterrupt:
         monitor.interrupted()
     if monitor.restore().any():
         state.forget()
-
-
-def _per_member(learning_rate, factors, dtype):
-    """One rate for all where they agree: a Python float is the fastest to multiply by."""
-    if (factors == factors[0]).all():
-        return learning_rate * float(factors[0])
-    return (learning_rate * factors[:, np.newaxis]).astype(dtype)
-
-
-def _continues(old, fresh):
-    """Whether the old state of an optimiser is of the kind that the fresh one is."""
-    if type(old) is not type(fresh):
-        return False
-    names = [f.name for f in fields(fresh)] if is_dataclass(fresh) else []
-    return all((getattr(old, name) is None) == (getattr(fresh, name) is None) for name in names)

@@ -59,3 +59,44 @@ def test_rows_of_a_matrix_are_changed_in_place():
 def test_the_routines_are_those_of_the_dtype(dtype):
     blas = get_blas(np.dtype(dtype))
     assert all(routine.dtype == dtype for routine in blas)
+
+
+# --- what the BLAS could not write to is refused before the first call ---
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+WRONG = {
+    "strided": lambda: np.ones(8)[::2],
+    "another dtype": lambda: np.ones(4, np.float16),
+    "integers": lambda: np.ones(4, int),
+    "another order of bytes": lambda: np.ones(4, ">f8"),
+    "read-only": lambda: read_only(np.ones(4)),
+    "not aligned": lambda: np.zeros(33, np.uint8)[1:].view(np.float64),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_would_be_lost_is_refused(kind):
+    array, good = WRONG[kind](), np.ones(4)
+    with pytest.raises(ValueError, match="array must be a C-contiguous, aligned and writeable"):
+        prepare_scaling(array, 0.5)
+    with pytest.raises(ValueError, match=r"y must be .* float32 or float64, got"):
+        prepare_addition(good, array)
+    if kind != "read-only":
+        with pytest.raises(ValueError, match="x must be a C-contiguous and aligned array of float"):
+            prepare_addition(array, good)
+
+
+def test_a_read_only_source_is_added():
+    x, y = read_only(np.ones(4)), np.ones(4)
+    prepare_addition(x, y)()
+    assert_array_equal(y, 2.0)
+
+
+def test_the_dtypes_of_both_vectors_agree():
+    with pytest.raises(ValueError, match=r"x must be .* array of float32, got float64"):
+        prepare_addition(np.ones(4), np.ones(4, np.float32))

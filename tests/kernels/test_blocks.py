@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from skregnet.functions.penalties import ElasticNet
-from skregnet.kernels.blocks import BLOCK_ELEMENTS, column_blocks
+from skregnet.kernels.blocks import BLOCK_ELEMENTS, column_blocks, pieces
 from skregnet.optim import STOCHASTIC_OPTIMIZERS
 
 
@@ -46,3 +48,13 @@ def test_the_gradient_of_a_penalty_in_blocks(l1_ratio):
     ElasticNet(0.1, l1_ratio).add_gradient(weights, gradient, np.empty_like(weights))
     expected = 1.0 + 0.1 * (l1_ratio * np.sign(weights) + (1.0 - l1_ratio) * weights)
     np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+
+
+def test_many_pieces_take_no_memory():
+    tracemalloc.start()
+    many = pieces(10**9, 100)
+    assert tracemalloc.get_traced_memory()[1] < 10_000
+    tracemalloc.stop()
+    assert len(many) == 10**7
+    assert next(iter(many)) == slice(0, 100)
+    assert list(pieces(2000, 7)) == [slice(i, min(i + 7, 2000)) for i in range(0, 2000, 7)]

@@ -99,3 +99,32 @@ def test_what_is_written_to_is_the_buffer_itself(n_members, dtype):
             assert target.flags.aligned
             assert target.dtype == dtype
             assert np.shares_memory(target, out)
+
+
+WRONG = {
+    "strided": lambda shape: np.ones((*shape[:-1], 2 * shape[-1]))[..., ::2],
+    "in the order of Fortran": lambda shape: np.ones(shape[::-1]).T,
+    "another dtype": lambda shape: np.ones(shape, np.float32),
+}
+
+
+@each_number_of_members
+@pytest.mark.parametrize("large", [0, 1 << 60])
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_would_be_lost_is_refused(kind, large, n_members, monkeypatch):
+    monkeypatch.setattr("skregnet.kernels.products._LARGE", large)
+    a, b, row = matrices(n_members, float, (6, 4), (4, 3), (1, 3))
+    out = WRONG[kind]((*a.shape[:-2], 6, 3))
+    products = Products(6, np.float64)
+    for prepare in (lambda: products.multiply(a, b, out), lambda: products.add_row(row, out)):
+        with pytest.raises(ValueError, match=r"out must be a C-contiguous.* array of float64"):
+            prepare()
+
+
+@each_number_of_members
+@pytest.mark.parametrize("kind", ["strided", "another dtype"])
+def test_a_row_that_would_be_copied_is_refused(kind, n_members):
+    (out,) = matrices(n_members, float, (6, 3))
+    row = WRONG[kind]((*out.shape[:-2], 1, 3))
+    with pytest.raises(ValueError, match="row must be a C-contiguous and aligned array of float64"):
+        Products(6, np.float64).add_row(row, out)

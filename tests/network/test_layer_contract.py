@@ -13,12 +13,12 @@ from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.losses import LOSSES
 from skregnet.functions.penalties import ElasticNet
-from skregnet.functions.schedules import constant
 from skregnet.interop.plain_network import plain_network
 from skregnet.network import Backprop, Network
 from skregnet.network.jacobian import linearize
 from skregnet.network.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from skregnet.optim import STOCHASTIC_OPTIMIZERS
+from skregnet.optim.pipeline import Rate, make_pipeline
 from skregnet.preprocessing.scalers import scaled_network
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 from skregnet.uncertainty import mc_moments, mc_samples
@@ -226,18 +226,8 @@ def trained(network, optimizer, epochs=30):
     batches = Batches(x, y, weight, 4, state.shuffling)
     monitor = Monitor(network, EarlyStopping(2, np.inf, 0.0))
     backprop = Backprop(network, LOSS, batches.max_rows, state.dropout)
-    train(
-        backprop,
-        batches,
-        optimizer,
-        state,
-        monitor,
-        learning_rate=0.01,
-        schedule=constant,
-        penalty=ElasticNet(0.01),
-        max_epochs=epochs,
-        n_schedule_steps=1,
-    )
+    pipeline = make_pipeline(optimizer, penalty=ElasticNet(0.01))
+    train(backprop, batches, pipeline, state, monitor, Rate(0.01), epochs)
     return monitor
 
 

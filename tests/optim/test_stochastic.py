@@ -9,7 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+from skregnet import RegularizedMLPRegressor
 from skregnet.optim import SGD, STOCHASTIC_OPTIMIZERS, Adam, AdamW, RMSprop
+from skregnet.optim.stochastic import make_optimizer
 
 N_STEPS = 50
 RATE = 0.02
@@ -23,21 +25,14 @@ def naive_sgd(w, gradients, rate, o):
     return w
 
 
-def naive_adam(w, gradients, rate, o, decay=0.0):
+def naive_adam(w, gradients, rate, o):
     m = v = 0.0
     for t, g in enumerate(gradients, start=1):
         m = o.beta_1 * m + (1 - o.beta_1) * g
         v = o.beta_2 * v + (1 - o.beta_2) * g**2
         rate_t = rate * np.sqrt(1 - o.beta_2**t) / (1 - o.beta_1**t)
-        w = w - rate * decay * w - rate_t * m / (np.sqrt(v) + o.epsilon)
+        w = w - rate_t * m / (np.sqrt(v) + o.epsilon)
     return w
-
-
-def naive_adamw(w, gradients, rate, o):
-    decay = np.full(w.shape[1], o.weight_decay)
-    if o.n_decayed is not None:
-        decay[o.n_decayed :] = 0.0
-    return naive_adam(w, gradients, rate, o, decay)
 
 
 def naive_rmsprop(w, gradients, rate, o):
@@ -48,7 +43,8 @@ def naive_rmsprop(w, gradients, rate, o):
     return w
 
 
-NAIVE = {SGD: naive_sgd, Adam: naive_adam, AdamW: naive_adamw, RMSprop: naive_rmsprop}
+# The decay of AdamW is that of the pipeline; see test_pipeline.py.
+NAIVE = {SGD: naive_sgd, Adam: naive_adam, AdamW: naive_adam, RMSprop: naive_rmsprop}
 OPTIMIZERS = [
     *(optimizer() for optimizer in STOCHASTIC_OPTIMIZERS.values()),
     SGD(momentum=0.7, nesterovs_momentum=False),
@@ -57,8 +53,7 @@ OPTIMIZERS = [
     Adam(beta_1=0.0),
     Adam(beta_2=0.0),
     Adam(beta_1=0.5, beta_2=0.9, epsilon=0.1),
-    AdamW(weight_decay=0.3, n_decayed=4),
-    AdamW(weight_decay=0.3, n_decayed=0),
+    AdamW(beta_2=0.9),
     RMSprop(decay=0.0, epsilon=0.1),
 ]
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -230,7 +225,7 @@ def test_the_step_of_a_subclass_is_the_one_that_is_prepared(base):
             super().step(params, 0.0 * gradient, state, learning_rate)
 
     params, gradients = problem()
-    expected = params * (1.0 - RATE * getattr(base(), "weight_decay", 0.0))
+    expected = params.copy()
     optimizer = Still()
     step = optimizer.prepare_step(params, gradients[0], optimizer.init(params))
     step(RATE)
@@ -250,3 +245,96 @@ def test_some_columns_of_several_members(optimizer):
         optimizer.step(alone, np.ascontiguousarray(gradient[:, :3]), state_alone, RATE)
     assert_allclose(params[:, :3], alone, rtol=1e-12)
     assert_array_equal(params[:, 3:], rest)
+
+
+# --- the next run ---
+
+
+def steps(optimizer, state, n, seed=0):
+    """The changes of each of some steps with noisy gradients."""
+    rng = np.random.default_rng(seed)
+    params, changes = np.zeros((2, 5)), []
+    for _ in range(n):
+        before = params.copy()
+        optimizer.step(params, 1.0 + rng.standard_normal(params.shape), state, RATE)
+        changes.append(params - before)
+    return np.array(changes)
+
+
+@pytest.mark.parametrize("n_before", [20, 4000])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Adam(), Adam(beta_1=0.99)),
+        (Adam(), Adam(beta_2=0.9)),
+        (Adam(), AdamW(beta_1=0.99, beta_2=0.9)),
+        (Adam(beta_1=0.5, beta_2=0.5), Adam()),
+        (RMSprop(decay=0.9), RMSprop(decay=0.99)),
+        (RMSprop(decay=0.99), RMSprop(decay=0.9)),
+    ],
+    ids=repr,
+)
+def test_a_step_at_other_decay_rates_is_about_as_large(old, new, n_before):
+    sizes = []
+    for optimizer in (old, new):
+        state = old.init(np.zeros((2, 5)))
+        steps(old, state, n_before)
+        assert optimizer.accepts(state, np.zeros((2, 5)))
+        sizes.append(np.abs(steps(optimizer, state, 1, seed=1)))
+    assert 0.5 < np.median(sizes[1]) / np.median(sizes[0]) < 2.0
+
+
+@pytest.mark.parametrize("n_before", [1, 2, 300])
+@pytest.mark.parametrize("changed", [Adam(beta_1=0.5), Adam(beta_2=0.5), Adam(0.0, 0.0)], ids=repr)
+def test_of_equal_gradients_the_steps_are_equal_at_any_decay_rate(changed, n_before):
+    """The means, with their bias corrected, are the gradient itself."""
+    made = []
+    for optimizer in (Adam(), changed):
+        params, state = np.zeros((2, 5)), Adam().init(np.zeros((2, 5)))
+        for step in range(n_before + 2):
+            before = params.copy()
+            current = Adam() if step < n_before else optimizer
+            current.step(params, np.full((2, 5), 3.0), state, RATE)
+        made.append(params - before)
+    assert_allclose(made[1], made[0], rtol=1e-6)
+
+
+def test_equal_decay_rates_keep_every_bit():
+    one, other = Adam().init(np.zeros((2, 5))), Adam().init(np.zeros((2, 5)))
+    steps(Adam(), one, 20)
+    steps(Adam(), other, 20)
+    other.set_betas(0.9, 0.999)
+    assert_array_equal(steps(Adam(), one, 3), steps(Adam(), other, 3))
+
+
+@pytest.mark.parametrize("optimizer", STOCHASTIC_OPTIMIZERS)
+def test_states_of_the_same_kind_are_accepted(optimizer):
+    optimizer, params = STOCHASTIC_OPTIMIZERS[optimizer](), np.ones((2, 5))
+    assert optimizer.accepts(optimizer.init(params), params)
+    other = Adam() if isinstance(optimizer, SGD) else SGD()
+    assert not optimizer.accepts(other.init(params), params)
+    assert not SGD(momentum=0.0).accepts(SGD().init(params), params)
+    assert not SGD().accepts(SGD(momentum=0.0).init(params), params)
+
+
+def test_an_optimizer_of_a_name_gets_its_fields_and_nothing_else():
+    options = {"momentum": np.float32(0.5), "nesterovs_momentum": np.False_, "beta_1": 0, "tol": 1}
+    sgd = make_optimizer("sgd", options)
+    assert sgd == SGD(momentum=0.5, nesterovs_momentum=False)
+    assert type(sgd.momentum) is float
+    assert make_optimizer("adamw", options) == AdamW(beta_1=0.0)
+    assert make_optimizer("rmsprop", options | {"decay": 0.3}) == RMSprop(decay=0.3)
+    own = Adam()
+    assert make_optimizer(own, options) is own
+
+
+def test_no_field_with_the_name_of_a_parameter_is_ignored(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Own(SGD):
+        beta_2: float = 0.0
+
+    monkeypatch.setitem(STOCHASTIC_OPTIMIZERS, "own", Own)
+    optimizer = make_optimizer(
+        "own", RegularizedMLPRegressor(momentum=0.2, beta_2=0.4).get_params()
+    )
+    assert (optimizer.momentum, optimizer.beta_2) == (0.2, 0.4)

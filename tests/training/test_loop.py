@@ -13,6 +13,7 @@ from skregnet.functions.penalties import ElasticNet
 from skregnet.functions.schedules import constant, cosine
 from skregnet.network import Backprop, build_network
 from skregnet.optim import SGD, STOCHASTIC_OPTIMIZERS
+from skregnet.optim.pipeline import Rate, make_pipeline
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 from skregnet.training.monitor import RateLowering
 
@@ -85,12 +86,8 @@ class Training:
         )
         self.validation = validation
         self.monitor_options = (patience, tol, adaptive, report)
-        self.train_options = {
-            "learning_rate": learning_rate,
-            "schedule": schedule,
-            "penalty": penalty or ElasticNet(0.0),
-            **limits,
-        }
+        self.rate = (learning_rate, schedule)
+        self.pipeline = make_pipeline(self.optimizer, penalty=penalty or ElasticNet(0.0), **limits)
 
     @staticmethod
     def initializer(shape, rng):
@@ -108,23 +105,21 @@ class Training:
         batch_size, shuffle = self.batch_options
         patience, tol, adaptive, report = self.monitor_options
         batches = Batches(*self.xy, batch_size, self.state.shuffling, shuffle)
-        rate = self.train_options["learning_rate"]
         self.monitor = Monitor(
             self.network,
             EarlyStopping(self.network.n_members, patience, tol),
             validate=self.validate if self.validation else None,
-            lower_rates=RateLowering(self.state.rate_factors, rate) if adaptive else None,
+            lower_rates=RateLowering(self.state.rate_factors, self.rate[0]) if adaptive else None,
             report=None if report is None else lambda history: report(self),
         )
         train(
             Backprop(self.network, self.loss, batches.max_rows, self.state.dropout),
             batches,
-            self.optimizer,
+            self.pipeline,
             self.state,
             self.monitor,
-            max_epochs=epochs,
-            n_schedule_steps=n_schedule_steps,
-            **self.train_options,
+            Rate(*self.rate, n_schedule_steps),
+            epochs,
         )
         return self
 

@@ -12,6 +12,8 @@ from .base import Activation
 # 12 for 65 536 numbers in float32. The zeros are never written to, so they take no space in the
 # caches.
 _ZEROS = {np.dtype(dtype).char: np.zeros(1 << 18, dtype) for dtype in (np.float32, np.float64)}
+for _zeros in _ZEROS.values():
+    _zeros.flags.writeable = False
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,9 @@ class MultinomialLogLoss(Loss):
 
 @lru_cache
 def _column_of_ones(n, dtype_char):
-    return np.ones((n, 1), dtype_char)
+    ones = np.ones((n, 1), dtype_char)
+    ones.flags.writeable = False  # it is shared
+    return ones
 
 
 def _row_maxima(values, scratch):

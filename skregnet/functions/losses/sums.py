@@ -1,4 +1,4 @@
-"""Shared functions of the losses: sums over rows and outputs, weights and scales."""
+"""What the losses share: sums over rows and outputs, weights and scales."""
 
 from functools import lru_cache
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from ...kernels.blas import MOST_ELEMENTS, get_blas
 
-# BLAS sums float32 numbers in float32, in a few partial sums. Up to `MOST_ELEMENTS` terms the
-# relative error is at most 4e-6, in the worst case of equal terms; with 131 072 terms it is 4e-5.
-# From 10 000 terms BLAS would also start other threads. `MOST_ELEMENTS` avoids both.
+# The BLAS adds up float32 numbers in float32, in a few partial sums. Up to this many terms that is
+# good to 4e-6 where the terms are all equal, which is the worst case; with 131 072 it is 4e-5. From
+# 10 000 terms on it would also wake other threads: `MOST_ELEMENTS` serves both.
 
 _SOFTPLUS_IS_ZERO = -1000.0
 
 
 def inner(a, b):
-    """Sum of ``a * b`` over rows and outputs: a float for one member, else an array of members."""
+    """Sum of ``a * b`` over rows and outputs: a float for one member, or one number for each."""
     if len(a) == 1 and a.size <= MOST_ELEMENTS:
-        return float(a.ravel().dot(b.ravel()))  # takes half the time of vecdot
+        return float(a.ravel().dot(b.ravel()))  # half the time of vecdot
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     n_blocks = a.shape[1] // MOST_ELEMENTS
     if n_blocks == 0:
@@ -29,14 +29,14 @@ def inner(a, b):
 
 
 def plain_sum(losses):
-    """Sum of non-negative losses over rows and outputs; a float or an array as in `inner`."""
+    """Sum over rows and outputs, where nothing is negative; float or array like `inner`."""
     if len(losses) == 1 and losses.size <= MOST_ELEMENTS:
-        return get_blas(losses.dtype).asum(losses.ravel())  # 0.3 us faster than add.reduce
-    return np.add.reduce(losses, (1, 2))  # pairwise summation is accurate in float32
+        return get_blas(losses.dtype).asum(losses.ravel())  # add.reduce: 0.3 us more
+    return np.add.reduce(losses, (1, 2))  # pairwise: float32 keeps its digits
 
 
 def weighted_sum(losses, weight):
-    """Sum of ``weight * losses`` over rows and outputs; `losses` is overwritten."""
+    """Sum over rows and outputs of ``weight * losses``, which is overwritten."""
     if weight is None:
         return plain_sum(losses)
     if losses.shape[2] == 1:
@@ -45,21 +45,21 @@ def weighted_sum(losses, weight):
 
 
 def signed_sum(losses, weight):
-    """Weighted sum, as `weighted_sum`, for terms that may cancel."""
+    """`weighted_sum` where terms may cancel."""
     if weight is not None:
         np.multiply(losses, weight, losses)
     return np.add.reduce(losses, (1, 2), np.float64)
 
 
 def per_member(value, scale):
-    """Return ``value * scale`` as a float64 array of shape (members,)."""
+    """``value * scale`` of a float or an array as an array of shape (members,), in float64."""
     if isinstance(value, float):
         return np.array([value * scale])
     return value.astype(np.float64) * scale
 
 
 def scale_gradient(gradient, weight, scale):
-    """Multiply a gradient by the row weights and by the scale, in place."""
+    """Multiply a gradient by the weights of its rows and by the scale."""
     if weight is not None:
         np.multiply(gradient, weight, gradient)
     np.multiply(gradient, scalar(scale, gradient.dtype.char), gradient)
@@ -67,8 +67,10 @@ def scale_gradient(gradient, weight, scale):
 
 @lru_cache
 def scalar(value, dtype_char):
-    """Return a 0-d array; ufuncs process it 0.2 us faster than a Python number."""
-    return np.array(value, dtype_char)
+    """Return a 0-d array, which a ufunc takes 0.2 us faster than a Python number."""
+    array = np.array(value, dtype_char)
+    array.flags.writeable = False  # it is shared
+    return array
 
 
 def heads(outputs, n_heads):
@@ -78,7 +80,7 @@ def heads(outputs, n_heads):
 
 
 def contiguous_heads(buffer, n_heads):
-    """Return a view of the memory of an (..., outputs) array with a contiguous block per head.
+    """Return the memory of an array of shape (..., outputs) with a contiguous block per head.
 
     Most ufuncs take several times as long for strided arrays.
     """
@@ -86,18 +88,18 @@ def contiguous_heads(buffer, n_heads):
 
 
 def softplus(values, out):
-    """Write ``log(1 + exp(values))`` into `out`."""
+    """Logarithm of ``1 + exp(values)``."""
     return np.logaddexp(scalar(0.0, values.dtype.char), values, out)
 
 
 def inverse_softplus(values):
-    """Inverse of `softplus`; for zero, a number whose softplus is zero in float64."""
+    """Inverse of `softplus`; of zero, a number whose softplus is zero in float64 too."""
     with np.errstate(divide="ignore"):
         return np.maximum(values + np.log(-np.expm1(-values)), _SOFTPLUS_IS_ZERO)
 
 
 def mean_over_rows(y, weight):
-    """Weighted mean of ``y`` (rows, outputs) in float64; `weight` is (rows, 1) or None."""
+    """Weighted mean of ``y`` (rows, outputs) in float64; the weights are (rows, 1) or None."""
     if weight is None:
         return y.mean(axis=0, dtype=np.float64)
     weights = weight[:, 0].astype(np.float64)
@@ -107,8 +109,8 @@ def mean_over_rows(y, weight):
 def weighted_quantiles(y, weight, levels):
     """Quantiles of each column of ``y`` (rows, targets), shape (levels, targets), in float64.
 
-    If an interval of values minimises the pinball loss, the result is its midpoint. This gives the
-    usual median, and the quantile at level t of ``-y`` is minus the quantile at ``1 - t`` of `y`.
+    Where a whole interval minimises the pinball loss its middle is taken, so that the median is the
+    usual one, and quantiles turn round with the sign of `y`.
     """
     order = np.argsort(y, axis=0, kind="stable")
     y = np.take_along_axis(y, order, axis=0).astype(np.float64)
@@ -119,7 +121,7 @@ def weighted_quantiles(y, weight, levels):
         cumulated = np.cumsum(weight[:, 0].astype(np.float64)[order], axis=0)
     quantiles = np.empty((len(levels), y.shape[1]))
     for k, (values, sums) in enumerate(zip(y.T, cumulated.T, strict=True)):
-        slack = 1e-12 * sums[-1]  # tolerance for rounding errors of the sums
+        slack = 1e-12 * sums[-1]  # of the rounding of sums
         for i, level in enumerate(levels):
             mass = level * sums[-1]
             lower = min(np.searchsorted(sums, mass - slack), last)

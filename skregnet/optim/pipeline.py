@@ -1,0 +1,236 @@
+"""A step of training as a row of prepared calls, in the manner of optax.
+
+After the gradient of a batch is known, a `Pipeline` adds that of the penalty, clips it, decays the
+weights, makes the step of the optimiser and projects the weights. Each of these is a `Transform`: a
+frozen set of hyperparameters whose ``prepare`` returns the call that is made at each step. Another
+one, such as an average of the weights, is passed as `extra` to `make_pipeline`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ..functions.penalties import Penalty, clip_gradient_norm, project_max_norm
+from ..functions.schedules import constant
+from ..kernels.blas import in_turn
+from .stochastic import StochasticOptimizer, flush_small
+
+
+class Rate:
+    """The learning rate: an initial one, times the factor of a member, times that of a schedule.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The initial rate.
+    schedule : callable(step, n_steps) -> float
+        Factor of the rate.
+    n_steps : int, default=1
+        Length of the schedule in steps.
+
+    Attributes
+    ----------
+    value : float or ndarray of shape (members, 1)
+        The rate of the current step; an array, in the dtype of the parameters, where the factors
+        of the members differ.
+    """
+
+    def __init__(self, learning_rate, schedule=constant, n_steps=1):
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.n_steps = n_steps
+        self.value = learning_rate
+
+    def prepare(self, state, dtype):
+        """Return the call that sets `value`; it is made at the beginning of each step."""
+        self._state, self._dtype = state, dtype
+        return self._begin_step
+
+    def begin_epoch(self):
+        """Look at the factors of the members, which change between epochs only."""
+        factors = self._state.rate_factors
+        # A Python float is the fastest to multiply by.
+        if (factors == factors[0]).all():
+            self._base = self.learning_rate * float(factors[0])
+        else:
+            self._base = (self.learning_rate * factors[:, np.newaxis]).astype(self._dtype)
+
+    def _begin_step(self):
+        self.value = self._base * self.schedule(self._state.step, self.n_steps)
+
+
+class Transform(ABC):
+    """What a pipeline does at each step."""
+
+    @abstractmethod
+    def prepare(self, network, gradient, state, rate):
+        """Return a function without arguments that is called at each step, or None for nothing.
+
+        Parameters
+        ----------
+        network : Network
+            What is trained; the call may change its parameters in place.
+        gradient : ndarray of shape (members, n_params)
+            The gradient of the batch, which the call may change in place.
+        state : TrainingState
+            What the next run needs to continue belongs there.
+        rate : Rate
+            Its `value` is the learning rate of the step.
+
+        Returns
+        -------
+        call : callable() -> None, or None
+        """
+
+    def flush_denormals(self, state):  # noqa: B027
+        """Set denormal numbers in the state to zero; called now and then."""
+
+
+@dataclass(frozen=True)
+class AddPenalty(Transform):
+    """Add the gradient of the penalty to that of the loss."""
+
+    penalty: Penalty
+
+    def prepare(self, network, gradient, state, rate):
+        if not self.penalty.strength:
+            return None
+        weights, gradient = (each[:, : network.n_weights] for each in (network.params, gradient))
+        return self.penalty.prepare_gradient(weights, gradient, np.empty_like(weights))
+
+
+@dataclass(frozen=True)
+class ClipGradient(Transform):
+    """Bound the norm of the gradient of each member."""
+
+    max_norm: float
+
+    def prepare(self, network, gradient, state, rate):
+        return partial(clip_gradient_norm, gradient, self.max_norm)
+
+
+@dataclass(frozen=True)
+class DecayWeights(Transform):
+    """Multiply the weights, not the other parameters, by ``1 - learning rate * strength``."""
+
+    strength: float
+
+    def prepare(self, network, gradient, state, rate):
+        weights, strength = network.params[:, : network.n_weights], self.strength
+        return lambda: np.multiply(weights, 1.0 - rate.value * strength, out=weights)
+
+
+@dataclass(frozen=True)
+class MakeStep(Transform):
+    """Make the step of an optimiser, with the moments of an earlier run where they are its own."""
+
+    optimizer: StochasticOptimizer
+
+    def prepare(self, network, gradient, state, rate):
+        params = network.params
+        if state.optimizer is None or not self.optimizer.accepts(state.optimizer, params):
+            state.optimizer = self.optimizer.init(params)
+        step = self.optimizer.prepare_step(params, gradient, state.optimizer)
+        return lambda: step(rate.value)
+
+    def flush_denormals(self, state):
+        self.optimizer.flush_denormals(state.optimizer)
+
+
+@dataclass(frozen=True)
+class BoundIncomingWeights(Transform):
+    """Bound the norm of the weights into each hidden unit."""
+
+    max_norm: float
+
+    def prepare(self, network, gradient, state, rate):
+        hidden = network.dense_layers[:-1]
+        return in_turn(partial(project_max_norm, layer.weight, self.max_norm) for layer in hidden)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The transforms of a step, in the order in which they are made.
+
+    Parameters
+    ----------
+    transforms : tuple of Transform
+        What follows the gradient of the loss.
+    penalty : Penalty
+        The part of the penalty that belongs to the objective: what an optimiser decays by itself
+        does not.
+    """
+
+    transforms: tuple
+    penalty: Penalty
+
+    def prepare(self, network, gradient, state, rate):
+        """Return the calls of a step, the first of which sets the learning rate.
+
+        Parameters
+        ----------
+        network, gradient, state, rate : Network, ndarray, TrainingState, Rate
+            See `Transform.prepare`.
+
+        Returns
+        -------
+        steps : list of callable() -> None
+        """
+        calls = [each.prepare(network, gradient, state, rate) for each in self.transforms]
+        steps = [rate.prepare(state, network.params.dtype), *calls]
+        return [step for step in steps if step is not None]
+
+    def penalty_value(self, network):
+        """Penalty of each member, (members,)."""
+        return self.penalty.value(network.params[:, : network.n_weights])
+
+    def flush_denormals(self, network, state):
+        """Set what is or will be denormal to zero, in the parameters and in the state."""
+        for transform in self.transforms:
+            transform.flush_denormals(state)
+        # A penalty takes the weights of dead units there too, and their products before.
+        limits = np.finfo(network.params.dtype)
+        flush_small(network.params, limits.smallest_normal / limits.eps)
+
+
+def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extra=()):
+    """Return the usual pipeline: penalty, clipping, decay, step, projection.
+
+    Parameters
+    ----------
+    optimizer : StochasticOptimizer
+        Makes the step; where it decouples the penalty, that decays the weights as far as possible.
+    penalty : Penalty
+        Penalty of the weights.
+    max_grad_norm, max_norm : float, default=None
+        Bounds on the norm of the gradient, and of the weights into each hidden unit.
+    extra : sequence of Transform
+        What is done at the end of each step.
+
+    Returns
+    -------
+    pipeline : Pipeline
+
+    Examples
+    --------
+    >>> from skregnet.functions.penalties import ElasticNet
+    >>> from skregnet.optim import AdamW
+    >>> from skregnet.optim.pipeline import make_pipeline
+    >>> pipeline = make_pipeline(AdamW(), penalty=ElasticNet(0.1), max_norm=3.0)
+    >>> [type(transform).__name__ for transform in pipeline.transforms]
+    ['AddPenalty', 'DecayWeights', 'MakeStep', 'BoundIncomingWeights']
+    """
+    decay = 0.0
+    if optimizer.decouples_penalty:
+        decay, penalty = penalty.decoupled()
+    transforms = [AddPenalty(penalty)]
+    if max_grad_norm is not None:
+        transforms.append(ClipGradient(max_grad_norm))
+    if decay:
+        transforms.append(DecayWeights(decay))
+    transforms.append(MakeStep(optimizer))
+    if max_norm is not None:
+        transforms.append(BoundIncomingWeights(max_norm))
+    return Pipeline((*transforms, *extra), penalty)
