@@ -10,8 +10,12 @@ import numpy as np
 from scipy.special import entr, logsumexp, ndtr, ndtri
 
 _LOG_2_PI = np.log(2.0 * np.pi)
-# Quantiles are as exact as this share of the standard deviation of the mixture.
+_SQRT_2_PI = np.sqrt(2.0 * np.pi)
+# The last step of Newton's method for a quantile, in standard deviations of the components around
+# it. The error that is left is about the square of it.
 _QUANTILE_TOLERANCE = 1e-5
+# And in probability: no component that is too narrow to be seen from there lies within that step.
+_PROBABILITY_TOLERANCE = 1e-8
 
 
 def predictive_moments(draws, shift):
@@ -145,7 +149,8 @@ def mixture_quantiles(draws, probabilities, shape):
     Returns
     -------
     quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
-        Accurate to 1e-5 standard deviations of the mixture.
+        They never decrease with the probability, and are accurate to a small share of the standard
+        deviations of the components around them.
 
     Examples
     --------
@@ -156,19 +161,22 @@ def mixture_quantiles(draws, probabilities, shape):
     array([-9.,  9.])
     """
     quantiles = np.empty((len(probabilities), *shape))
+    increasing = np.argsort(probabilities)
     for rows, blocks in groupby(draws, key=lambda block: block[0]):
         # The arrays are buffers that the next block overwrites.
         pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
         means, variances = np.concatenate(pairs, axis=1)
         stds = np.sqrt(variances)
         for output in range(shape[1]):
-            for of_probability, probability in zip(quantiles, probabilities, strict=True):
-                of_probability[rows, output] = _quantile(
-                    means[..., output], stds[..., output], probability
-                )
+            smallest = -np.inf
+            for i in increasing:
+                found = _quantile(means[..., output], stds[..., output], probabilities[i])
+                # Levels that hardly differ must not cross by a rounding error.
+                quantiles[i, rows, output] = smallest = np.maximum(found, smallest)
     return quantiles
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def _quantile(means, stds, probability):
     """Quantiles of columns: Newton's method, and bisection where that leaves the bracket."""
     z = ndtri(probability)
@@ -181,15 +189,22 @@ def _quantile(means, stds, probability):
         at = quantile[left]
         deviation = (at - means) / stds
         excess = ndtr(deviation).mean(axis=0) - probability
-        density = (np.exp(-0.5 * deviation**2) / stds).mean(axis=0) / np.sqrt(2.0 * np.pi)
         low, high = np.where(excess < 0.0, at, low), np.where(excess < 0.0, high, at)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = at - excess / density
-        new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+        bells = np.exp(-0.5 * deviation**2)
+        density = (bells / stds).mean(axis=0)
+        # Far from all components the distribution function is flat. What is a small step follows
+        # from the components that have a density there, not from the distance of the others.
+        step, local_std = _SQRT_2_PI * excess / density, bells.mean(axis=0) / density
+        is_small = np.abs(step) <= _QUANTILE_TOLERANCE * local_std
+        is_small &= np.abs(excess) <= _PROBABILITY_TOLERANCE
+        new = at - step
+        is_inside = (new > low) & (new < high)
+        new = np.where(is_small | is_inside, new, 0.5 * low + 0.5 * high)
         quantile[left] = new
-        go_on = np.abs(new - at) > _QUANTILE_TOLERANCE * spread
+        # A bracket that no other number lies in is as narrow as it gets.
+        go_on = ~is_small & (new > low) & (new < high)
         if not go_on.all():
-            left, low, high, spread = left[go_on], low[go_on], high[go_on], spread[go_on]
+            left, low, high = left[go_on], low[go_on], high[go_on]
             means, stds = means[:, go_on], stds[:, go_on]
     return quantile
 
