@@ -163,7 +163,7 @@ class PredictsTargetDistributions(_MonteCarlo):
             )
         noise = None
         if self._fitted_loss.noise == "constant":
-            check_noise_is_known(self)
+            check_noise_is_known(self._noise)
             noise = 1.0 / np.sqrt(self.noise_precision_) / self.y_scale_
             if not self._has_spread():
                 warn_user(
@@ -173,7 +173,7 @@ class PredictsTargetDistributions(_MonteCarlo):
                         otherwise=", or with loss='gaussian_nll', which predicts the noise",
                     )
                 )
-        warn_of_rough_noise(self)
+        warn_of_rough_noise(self._noise)
         draws = TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise)
         return draws, self._float_type(dtype)
 

@@ -16,7 +16,13 @@ from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from ..preprocessing.checks import is_plain_array
 from ..targets.classes import mean_over_members
 from ..targets.real import TargetScaler
-from ..uncertainty.noise import check_noise_precision, forget_noise, record_noise
+from ..uncertainty.noise import (
+    check_noise_precision,
+    count_rows,
+    estimate_noise,
+    n_residual_rows,
+    noise_before_fit,
+)
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
@@ -585,10 +591,27 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
 
     def _start(self, training, seeds):
         super()._start(training, seeds)
-        forget_noise(self, self._loss())
+        self._set_noise(noise_before_fit(self._loss(), self.noise_precision))
 
     def _record_noise(self, session, incremental):
-        record_noise(self, session, incremental=incremental)
+        n_rows = n_residual_rows(self.network_, session.loss, self.noise_precision)
+        self._set_noise(
+            estimate_noise(
+                self.network_,
+                session.loss,
+                session.residual_rows(n_rows) if n_rows else None,
+                is_held_out=session.validation is not None,
+                n_training_rows=count_rows(session.training),
+                y_scale=self.y_scale_,
+                noise_precision=self.noise_precision,
+                stream=self._noise.stream,
+                is_stream=incremental,
+            )
+        )
+
+    def _set_noise(self, noise):
+        self._noise = noise
+        self.noise_precision_ = noise.precision
 
     def _checked_rows(self, *args, **options):
         rows = super()._checked_rows(*args, **options)

@@ -9,7 +9,7 @@ from ..fitting.settings import Architecture
 from ..network import build_network
 from ..optim.stochastic import AdamState, SGDState
 from ..training import TrainingState
-from ..uncertainty.noise import forget_noise
+from ..uncertainty.noise import noise_before_fit
 
 # They would make another network of it, or other predictions.
 _FIXED = (
@@ -57,7 +57,7 @@ def from_sklearn(cls, model, parameters):
     estimator.network_ = _network(model, architecture, estimator.dtype)
     estimator._fitted_loss = estimator._loss()
     if not is_classifier(model):
-        forget_noise(estimator, estimator._fitted_loss)
+        estimator._set_noise(noise_before_fit(estimator._fitted_loss, estimator.noise_precision))
     estimator._remember(architecture)
     estimator._seeds = Seeds(estimator.random_state)
     estimator._started_as = None  # from weights that nothing here could draw again
