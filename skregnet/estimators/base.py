@@ -141,31 +141,18 @@ class BaseRegularizedMLP(
         self.dtype = dtype
 
     @abstractmethod
-    def _encode_targets(self, y, *, reset, classes=None):
-        """Check `y`; return (targets with a row for each sample, labels for scorers)."""
+    def _unfitted_targets(self):
+        """Return targets of which nothing has been seen."""
 
-    @abstractmethod
-    def _fit_target_scaling(self, rows):
-        """Set what `_scaled_targets` needs, from the training part."""
+    def _known_targets(self):
+        """Return the targets of the network that is trained on, with the current parameters."""
+        return self._targets
 
-    @abstractmethod
-    def _scaled_targets(self, y, dtype):
-        """Targets as the loss takes them, (n_samples, n_outputs), C-contiguous."""
-
-    @abstractmethod
-    def _loss(self):
-        """Return the loss; the targets have been encoded before."""
-
-    def _exact_targets(self, rows):
-        """Mask of the targets whose best constant is exact, shape (n_targets,), or None."""
-        return None
+    def _publish_targets(self):
+        """Set the fitted attributes that describe the targets."""
 
     def _record_noise(self, session, incremental):
         """Set what the targets' noise is, where they have any."""
-        return None
-
-    def _class_weights(self, rows):
-        """Weights of the rows that stem from their classes, or None."""
         return None
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -337,25 +324,24 @@ class BaseRegularizedMLP(
             ) from error
 
     def _checked_rows(self, X, y, sample_weight, weight_name, reset, classes=None):
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        y, labels = self._encode_targets(y, reset=reset, classes=classes)
+        targets = self._unfitted_targets() if reset else self._known_targets()
+        self._targets, y, labels = targets.read(y, classes)
+        self._publish_targets()
         if X.shape[0] != len(y):
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "
                 f"rows, y has {len(y)}."
             )
-        return Rows(X, y, labels, check_weights(sample_weight, len(y), weight_name))
+        weight = check_weights(sample_weight, len(y), weight_name)
+        self._targets.check_rows(y, weight)
+        return Rows(X, y, labels, weight)
 
     def _weighted(self, rows, weight_name="sample_weight"):
         """Return rows with the weights of their classes too."""
         if rows is None:
             return None
         class_weight = getattr(self, "class_weight", None)
-        return rows.weighted_by_class(self._class_weights(rows), class_weight, weight_name)
+        return rows.weighted_by_class(self._targets.class_weights(rows), class_weight, weight_name)
 
     def _split(self, rows, validation, seeds, is_first, incremental):
         """Return the training and the validation part, and set `do_early_stopping_`."""
@@ -376,15 +362,12 @@ class BaseRegularizedMLP(
                 "overfitting. Give X_val and y_val, or fit a clone."
             )
         # The same rows are held back when training is resumed: none of them leaks.
-        stratify = self._stratify(rows)
+        stratify = self._targets.stratify(rows)
         training, validation = split_validation(
             rows, self.validation_fraction, seeds.split(), stratify
         )
         warn_small_validation(len(validation))
         return training, validation
-
-    def _stratify(self, rows):
-        return None
 
     def _all_rows(self, rows, validation):
         """Return what `refit` trains on: all rows, with those of a given validation set."""
@@ -410,7 +393,8 @@ class BaseRegularizedMLP(
             self._encoder = self._encoder.fitted(training.X, weight)
             names = None  # the columns have become others
         self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight, names)
-        self._fit_target_scaling(training)
+        self._targets = self._targets.fitted(training)
+        self._publish_targets()
 
     def __getstate__(self):
         return without_callback_context(super().__getstate__())

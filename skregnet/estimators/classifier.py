@@ -1,5 +1,6 @@
 """The classifier."""
 
+from dataclasses import replace
 from numbers import Real
 
 from sklearn.base import ClassifierMixin
@@ -9,15 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..fitting.continuation import supports_partial_fit
-from ..functions.losses import CLASSIFICATION_LOSSES
-from ..targets.classes import (
-    class_weights,
-    encode_labels,
-    log_mean_proba,
-    log_of_mean,
-    mean_proba,
-    targets_of_loss,
-)
+from ..targets.classes import ClassTargets
 from .base import BaseRegularizedMLP
 from .introspection import decision_response, proba_response
 from .predictive import PredictsClassDistributions
@@ -395,15 +388,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             averaged probabilities.
         """
         raw, _ = self._raw_predictions(X)
-        if len(raw) == 1:
-            decision = raw[0]
-        elif self._target_type == "multiclass":
-            decision = log_of_mean(self._fitted_loss.log_predict(raw))
-        else:
-            log_no, log_yes = map(log_of_mean, self._fitted_loss.log_predict(raw))
-            decision = log_yes - log_no
-        decision = decision.astype(raw.dtype, copy=False)
-        return decision.ravel() if self._target_type == "binary" else decision
+        return self._targets.decision(raw)
 
     def predict(self, X):
         """Predict the classes.
@@ -418,11 +403,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or an indicator matrix of int.
         """
-        decision = self.decision_function(X)
-        if self._target_type == "multiclass":
-            return self.classes_[decision.argmax(axis=1)]
-        positive = (decision > 0).astype(int)
-        return positive if self._target_type == "multilabel-indicator" else self.classes_[positive]
+        raw, _ = self._raw_predictions(X)
+        return self._targets.predict(raw)
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -439,7 +421,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             probability of each label.
         """
         raw, _ = self._raw_predictions(X)
-        return mean_proba(self._fitted_loss, raw, self._target_type).astype(raw.dtype, copy=False)
+        return self._targets.proba(raw)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of `predict_proba`, finite where a probability itself underflows.
@@ -455,7 +437,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             In the order of `classes_`.
         """
         raw, _ = self._raw_predictions(X)
-        return log_mean_proba(self._fitted_loss, raw, self._target_type, raw.dtype)
+        return self._targets.log_proba(raw)
 
     def input_gradients(self, X, response_method="predict_proba"):
         """Return the derivatives of probabilities or raw scores with respect to the inputs.
@@ -496,36 +478,22 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
                 f"response_method must be one of {sorted(responses)}, got {response_method!r}."
             )
         check_is_fitted(self)
-        is_flat = response_method == "decision_function" and self._target_type == "binary"
+        is_flat = response_method == "decision_function" and self._targets.target_type == "binary"
         n_outputs = 1 if is_flat else len(self.classes_)
-        response = responses[response_method](self._fitted_loss, self._target_type)
+        response = responses[response_method](self._fitted_loss, self._targets.target_type)
         gradients = self._input_gradients(X, n_outputs, response)
         return gradients[:, 0] if is_flat else gradients
 
-    def _loss(self):
-        return CLASSIFICATION_LOSSES[self._target_type]
+    def _unfitted_targets(self):
+        return ClassTargets.unfitted(self.label_smoothing, self.class_weight, type(self).__name__)
 
-    def _encode_targets(self, y, *, reset, classes=None):
-        known = () if reset else (self.classes_, self._target_type)
-        encoded = encode_labels(y, classes, *known)
-        self.classes_, self._target_type = encoded.classes, encoded.target_type
-        return encoded.targets, encoded.labels
-
-    def _class_weights(self, rows):
-        if self.class_weight is None:
-            return None
-        return class_weights(self.class_weight, self.classes_, rows, self._target_type)
-
-    def _stratify(self, rows):
-        return None if self._target_type == "multilabel-indicator" else rows.labels
-
-    def _fit_target_scaling(self, rows):
-        pass
-
-    def _scaled_targets(self, y, dtype):
-        return targets_of_loss(
-            y, len(self.classes_), self.label_smoothing, self._target_type, dtype
+    def _known_targets(self):
+        return replace(
+            self._targets, label_smoothing=self.label_smoothing, class_weight=self.class_weight
         )
+
+    def _publish_targets(self):
+        self.classes_ = self._targets.classes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -175,7 +175,7 @@ class PredictsTargetDistributions(_MonteCarlo):
                 )
         warn_of_rough_noise(self._noise)
         draws = TargetDraws(draws, self._fitted_loss, self.y_mean_, self.y_scale_, noise)
-        return draws, self._float_type(dtype)
+        return draws, self._targets.float_type(dtype)
 
 
 class PredictsClassDistributions(_MonteCarlo):
@@ -226,14 +226,11 @@ class PredictsClassDistributions(_MonteCarlo):
                     consequence="mutual information and variation ratio are zero", otherwise=""
                 )
             )
-        is_exclusive = self._target_type != "multilabel-indicator"
+        is_exclusive = self._targets.target_type != "multilabel-indicator"
         return PredictiveClasses.from_draws(
             self.classes_, self._class_draws(draws), draws.x.shape[0], exclusive=is_exclusive
         )
 
     def _class_draws(self, draws):
         for rows, raw in draws:
-            proba = self._fitted_loss.predict(raw)
-            if self._target_type == "binary":
-                proba = np.concatenate([self._fitted_loss.predict(-raw), proba], axis=2)
-            yield rows, proba
+            yield rows, self._targets.member_proba(raw)

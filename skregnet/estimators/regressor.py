@@ -6,16 +6,13 @@ from numbers import Real
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score
-from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import Interval, StrOptions, fit_context
 from ..fitting.continuation import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from ..preprocessing.checks import is_plain_array
-from ..targets.classes import mean_over_members
-from ..targets.real import TargetScaler
+from ..targets.real import RealTargets
 from ..uncertainty.noise import (
     check_noise_precision,
     count_rows,
@@ -293,7 +290,6 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     """
 
     # Whether predictions of float32 rows can be float32.
-    _in_float32 = True
     _parameter_constraints: dict = {
         **BaseRegularizedMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
@@ -467,13 +463,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         if return_std:
             return self._mean_and_std(X, n_samples, random_state)
         raw, _ = self._raw_predictions(X)
-        y = mean_over_members(self._fitted_loss.predict(raw))
-        mean, scale = self.y_mean_, self.y_scale_
-        if y.ndim == 3:  # a last axis of levels
-            mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
-        y = TargetScaler(mean, scale).inverse_transform(y)
-        y = y.astype(self._float_type(raw.dtype), copy=False)
-        return y[:, 0] if y.shape[1] == 1 else y
+        return self._targets.predict(raw, raw.dtype)
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination of the predictions.
@@ -545,53 +535,19 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         gradients = gradients.reshape(len(gradients), n_targets, *levels, -1)
         return gradients[:, 0] if n_targets == 1 else gradients
 
-    def _loss(self):
-        return get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
+    def _unfitted_targets(self):
+        loss = get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
+        return RealTargets.unfitted(loss, self.normalize_y, type(self).__name__)
 
-    def _encode_targets(self, y, *, reset, classes=None):
-        if is_plain_array(y) and y.ndim in (1, 2):
-            y = y.astype(np.float64, copy=False)
+    def _publish_targets(self):
+        if self._targets.scaling is None:
+            check_noise_precision(self.noise_precision, self._targets.n_targets)
         else:
-            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        targets = y.reshape(len(y), -1)
-        if reset:
-            check_noise_precision(self.noise_precision, targets.shape[1])
-            self._n_targets = targets.shape[1]
-        if targets.shape[1] != self._n_targets:
-            raise ValueError(
-                f"y must have as many outputs as before, {self._n_targets}, got {targets.shape[1]}."
-            )
-        return targets, y
-
-    def _fit_target_scaling(self, rows):
-        positive_mean = self._loss().positive_mean
-        if self.normalize_y is True and positive_mean:
-            raise ValueError(
-                f"normalize_y=True cannot be used with loss={self.loss!r}, whose mean is positive: "
-                "a centred target is not. Use normalize_y='auto' or False."
-            )
-        if positive_mean:
-            scaler = TargetScaler.fit_scale(rows.y, rows.relative_weight)
-            if not (scaler.scale > 0.0).all():
-                raise ValueError(
-                    f"loss={self.loss!r} needs a target whose mean over the training rows is "
-                    f"positive, got {scaler.scale.min()}."
-                )
-        if self.normalize_y is False:
-            scaler = TargetScaler.identity(rows.y.shape[1])
-        elif not positive_mean:
-            scaler = TargetScaler.fit(rows.y, rows.relative_weight)
-        self.y_mean_, self.y_scale_ = scaler.mean, scaler.scale
-        self._in_float32 = scaler.fits_float32
-
-    def _float_type(self, dtype):
-        return dtype if self._in_float32 else np.float64
+            self.y_mean_, self.y_scale_ = self._targets.y_mean, self._targets.y_scale
 
     def _start(self, training, seeds):
         super()._start(training, seeds)
-        self._set_noise(noise_before_fit(self._loss(), self.noise_precision))
+        self._set_noise(noise_before_fit(self._targets.loss, self.noise_precision))
 
     def _record_noise(self, session, incremental):
         n_rows = n_residual_rows(self.network_, session.loss, self.noise_precision)
@@ -612,26 +568,6 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     def _set_noise(self, noise):
         self._noise = noise
         self.noise_precision_ = noise.precision
-
-    def _checked_rows(self, *args, **options):
-        rows = super()._checked_rows(*args, **options)
-        # Rows without weight may hold anything.
-        self._loss().check_targets(rows.y if rows.weight is None else rows.y[rows.weight > 0.0])
-        return rows
-
-    def _exact_targets(self, rows):
-        # Of a constant target the constant is all there is to predict.
-        return None if self.normalize_y is False else np.ptp(rows.y, axis=0) == 0.0
-
-    def _scaled_targets(self, y, dtype):
-        scaled = TargetScaler(self.y_mean_, self.y_scale_).transform(y)
-        scaled = np.ascontiguousarray(scaled, dtype)
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                f"y has magnitudes of up to {np.abs(y).max():.3g}, which with normalize_y="
-                f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
-            )
-        return scaled
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

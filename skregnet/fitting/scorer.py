@@ -18,7 +18,7 @@ def make_scorer(estimator):
         raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
 
     hint = ""
-    levels = getattr(estimator._loss(), "predicted_levels", None)
+    levels = getattr(estimator._targets.loss, "predicted_levels", None)
     if levels is not None:
         hint = (
             f" predict returns one value for each of the {len(levels)} quantiles, where scorers "

@@ -72,7 +72,7 @@ class Session:
         self.training = training
         self.validation = validation
         self.seeds = seeds
-        self.loss = estimator._loss()
+        self.loss = estimator._targets.loss
         self.network = network
         self.repetition = repetition
         self.deadline = None if repetition is None else repetition.deadline
@@ -167,7 +167,7 @@ class Session:
         estimator = self.estimator
         x = in_memory(scaled_inputs(estimator.scaler_, estimator._encoded(rows.X), self.dtype))
         check_finite_inputs(x, estimator.scaler)
-        y = estimator._scaled_targets(rows.y, self.dtype)
+        y = estimator._targets.for_loss(rows.y, self.dtype)
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
 
@@ -193,7 +193,7 @@ class Session:
         output, start = network.dense_layers[-1], self.loss.start(constant, y)
         if start is not None:
             output.bias[...] = start
-        exact = self.estimator._exact_targets(self.training)
+        exact = self.estimator._targets.exact(self.training)
         if exact is not None and not isinstance(self.estimator.init, list | tuple):
             output.weight[..., np.tile(exact, self.loss.n_heads)] = 0.0
         return network

@@ -1,5 +1,7 @@
 """Adoption: an estimator that goes on from a fitted network of scikit-learn."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
@@ -8,6 +10,7 @@ from ..data.seeding import Seeds
 from ..fitting.settings import Architecture
 from ..network import build_network
 from ..optim.stochastic import AdamState, SGDState
+from ..targets.real import TargetScaler
 from ..training import TrainingState
 from ..uncertainty.noise import noise_before_fit
 
@@ -47,15 +50,15 @@ def from_sklearn(cls, model, parameters):
     estimator._validate_params()
     architecture = Architecture(estimator)
     if is_classifier(model):
-        estimator.classes_ = model.classes_.copy()
-        estimator._target_type = _target_type(model)
+        known = {"classes": model.classes_.copy(), "target_type": _target_type(model)}
     else:
-        estimator._n_targets = model.n_outputs_
-        estimator.y_mean_ = np.zeros(model.n_outputs_)
-        estimator.y_scale_ = np.ones(model.n_outputs_)
+        n_targets = model.n_outputs_
+        known = {"n_targets": n_targets, "scaling": TargetScaler.identity(n_targets)}
+    estimator._targets = replace(estimator._unfitted_targets(), **known)
+    estimator._publish_targets()
     estimator.scaler_ = None
     estimator.network_ = _network(model, architecture, estimator.dtype)
-    estimator._fitted_loss = estimator._loss()
+    estimator._fitted_loss = estimator._targets.loss
     if not is_classifier(model):
         estimator._set_noise(noise_before_fit(estimator._fitted_loss, estimator.noise_precision))
     estimator._remember(architecture)
