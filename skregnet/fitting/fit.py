@@ -102,7 +102,7 @@ def read_data(settings, data, start=None):
         inputs, targets = start.model.inputs, start.model.targets
         X = inputs.read(data.X)
     targets, rows = _read_rows(
-        settings, targets, X, data.y, data.sample_weight, "sample_weight", data.classes
+        targets, X, data.y, data.sample_weight, "sample_weight", data.classes
     )
     if not targets.is_classifier:
         check_noise_precision(settings.noise_precision, rows.y.shape[1])
@@ -113,7 +113,6 @@ def read_data(settings, data, start=None):
         if start is None and settings.refit:
             inputs = inputs.with_categories_of(data.X_val)
         _, validation = _read_rows(
-            settings,
             targets,
             inputs.read(data.X_val),
             data.y_val,
@@ -125,13 +124,8 @@ def read_data(settings, data, start=None):
     return inputs, targets, rows, validation
 
 
-def _read_rows(settings, targets, X, y, sample_weight, weight_name, classes=None):
+def _read_rows(targets, X, y, sample_weight, weight_name, classes=None):
     """Return the targets that know `y`, and the rows."""
-    if y is None:
-        raise ValueError(
-            f"This {settings.cls.__name__} estimator requires y to be passed, but the target y is "
-            "None."
-        )
     targets, encoded, labels = targets.read(y, classes)
     if X.shape[0] != len(encoded):
         raise ValueError(

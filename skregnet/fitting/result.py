@@ -10,7 +10,7 @@ from ..data.seeding import Seeds
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
-from ._shim import Penalty
+from ..functions.penalties import Penalty
 
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")

@@ -15,13 +15,20 @@ from ..training import (
     Batches,
     EarlyStopping,
     History,
+    Monitor,
     TrainingState,
+    train,
     train_full_batch,
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
-from ..uncertainty.noise import estimate_noise, noise_before_fit
-from ._shim import Monitor, Rate, make_pipeline, train
+from ..uncertainty.noise import (
+    count_rows,
+    estimate_noise,
+    n_residual_rows,
+    noise_before_fit,
+)
+from ..optim.pipeline import Rate, make_pipeline
 from .settings import member_initializers
 
 # A loss below this is the rounding error of a constant target.
@@ -232,14 +239,12 @@ class Run:
                 f"sample_weight must have a sum that alpha={settings.alpha!r} can be divided by, "
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
-        self.penalty = type(settings.unit_penalty)(strength, float(settings.l1_ratio))
+        self.penalty = settings.unit_penalty.scaled(strength)
 
     @property
     def penalty_of_loss(self):
         """The part of the penalty that belongs to the loss: an optimiser may decay the weights."""
-        if self.settings.solver == "adamw":
-            return type(self.penalty)(self.penalty.strength * self.penalty.l1_ratio, 1.0)
-        return self.penalty
+        return self.pipeline().penalty if self.settings.is_stochastic else self.penalty
 
     # ---- data
 
@@ -464,11 +469,20 @@ class Run:
         """Return the estimate of the targets' noise; None for classes."""
         if self.targets.is_classifier:
             return None
-        before = None if self.start is None else self.start.model.noise.stream
-        return estimate_noise(self, network, self.settings.noise_precision, before)
-
-    def residual_rows(self, n_rows):
-        return self.sample(self.training if self.validation is None else self.validation, n_rows)
+        precision, start = self.settings.noise_precision, self.start
+        n_rows = n_residual_rows(network, self.loss, precision)
+        rows = self.training if self.validation is None else self.validation
+        return estimate_noise(
+            network,
+            self.loss,
+            self.sample(rows, n_rows) if n_rows else None,
+            is_held_out=self.validation is not None,
+            n_training_rows=count_rows(self.training),
+            y_scale=self.targets.y_scale,
+            noise_precision=precision,
+            stream=None if start is None else start.model.noise.stream,
+            is_stream=self.plan.is_stream,
+        )
 
     def unknown_noise(self):
         """Return what is known of the noise while the network is being trained."""

@@ -24,12 +24,10 @@ from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
 from ..network import Architecture
-from ..optim import (
-    FULL_BATCH_SOLVERS,
-    STOCHASTIC_OPTIMIZERS,
-    StochasticOptimizer,
-)
-from ._shim import PENALTIES, Penalty, make_optimizer
+from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
+from ..optim.stochastic import make_optimizer
+from ..optim.stochastic import make_optimizer
+from ..functions.penalties import PENALTIES, Penalty
 
 # early_stopping='auto' holds rows back only where there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000

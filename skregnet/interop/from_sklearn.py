@@ -1,5 +1,7 @@
 """From a fitted network of scikit-learn to the result of a fit."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
@@ -50,7 +52,9 @@ def from_sklearn(settings, model):
     names = getattr(model, "feature_names_in_", None)
     inputs = Inputs.unscaled(model.n_features_in_, names, owner=settings.cls)
     if is_classifier(model):
-        targets = settings.targets.described(model.classes_.copy(), _target_type(model))
+        targets = replace(
+            settings.targets, classes=model.classes_.copy(), target_type=_target_type(model)
+        )
     else:
         targets = settings.targets.unscaled(model.n_outputs_)
     seeds = Seeds(settings.random_state)
@@ -197,7 +201,7 @@ def _training_state(model, network, seeds):
         # Sums instead of means.
         first = flat(optimizer.first_moments, 1.0 / (1.0 - optimizer.beta_1))
         second = flat(optimizer.second_moments, 1.0 / (1.0 - optimizer.beta_2))
-        state = AdamState(first, second, optimizer.t)
+        state = AdamState(first, second, optimizer.t, optimizer.beta_1, optimizer.beta_2)
     else:
         factor = optimizer.momentum if optimizer.nesterov else 1.0
         state = SGDState(flat(optimizer.velocities, factor) if optimizer.momentum else None)

@@ -38,15 +38,16 @@ class Blas(NamedTuple):
         ``y += a * x``.
     scal : callable(a, x, n)
         ``x *= a``.
-    asum : callable(x)
-        Sum of absolute values, a float.
+    dot : callable(x, y, n)
+        Sum of the first ``n`` products, a float. All of these routines give the same bits wherever
+        the arrays lie in memory; ``asum`` does not, and is no part of it.
     """
 
     gemm: Any
     ger: Any
     axpy: Any
     scal: Any
-    asum: Any
+    dot: Any
 
 
 # By the character of the dtype: looking that up takes a third of hashing a dtype.

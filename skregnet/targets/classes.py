@@ -1,8 +1,7 @@
-"""Class labels as the targets of a loss."""
+"""Class labels: their encoding, their weights, and predictions of classes."""
 
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,81 +10,175 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..functions.losses import CLASSIFICATION_LOSSES
 from ..preprocessing.columns import is_missing
+from .averages import log_of_mean, mean_over_members
+from .real import check_is_given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClassTargets:
-    """Targets of a classifier; immutable: what learns from data returns new targets.
+    """Class labels, their encoding for the loss, and the way back from raw predictions.
+
+    Nothing of it is ever changed: methods return new objects.
 
     Parameters
     ----------
-    label_smoothing, class_weight : float, dict or 'balanced' or None
-        The constructor's parameters.
+    label_smoothing : float
+        Share of each target that is spread evenly over the classes (Szegedy et al. 2016).
+    class_weight : dict, 'balanced' or None
+        The parameter of the classifier.
+    owner : str
+        Name of the class of the estimator, for messages.
     classes : ndarray of shape (n_classes,), default=None
-        Class labels; None before they were seen.
-    target_type : str, default=None
-        See `EncodedLabels`.
+        Sorted labels, or column numbers of multilabel targets. None before `read`.
+    target_type : {'binary', 'multiclass', 'multilabel-indicator'}, default=None
+        A single class counts as 'multiclass': its probability is one. None before `read`.
     """
 
     label_smoothing: float
-    class_weight: Any
+    class_weight: dict | str | None
+    owner: str
     classes: np.ndarray | None = None
     target_type: str | None = None
 
     is_classifier = True
 
+    @classmethod
+    def unfitted(cls, label_smoothing, class_weight, owner):
+        """Return targets of which no label has been seen."""
+        return cls(label_smoothing, class_weight, owner)
+
     @property
     def loss(self):
-        """What is minimised; it owns the link."""
+        """The loss for targets of this type."""
         return CLASSIFICATION_LOSSES[self.target_type]
 
-    def described(self, classes, target_type):
-        """Return targets that know the classes and their type."""
-        return replace(self, classes=classes, target_type=target_type)
+    @property
+    def n_outputs_of_network(self):
+        """Number of raw predictions for a row."""
+        return 1 if self.target_type == "binary" else len(self.classes)
 
     def read(self, y, classes=None):
         """Check and encode labels.
 
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that may occur. None takes those that are known, or else those of `y`.
+
         Returns
         -------
         targets : ClassTargets
-            It knows the classes.
-        encoded, labels : ndarray
-            See `EncodedLabels`.
+            With `classes` and `target_type`. If these are known already, `y` must agree.
+        encoded : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
+            Positions of the labels in `classes`, or zeros and ones of multilabel targets, in the
+            smallest type that holds them.
+        labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The checked labels.
+
+        Raises
+        ------
+        ValueError
+            If `y` does not hold classes, or unknown ones, or if labels are missing.
         """
-        encoded = encode_labels(y, classes, self.classes, self.target_type)
-        targets = self.described(encoded.classes, encoded.target_type)
-        return targets, encoded.targets, encoded.labels
+        check_is_given(y, self.owner)
+        found, target_type, encoded, labels = _encode(y, classes, self.classes, self.target_type)
+        targets = self
+        if self.classes is None:
+            targets = replace(self, classes=found, target_type=target_type)
+        return targets, encoded, labels
 
     def check_rows(self, encoded, weight):
-        """Do nothing: `read` has checked all."""
+        """Labels need no check beside those of `read`."""
 
     def fitted(self, rows):
-        """Return the same targets: nothing is learned from the training rows."""
+        """Return the same targets: classes have no scaling."""
         return self
 
     def for_loss(self, encoded, dtype):
-        """Return a probability for each output, (n_samples, n_outputs)."""
-        return targets_of_loss(
-            encoded, len(self.classes), self.label_smoothing, self.target_type, dtype
-        )
+        """Return a probability for each output of the network.
 
-    def exact(self, rows):
-        """Return None: no constant is exact."""
-        return None
+        Parameters
+        ----------
+        encoded : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
+            See `read`.
+        dtype : dtype
+            Of what is returned.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples, n_outputs)
+            One column for two classes, else one for each class or label. C-contiguous.
+        """
+        amount = self.label_smoothing
+        if self.target_type == "multiclass":
+            is_on = encoded == np.arange(len(self.classes), dtype=encoded.dtype)
+            off = amount / len(self.classes)
+        else:
+            # Indicators may be in Fortran order, from which rows are slow to gather.
+            is_on, off = np.ascontiguousarray(encoded, bool), amount / 2
+        dtype = np.dtype(dtype)
+        return np.where(is_on, dtype.type(1.0 - amount + off), dtype.type(off))
 
     def class_weights(self, rows):
-        """Return the weight of the class of each row, or None."""
-        if self.class_weight is None:
+        """Return the weight of each row that its class has by `class_weight`, or None.
+
+        Parameters
+        ----------
+        rows : Rows
+            Labels and sample weights.
+
+        Returns
+        -------
+        weight : ndarray of shape (n_samples,) or None
+            A dict may leave classes out: their weight is one.
+
+        Raises
+        ------
+        ValueError
+            If `class_weight` does not fit the labels.
+        """
+        class_weight, classes = self.class_weight, self.classes
+        if class_weight is None:
             return None
-        return class_weights(self.class_weight, self.classes, rows, self.target_type)
+        if self.target_type == "multilabel-indicator":
+            raise ValueError(
+                f"class_weight={class_weight!r} cannot be used with multilabel targets, where a "
+                "row has no single class. Set class_weight=None and pass sample_weight."
+            )
+        codes = np.searchsorted(classes, rows.labels)
+        if class_weight == "balanced":
+            totals = np.bincount(codes, weights=rows.weight, minlength=len(classes))
+            present = totals > 0
+            per_class = np.zeros(len(classes))
+            per_class[present] = totals.sum() / (np.count_nonzero(present) * totals[present])
+            return per_class[codes]
+        _check_class_weight(class_weight, classes)
+        per_class = [class_weight.get(label, 1.0) for label in classes.tolist()]
+        return np.array(per_class, float)[codes]
 
     def stratify(self, rows):
-        """Return the class of each row, or None for multilabel targets."""
+        """Return the labels that a split keeps the shares of, or None for multilabel targets."""
         return None if self.target_type == "multilabel-indicator" else rows.labels
 
+    def exact(self, rows):
+        """Return None: there are no targets whose best constant is exact."""
+        return None
+
     def decision(self, raw):
-        """Return raw scores; of an ensemble, the log-odds of the averaged probabilities."""
+        """Return the decision function of raw predictions.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (members, n_samples, n_outputs)
+            Raw predictions.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            See `RegularizedMLPClassifier.decision_function`.
+        """
         if len(raw) == 1:
             decision = raw[0]
         elif self.target_type == "multiclass":
@@ -97,76 +190,41 @@ class ClassTargets:
         return decision.ravel() if self.target_type == "binary" else decision
 
     def predict(self, raw):
-        """Return class labels, or an indicator matrix of int."""
+        """Return the labels that raw predictions, (members, n_samples, n_outputs), stand for."""
         decision = self.decision(raw)
         if self.target_type == "multiclass":
             return self.classes[decision.argmax(axis=1)]
         positive = (decision > 0).astype(int)
         return positive if self.target_type == "multilabel-indicator" else self.classes[positive]
 
-    def proba(self, raw):
-        """Return probabilities of the classes, the mean over the members."""
-        return mean_proba(self.loss, raw, self.target_type).astype(raw.dtype, copy=False)
-
-    def proba_of_each(self, raw):
-        """Return probabilities of the classes, (members, n_samples, n_classes)."""
-        proba = self.loss.predict(raw)
+    def member_proba(self, raw):
+        """Return the probabilities of each member, (members, n_samples, n_classes)."""
         if self.target_type == "binary":
             # 1 - p would round a small probability of the first class to zero.
-            proba = np.concatenate([self.loss.predict(-raw), proba], axis=2)
-        return proba
+            return np.concatenate([self.loss.predict(-raw), self.loss.predict(raw)], axis=2)
+        return self.loss.predict(raw)
+
+    def proba(self, raw):
+        """Return the mean over the members of the probabilities, (n_samples, n_classes)."""
+        return mean_over_members(self.member_proba(raw)).astype(raw.dtype, copy=False)
 
     def log_proba(self, raw):
-        """Return logarithms of `proba`, finite where a probability itself underflows."""
-        return log_mean_proba(self.loss, raw, self.target_type, raw.dtype)
+        """Return the logarithms of `proba`, which are finite if a probability underflows."""
+        proba = self.proba(raw)
+        is_normal = proba >= np.finfo(raw.dtype).tiny
+        if is_normal.all():
+            return np.log(proba)
+        log_proba = self.loss.log_predict(raw)
+        if self.target_type == "binary":
+            log_proba = np.concatenate(log_proba, axis=2)
+        elif self.target_type == "multilabel-indicator":
+            log_proba = log_proba[1]
+        log_proba = log_of_mean(log_proba).astype(raw.dtype, copy=False)
+        return np.log(proba, out=log_proba, where=is_normal)
 
 
-@dataclass(frozen=True)
-class EncodedLabels:
-    """Labels and what stands for them.
-
-    Parameters
-    ----------
-    target_type : {'binary', 'multiclass', 'multilabel-indicator'}
-        A single class counts as 'multiclass': its probability is one.
-    classes : ndarray of shape (n_classes,)
-        Sorted labels; column numbers for multilabel targets.
-    targets : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
-        Positions of the classes in `classes`; zeros and ones for multilabel targets. They take the
-        smallest type that holds them, for there may be many rows.
-    labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        The checked labels.
-    """
-
-    target_type: str
-    classes: np.ndarray
-    targets: np.ndarray
-    labels: np.ndarray
-
-
-def encode_labels(y, classes=None, known_classes=None, known_type=None):
-    """Check and encode labels.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
-        Labels.
-    classes : array-like of shape (n_classes,), default=None
-        All labels that may occur; None takes those of `y`.
-    known_classes : ndarray of shape (n_classes,), default=None
-        Those of a network that is trained on; they cannot change.
-    known_type : str, default=None
-        Its target type; it cannot change either.
-
-    Returns
-    -------
-    encoded : EncodedLabels
-
-    Raises
-    ------
-    ValueError
-        If `y` does not hold classes, or one that is not among `classes`, or none in some rows.
-    """
+def _encode(y, classes, known_classes, known_type):
+    """Return the classes, the type of the targets, and codes and labels as `read` does."""
     labels, found = _plain_labels(y)
     if found is None:
         _check_none_missing(y)
@@ -191,10 +249,10 @@ def encode_labels(y, classes=None, known_classes=None, known_type=None):
 
 
 def _plain_labels(y):
-    """Return the labels and their unique values where no more than that needs to be looked at.
+    """Return the labels and their unique values, or None twice if they need scikit-learn's checks.
 
-    An array of integers or strings that repeat holds classes: it passes all of scikit-learn's
-    checks, which take longer than training on a small table does.
+    An array of integers or strings that repeat passes all of these checks, which take longer than
+    training on a small table.
     """
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
         found = np.unique(y)
@@ -205,9 +263,9 @@ def _plain_labels(y):
 
 
 def _check_none_missing(y):
-    """Raise ValueError where labels are missing among objects, which type_of_target cannot sort.
+    """Raise ValueError if labels are missing among objects, which type_of_target cannot sort.
 
-    In a list NumPy would make text of NaN, and a class of it.
+    NumPy would turn NaN in a list of strings into text, which would become a class.
     """
     values = y
     if not isinstance(y, list):
@@ -235,7 +293,7 @@ def _encode_classes(labels, found, classes, known_classes):
         )
     codes = np.searchsorted(classes, labels).astype(np.min_scalar_type(len(classes)))
     target_type = "binary" if len(classes) == 2 else "multiclass"
-    return EncodedLabels(target_type, classes, codes[:, np.newaxis], labels)
+    return classes, target_type, codes[:, np.newaxis], labels
 
 
 def _encode_indicators(y, classes, known_classes):
@@ -248,8 +306,7 @@ def _encode_indicators(y, classes, known_classes):
             f"y must be an indicator matrix with one column for each of the {len(classes)} "
             f"classes, got {len(found)} columns."
         )
-    targets = labels.astype(np.uint8)
-    return EncodedLabels("multilabel-indicator", classes, targets, labels.astype(int))
+    return classes, "multilabel-indicator", labels.astype(np.uint8), labels.astype(int)
 
 
 def _consistent_classes(found, classes, known_classes):
@@ -265,38 +322,11 @@ def _consistent_classes(found, classes, known_classes):
     return known_classes
 
 
-def class_weights(class_weight, classes, rows, target_type):
-    """Weight of each row that stems from its class.
-
-    Parameters
-    ----------
-    class_weight : dict or 'balanced'
-        The constructor's parameter; classes that a dict leaves out have the weight one.
-    classes : ndarray of shape (n_classes,)
-        All classes.
-    rows : Rows
-        Labels and sample weights.
-    target_type : str
-        See `EncodedLabels`.
-
-    Returns
-    -------
-    weight : ndarray of shape (n_samples,)
-    """
-    if target_type == "multilabel-indicator":
-        raise ValueError(
-            f"class_weight={class_weight!r} cannot be used with multilabel targets, where a row "
-            "has no single class. Set class_weight=None and pass sample_weight."
-        )
-    codes = np.searchsorted(classes, rows.labels)
-    if class_weight == "balanced":
-        totals = np.bincount(codes, weights=rows.weight, minlength=len(classes))
-        present = totals > 0
-        per_class = np.zeros(len(classes))
-        per_class[present] = totals.sum() / (np.count_nonzero(present) * totals[present])
-        return per_class[codes]
+def _check_class_weight(class_weight, classes):
+    """Raise ValueError if a dict has other keys than classes, or other values than weights."""
     unknown = [label for label in class_weight if label not in classes]
-    # A class that is not in this fold does no harm, but one that was meant to be here would.
+    # All classes may have a weight and some be absent from this fold. If one has none, the unknown
+    # key was probably meant for it.
     if unknown and any(label not in class_weight for label in classes.tolist()):
         raise ValueError(
             f"class_weight names the classes {unknown}, which are not among {classes.tolist()}. "
@@ -308,68 +338,3 @@ def class_weights(class_weight, classes, rows, target_type):
         raise ValueError(
             f"class_weight must hold finite numbers that are not negative, got {class_weight!r}."
         )
-    per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
-    return per_class[codes]
-
-
-def targets_of_loss(encoded, n_classes, label_smoothing, target_type, dtype):
-    """Return a probability for each output of the network.
-
-    Parameters
-    ----------
-    encoded : ndarray of int of shape (n_samples, 1) or (n_samples, n_labels)
-        See `EncodedLabels`.
-    n_classes : int
-        Number of classes or labels.
-    label_smoothing : float
-        Share of each target that is spread evenly over the classes (Szegedy et al. 2016).
-    target_type : str
-        See `EncodedLabels`.
-    dtype : dtype
-        That of the targets.
-
-    Returns
-    -------
-    targets : ndarray of shape (n_samples, n_outputs)
-        One column for two classes, else one for each class or label.
-    """
-    if target_type == "multiclass":
-        is_on = encoded == np.arange(n_classes, dtype=encoded.dtype)
-        off = label_smoothing / n_classes
-    else:
-        # Indicators may come in the order of Fortran, from which rows are slow to gather.
-        is_on, off = np.ascontiguousarray(encoded, bool), label_smoothing / 2
-    return np.where(is_on, dtype.type(1.0 - label_smoothing + off), dtype.type(off))
-
-
-def mean_over_members(values):
-    """Mean over the leading axis; of a single member, a view of its values."""
-    return values[0] if len(values) == 1 else values.mean(axis=0)
-
-
-def log_of_mean(log_proba):
-    """Logarithm of the mean over the members of probabilities given as logarithms."""
-    return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
-
-
-def mean_proba(loss, raw, target_type):
-    """Probabilities of the classes, the mean over the members of `raw`."""
-    if target_type == "binary":
-        # 1 - p would round a small probability of the first class to zero.
-        return mean_over_members(np.concatenate([loss.predict(-raw), loss.predict(raw)], axis=2))
-    return mean_over_members(loss.predict(raw))
-
-
-def log_mean_proba(loss, raw, target_type, dtype):
-    """Logarithms of `mean_proba` in `dtype`, but finite where a probability underflows."""
-    proba = mean_proba(loss, raw, target_type).astype(dtype, copy=False)
-    is_normal = proba >= np.finfo(dtype).tiny
-    if is_normal.all():
-        return np.log(proba)
-    log_proba = loss.log_predict(raw)
-    if target_type == "binary":
-        log_proba = np.concatenate(log_proba, axis=2)
-    elif target_type == "multilabel-indicator":
-        log_proba = log_proba[1]
-    log_proba = log_of_mean(log_proba).astype(dtype, copy=False)
-    return np.log(proba, out=log_proba, where=is_normal)

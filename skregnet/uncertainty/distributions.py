@@ -1,4 +1,4 @@
-"""What `predict_mc` returns: predictive distributions of rows that were asked for."""
+"""Predictive distributions, which `predict_mc` returns."""
 
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -8,25 +8,26 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from ..network import Network
-from ..uncertainty import (
+from .mixtures import (
     class_moments,
     cumulative_probability,
+    entropy,
     log_likelihood,
-    mc_samples,
     mixture_quantiles,
     predictive_moments,
 )
-from .mixtures import entropy
+from .sampling import mc_samples
 
-# Inputs of a predictive distribution up to so many bytes are copied.
+# A predictive distribution keeps a copy of inputs of up to this size.
 _KEPT_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Raw predictions of all members with random masks; to iterate again draws the same again.
+    """Raw predictions of all members with random masks.
 
-    So nothing need be kept of them, whose number is that of the rows times that of the masks.
+    Each iteration draws the same ones. So none of them are kept: there are as many as rows times
+    masks.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Draws:
     x : {ndarray, Source, CSR matrix} of shape (n_rows, n_inputs)
         Scaled inputs.
     n_samples : int
-        Masks for each row and member; without dropout one serves as well.
+        Masks for each row and member.
     seed : numpy.random.SeedSequence
     """
 
@@ -44,7 +45,7 @@ class Draws:
     seed: np.random.SeedSequence
 
     def kept(self):
-        """Return draws that outlive changes of the inputs: unless these are large, of a copy."""
+        """Return the draws for a copy of the inputs, if these are small."""
         x = self.x
         if issparse(x):
             n_bytes, copy = x.data.nbytes, x.copy
@@ -55,12 +56,12 @@ class Draws:
     @property
     def has_spread(self):
         """Whether the draws of a row differ: there are several members, or masks."""
-        return self.network.n_members > 1 or has_dropout(self.network)
+        return self.network.n_members > 1 or self.network.is_stochastic
 
     @property
     def n_masks(self):
-        """Number of draws of each row and member that differ."""
-        return self.n_samples if has_dropout(self.network) else 1
+        """Number of draws of each row and member that differ: one without dropout."""
+        return self.n_samples if self.network.is_stochastic else 1
 
     def generator(self, *key):
         """Return a new generator; the same for the same key."""
@@ -78,17 +79,12 @@ class Draws:
         return mc_samples(self.network, self.x, self.n_masks, self.generator())
 
 
-def has_dropout(network):
-    """Whether predictions with masks differ from those without."""
-    return network.is_stochastic
-
-
 @dataclass(frozen=True)
 class TargetDraws:
-    """Means and variances of normalised targets: what each member and mask predicts.
+    """Means and variances of normalised targets, as each member predicts them with each mask.
 
-    Whoever sums them up gives the result its units: in these the square of a deviation, or a
-    variance, may be out of the range of float64.
+    Sums over them are converted to the units of the target, not the draws themselves: in these
+    units a variance can be out of the range of float64.
 
     Parameters
     ----------
@@ -164,24 +160,23 @@ class TargetDraws:
 class PredictiveDistribution:
     """Predictive distribution of a regressor for some rows: a mixture of normal distributions.
 
-    Its components are what each member of an ensemble predicts with each mask of dropout. They are
-    not kept, but drawn again, the same ones, where they are needed. For this it holds on to the
-    inputs that it was asked for: inputs of more than 16 MB, which are not copied, must not be
-    changed as long as it is used.
+    Each member of an ensemble gives one component for each mask of dropout. The components are not
+    kept: the same ones are drawn again when they are needed. For this the inputs are kept. Inputs
+    of more than 16 MB are not copied; do not change them while the distribution is used.
 
     Parameters
     ----------
     mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Mean over members and masks, in units of the target.
     epistemic_std : ndarray, shaped like `mean`
-        Standard deviation of the predictions over members and masks: what more data would reduce.
-        It is the root mean squared deviation of these draws from their mean, so that two of them
-        show 71 % of it, five 89 %.
+        Standard deviation of the predictions over members and masks, which more data would reduce.
+        It is the root mean squared deviation of these draws from their mean: with two draws it is
+        71 % of the true one on average, with five 89 %.
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
         of ``loss='gaussian_nll'`` predicts.
     draws : TargetDraws
-        What draws the components again.
+        Draws the components again.
 
     Attributes
     ----------
@@ -208,10 +203,10 @@ class PredictiveDistribution:
         return np.hypot(self.epistemic_std, self.aleatoric_std)
 
     def interval(self, coverage=0.9):
-        """Central interval: as much probability lies below it as above.
+        """Return the central interval: the same probability lies below and above it.
 
-        Its bounds are quantiles of the mixture, not those of a normal distribution with its mean
-        and standard deviation, which is too wide where some components are far off.
+        Its bounds are quantiles of the mixture. A normal distribution with the same mean and
+        standard deviation would give too wide an interval if some components are far off.
 
         Parameters
         ----------
@@ -231,10 +226,10 @@ class PredictiveDistribution:
         return self.draws.interval(coverage)
 
     def cdf(self, y):
-        """Distribution function at targets: the probability of a smaller one.
+        """Return the distribution function at targets, the probability of a smaller target.
 
-        Over many targets it is uniform between 0 and 1 where the distributions are right (the
-        probability integral transform).
+        If the distributions are right, its values over many targets are uniformly distributed
+        between 0 and 1 (probability integral transform).
 
         Parameters
         ----------
@@ -254,7 +249,7 @@ class PredictiveDistribution:
         return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
 
     def log_prob(self, y):
-        """Predictive log-likelihood of targets, as of Gal & Ghahramani (2016).
+        """Return the predictive log-likelihood of targets (Gal & Ghahramani 2016).
 
         Parameters
         ----------
@@ -287,8 +282,8 @@ class PredictiveDistribution:
 class PredictiveClasses:
     """Predictive distribution of a classifier for some rows.
 
-    The sums over members and masks distinguish rows between the classes (the entropy is high,
-    mutual information low) from rows unlike those that were learned from (both are high).
+    Rows between classes have a high entropy and a low mutual information. Rows unlike the training
+    rows have a high entropy and a high mutual information.
 
     Parameters
     ----------
@@ -297,11 +292,11 @@ class PredictiveClasses:
     proba : ndarray of shape (n_samples, n_classes)
         Probabilities, the mean over members and masks; of each label where targets are multilabel.
     predictive_entropy : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        Entropy of `proba` in nats: all the uncertainty there is.
+        Entropy of `proba` in nats: the total uncertainty.
     mutual_information : ndarray, shaped like `predictive_entropy`
-        What of it is epistemic: `predictive_entropy` less the mean entropy of the components.
+        Its epistemic part: `predictive_entropy` less the mean entropy of the components.
     variation_ratio : ndarray, shaped like `predictive_entropy`
-        Share of the components that predict another class than most do.
+        Share of the components that do not predict the most frequent class.
 
     References
     ----------
@@ -320,7 +315,7 @@ class PredictiveClasses:
         proba, expected, votes = class_moments(draws, n_rows, len(classes), exclusive=exclusive)
         predictive = entropy(proba, exclusive=exclusive)
         most = votes.max(axis=1) if exclusive else np.maximum(votes, 1.0 - votes)
-        # A mean of entropies is no larger than the entropy of the mean but for rounding.
+        # Only rounding makes a mean of entropies larger than the entropy of the mean.
         mutual_information = np.maximum(predictive - expected, 0.0)
         parts = (classes, proba, predictive, mutual_information, 1.0 - most)
         return cls(*(_unwriteable(part.view()) for part in parts))

@@ -1,7 +1,7 @@
-"""Predictive distributions as mixtures over ensemble members and dropout masks.
+"""Predictive distributions as mixtures of what each member and mask predicts.
 
-The draws are processed block by block, as `mc_samples` yields them, and only sums are kept, so the
-memory does not depend on the number of draws.
+The draws come block by block, as `mc_samples` yields them, and only sums of them are kept: the
+memory does not depend on their number.
 """
 
 from itertools import groupby
@@ -10,29 +10,33 @@ import numpy as np
 from scipy.special import entr, logsumexp, ndtr, ndtri
 
 _LOG_2_PI = np.log(2.0 * np.pi)
-# Accuracy of quantiles, in standard deviations of the mixture.
+_SQRT_2_PI = np.sqrt(2.0 * np.pi)
+# The last step of Newton's method for a quantile, in standard deviations of the components around
+# it. The error that is left is about the square of it.
 _QUANTILE_TOLERANCE = 1e-5
+# And in probability: no component that is too narrow to be seen from there lies within that step.
+_PROBABILITY_TOLERANCE = 1e-8
 
 
 def predictive_moments(draws, shift):
-    """Compute the mean and variances of a mixture of distributions of real targets.
+    """Mean and variances of a mixture of distributions of real targets.
 
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        A slice of rows, and the means and variances of some components for these rows: arrays that
+        Some rows (a slice), and for these the means and variances of some components: arrays that
         broadcast to shape (components, rows, outputs).
     shift : ndarray of shape (n_rows, outputs)
-        Values near the means; sums of squared deviations from them are accurate.
+        Values near the means: deviations from them keep the sum of squares accurate.
 
     Returns
     -------
     mean : ndarray of shape (n_rows, outputs), float64
         Mean of the means of the components.
     epistemic_variance : ndarray of shape (n_rows, outputs)
-        Variance of the means of the components (divided by the number of components).
+        Variance of the means of the components (their mean squared deviation).
     aleatoric_variance : ndarray of shape (n_rows, outputs)
-        Mean of the variances of the components. The sum of both is the variance of the mixture.
+        Mean of the variances of the components; the two add up to the variance of the mixture.
 
     Examples
     --------
@@ -59,12 +63,12 @@ def predictive_moments(draws, shift):
 
 
 def log_likelihood(draws, y):
-    r"""Compute the log-density of targets under a mixture of normal distributions.
+    r"""Logarithm of the density of targets under a mixture of normal distributions.
 
     .. math:: \log \frac1S \sum_{s=1}^S \prod_k \mathcal N(y_k; \mu_{sk}, \sigma_{sk}^2)
 
-    With the same :math:`\sigma^2 = 1 / \tau` in all components, this is the predictive
-    log-likelihood of Gal & Ghahramani (2016).
+    With the same :math:`\sigma^2 = 1 / \tau` in all components it is the predictive log-likelihood
+    of Gal & Ghahramani (2016).
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ def log_likelihood(draws, y):
     Returns
     -------
     log_likelihood : ndarray of shape (n_rows,), float64
-        Joint log-likelihood of all outputs, in nats.
+        In nats, of all outputs jointly.
 
     Examples
     --------
@@ -97,7 +101,7 @@ def log_likelihood(draws, y):
 
 
 def cumulative_probability(draws, y):
-    r"""Compute the cumulative distribution function of mixtures of normal distributions.
+    r"""Distribution function of mixtures of normal distributions.
 
     .. math:: F(y) = \frac1S \sum_{s=1}^S \Phi\bigl((y - \mu_s) / \sigma_s\bigr)
 
@@ -106,12 +110,12 @@ def cumulative_probability(draws, y):
     draws : iterable of (rows, means, variances)
         See `predictive_moments`.
     y : ndarray of shape (n_rows, outputs)
-        Points at which the function is evaluated.
+        Where it is evaluated.
 
     Returns
     -------
     probability : ndarray of shape (n_rows, outputs), float64
-        Cumulative probability of each output separately.
+        Of each output by itself.
 
     Examples
     --------
@@ -130,22 +134,23 @@ def cumulative_probability(draws, y):
 
 
 def mixture_quantiles(draws, probabilities, shape):
-    """Compute quantiles of mixtures of normal distributions.
+    """Invert the distribution function of mixtures of normal distributions.
 
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        See `predictive_moments`. All components of a slice of rows must come one after another,
-        because they are collected in memory.
+        See `predictive_moments`. All components of some rows must come one after another, before
+        those of other rows: they are held together.
     probabilities : sequence of float
-        Probabilities between 0 and 1.
+        Between 0 and 1.
     shape : tuple of int
-        Shape of the quantiles for one probability, (n_rows, outputs).
+        Of the result for one of them, (n_rows, outputs).
 
     Returns
     -------
     quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
-        Quantiles, accurate to 1e-5 standard deviations of the mixture.
+        They never decrease with the probability, and are accurate to a small share of the standard
+        deviations of the components around them.
 
     Examples
     --------
@@ -156,21 +161,24 @@ def mixture_quantiles(draws, probabilities, shape):
     array([-9.,  9.])
     """
     quantiles = np.empty((len(probabilities), *shape))
+    increasing = np.argsort(probabilities)
     for rows, blocks in groupby(draws, key=lambda block: block[0]):
-        # The arrays are copied, because the next block overwrites them.
+        # The arrays are buffers that the next block overwrites.
         pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
         means, variances = np.concatenate(pairs, axis=1)
         stds = np.sqrt(variances)
         for output in range(shape[1]):
-            for of_probability, probability in zip(quantiles, probabilities, strict=True):
-                of_probability[rows, output] = _quantile(
-                    means[..., output], stds[..., output], probability
-                )
+            smallest = -np.inf
+            for i in increasing:
+                found = _quantile(means[..., output], stds[..., output], probabilities[i])
+                # Levels that hardly differ must not cross by a rounding error.
+                quantiles[i, rows, output] = smallest = np.maximum(found, smallest)
     return quantiles
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def _quantile(means, stds, probability):
-    """Quantile of each column, by Newton's method with bisection as a fallback."""
+    """Quantiles of columns: Newton's method, and bisection where that leaves the bracket."""
     z = ndtri(probability)
     of_components = means + z * stds
     low, high = of_components.min(axis=0), of_components.max(axis=0)
@@ -181,42 +189,48 @@ def _quantile(means, stds, probability):
         at = quantile[left]
         deviation = (at - means) / stds
         excess = ndtr(deviation).mean(axis=0) - probability
-        density = (np.exp(-0.5 * deviation**2) / stds).mean(axis=0) / np.sqrt(2.0 * np.pi)
         low, high = np.where(excess < 0.0, at, low), np.where(excess < 0.0, high, at)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = at - excess / density
-        new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+        bells = np.exp(-0.5 * deviation**2)
+        density = (bells / stds).mean(axis=0)
+        # Far from all components the distribution function is flat. What is a small step follows
+        # from the components that have a density there, not from the distance of the others.
+        step, local_std = _SQRT_2_PI * excess / density, bells.mean(axis=0) / density
+        is_small = np.abs(step) <= _QUANTILE_TOLERANCE * local_std
+        is_small &= np.abs(excess) <= _PROBABILITY_TOLERANCE
+        new = at - step
+        is_inside = (new > low) & (new < high)
+        new = np.where(is_small | is_inside, new, 0.5 * low + 0.5 * high)
         quantile[left] = new
-        go_on = np.abs(new - at) > _QUANTILE_TOLERANCE * spread
+        # A bracket that no other number lies in is as narrow as it gets.
+        go_on = ~is_small & (new > low) & (new < high)
         if not go_on.all():
-            left, low, high, spread = left[go_on], low[go_on], high[go_on], spread[go_on]
+            left, low, high = left[go_on], low[go_on], high[go_on]
             means, stds = means[:, go_on], stds[:, go_on]
     return quantile
 
 
 def class_moments(draws, n_rows, n_columns, *, exclusive):
-    """Compute mean, entropies and votes of a mixture of distributions over classes.
+    """Mean, entropies and votes of a mixture of distributions over classes.
 
     Parameters
     ----------
     draws : iterable of (rows, proba)
-        A slice of rows, and the probabilities of some components for these rows, of shape
+        Some rows (a slice), and for these the probabilities that some components give, of shape
         (components, rows, columns).
     n_rows, n_columns : int
-        Shape of the result.
+        Size of what is returned.
     exclusive : bool
-        Whether the columns are mutually exclusive classes; otherwise each column is the probability
-        of a label.
+        Whether the columns are exclusive classes; otherwise each is the probability of a label.
 
     Returns
     -------
     proba : ndarray of shape (n_rows, n_columns), float64
-        Mean probability over the components.
+        Mean over the components.
     expected_entropy : ndarray of shape (n_rows,) or (n_rows, n_columns)
-        Mean entropy of the components, in nats; for each label if classes are not exclusive.
+        Mean entropy of the components, in nats; of each label where they are not exclusive.
     votes : ndarray of shape (n_rows, n_columns)
-        Share of the components for which the class is the most probable, or the label has a
-        probability above 0.5.
+        Share of the components for which the class is the most probable, or the label more
+        probable than not.
     """
     proba, votes = np.zeros((n_rows, n_columns)), np.zeros((n_rows, n_columns))
     entropies = np.zeros(n_rows if exclusive else (n_rows, n_columns))
@@ -240,7 +254,7 @@ def class_moments(draws, n_rows, n_columns, *, exclusive):
 
 
 def entropy(proba, *, exclusive):
-    """Entropy over the last axis, in nats; for each label if classes are not exclusive."""
+    """Entropy in nats over the last axis; of each label where classes are not exclusive."""
     if exclusive:
         return entr(proba).sum(axis=-1)
     return entr(proba) + entr(1.0 - proba)

@@ -1,72 +1,151 @@
-"""How precise the targets are: the variance of the noise, from residuals."""
+"""The variance of the noise of targets, estimated from residuals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from .._warnings import warn_user
-from ..uncertainty import mc_moments
-from .distributions import has_dropout
+from .sampling import mc_moments
 
-# As many rows tell a variance to 3 %; with masks, which take much longer, to 6 %, at the cost of a
-# few epochs.
-_ROWS, _ROWS_WITH_MASKS, _MASKS = 2000, 500, 20
-# Of a call of `partial_fit`, which should not take longer; what counts is the mean over calls.
-_MASKS_OF_STREAM = 4
-# The estimate of a stream forgets residuals over about so many rows.
-_ROWS_OF_STREAM = 5000
-# Share of the variance of the target: one that is met exactly has no density.
+# 2 000 rows give a variance to about 3 %. Masks take much longer: 500 rows give it to about 6 %, in
+# the time of a few epochs.
+_MAX_ROWS, _MAX_ROWS_WITH_MASKS = 2000, 500
+_N_MASKS = 20
+# A call of `partial_fit` is to take little time, and its estimate is one of many.
+_N_MASKS_IN_STREAM = 4
+# The estimate of a stream is a weighted mean over about so many of its last rows.
+_MEMORY_OF_STREAM = 5000
+# Lower bound of the noise variance in units of the normalised target: without noise there would be
+# no density.
 _SMALLEST_VARIANCE = 1e-10
-# Of the mean squared residual: where the spread of the predictions is larger than their errors, the
-# likelihood would make the noise vanish, and of a rough estimate a certainty.
+# Lower bound of the noise variance, as a fraction of the mean squared residual, in case the
+# epistemic spread exceeds the errors.
 _SMALLEST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    precision: object = None
+    """What is known of the noise of the targets.
+
+    Parameters
+    ----------
+    precision : float, ndarray of shape (n_targets,) or None
+        Inverse variance in units of 1 / y^2, one number for one target. NaN as long as it is
+        unknown, and None for a loss without a constant noise.
+    is_rough : bool, default=False
+        Whether it stems from few rows, all of them training rows.
+    stream : ResidualStream, default=None
+        What the estimate of the next call of `partial_fit` starts from.
+    """
+
+    precision: float | np.ndarray | None
     is_rough: bool = False
-    stream: object = None
+    stream: "ResidualStream | None" = None
 
 
-def noise_before_fit(loss, given):
+def noise_before_fit(loss, noise_precision):
+    """Return what is known before any residual: nothing (NaN), or the precision that is given.
+
+    Parameters
+    ----------
+    loss : Loss
+    noise_precision : float, array-like of shape (n_targets,) or 'auto'
+        The parameter of the regressor.
+
+    Returns
+    -------
+    noise : NoiseEstimate
+    """
     if loss.noise != "constant":
         return NoiseEstimate(None)
-    return NoiseEstimate(_given(given) if given != "auto" else np.nan)
+    if isinstance(noise_precision, str):
+        return NoiseEstimate(np.nan)
+    if np.ndim(noise_precision):
+        return NoiseEstimate(np.array(noise_precision, np.float64))
+    return NoiseEstimate(float(noise_precision))
 
 
-def n_rows_of(training):
-    """Rows that were learned from, where a weight of k stands for k of them.
+def n_residual_rows(network, loss, noise_precision):
+    """Return the largest number of rows that `estimate_noise` asks for; zero if it needs none."""
+    if loss.noise != "constant" or not isinstance(noise_precision, str):
+        return 0
+    return _MAX_ROWS_WITH_MASKS if network.is_stochastic else _MAX_ROWS
 
-    Weights that sum up to less than the rows there are, such as shares, stand for one each.
+
+def estimate_noise(
+    network,
+    loss,
+    rows,
+    *,
+    is_held_out,
+    n_training_rows,
+    y_scale,
+    noise_precision="auto",
+    stream=None,
+    is_stream=False,
+):
+    """Estimate the noise after a fit, or after a call of `partial_fit`.
+
+    Parameters
+    ----------
+    network : Network
+        Trained.
+    loss : Loss
+    rows : tuple of (x, y, weight), or None
+        Scaled inputs, normalised targets (rows, targets), and weights (rows, 1) or None, of no more
+        than `n_residual_rows` rows. They are not looked at, and may be None, where that is zero.
+    is_held_out : bool
+        Whether they are validation rows; otherwise the residuals of rows that were learned from are
+        corrected.
+    n_training_rows : float
+        See `count_rows`.
+    y_scale : ndarray of shape (n_targets,)
+        Unit of the normalised targets.
+    noise_precision : float, array-like of shape (n_targets,) or 'auto', default='auto'
+        The parameter of the regressor.
+    stream : ResidualStream, default=None
+        That of the estimate before.
+    is_stream : bool, default=False
+        Whether the rows are those of one call of `partial_fit`.
+
+    Returns
+    -------
+    noise : NoiseEstimate
+        Its precision is NaN where the network has diverged.
+    """
+    known = noise_before_fit(loss, noise_precision)
+    n_weights = network.layers[-1].n_inputs + 1  # of an output of the last layer
+    is_rough = not is_held_out and n_weights > n_training_rows / 2
+    if not n_residual_rows(network, loss, noise_precision):
+        # A given precision is exact, and that of a stream cannot be judged by a single call.
+        return replace(known, is_rough=is_rough and loss.noise == "predicted" and not is_stream)
+    if is_stream:
+        stream = ResidualStream.after(stream, network, loss, rows, n_training_rows, n_weights)
+        is_rough = n_weights > stream.n_rows / 2
+        variance = stream.variance()
+    else:
+        residuals = Residuals.of(network, loss, *rows, _N_MASKS)
+        if not is_held_out:
+            residuals = residuals.times(error_on_new_rows(n_training_rows, n_weights))
+        stream = ResidualStream.of_fit(residuals, n_training_rows)
+        variance = residuals.variance()
+    precision = 1.0 / (variance * y_scale**2)
+    return NoiseEstimate(
+        precision.item() if len(precision) == 1 else precision, bool(is_rough), stream
+    )
+
+
+def count_rows(training):
+    """Return the number of rows learned from, where a weight of k stands for k of them.
+
+    Weights that sum up to less than the number of rows, such as shares, count as one row each.
     """
     return max(training.total_weight, float(training.n_counted))
 
 
-def estimate_noise(run, network, given, before):
-    loss, is_stream = run.loss, run.plan.is_stream
-    noise = noise_before_fit(loss, given)
-    if loss.noise is None:
-        return noise
-    is_rough = run.validation is None and _n_last(network) > n_rows_of(run.training) / 2
-    if loss.noise == "predicted" or given != "auto":
-        is_predicted = loss.noise == "predicted" and not is_stream
-        return NoiseEstimate(noise.precision, is_predicted and is_rough)
-    if is_stream:
-        stream = StreamOfResiduals.after(before, run, network)
-        is_rough = _n_last(network) > stream.total / 2
-        variance = stream.variance()
-    else:
-        residuals = residuals_of_fit(run, network)
-        stream = StreamOfResiduals.of_fit(residuals, n_rows_of(run.training))
-        variance = residuals.variance()
-    precision = 1.0 / (variance * run.targets.y_scale**2)
-    return NoiseEstimate(precision.item() if len(precision) == 1 else precision, is_rough, stream)
-
-
 def check_noise_precision(value, n_targets):
-    """Raise ValueError if the constructor's parameter is none for so many targets."""
+    """Raise ValueError if the parameter of the regressor does not fit so many targets."""
     if isinstance(value, str):
         return
     precision = np.asarray(value)
@@ -76,10 +155,6 @@ def check_noise_precision(value, n_targets):
             "noise_precision must be 'auto', a positive number, or one for each output, "
             f"shape ({n_targets},), got {value!r}."
         )
-
-
-def _given(value):
-    return np.array(value, np.float64) if np.ndim(value) else float(value)
 
 
 def check_noise_is_known(noise):
@@ -99,11 +174,11 @@ def check_noise_is_known(noise):
 
 
 def warn_of_rough_noise(noise):
-    """Warn where the noise was learned from few rows, all of them training rows."""
+    """Warn where the noise was estimated from few rows, all of them training rows."""
     if noise.is_rough:
         warn_user(
             "The noise was estimated from the residuals of fewer training rows than twice the "
-            "weights of an output. Such a network can learn its rows by heart, and its standard "
+            "weights of an output. Such a network can overfit its rows, and its standard "
             "deviations are then far too small; where it has stopped early, they can be too large. "
             "Fit with early_stopping=True or with X_val and y_val, of a hundred rows or more, for "
             "residuals that it has not seen; or set noise_precision, or with "
@@ -113,7 +188,15 @@ def warn_of_rough_noise(noise):
 
 @dataclass(frozen=True)
 class Residuals:
-    """Squared residuals of normalised targets and the variance of predictions, (rows, targets)."""
+    """Residuals of rows whose weights have the sum one.
+
+    Parameters
+    ----------
+    square, spread : ndarray of shape (rows, targets)
+        Squared residuals of normalised targets, and the variance of the predictions over masks and
+        members.
+    weight : ndarray of shape (rows,)
+    """
 
     square: np.ndarray
     spread: np.ndarray
@@ -121,8 +204,8 @@ class Residuals:
 
     @classmethod
     def of(cls, network, loss, x, y, weight, n_masks, seed=0):
-        """Predict some rows; without masks the spread is that over members alone."""
-        if n_masks:
+        """Predict the rows, without masks where the network has none."""
+        if network.is_stochastic:
             # The link is the identity: moments of raw predictions are those of the predictions.
             generator = np.random.Generator(np.random.SFC64(seed))
             mean, spread = mc_moments(network, x, n_masks, generator)
@@ -134,8 +217,12 @@ class Residuals:
         weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
         return cls(np.square(y - mean), spread, weight / weight.sum())
 
+    def times(self, ratio):
+        """Return them with other squared residuals."""
+        return replace(self, square=self.square * ratio)
+
     def means(self):
-        """Weighted means of squares and spread, (targets,) each."""
+        """Weighted means of the squared residuals and of the spread, (targets,) each."""
         return self.weight @ self.square, self.weight @ self.spread
 
     def variance(self):
@@ -144,81 +231,50 @@ class Residuals:
         return np.array([most_likely_variance(*pair, self.weight) for pair in pairs])
 
 
-def residuals_of_fit(session, network):
-    """Residuals after a fit: of the validation part, or corrected ones of the training part.
-
-    Parameters
-    ----------
-    session : Session
-        After its run.
-    network : Network
-        Trained.
-
-    Returns
-    -------
-    residuals : Residuals
-        Not finite where the network has diverged.
-    """
-    n_masks = _MASKS if has_dropout(network) else 0
-    rows = session.residual_rows(_ROWS_WITH_MASKS if n_masks else _ROWS)
-    residuals = Residuals.of(network, session.loss, *rows, n_masks)
-    if session.validation is None:
-        ratio = error_on_new_rows(n_rows_of(session.training), _n_last(network))
-        np.multiply(residuals.square, ratio, out=residuals.square)
-    return residuals
-
-
 @dataclass(frozen=True)
-class StreamOfResiduals:
-    """Mean squared residuals and spread of a stream, in which what is old counts for less.
+class ResidualStream:
+    """Running means over the residuals of a stream, in which the weight of old rows decays.
 
     Parameters
     ----------
-    total, remembered : float
-        Number of all rows so far, and of those that are still remembered.
+    n_rows, n_remembered : float
+        Number of all rows so far, and of those in the means.
     square, spread : ndarray of shape (n_targets,)
-        Weighted means over the rows that are remembered; squares are those of new rows.
+        Weighted means of the squared residuals, corrected for rows that were learned from, and of
+        the variance of the predictions.
     """
 
-    total: float
-    remembered: float
+    n_rows: float
+    n_remembered: float
     square: np.ndarray
     spread: np.ndarray
 
     @classmethod
     def of_fit(cls, residuals, n_rows):
-        """Return what a fit leaves to the calls of `partial_fit` that come after it."""
+        """Return what calls of `partial_fit` after a fit start from."""
         square, spread = residuals.means()
-        return cls(n_rows, min(n_rows, _ROWS_OF_STREAM), square, spread)
+        return cls(n_rows, min(n_rows, _MEMORY_OF_STREAM), square, spread)
 
     @classmethod
-    def after(cls, before, session, network):
-        """Return what is known after the rows of a call; `before` is None in the first one."""
-        new = n_rows_of(session.training)
-        total = new if before is None else before.total + new
-        # Calls may bring a single row each; other masks in each of them average out.
-        n_masks = _MASKS_OF_STREAM if has_dropout(network) else 0
-        rows = session.residual_rows(_ROWS_WITH_MASKS if n_masks else _ROWS)
-        residuals = Residuals.of(network, session.loss, *rows, n_masks, seed=int(total))
+    def after(cls, before, network, loss, rows, n_new, n_weights):
+        """Return the means after the rows of a call; `before` is None in the first call."""
+        n_rows = n_new if before is None else before.n_rows + n_new
+        # A call may bring a single row. New masks in each call average out.
+        residuals = Residuals.of(network, loss, *rows, _N_MASKS_IN_STREAM, seed=int(n_rows))
         square, spread = residuals.means()
-        square *= error_on_new_rows(total, _n_last(network))
+        square *= error_on_new_rows(n_rows, n_weights)
         if before is None:
-            return cls(total, total, square, spread)
-        old = max(0.0, 1.0 - new / _ROWS_OF_STREAM) * before.remembered
-        share = new / (old + new)
+            return cls(n_rows, n_rows, square, spread)
+        old = max(0.0, 1.0 - n_new / _MEMORY_OF_STREAM) * before.n_remembered
+        share = n_new / (old + n_new)
         square = before.square + share * (square - before.square)
         spread = before.spread + share * (spread - before.spread)
-        return cls(total, old + new, square, spread)
+        return cls(n_rows, old + n_new, square, spread)
 
     def variance(self):
-        """Variance of the noise of each normalised target."""
+        """Variance of the noise of each normalised target, (targets,)."""
         least = np.maximum(_SMALLEST_SHARE * self.square, _SMALLEST_VARIANCE)
         return np.maximum(self.square - self.spread, least)
-
-
-def _n_last(network):
-    """Parameters of an output of the last layer."""
-    return network.layers[-1].n_inputs + 1
 
 
 def error_on_new_rows(n_rows, n_parameters):

@@ -1,6 +1,7 @@
 """Class labels, their weights and their smoothing against scikit-learn and formulas."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,21 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from skregnet.data.rows import Rows
-from skregnet.targets.classes import class_weights, encode_labels, log_of_mean, targets_of_loss
+from skregnet.targets.averages import log_of_mean
+from skregnet.targets.classes import ClassTargets
 
 
-def one_hot(encoded):
-    return targets_of_loss(
-        encoded.targets, len(encoded.classes), 0.0, encoded.target_type, np.dtype(float)
-    )
+def unread(label_smoothing=0.0, class_weight=None):
+    return ClassTargets.unfitted(label_smoothing, class_weight, "Owner")
+
+
+def described(classes, target_type, **parameters):
+    """Return targets whose classes are known."""
+    return replace(unread(**parameters), classes=np.asarray(classes), target_type=target_type)
+
+
+def one_hot(targets, encoded):
+    return targets.for_loss(encoded, float)
 
 
 THREE = ["b", "a", "c", "a", "c", "c"]
@@ -45,13 +54,13 @@ def rows_of(labels, weight=None):
 @pytest.mark.parametrize("container", [list, np.array])
 def test_several_classes_are_one_hot(labels, container):
     labels = labels if isinstance(labels, np.ndarray) else container(labels)
-    encoded = encode_labels(labels)
+    targets, encoded, read = unread().read(labels)
     column = np.asarray(labels).reshape(-1, 1)
     expected = OneHotEncoder(sparse_output=False).fit(column)
-    assert encoded.target_type == "multiclass"
-    np.testing.assert_array_equal(encoded.classes, expected.categories_[0])
-    np.testing.assert_array_equal(one_hot(encoded), expected.transform(column))
-    np.testing.assert_array_equal(encoded.labels, labels)
+    assert targets.target_type == "multiclass"
+    np.testing.assert_array_equal(targets.classes, expected.categories_[0])
+    np.testing.assert_array_equal(one_hot(targets, encoded), expected.transform(column))
+    np.testing.assert_array_equal(read, labels)
 
 
 @pytest.mark.parametrize("container", [list, np.array])
@@ -59,26 +68,26 @@ def test_several_classes_are_one_hot(labels, container):
     "labels", [["n", "y", "y", "y"], [False, True, True, True], [-1, 1, 1, 1], [1, 2, 2, 2]]
 )
 def test_two_classes_are_one_column(labels, container):
-    encoded = encode_labels(container(labels))
-    assert encoded.target_type == "binary"
-    assert encoded.classes.tolist() == [labels[0], labels[1]]
-    assert one_hot(encoded).tolist() == [[0.0], [1.0], [1.0], [1.0]]
+    targets, encoded, _ = unread().read(container(labels))
+    assert targets.target_type == "binary"
+    assert targets.classes.tolist() == [labels[0], labels[1]]
+    assert one_hot(targets, encoded).tolist() == [[0.0], [1.0], [1.0], [1.0]]
 
 
 @pytest.mark.parametrize("container", [list, np.array])
 @pytest.mark.parametrize("labels", [["one"] * 3, [7] * 3])
 def test_one_class_is_certain(labels, container):
-    encoded = encode_labels(container(labels))
-    assert (encoded.target_type, encoded.classes.tolist()) == ("multiclass", labels[:1])
-    assert one_hot(encoded).tolist() == [[1.0]] * 3
+    targets, encoded, _ = unread().read(container(labels))
+    assert (targets.target_type, targets.classes.tolist()) == ("multiclass", labels[:1])
+    assert one_hot(targets, encoded).tolist() == [[1.0]] * 3
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 255, 256, 257, 70_000])
 def test_many_classes_are_counted_in_few_bytes(n_classes):
     labels = np.tile(np.arange(n_classes)[::-1] - 5, 2)
-    encoded = encode_labels(labels)
-    assert encoded.targets.dtype.itemsize <= 1 + (n_classes > 255) + 2 * (n_classes > 65_535)
-    np.testing.assert_array_equal(encoded.classes[encoded.targets[:, 0]], labels)
+    targets, encoded, _ = unread().read(labels)
+    assert encoded.dtype.itemsize <= 1 + (n_classes > 255) + 2 * (n_classes > 65_535)
+    np.testing.assert_array_equal(targets.classes[encoded[:, 0]], labels)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.int32, np.uint64, "U1", "U20", object])
@@ -86,7 +95,7 @@ def test_the_classes_are_the_unique_labels(dtype):
     labels = np.array([1, 0, 1, 1, 0, 0]).astype(dtype)
     if dtype is object:
         labels = np.array(["b", "a", "b", "b", "a", "a"], object)
-    classes, expected = encode_labels(labels).classes, unique_labels(labels)
+    classes, expected = unread().read(labels)[0].classes, unique_labels(labels)
     np.testing.assert_array_equal(classes, expected)
     assert classes.dtype == expected.dtype
 
@@ -99,55 +108,56 @@ def test_as_many_classes_as_rows_are_looked_at_twice():
         check_classification_targets(labels)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        encoded = encode_labels(labels)
+        _, encoded, _ = unread().read(labels)
     assert [str(w.message) for w in expected] == [str(w.message) for w in found]
-    assert encoded.targets[:, 0].tolist() == labels.tolist()
+    assert encoded[:, 0].tolist() == labels.tolist()
 
 
 @pytest.mark.parametrize("container", [np.array, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
 @pytest.mark.parametrize("dtype", [int, float, bool])
 def test_indicators_are_their_own_targets(container, dtype):
     Y = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]])
-    encoded = encode_labels(container(Y.astype(dtype)))
-    assert encoded.target_type == "multilabel-indicator"
-    assert encoded.classes.tolist() == [0, 1, 2]
-    assert np.issubdtype(encoded.labels.dtype, np.integer)
-    np.testing.assert_array_equal(one_hot(encoded), Y)
-    np.testing.assert_array_equal(encoded.labels, Y)
+    targets, encoded, labels = unread().read(container(Y.astype(dtype)))
+    assert targets.target_type == "multilabel-indicator"
+    assert targets.classes.tolist() == [0, 1, 2]
+    assert np.issubdtype(labels.dtype, np.integer)
+    np.testing.assert_array_equal(one_hot(targets, encoded), Y)
+    np.testing.assert_array_equal(labels, Y)
 
 
 def test_a_column_is_taken_with_a_warning():
     with pytest.warns(DataConversionWarning, match="column-vector"):
-        encoded = encode_labels(np.array(THREE).reshape(-1, 1))
-    assert encoded.labels.shape == (6,)
+        _, _, labels = unread().read(np.array(THREE).reshape(-1, 1))
+    assert labels.shape == (6,)
 
 
 def test_classes_that_are_not_there_have_columns():
-    encoded = encode_labels(["b", "b"], classes=["c", "a", "b"])
-    assert encoded.classes.tolist() == ["a", "b", "c"]
-    assert one_hot(encoded).tolist() == [[0, 1, 0]] * 2
-    binary = encode_labels([1, 1], classes=[0, 1])
-    assert (binary.target_type, one_hot(binary).tolist()) == ("binary", [[1.0], [1.0]])
+    targets, encoded, _ = unread().read(["b", "b"], classes=["c", "a", "b"])
+    assert targets.classes.tolist() == ["a", "b", "c"]
+    assert one_hot(targets, encoded).tolist() == [[0, 1, 0]] * 2
+    binary, encoded, _ = unread().read([1, 1], classes=[0, 1])
+    assert (binary.target_type, one_hot(binary, encoded).tolist()) == ("binary", [[1.0], [1.0]])
 
 
 def test_known_classes_stay():
-    known = np.array(["a", "b", "c"])
-    encoded = encode_labels(["b"], None, known, "multiclass")
-    np.testing.assert_array_equal(encoded.classes, known)
-    np.testing.assert_array_equal(encode_labels(["b"], ["c", "b", "a"], known).classes, known)
+    known = described(["a", "b", "c"], "multiclass")
+    for classes in (None, ["c", "b", "a"]):
+        targets, encoded, _ = known.read(["b"], classes)
+        assert targets is known
+        assert encoded.tolist() == [[1]]
     for classes, message in ((["a", "b"], "not the same"), (["a", "b", "d"], "not the same")):
         with pytest.raises(ValueError, match=message):
-            encode_labels(["b"], classes, known)
+            known.read(["b"], classes)
     with pytest.raises(ValueError, match=r"\['d'\], which are not among"):
-        encode_labels(["b", "d"], None, known)
+        known.read(["b", "d"])
 
 
 def test_the_number_of_labels_stays():
     Y = np.array([[1, 0], [0, 1]])
     with pytest.raises(ValueError, match="one column for each of the 3 classes, got 2"):
-        encode_labels(Y, None, np.arange(3), "multilabel-indicator")
+        described([0, 1, 2], "multilabel-indicator").read(Y)
     with pytest.raises(ValueError, match=r"must hold multilabel-indicator labels .* got binary"):
-        encode_labels([0, 1], None, np.arange(2), "multilabel-indicator")
+        described([0, 1], "multilabel-indicator").read([0, 1])
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
@@ -166,23 +176,27 @@ def test_the_number_of_labels_stays():
 def test_missing_labels_are_said_to_be_missing(container, missing):
     message = r"^Input y contains NaN: the class is missing in 2 of 5 rows.* number 1\."
     with pytest.raises(ValueError, match=message):
-        encode_labels(container(["a", missing, "b", "a", missing]))
+        unread().read(container(["a", missing, "b", "a", missing]))
 
 
 # ---- weights -----------------------------------------------------------------------------------
 
 
+def weights_of(class_weight, classes, rows):
+    return described(classes, "multiclass", class_weight=class_weight).class_weights(rows)
+
+
 @pytest.mark.parametrize("class_weight", ["balanced", {"a": 2.0, "b": 0.5, "c": 0}, {"b": 3}])
 def test_class_weights_are_those_of_scikit_learn(class_weight):
     classes = np.unique(THREE)
-    weight = class_weights(class_weight, classes, rows_of(THREE), "multiclass")
+    weight = weights_of(class_weight, classes, rows_of(THREE))
     np.testing.assert_allclose(weight, compute_sample_weight(class_weight, THREE), rtol=1e-15)
 
 
 def test_balanced_gives_every_class_the_same_total_weight():
     sample_weight = np.array([1.0, 2.0, 0.5, 3.0, 1.0, 0.1])
     rows = rows_of(THREE, sample_weight)
-    weight = sample_weight * class_weights("balanced", np.unique(THREE), rows, "multiclass")
+    weight = sample_weight * weights_of("balanced", np.unique(THREE), rows)
     totals = [weight[rows.labels == label].sum() for label in "abc"]
     np.testing.assert_allclose(totals, sample_weight.sum() / 3, rtol=1e-14)
 
@@ -190,19 +204,19 @@ def test_balanced_gives_every_class_the_same_total_weight():
 def test_balanced_is_that_of_repeated_rows():
     repeats = np.array([3, 1, 2, 4, 1, 1])
     classes = np.unique(THREE)
-    weighted = class_weights("balanced", classes, rows_of(THREE, repeats.astype(float)), "binary")
-    repeated = class_weights("balanced", classes, rows_of(np.repeat(THREE, repeats)), "binary")
+    weighted = weights_of("balanced", classes, rows_of(THREE, repeats.astype(float)))
+    repeated = weights_of("balanced", classes, rows_of(np.repeat(THREE, repeats)))
     np.testing.assert_allclose(np.repeat(weighted, repeats), repeated, rtol=1e-14)
 
 
 def test_balanced_with_a_class_that_is_not_there():
-    weight = class_weights("balanced", np.array(list("abcd")), rows_of(THREE), "multiclass")
+    weight = weights_of("balanced", list("abcd"), rows_of(THREE))
     np.testing.assert_allclose(weight, compute_sample_weight("balanced", THREE))
 
 
 def test_integer_and_boolean_labels_are_found_among_the_keys():
     for labels, class_weight in (([1, 0], {0: 2.0}), ([True, False], {False: 2.0})):
-        weight = class_weights(class_weight, np.unique(labels), rows_of(labels), "binary")
+        weight = weights_of(class_weight, np.unique(labels), rows_of(labels))
         assert weight.tolist() == [1.0, 2.0]
 
 
@@ -214,20 +228,22 @@ def test_integer_and_boolean_labels_are_found_among_the_keys():
 def test_smoothed_targets_remain_probabilities(amount, dtype):
     dtype = np.dtype(dtype)
     codes = np.arange(4, dtype=np.uint8)[:, np.newaxis]
-    smoothed = targets_of_loss(codes, 4, amount, "multiclass", dtype)
+    smoothed = described(list("abcd"), "multiclass", label_smoothing=amount).for_loss(codes, dtype)
     assert smoothed.dtype == dtype
     np.testing.assert_allclose(smoothed.sum(axis=1), 1.0, rtol=1e-6)
     np.testing.assert_allclose(smoothed, (1 - amount) * np.eye(4) + amount / 4, rtol=1e-6)
     for target_type in ("binary", "multilabel-indicator"):
-        smoothed = targets_of_loss(np.array([[0], [1]]), 2, amount, target_type, dtype)
+        targets = described([0, 1], target_type, label_smoothing=amount)
+        smoothed = targets.for_loss(np.array([[0], [1]]), dtype)
         assert smoothed.dtype == dtype
         np.testing.assert_allclose(smoothed, [[amount / 2], [1 - amount / 2]], rtol=1e-6)
     np.testing.assert_array_equal(codes[:, 0], np.arange(4))
 
 
 def test_a_single_class_stays_certain():
-    targets = targets_of_loss(np.zeros((3, 1), np.uint8), 1, 0.3, "multiclass", np.dtype(float))
-    np.testing.assert_array_equal(targets, np.ones((3, 1)))
+    targets = described(["a"], "multiclass", label_smoothing=0.3)
+    for_loss = targets.for_loss(np.zeros((3, 1), np.uint8), float)
+    np.testing.assert_array_equal(for_loss, np.ones((3, 1)))
 
 
 # ---- the mean over members ---------------------------------------------------------------------

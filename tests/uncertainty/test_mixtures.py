@@ -139,3 +139,74 @@ def test_certain_classes_have_no_entropy():
     certain = np.eye(3)[np.newaxis]
     _, expected_entropy, _ = class_moments([(slice(0, 3), certain)], 3, 3, exclusive=True)
     assert_allclose(expected_entropy, 0.0)
+
+
+def random_mixture(rng, kind, n_components=6, n_rows=20):
+    """Means and variances of components, (components, rows, 1)."""
+    shape = (n_components, n_rows, 1)
+    means, stds = rng.standard_normal(shape), rng.uniform(0.2, 2.0, shape)
+    if kind == "far apart":
+        means = 1e6 * rng.integers(-2, 3, shape) + means
+    elif kind == "equal":
+        means, stds = np.broadcast_to(means[0], shape), np.broadcast_to(stds[0], shape)
+    elif kind == "one narrow":
+        stds[0] = 10.0 ** rng.uniform(-9, -3, shape[1:])
+    elif kind == "all scales":
+        means *= 10.0 ** rng.uniform(-3, 6, shape)
+        stds *= 10.0 ** rng.uniform(-8, 3, shape)
+    return means, stds**2
+
+
+KINDS = ["near", "far apart", "equal", "one narrow", "all scales"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(5))
+def test_quantiles_do_not_cross(kind, seed):
+    """Neither those that are asked for together, in whatever order, nor nested intervals."""
+    rng = np.random.default_rng(seed)
+    means, variances = random_mixture(rng, kind)
+    draws, shape = [(slice(0, 20), means, variances)], means.shape[1:]
+    levels = np.sort(np.concatenate([[0.001, 0.25, 0.5, 0.75, 0.999], rng.uniform(size=20)]))
+    shuffled = rng.permutation(len(levels))
+    together = np.empty((len(levels), *shape))
+    together[shuffled] = mixture_quantiles(draws, levels[shuffled], shape)
+    assert (np.diff(together, axis=0) >= 0.0).all()
+    one_by_one = np.stack([mixture_quantiles(draws, [level], shape)[0] for level in levels])
+    assert (np.diff(one_by_one, axis=0) >= 0.0).all()
+    assert_allclose(together, one_by_one, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_quantiles_are_exact_beside_components_that_are_far_off(kind):
+    rng = np.random.default_rng(7)
+    means, variances = random_mixture(rng, kind)
+    draws, shape = [(slice(0, 20), means, variances)], means.shape[1:]
+    for probability in (0.01, 0.1, 0.3, 0.45, 0.55, 0.9):
+        (quantiles,) = mixture_quantiles(draws, [probability], shape)
+        # The distribution function can jump by more between two neighbouring numbers.
+        ulp = np.spacing(np.abs(quantiles))
+        below, above = (
+            cumulative_probability(draws, quantiles + side * ulp) for side in (-2.0, 2.0)
+        )
+        assert (below <= probability + 1e-9).all()
+        assert (above >= probability - 1e-9).all()
+
+
+def test_quantiles_beside_a_component_a_million_standard_deviations_away():
+    means = np.array([0.0, 1e6]).reshape(2, 1, 1)
+    draws = [(slice(0, 1), means, np.full((2, 1, 1), 1e-4))]
+    levels = np.array([0.05, 0.25, 0.45, 0.55, 0.75, 0.95])
+    quantiles = mixture_quantiles(draws, levels, (1, 1)).ravel()
+    expected = np.where(levels < 0.5, norm(0.0, 0.01).ppf(2.0 * levels % 1.0), 0.0)
+    expected += np.where(levels > 0.5, 1e6 + norm(0.0, 0.01).ppf(2.0 * levels % 1.0), 0.0)
+    assert_allclose(quantiles, expected, rtol=1e-12, atol=1e-12)
+    (median,) = mixture_quantiles(draws, [0.5], (1, 1))
+    assert quantiles[2] < median[0, 0] < quantiles[3]
+
+
+def test_quantiles_of_predictions_that_are_not_finite_come_to_an_end():
+    means = np.array([0.0, np.nan, 1e300, np.inf]).reshape(1, 4, 1) * np.ones((3, 1, 1))
+    quantiles = mixture_quantiles([(slice(0, 4), means, np.array(1.0))], [0.1, 0.5], (4, 1))
+    assert_allclose(quantiles[:, 0, 0], norm.ppf([0.1, 0.5]))
+    assert np.isnan(quantiles[:, 1]).all()

@@ -7,7 +7,16 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 
 from skregnet import RegularizedMLPRegressor
-from skregnet.uncertainty.noise import error_on_new_rows, most_likely_variance
+from skregnet.functions.losses import GaussianNLL, Quantile, SquaredError
+from skregnet.network import build_network
+from skregnet.uncertainty.noise import (
+    check_noise_is_known,
+    error_on_new_rows,
+    estimate_noise,
+    most_likely_variance,
+    n_residual_rows,
+    noise_before_fit,
+)
 
 
 def linear_data(n_samples, noise=0.5, seed=0, n_outputs=1):
@@ -243,3 +252,105 @@ def test_an_adopted_network_knows_it_when_told():
         model.predict(X, return_std=True)
     told = RegularizedMLPRegressor.from_sklearn(plain, noise_precision=4.0)
     assert told.noise_precision_ == 4.0
+
+
+def linear_network(n_inputs=4, n_members=1, seed=0):
+    network = build_network(n_inputs, 1, n_members=n_members)
+    network.params[:] = np.random.default_rng(seed).standard_normal(network.params.shape)
+    return network
+
+
+def residual_rows(network, n_rows=50, noise=0.5, seed=1):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n_rows, 4))
+    return x, network.infer(x).mean(axis=0) + noise * rng.standard_normal((n_rows, 1)), None
+
+
+TRAINED_ON_50 = {"is_held_out": False, "n_training_rows": 50.0, "y_scale": np.array([2.0])}
+
+
+def test_an_estimate_from_plain_arrays():
+    network = linear_network()
+    x, y, _ = residual_rows(network)
+    square = np.square(y - network.infer(x)[0]).mean()
+    held_out = {**TRAINED_ON_50, "is_held_out": True}
+    noise = estimate_noise(network, SquaredError(), (x, y, None), **held_out)
+    assert_allclose(noise.precision, 1 / (4 * square))
+    noise = estimate_noise(network, SquaredError(), (x, y, None), **TRAINED_ON_50)
+    assert_allclose(noise.precision, 1 / (4 * square * 55 / 45))
+    assert isinstance(noise.precision, float)
+    assert not noise.is_rough
+
+
+@pytest.mark.parametrize(("n_rows", "is_held_out", "is_rough"), [(9, 0, 1), (11, 0, 0), (9, 1, 0)])
+@pytest.mark.parametrize("loss", [SquaredError(), GaussianNLL()])
+def test_rough_is_what_few_training_rows_tell(loss, n_rows, is_held_out, is_rough):
+    network = linear_network()
+    rows = residual_rows(network, n_rows)
+    about = {"is_held_out": is_held_out, "n_training_rows": n_rows, "y_scale": np.ones(1)}
+    assert estimate_noise(network, loss, rows, **about).is_rough == is_rough
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "precision"),
+    [
+        (SquaredError(), 4.0, 4.0),
+        (SquaredError(), [4.0, 9.0], [4.0, 9.0]),
+        (GaussianNLL(), "auto", None),
+        (Quantile(), "auto", None),
+        (Quantile(), 4.0, None),
+    ],
+)
+def test_no_residuals_are_needed_where_the_noise_is_given_or_learned(loss, given, precision):
+    network = linear_network()
+    assert n_residual_rows(network, loss, given) == 0
+    noise = estimate_noise(network, loss, None, noise_precision=given, **TRAINED_ON_50)
+    for known in (noise_before_fit(loss, given), noise):
+        np.testing.assert_array_equal(known.precision, precision)
+    assert not noise.is_rough
+
+
+def test_masks_take_fewer_rows():
+    network = linear_network()
+    with_masks = build_network(4, 1, input_dropout=0.5)
+    n_rows = [n_residual_rows(each, SquaredError(), "auto") for each in (network, with_masks)]
+    assert n_rows[0] > n_rows[1] > 0
+
+
+def test_nothing_is_known_before_a_fit():
+    noise = noise_before_fit(SquaredError(), "auto")
+    assert np.isnan(noise.precision)
+    with pytest.raises(ValueError, match="noise is unknown"):
+        check_noise_is_known(noise)
+
+
+def test_calls_of_a_stream_build_on_the_estimate_before():
+    network, noise = linear_network(), noise_before_fit(SquaredError(), "auto")
+    squares, before = [], noise
+    for seed in range(3):
+        rows = residual_rows(network, seed=seed)
+        squares.append(np.square(rows[1] - network.infer(rows[0])[0]).mean())
+        before, noise = (
+            noise,
+            estimate_noise(
+                network,
+                SquaredError(),
+                rows,
+                stream=noise.stream,
+                is_stream=True,
+                **TRAINED_ON_50,
+            ),
+        )
+    assert noise.stream.n_rows == 150.0
+    assert before.stream.n_rows == 100.0
+    mean = np.average(squares, weights=[1.0, 1.0, 1.02])
+    assert_allclose(1 / noise.precision / 4, mean, rtol=0.15)
+
+
+def test_a_network_that_has_diverged_has_no_noise():
+    network = linear_network()
+    rows = residual_rows(network)
+    network.params[:] = np.inf
+    with np.errstate(invalid="ignore"):
+        noise = estimate_noise(network, SquaredError(), rows, **TRAINED_ON_50)
+    assert np.isnan(noise.precision)

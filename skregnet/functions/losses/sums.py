@@ -12,11 +12,15 @@ from ...kernels.blas import MOST_ELEMENTS, get_blas
 
 _SOFTPLUS_IS_ZERO = -1000.0
 
+_ONES = {char: np.ones(MOST_ELEMENTS, char) for char in "fd"}
+for _ones in _ONES.values():
+    _ones.setflags(write=False)
+
 
 def inner(a, b):
     """Sum of ``a * b`` over rows and outputs: a float for one member, or one number for each."""
     if len(a) == 1 and a.size <= MOST_ELEMENTS:
-        return float(a.ravel().dot(b.ravel()))  # half the time of vecdot
+        return get_blas(a.dtype).dot(a.ravel(), b.ravel())  # a third of the time of vecdot
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     n_blocks = a.shape[1] // MOST_ELEMENTS
     if n_blocks == 0:
@@ -31,7 +35,9 @@ def inner(a, b):
 def plain_sum(losses):
     """Sum over rows and outputs, where nothing is negative; float or array like `inner`."""
     if len(losses) == 1 and losses.size <= MOST_ELEMENTS:
-        return get_blas(losses.dtype).asum(losses.ravel())  # add.reduce: 0.3 us more
+        # The sum of absolute values, asum, depends on the alignment of the memory, and add.reduce
+        # takes 0.6 us more.
+        return get_blas(losses.dtype).dot(losses.ravel(), _ONES[losses.dtype.char], losses.size)
     return np.add.reduce(losses, (1, 2))  # pairwise: float32 keeps its digits
 
 
