@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..probe import probe, trace
+from ..layers import forward_backward, network_and_rows
 from .axes import figure_and_axes
 
 _LABELS = {
@@ -136,7 +136,8 @@ class LayerHistogramDisplay:
         _check_kind(kind)
         if kind == "gradients" and y is None:
             raise ValueError("kind='gradients' needs y, got y=None: they are those of the loss.")
-        hidden, _, _ = trace(probe(estimator, X, y, initial=initial, member=member))
+        given = network_and_rows(estimator, X, y, initial=initial, member=member)
+        hidden, _, _ = forward_backward(given)
         values = [getattr(layer, kind) for layer in hidden]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
