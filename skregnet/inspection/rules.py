@@ -138,7 +138,7 @@ def diverged(facts):
     run = facts.run
     if run.stop_reason == "diverged":
         text = f"Training diverged, and the weights were reset to those of epoch {run.best_epoch}"
-        return text, "slower clip scale"
+        return text, "-rate clip scale"
 
 
 def unscaled_inputs(facts):
@@ -159,12 +159,12 @@ def constant_predictions(facts):
         )
         # More epochs do not help if the layers pass no signal or no gradient.
         passes = facts.lossy_layer is None and not facts.gradient_ratio < _VANISHED
-        return text, "less_alpha wait" if passes else "less_alpha"
+        return text, "-alpha +patience" if passes else "-alpha"
 
 
 def overfitted(facts):
     """Find a validation loss that has risen, or a higher loss on the given rows."""
-    run, remedies = facts.run, "early_stopping dropout more_alpha"
+    run, remedies = facts.run, "early_stopping dropout +alpha"
     losses = np.asarray((facts.estimator.validation_loss_curve_ or ())[-run.n_epochs :])
     if losses.size and np.isfinite(losses).all() and not facts.estimator.do_early_stopping_:
         lowest, last = losses.min(), losses[-1]
@@ -192,8 +192,8 @@ def saturated(facts):
             f"{percent(layer.saturated)} of the {layer.activation} activations of {_name(layer)} "
             "are saturated and pass almost no gradient"
         )
-        slower = "slower " * (facts.update_ratio > _LARGE_STEPS)
-        return text, f"scale {slower}init batch_norm more_alpha"
+        remedies = "scale -rate init" if facts.update_ratio > _LARGE_STEPS else "scale init"
+        return text, f"{remedies} batch_norm +alpha"
 
 
 def signal_lost(facts):
@@ -203,7 +203,7 @@ def signal_lost(facts):
         return (
             f"The activations of {_name(layer)} hardly differ between rows (spread "
             f"{layer.spread:.2g}, root mean square {np.hypot(layer.mean, layer.std):.2g})"
-        ), "scale less_alpha batch_norm tanh relu init"
+        ), "scale -alpha batch_norm tanh relu init"
 
 
 def gradients(facts):
@@ -212,7 +212,7 @@ def gradients(facts):
     if ratio < _VANISHED:
         factor = 1.0 / ratio if ratio else np.inf
         text += f"{factor:.2g} times smaller than those of the last one, so it hardly learns"
-        return text, "scale less_alpha batch_norm tanh relu init"
+        return text, "scale -alpha batch_norm tanh relu init"
     if ratio > 1.0 / _VANISHED:
         return f"{text}{ratio:.2g} times larger than those of the last one", "init batch_norm clip"
 
@@ -226,12 +226,12 @@ def step_size(facts):
         return (
             f"A step changes the weights by {percent(ratio, 1)} of their size (0.1 % is usual), "
             "and the loss no longer falls"
-        ), "slower cosine"
+        ), "-rate cosine"
     falls = facts.fall > 0.0 and run.stop_reason in ("max_iter", "max_time", "tol")
     is_lowered = lowers_rate_to_zero(facts.estimator) or run.learning_rate < 0.5 * init
     if ratio < _SMALL_STEPS and (facts.is_unlearned or falls) and not is_lowered:
         text = f"A step changes the weights by {percent(ratio, 4)} of their size (0.1 % is usual)"
-        return text, "faster"
+        return text, "+rate"
 
 
 def dead(facts):
@@ -244,7 +244,7 @@ def dead(facts):
             f"{percent(layer.dead)} of the {layer.units} {layer.activation} units of "
             f"{_name(layer)} have the same output for all rows"
         )
-        return text, "scale less_alpha slower leaky_relu batch_norm he_init"
+        return text, "scale -alpha -rate leaky_relu batch_norm he_init"
 
 
 def too_short(facts):
@@ -259,14 +259,14 @@ def too_short(facts):
             f"Training ended at {limit}={getattr(facts.estimator, limit)} while the training loss "
             f"was still falling, by {percent(facts.fall)} over the last "
             f"{max(2, run.n_epochs // 10)} of {run.n_epochs} epochs"
-        ), "longer faster"
+        ), "+epochs +rate"
 
 
 def strong_dropout(facts):
     """Find a loss like that of a constant under strong dropout."""
     if facts.is_unlearned and facts.dropout >= 0.7:
         text = f"The loss on these rows is {_share(facts)} of that of the best constant, with "
-        return f"{text}dropout={facts.estimator.dropout!r}", "less_dropout"
+        return f"{text}dropout={facts.estimator.dropout!r}", "-dropout"
 
 
 def unlearned(facts):
@@ -296,12 +296,6 @@ RULES = {
     too_short: (overfitted, step_size, strong_dropout),
 }
 RULES[unlearned] = tuple(RULES)
-_OPPOSITES = {
-    "slower": "faster",
-    "faster": "slower",
-    "less_alpha": "more_alpha",
-    "more_alpha": "less_alpha",
-}
 
 
 def advise(facts):
@@ -309,16 +303,20 @@ def advise(facts):
     found = {rule: finding for rule in RULES if (finding := rule(facts))}
     remedies, sentences = _remedies(facts), []
     for rule, (text, names) in found.items():
-        if not any(other in found for other in RULES[rule]):
-            given = [name for name in names.split() if name in remedies]
-            sentences.append(f"{text}{_choice([remedies[name] for name in given])}.")
-            for name in given:
-                remedies.pop(_OPPOSITES.get(name), None)
+        if any(other in found for other in RULES[rule]):
+            continue
+        given = [name for name in names.split() if name in remedies]
+        *first, last = [remedies[name] for name in given] or [""]
+        choice = f": try {', '.join(first)}{' or ' * bool(first)}{last}" if last else ""
+        sentences.append(f"{text}{choice}.")
+        # "+alpha" rules out "-alpha" for later rules, and the reverse.
+        for name in given:
+            remedies.pop({"+": "-", "-": "+"}.get(name[0], "") + name[1:], None)
     return tuple(sentences)
 
 
 def _remedies(facts):
-    """Return the remedies that are possible and not in use, by name."""
+    """Return the remedies that are possible and not in use, by name; + and - are opposites."""
     estimator, is_sgd = facts.estimator, is_stochastic(facts.estimator.solver)
     activations = {layer.activation for layer in facts.hidden}
     # The variance of the activations shrinks by three in each layer with 'standard'. The weights
@@ -335,8 +333,8 @@ def _remedies(facts):
     can_wait = limit in ("tol", "early_stopping")
     remedies = {
         "scale": (facts.is_unscaled, "scaler='standard'"),
-        "slower": (is_sgd, f"learning_rate_init below {rate:g}"),
-        "faster": (is_sgd, f"learning_rate_init above {rate:g}"),
+        "-rate": (is_sgd, f"learning_rate_init below {rate:g}"),
+        "+rate": (is_sgd, f"learning_rate_init above {rate:g}"),
         "cosine": (not lowers_rate_to_zero(estimator), "learning_rate='cosine'"),
         "clip": (is_sgd and estimator.max_grad_norm is None, "max_grad_norm=1.0"),
         "batch_norm": (is_sgd and not estimator.batch_norm, "batch_norm=True"),
@@ -345,20 +343,15 @@ def _remedies(facts):
         "relu": ("tanh" in activations, "activation='relu'"),
         "init": (not is_sound, init),
         "he_init": (not is_sound, he_init),
-        "less_alpha": (alpha >= 0.1, f"alpha below {alpha:g}"),
-        "more_alpha": (True, f"alpha above {alpha:g}"),
+        "-alpha": (alpha >= 0.1, f"alpha below {alpha:g}"),
+        "+alpha": (True, f"alpha above {alpha:g}"),
         "dropout": (can_drop, "dropout=0.2"),
-        "less_dropout": (True, f"dropout below {facts.dropout:g}"),
+        "-dropout": (True, f"dropout below {facts.dropout:g}"),
         "early_stopping": (not estimator.do_early_stopping_, "early_stopping=True"),
-        "wait": (can_wait, f"n_iter_no_change above {estimator.n_iter_no_change}"),
-        "longer": (True, f"{limit} above {getattr(estimator, limit, None)}"),
+        "+patience": (can_wait, f"n_iter_no_change above {estimator.n_iter_no_change}"),
+        "+epochs": (True, f"{limit} above {getattr(estimator, limit, None)}"),
     }
     return {name: text for name, (is_possible, text) in remedies.items() if is_possible}
-
-
-def _choice(remedies):
-    *first, last = remedies or [""]
-    return f": try {', '.join(first)}{' or ' * bool(first)}{last}" if last else ""
 
 
 def percent(share, digits=0):
