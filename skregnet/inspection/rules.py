@@ -20,7 +20,6 @@ _LARGE_STEPS, _SMALL_STEPS = 0.02, 1e-4  # relative sizes of updates; about 1e-3
 _UNLEARNED, _GAP = 0.9, 0.15  # shares of the loss of the best constant
 _APART = 1.5  # loss on the given rows over that in training
 _STILL_FALLING = 0.02  # relative fall of the training loss over the last tenth of the epochs
-_SATURATING = {"tanh", "lecun_tanh", "logistic", "softsign"}
 
 
 @dataclass(frozen=True)
@@ -320,14 +319,14 @@ def _remedies(facts):
     estimator, is_sgd = facts.estimator, is_stochastic(facts.estimator.solver)
     activations = {layer.activation for layer in facts.hidden}
     # The variance of the activations shrinks by three in each layer with 'standard'. The weights
-    # of He's rule are too large for activation functions that saturate.
-    unsound = {"standard"} | ({"he_uniform", "he_normal"} if activations <= _SATURATING else set())
-    sound = {"auto", *INITIALIZERS} - unsound
-    is_sound = isinstance(estimator.init, str) and estimator.init in sound
+    # of He's rule are too large if all activation functions are bounded.
+    is_bounded = not np.isnan([layer.saturated for layer in facts.hidden]).any()
+    unsound = {"standard", "he_uniform", "he_normal"} if is_bounded else {"standard"}
+    is_named = isinstance(estimator.init, str)
+    is_sound = is_named and estimator.init in {"auto", *INITIALIZERS} - unsound
     init, he_init = "init='auto'", "init='he_uniform'"
     if started_by_sklearn(estimator):
-        is_sound, init = False, "a new fit with initial weights of this package"
-        he_init = init
+        is_sound, init, he_init = False, *["a new fit with initial weights of this package"] * 2
     rate, alpha, limit = estimator.learning_rate_init, estimator.alpha, facts.run.stop_reason
     can_drop = is_sgd and facts.hidden and not np.any(estimator.dropout)
     can_wait = limit in ("tol", "early_stopping")
