@@ -36,7 +36,7 @@ FLOORS = {
     "fitting": 6,
     "interop": 7,
     "estimators": 8,
-    "inspection.probe": 9,
+    "inspection.layers": 9,
     "inspection.displays": 9.3,
     "inspection": 9.5,
 }

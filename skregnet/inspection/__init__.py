@@ -1,12 +1,12 @@
-"""Look at training, layers and uncertainty; matplotlib is loaded when something is drawn."""
+"""Diagnosis and displays of fitted networks; matplotlib is imported when something is drawn."""
 
 from .diagnosis import Diagnosis, diagnose
 from .displays.interval_calibration import CalibrationOfIntervalsDisplay
 from .displays.layer_histogram import LayerHistogramDisplay
 from .displays.training_curve import TrainingCurveDisplay
 from .displays.uncertainty_band import UncertaintyBandDisplay
-from .facts import RunReport
-from .measures import LayerReport
+from .layers import LayerReport
+from .rules import RunReport
 
 __all__ = [
     "CalibrationOfIntervalsDisplay",

@@ -1,4 +1,4 @@
-"""A table of the layers of a network, and what to do about it."""
+"""A table of the layers of a network, and advice."""
 
 from dataclasses import asdict, dataclass, fields
 from html import escape
@@ -9,12 +9,19 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseRegularizedMLP
-from ..fitting.settings import is_stochastic
-from .advice import advise
-from .facts import FEWEST_ROWS, Facts, RunReport, comes_down_by_plan, percent
-from .measures import LayerReport, measure_layers, measure_updates
-from .probe import probe, trace
+from .layers import (
+    LayerReport,
+    forward_backward,
+    is_stochastic,
+    lowers_rate_to_zero,
+    measure_layers,
+    network_and_rows,
+    penalty_in_loss,
+    update_ratios,
+)
+from .rules import MIN_ROWS, Facts, RunReport, advise, percent
 
+# Head and format of each column of the table.
 _COLUMNS = {
     "layer": ("layer", "{}".format),
     "units": ("units", "{:d}".format),
@@ -33,24 +40,24 @@ _HEALTHY = "Nothing conspicuous."
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """What `diagnose` returns; printed, and in a notebook, it is a table with advice.
+    """Result of `diagnose`. Printed, or displayed in a notebook, it is a table with advice.
 
     Parameters
     ----------
     estimator : str
-        The network in short.
+        Class, layer sizes and solver of the network.
     layers : tuple of LayerReport
-        Numbers of each layer, from the first hidden one to the output.
+        Numbers of each layer, from the first hidden layer to the output layer.
     run : RunReport
-        Numbers of the run of training, and the loss on the given rows.
+        Numbers of the training run, and losses on the given rows.
     advice : tuple of str
-        What is conspicuous, with numbers and with what to do; empty where nothing is.
+        A sentence for each defect, with numbers and remedies; empty if none was found.
     is_ensemble : bool, default=False
-        Whether there are other networks, which numbers of the run are of, too.
+        Whether the network is one of several, which share some numbers of `run`.
 
     See Also
     --------
-    diagnose : What makes it, with an example.
+    diagnose : Function that returns it, with an example.
     """
 
     estimator: str
@@ -60,12 +67,12 @@ class Diagnosis:
     is_ensemble: bool = False
 
     def to_dict(self):
-        """Return the numbers of the layers by column, such as for a DataFrame.
+        """Return the numbers of the layers by column, for example for a DataFrame.
 
         Returns
         -------
         columns : dict of str to list
-            An entry for each layer; the names are those of `LayerReport`.
+            For each attribute of `LayerReport` a list with one value per layer.
         """
         return {
             field.name: [getattr(layer, field.name) for layer in self.layers]
@@ -73,7 +80,7 @@ class Diagnosis:
         }
 
     def _table(self):
-        """Return the cells as text, one list for each row, without the columns that are blank."""
+        """Return the cells as text, a list for each row, without blank columns."""
         rows = [
             [_text(value, _COLUMNS[name][1]) for name, value in asdict(layer).items()]
             for layer in self.layers
@@ -110,7 +117,7 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self):
-        """Return the same as HTML, in the colours of the page that it is shown on."""
+        """Return the table as HTML, in the colours of the page that shows it."""
         head, *rows = self._table()
         cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
         table = "border-collapse: collapse; color: inherit; font: inherit"
@@ -148,52 +155,52 @@ def _aligned(text, width, column):
 
 
 def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rate=None):
-    """Look at the layers of a fitted network and at its training, and say what is wrong.
+    """Examine the layers and the training of a fitted network, and find defects.
 
     Parameters
     ----------
     estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-        Fitted. It is not changed.
+        Fitted estimator. It is not changed.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows, such as those it was trained on; of more than 2000 some are drawn, the same each time.
-        With rows that it was not trained on, overfitting shows.
+        Rows, such as the training rows. If there are more than 2000, a sample is used, the same
+        one in each call. Overfitting shows on rows that were not used for training.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Targets; without them nothing is said of gradients, updates and losses.
+        Targets. Without them there are no gradients, updates and losses.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. Of rows that the network was fitted to with weights, give the same:
-        losses in training and on these rows are compared.
+        Weights of the rows. If the network was fitted with weights, pass the same ones, because
+        the losses in training and on these rows are compared.
     member : int, default=0
-        Which network of an ensemble. The curves that the advice goes by, and the training loss, are
-        those of the ensemble.
+        Index of the network in an ensemble. The curves and the training loss are those of the
+        whole ensemble.
     learning_rate : float, default=None
-        Of the steps that are measured. None takes that of the last epoch, or the median over the
-        epochs where it comes down to nothing by plan, as with ``learning_rate='cosine'``.
+        Learning rate of the measured steps. None stands for that of the last epoch, or for the
+        median over the epochs if the schedule ends near zero, as ``learning_rate='cosine'`` does.
 
     Returns
     -------
     diagnosis : Diagnosis
-        With the attributes `layers`, `run` and `advice`, and the method `to_dict`.
+        Object with the attributes `layers`, `run` and `advice`, and the method `to_dict`.
 
     Raises
     ------
     ValueError
-        If rows, targets or arguments cannot be used.
+        If rows, targets or arguments are invalid.
     TypeError
-        If `estimator` is not one of this package's.
+        If `estimator` is not an estimator of this package.
     sklearn.exceptions.NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
 
     See Also
     --------
-    LayerHistogramDisplay : The distributions behind the numbers, also at initialisation.
-    TrainingCurveDisplay : The losses by epoch.
+    LayerHistogramDisplay : Distributions of activations and gradients, also at initialisation.
+    TrainingCurveDisplay : Losses by epoch.
 
     Notes
     -----
-    Activations and gradients are those of prediction: no unit is dropped, and batch normalisation
-    uses its running statistics. The updates are those of real steps with dropout and batch
-    statistics, made on a copy, with the weights of the last fit as the start. The limits that the
-    advice goes by are rules of thumb: none of it proves that a network is good or bad.
+    Activations and gradients are computed as in prediction: no unit is dropped, and batch
+    normalisation uses its running statistics. The updates are real training steps, with dropout
+    and batch statistics, on a copy that starts from the fitted weights. The thresholds of the
+    advice are rules of thumb and prove nothing about a network.
 
     Examples
     --------
@@ -222,28 +229,28 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
         is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
         if not (is_number and 0.0 < learning_rate < np.inf):
             raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
-    found = probe(estimator, X, y, sample_weight=sample_weight, member=member)
-    hidden, raw, raw_gradients = trace(found)
+    given = network_and_rows(estimator, X, y, sample_weight=sample_weight, member=member)
+    hidden, raw, raw_gradients = forward_backward(given)
     rate = _learning_rate(estimator, learning_rate)
-    run, reference, baseline = _run(estimator, found, raw, member, rate)
-    updates = measure_updates(found, estimator, member, rate)
+    run = _run(estimator, given, raw, member, rate)
+    updates = update_ratios(given, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
     facts = Facts(
-        *(estimator, layers[:-1], float(np.median(updates)), run, reference, baseline),
-        *_size_and_sparsity(found.x),
+        *(estimator, layers[:-1], float(np.median(updates)), run),
+        *_reference_and_baseline(estimator, given, run),
+        *_size_and_sparsity(given.x),
     )
     is_ensemble = estimator.network_.n_members > 1
     return Diagnosis(_in_short(estimator, member), layers, run, advise(facts), is_ensemble)
 
 
 def _in_short(estimator, member):
-    sizes = [estimator.network_.dense_layers[0].n_inputs]
-    sizes += [layer.n_outputs for layer in estimator.network_.dense_layers]
-    solver = estimator.solver
+    network, solver = estimator.network_, estimator.solver
+    sizes = [network.dense_layers[0].n_inputs, *(each.n_outputs for each in network.dense_layers)]
     solver = solver if isinstance(solver, str) else repr(solver)
     text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {solver}"
-    n_members = estimator.network_.n_members
-    return text if n_members == 1 else f"{text}, network {member} of {n_members}"
+    is_single = network.n_members == 1
+    return text if is_single else f"{text}, network {member} of {network.n_members}"
 
 
 def _learning_rate(estimator, given):
@@ -254,62 +261,47 @@ def _learning_rate(estimator, given):
     known = [rate for rate in estimator.learning_rate_curve_ if np.isfinite(rate)]
     if not known:
         return float(estimator.learning_rate_init)
-    return float(np.median(known) if comes_down_by_plan(estimator) else known[-1])
+    return float(np.median(known) if lowers_rate_to_zero(estimator) else known[-1])
 
 
-def _run(estimator, found, raw, member, rate):
-    """Return the report of the run, and what differences of losses and losses compare with."""
-    loss = constant_loss = baseline = np.nan
-    start = estimator.loss_curve_[0] if estimator.loss_curve_ else np.nan
-    reference = abs(start)
-    predictions = found.loss.predict(raw) if found.loss else estimator._fitted_loss.predict(raw)
+def _run(estimator, given, raw, member, rate):
+    loss = constant_loss = np.nan
+    predictions = given.loss.predict(raw)
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
-    if found.y is not None:
-        loss = _mean_loss(found, raw)
-        constant = found.loss.constant(found.y, found.weight).astype(raw.dtype)
-        constant_loss = _mean_loss(found, np.broadcast_to(constant, raw.shape))
-        reference = float(found.y.shape[1]) if found.loss.in_nats else constant_loss
-        size = found.y.std(axis=0, dtype=np.float64)
-        size = size.reshape(-1, *[1] * (spread.ndim - 1))
-        if np.ptp(found.y, axis=0).any():
-            baseline = constant_loss if len(raw) >= FEWEST_ROWS else np.nan
-        elif np.isfinite(start):
-            reference = abs(start)  # a constant fits these rows, but it is not known beforehand
+    if given.y is not None:
+        constant = given.loss.constant(given.y, given.weight).astype(raw.dtype)
+        loss = given.mean_loss(raw)
+        constant_loss = given.mean_loss(np.broadcast_to(constant, raw.shape))
+        size = given.y.std(axis=0, dtype=np.float64).reshape(-1, *[1] * (spread.ndim - 1))
+    penalty = penalty_in_loss(estimator)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variation = spread / size
-    training_loss, has_penalty = _training_loss(estimator)
+        variation = float(np.max(spread / size))  # NaN for constant targets
+        training_loss = float(estimator.loss_ - (0.0 if penalty is None else penalty))
     reason, best = estimator.stop_reason_, estimator.best_iter_
-    run = RunReport(
-        len(raw),
-        reason if isinstance(reason, str) else reason[member],
-        estimator.n_iter_,
-        int(best if np.ndim(best) == 0 else best[member]),
-        rate,
-        training_loss,
-        loss,
-        constant_loss,
-        float(np.max(variation)),  # not a number where targets are constant
-        has_penalty,
+    return RunReport(
+        n_rows=len(raw),
+        stop_reason=reason if isinstance(reason, str) else reason[member],
+        n_epochs=estimator.n_iter_,
+        best_epoch=int(best if np.ndim(best) == 0 else best[member]),
+        learning_rate=rate,
+        training_loss=training_loss,
+        loss=loss,
+        constant_loss=constant_loss,
+        variation=variation,
+        has_penalty=penalty is None and estimator.alpha > 0.0,
     )
-    return run, reference, baseline
 
 
-def _training_loss(estimator):
-    """Return `loss_` without the penalty, and whether it could not be taken off."""
-    penalty = getattr(estimator, "_fitted_penalty", None)
-    if penalty is None:
-        return float(estimator.loss_), estimator.alpha > 0.0
-    network = estimator.network_
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = penalty.value(network.params[:, : network.n_weights])
-        return float(estimator.loss_ - values.mean()), False
-
-
-def _mean_loss(found, raw):
-    weight = None if found.weight is None else found.weight[np.newaxis]
-    scale = 1.0 / (len(raw) if weight is None else float(weight.sum(dtype=np.float64)))
-    return float(found.loss.value(raw[np.newaxis], found.y[np.newaxis], weight, scale)[0])
+def _reference_and_baseline(estimator, given, run):
+    """Return the unit for differences of losses, and the loss of the best constant or NaN."""
+    start = abs(estimator.loss_curve_[0]) if estimator.loss_curve_ else np.nan
+    is_constant = given.y is not None and not np.ptp(given.y, axis=0).any()
+    # For constant targets the constant is exact, but it was not known before training.
+    if given.y is None or (is_constant and np.isfinite(start)):
+        return start, np.nan
+    reference = float(given.y.shape[1]) if given.loss.in_nats else run.constant_loss
+    return reference, np.nan if is_constant or run.n_rows < MIN_ROWS else run.constant_loss
 
 
 def _size_and_sparsity(x):

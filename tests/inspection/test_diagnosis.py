@@ -15,7 +15,7 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS, Activation
 from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.inspection import diagnose
-from skregnet.inspection.measures import largest_slope
+from skregnet.inspection.layers import largest_slope
 from skregnet.optim import SGD
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")

@@ -1,10 +1,10 @@
-"""What the displays share: axes to draw on, and colours."""
+"""Colours and axes of the displays."""
 
-# Okabe & Ito's, which colour-blind readers can tell apart; line styles and shades differ as well,
-# for readers of a print without colours.
+# Colours of Okabe & Ito, which colour-blind readers can distinguish. Line styles and shades differ,
+# too, for prints without colours.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 LIGHT, DARK = "#cfe3f1", "#7fb6d9"
-# Curves on the same axes, one after another.
+# Styles of successive curves on the same axes.
 CURVES = (
     {"color": BLUE, "linestyle": "-"},
     {"color": ORANGE, "linestyle": "--"},
@@ -14,7 +14,7 @@ CURVES = (
 
 
 def figure_and_axes(ax=None):
-    """Return the figure and the axes to draw on; None makes new ones."""
+    """Return the figure and the axes to draw on, new ones if `ax` is None."""
     if ax is None:
         import matplotlib.pyplot as plt
 

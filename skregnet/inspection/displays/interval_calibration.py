@@ -1,4 +1,4 @@
-"""How often targets are inside their intervals."""
+"""Observed coverage of prediction intervals."""
 
 from inspect import signature
 
@@ -13,32 +13,32 @@ _DIAGONAL = "as promised"
 
 
 class CalibrationOfIntervalsDisplay:
-    """Share of targets inside central intervals, against their nominal coverage.
+    """Observed coverage of central intervals against their nominal coverage.
 
-    On the diagonal the intervals hold what they promise; below it they are too narrow, above it too
-    wide. It is recommended to use `from_estimator` or `from_predictions` to create a display.
+    On the diagonal both are equal. Below it the intervals are too narrow, above it too wide. It is
+    recommended to use `from_estimator` or `from_predictions` to create a display.
 
     Parameters
     ----------
     coverage : ndarray of shape (n_levels,)
         Nominal coverages.
     observed : ndarray of shape (n_levels,)
-        Shares of the targets that are inside.
+        Shares of the targets inside the intervals.
     name : str, default=None
-        For the legend.
+        Label in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        Axes with the curve.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the axes.
     line_ : matplotlib Line2D
         The curve.
 
     See Also
     --------
-    sklearn.calibration.CalibrationDisplay : The same for probabilities of classes.
+    sklearn.calibration.CalibrationDisplay : The same for class probabilities.
 
     Examples
     --------
@@ -61,28 +61,28 @@ class CalibrationOfIntervalsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, n_samples=100, random_state=0, name=None, ax=None):
-        """Draw the curve of a fitted regressor for given rows.
+        """Draw the curve of a fitted regressor.
 
         Parameters
         ----------
         estimator : RegularizedMLPRegressor
-            Fitted. Of other regressors whose ``predict`` has ``return_std``, such as
+            Fitted estimator. For other regressors whose ``predict`` has ``return_std``, such as
             `GaussianProcessRegressor`, the intervals are those of normal distributions.
         X : array-like of shape (n_samples, n_features)
-            Rows that it was not trained on.
+            Rows that were not used for training.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            Targets of these rows.
         n_samples, random_state
             See `RegularizedMLPRegressor.predict_mc`.
         name : str, default=None
-            For the legend; None takes the name of the class.
+            Label in the legend; None takes the name of the class.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : CalibrationOfIntervalsDisplay
-            Drawn.
+            The display, drawn.
 
         Raises
         ------
@@ -92,15 +92,15 @@ class CalibrationOfIntervalsDisplay:
         name = type(estimator).__name__ if name is None else name
         if isinstance(estimator, RegularizedMLPRegressor):
             distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
-            # The narrowest central interval that holds the target.
+            # Coverage of the narrowest central interval that contains the target.
             needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
             return cls(*_curve(needed), name).plot(ax=ax)
         predict = getattr(estimator, "predict", None)
         if predict is None or "return_std" not in signature(predict).parameters:
             raise TypeError(
                 "CalibrationOfIntervalsDisplay needs a regressor whose predict has return_std, got "
-                f"{type(estimator).__name__}. Of a Pipeline pass the last step, and what the "
-                "others make of X; or pass means and standard deviations to from_predictions."
+                f"{type(estimator).__name__}. For a Pipeline pass the last step and X as "
+                "transformed by the others, or means and standard deviations to from_predictions."
             )
         mean, std = estimator.predict(X, return_std=True)
         return cls.from_predictions(y, mean, std, name=name, ax=ax)
@@ -112,16 +112,16 @@ class CalibrationOfIntervalsDisplay:
         Parameters
         ----------
         y_true, y_mean, y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, and means and standard deviations that were predicted for them.
+            Targets, and their predicted means and standard deviations.
         name : str, default=None
-            For the legend.
+            Label in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : CalibrationOfIntervalsDisplay
-            Drawn.
+            The display, drawn.
 
         Raises
         ------
@@ -143,17 +143,17 @@ class CalibrationOfIntervalsDisplay:
         return cls(*_curve(needed), name).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw the curve.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : CalibrationOfIntervalsDisplay
-            Itself, with `ax_` and `figure_`.
+            The display itself, with `ax_` and `figure_`.
         """
         self.figure_, self.ax_ = figure_and_axes(ax)
         _, others = self.ax_.get_legend_handles_labels()
@@ -173,7 +173,7 @@ class CalibrationOfIntervalsDisplay:
 
 
 def _curve(needed):
-    """Nominal coverages, and the shares of targets inside, by the coverage that each needs."""
+    """Return nominal and observed coverages, from the coverage that each target needs."""
     coverage = np.linspace(0.0, 1.0, 101)
     return coverage, np.searchsorted(np.sort(needed, axis=None), coverage, side="right") / (
         needed.size

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..probe import probe, trace
+from ..layers import forward_backward, network_and_rows
 from .axes import figure_and_axes
 
 _LABELS = {
@@ -12,38 +12,39 @@ _LABELS = {
     "gradients": "Gradient of a row's loss with respect to the pre-activation",
 }
 _LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-# A share of the values that is cut off at each end of the axis: single ones would squeeze the rest.
+# Share of the values beyond each end of the axis: single outliers would squeeze the rest.
 _CUT = 0.002
-# From this share on, exact zeros (of rectifiers) are told in the legend: their peak would hide all.
+# From this share on, exact zeros (of rectifiers) are left out of the histogram and counted in the
+# legend: their peak would dwarf the rest.
 _MANY_ZEROS = 0.01
 
 
 class LayerHistogramDisplay:
-    """Distributions of activations or back-propagated gradients, a line for each hidden layer.
+    """Distributions of activations or back-propagated gradients, one line per hidden layer.
 
-    Where all lines are alike the signal keeps its size on its way through the layers; where they
-    narrow or widen from layer to layer it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures
-    6 and 7). It is recommended to use `from_estimator` to create a display.
+    If all lines are similar, the signal keeps its size through the layers. If they narrow or widen
+    from layer to layer, it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures 6 and 7). It is
+    recommended to use `from_estimator` to create a display.
 
     Parameters
     ----------
     values : list of ndarray of shape (n_samples, n_units)
-        Of each hidden layer, from the first to the last.
+        Values of each hidden layer, from the first to the last.
     kind : {'activations', 'gradients'}, default='activations'
-        What they are, for the axis.
+        Kind of the values, for the label of the axis.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        Axes with the histograms.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the axes.
     lines_ : list of matplotlib Line2D
-        The histogram of each layer.
+        Histogram of each layer.
 
     See Also
     --------
-    diagnose : The same in numbers, with what to do.
+    diagnose : The same in numbers, with advice.
 
     References
     ----------
@@ -85,82 +86,83 @@ class LayerHistogramDisplay:
         bins=100,
         ax=None,
     ):
-        """Draw what the layers of a network make of some rows.
+        """Draw the layers of a network for given rows.
 
         Parameters
         ----------
         estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-            Fitted, unless `initial` is true. It is not changed.
+            Estimator, fitted unless `initial` is true. It is not changed.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. Of more than 2000, and for wide networks of fewer, some are drawn, the same each
-            time, so that no more than two million values are kept.
+            Rows. If there are more than 2000 (fewer for wide networks), a sample is used, the same
+            one in each call, so that there are at most two million values.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, needed for gradients and for `initial`.
         kind : {'activations', 'gradients'}, default='activations'
-            The outputs of the hidden layers, after their non-linearities, or the derivatives of
-            each row's loss (not divided by the number of rows) with respect to the inputs of these
-            non-linearities.
+            Outputs of the hidden layers, after their activation functions, or derivatives of each
+            row's loss (not divided by the number of rows) with respect to the pre-activations.
         initial : bool, default=False
             Whether to show the network that `fit` starts from, with the same random numbers,
-            instead of the fitted one. It is that of a fitted estimator's own fit, exactly where `X`
-            and `y` are those it was fitted to; of one that is not fitted, that of
-            ``fit(X, y)``, which with ``random_state=None`` is another one each time.
+            instead of the fitted one. For a fitted estimator it is the start of its own fit, if
+            `X` and `y` are the training data. For an unfitted one it is the start of
+            ``fit(X, y)``, which differs from call to call with ``random_state=None``.
         member : int, default=0
-            Which network of an ensemble.
+            Index of the network in an ensemble.
         bins : int, default=100
             See `plot`.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : LayerHistogramDisplay
-            Drawn.
+            The display, drawn.
 
         Raises
         ------
         ValueError
             If there is no hidden layer, `y` is missing, or an argument is out of range.
         TypeError
-            If `estimator` is not one of this package's.
+            If `estimator` is not an estimator of this package.
         sklearn.exceptions.NotFittedError
-            If it is not fitted and `initial` is false.
+            If the estimator is not fitted and `initial` is false.
 
         Notes
         -----
-        The rows are sent through the network as in prediction: no unit is dropped, and batch
-        normalisation uses the statistics that were learned. At initialisation there are none; those
-        of the given rows are used then, as those of its batch are in the first step. Gradients are
-        those with the statistics held fixed.
+        Values are computed as in prediction: no unit is dropped, and batch normalisation uses its
+        running statistics. The initial network has none yet and uses those of the given rows, as
+        the first training step uses those of its batch. Gradients treat the statistics as
+        constants.
         """
         _check_kind(kind)
         if kind == "gradients" and y is None:
-            raise ValueError("kind='gradients' needs y, got y=None: they are those of the loss.")
-        hidden, _, _ = trace(probe(estimator, X, y, initial=initial, member=member))
+            raise ValueError(
+                "kind='gradients' needs y, got y=None: they are gradients of the loss."
+            )
+        given = network_and_rows(estimator, X, y, initial=initial, member=member)
+        hidden, _, _ = forward_backward(given)
         values = [getattr(layer, kind) for layer in hidden]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
     def plot(self, *, bins=100, ax=None):
-        """Draw.
+        """Draw the histograms.
 
         Parameters
         ----------
         bins : int, default=100
-            Intervals of equal width that the values are counted in. The axis holds at least 99.6 %
-            of the values of each layer.
+            Number of bins of equal width. The axis covers at least 99.6 % of the values of each
+            layer.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : LayerHistogramDisplay
-            Itself, with `ax_` and `figure_`.
+            The display itself, with `ax_` and `figure_`.
 
         Notes
         -----
-        A line is the density of the values. Zeros, which rectifiers put out in large number, are
-        left out of it; their share is told in the legend, next to the standard deviation of all
-        values.
+        A line is the density of the values. Many exact zeros, as rectifiers produce them, are left
+        out; the legend shows their share and the standard deviation of all values.
         """
         _check_kind(self.kind)
         layers = [_flat(values, i) for i, values in enumerate(self.values, 1)]
@@ -207,17 +209,17 @@ def _flat(values, layer):
     values = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(values).all():
         raise ValueError(
-            f"The values of hidden layer {layer} are not all finite: the weights are too large for "
-            "the numbers to hold what they make of X."
+            f"The values of hidden layer {layer} are not all finite: the weights are so large that "
+            "the activations overflow."
         )
     return values
 
 
 def _limits(layers):
-    """Return the ends of an axis on which all values are seen but a few."""
+    """Return the limits of an axis that covers nearly all values."""
     ends = [np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    if low == high:  # constant: one bin in the middle
+    if low == high:  # constant values: one bin in the middle
         margin = 0.5 * abs(low) or 0.5
         return low - margin, high + margin
     margin = 0.01 * (high - low)
@@ -225,7 +227,7 @@ def _limits(layers):
 
 
 def _colors(n_layers):
-    """Colours in the order of the layers, from dark to light, on white and in grey."""
+    """Return colours from dark to light, which can be distinguished in grey, too."""
     from matplotlib import colormaps
 
     return colormaps["viridis"](np.linspace(0.0, 0.72, n_layers))

@@ -19,27 +19,27 @@ class TrainingCurveDisplay:
     validation_loss : array-like of shape (n_epochs,) or None, default=None
         Validation loss, `validation_loss_curve_`.
     best_iter : int, array-like of int or None, default=None
-        The epoch whose parameters were kept, from 1 for the first of the curves; of several members
-        one for each.
+        Epoch whose parameters were kept, counted from 1 at the start of the curves; one for each
+        member of an ensemble.
     learning_rate : array-like of shape (n_epochs,) or None, default=None
         Learning rate of each epoch, `learning_rate_curve_`.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        With the losses.
+        Axes with the losses.
     rate_ax_ : matplotlib Axes or None
-        With the learning rate, where that is drawn.
+        Axes with the learning rate, if it is drawn.
     figure_ : matplotlib Figure
-        The figure of both.
+        Figure of both axes.
     loss_line_ : matplotlib Line2D
-        The training loss.
+        Training loss.
     validation_line_ : matplotlib Line2D or None
-        The validation loss, where there is one.
+        Validation loss, if there is one.
 
     See Also
     --------
-    skregnet.RegularizedMLPRegressor : What records the curves.
+    skregnet.RegularizedMLPRegressor : Estimator that records the curves.
 
     Examples
     --------
@@ -63,30 +63,30 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, learning_rate=False, ax=None):
-        """Draw what a fitted estimator has recorded.
+        """Draw the curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-            Fitted.
+            Fitted estimator.
         learning_rate : bool, default=False
-            Whether to draw the learning rate, too, with an axis on the right.
+            Whether to draw the learning rate, too, on an axis on the right.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Drawn.
+            The display, drawn.
         """
         if not isinstance(estimator, BaseRegularizedMLP):
             raise TypeError(
                 "TrainingCurveDisplay draws a RegularizedMLPClassifier or a "
-                f"RegularizedMLPRegressor, got {type(estimator).__name__}. Of a Pipeline or a "
+                f"RegularizedMLPRegressor, got {type(estimator).__name__}. For a Pipeline or a "
                 "search pass the network itself, such as pipeline[-1]."
             )
         check_is_fitted(estimator)
-        # With warm_start the curves go back to the first fit; `best_iter_` counts from the last.
+        # With warm_start the curves start with the first fit, but `best_iter_` with the last.
         n_before = len(estimator.loss_curve_) - estimator.n_iter_
         display = cls(
             estimator.loss_curve_,
@@ -97,17 +97,17 @@ class TrainingCurveDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Itself, with `ax_` and `figure_`.
+            The display itself, with `ax_` and `figure_`.
         """
         self.figure_, self.ax_ = figure_and_axes(ax)
         epochs = np.arange(1, len(self.loss) + 1)

@@ -1,4 +1,4 @@
-"""Mean and bands of a regressor over one feature."""
+"""Predicted mean and uncertainty bands along one feature."""
 
 from numbers import Integral, Real
 
@@ -12,7 +12,7 @@ from .axes import BLUE, DARK, LIGHT, figure_and_axes
 
 
 class UncertaintyBandDisplay:
-    """Mean, epistemic and total bands of a regressor along one feature.
+    """Predicted mean with epistemic and total bands along one feature.
 
     It is recommended to use `from_estimator` to create a display.
 
@@ -21,17 +21,17 @@ class UncertaintyBandDisplay:
     x : ndarray of shape (n_points,)
         Values of the feature.
     mean, epistemic_std, std : ndarray of shape (n_points,)
-        Mean of the prediction, its standard deviation over masks and members, and that of the
-        target.
+        Predicted mean, its standard deviation over dropout masks and members, and the standard
+        deviation of the target.
     feature_name : str, default="x"
-        What is written at the axis.
+        Label of the axis.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        Axes with the bands.
     figure_ : matplotlib Figure
-        Its figure.
+        Figure of the axes.
     line_ : matplotlib Line2D
         The mean.
     bands_ : list of matplotlib collections
@@ -39,7 +39,7 @@ class UncertaintyBandDisplay:
 
     See Also
     --------
-    skregnet.RegularizedMLPRegressor.predict_mc : The figures that are drawn.
+    skregnet.RegularizedMLPRegressor.predict_mc : Method that computes these numbers.
 
     Examples
     --------
@@ -65,39 +65,39 @@ class UncertaintyBandDisplay:
     def from_estimator(
         cls, estimator, X, *, feature=0, n_samples=200, random_state=0, n_std=2.0, ax=None
     ):
-        """Draw what a fitted regressor predicts for some rows.
+        """Draw the predictions of a fitted regressor.
 
         Parameters
         ----------
         estimator : RegularizedMLPRegressor
-            Fitted, with one output.
+            Fitted estimator with one output.
         X : array-like of shape (n_points, n_features)
-            Rows, of which `feature` varies; they are drawn in its order.
+            Rows in which `feature` varies. They are drawn in the order of its values.
         feature : int or str, default=0
-            The column that is drawn, by its number or name.
+            Index or name of the column on the axis.
         n_samples, random_state
             See `RegularizedMLPRegressor.predict_mc`.
         n_std : float, default=2.0
             Half the width of the bands in standard deviations.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : UncertaintyBandDisplay
-            Drawn.
+            The display, drawn.
         """
         check_is_fitted(estimator)
         if not isinstance(estimator, RegularizedMLPRegressor):
             raise TypeError(
                 "UncertaintyBandDisplay draws a RegularizedMLPRegressor, got "
-                f"{type(estimator).__name__}. Of a Pipeline pass the last step, and what the "
-                "others make of X."
+                f"{type(estimator).__name__}. For a Pipeline pass the last step, and X as "
+                "transformed by the others."
             )
         if len(estimator.y_scale_) > 1:
             raise ValueError(
                 "UncertaintyBandDisplay draws one output, but the estimator predicts "
-                f"{len(estimator.y_scale_)}. Construct one for each, from predict_mc."
+                f"{len(estimator.y_scale_)}. Construct one display for each, from predict_mc."
             )
         _check_n_std(n_std)
         values, name = _column(estimator, X, feature)
@@ -107,19 +107,19 @@ class UncertaintyBandDisplay:
         return cls(values[order], *(part[order] for part in parts), name).plot(n_std=n_std, ax=ax)
 
     def plot(self, *, n_std=2.0, ax=None):
-        """Draw.
+        """Draw the mean and the bands.
 
         Parameters
         ----------
         n_std : float, default=2.0
             Half the width of the bands in standard deviations.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : UncertaintyBandDisplay
-            Itself, with `ax_` and `figure_`.
+            The display itself, with `ax_` and `figure_`.
         """
         _check_n_std(n_std)
         self.figure_, self.ax_ = figure_and_axes(ax)
@@ -157,14 +157,13 @@ def _column(estimator, X, feature):
     if not (is_number and -n_features <= number < n_features):
         known = f", or one of {names}" if names else ""
         raise ValueError(
-            f"feature must be the number of one of the {n_features} columns{known}, got "
-            f"{feature!r}."
+            f"feature must be the index of one of the {n_features} columns{known}, got {feature!r}."
         )
     if not hasattr(X, "shape"):
         X = np.asarray(X)
     if len(X.shape) != 2:
         raise ValueError(
-            f"X must have two dimensions, rows and columns, got {len(X.shape)}. Of a single "
+            f"X must have two dimensions, rows and columns, got {len(X.shape)}. For a single "
             "feature pass X.reshape(-1, 1)."
         )
     number = int(number) % n_features
@@ -174,6 +173,6 @@ def _column(estimator, X, feature):
         values = values.astype(np.float64).ravel()
     except (TypeError, ValueError):
         raise ValueError(
-            f"feature={feature!r} holds no numbers: its values cannot be put on an axis."
+            f"feature={feature!r} holds no numbers, so its values cannot be drawn on an axis."
         ) from None
     return values, names[number] if names else f"Feature {number}"

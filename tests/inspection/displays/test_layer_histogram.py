@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.inspection import LayerHistogramDisplay
-from skregnet.inspection.probe import probe, trace
+from skregnet.inspection.layers import forward_backward, network_and_rows
 from skregnet.network import Backprop
 
 of = LayerHistogramDisplay.from_estimator
@@ -86,7 +86,7 @@ class TestFitted:
 
 def gradients_of_biases(estimator, X, y, initial):
     """Mean gradients of biases (of shifts under batch norm), from the pass that trains."""
-    found = probe(estimator, X, y, initial=initial)
+    found = network_and_rows(estimator, X, y, initial=initial)
     backprop = Backprop(found.network, found.loss, len(found.y))
     weight = None if found.weight is None else found.weight[np.newaxis]
     backprop(found.x[np.newaxis], found.y[np.newaxis], weight)
@@ -136,11 +136,13 @@ class TestInitial:
     def test_it_is_the_network_that_fit_starts_from(self, parameters):
         X, y = digits()
         model = unmoved(**parameters).fit(X, y)
-        first = [probe(each, X, y, initial=True, member=0) for each in (clone(model), model)]
+        first = [
+            network_and_rows(each, X, y, initial=True, member=0) for each in (clone(model), model)
+        ]
         if "n_init" not in parameters:  # which restart will be kept is not known before
             assert_array_equal(first[0].network.params, first[1].network.params)
         for member in range(model.network_.n_members):
-            found = probe(model, X, y, initial=True, member=member).network
+            found = network_and_rows(model, X, y, initial=True, member=member).network
             assert_array_equal(found.params, model.network_.params[[member]])
 
     def test_kept_restarts_are_told_apart(self):
@@ -155,7 +157,7 @@ class TestInitial:
         X, y = positive_regression()
         model = unmoved(RegularizedMLPRegressor, loss=loss).fit(X, y)
         for each in (model, clone(model)):
-            found = probe(each, X, y, initial=True).network
+            found = network_and_rows(each, X, y, initial=True).network
             assert_allclose(found.params, model.network_.params, rtol=1e-12)
 
     def test_training_leaves_it_where_it_was(self):
@@ -169,7 +171,7 @@ class TestInitial:
     def test_batch_norm_uses_the_statistics_of_the_rows(self):
         X, y = digits()
         model = RegularizedMLPClassifier((50,), "tanh", batch_norm=True, random_state=0)
-        hidden, _, _ = trace(probe(model, 5 * X, y, initial=True))
+        hidden, _, _ = forward_backward(network_and_rows(model, 5 * X, y, initial=True))
         z = np.arctanh(hidden[0].activations)
         assert_allclose(z.mean(axis=0), 0.0, atol=1e-6)
         assert_allclose(z.std(axis=0), 1.0, rtol=1e-3)
@@ -198,7 +200,7 @@ class TestBadInput:
     def test_other_estimators(self):
         X, y = digits()
         model = make_pipeline(RegularizedMLPClassifier((8,), max_iter=1))
-        with pytest.raises(TypeError, match="Of a Pipeline or a search pass the network itself"):
+        with pytest.raises(TypeError, match="For a Pipeline or a search pass the network itself"):
             of(model, X, y, initial=True)
 
     def test_a_linear_model(self):

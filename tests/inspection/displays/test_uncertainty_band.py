@@ -85,7 +85,7 @@ def test_sparse_inputs_are_drawn(model):
 
 @pytest.mark.parametrize("feature", ["length", 2, -3, 1.5, True, None])
 def test_a_feature_that_is_not_there_is_named(model, feature):
-    with pytest.raises(ValueError, match=r"feature must be the number of one of the 2 columns"):
+    with pytest.raises(ValueError, match=r"feature must be the index of one of the 2 columns"):
         UncertaintyBandDisplay.from_estimator(model, np.zeros((3, 2)), feature=feature)
 
 
@@ -96,7 +96,7 @@ def test_a_width_that_is_none_is_named(model, n_std):
 
 
 def test_other_estimators_are_refused(model):
-    with pytest.raises(TypeError, match=r"got Pipeline\. Of a Pipeline pass the last step"):
+    with pytest.raises(TypeError, match=r"got Pipeline\. For a Pipeline pass the last step"):
         UncertaintyBandDisplay.from_estimator(make_pipeline(model), np.zeros((3, 2)))
 
 

@@ -1,0 +1,391 @@
+"""The layers of a network on given rows: activations, gradients and sizes of the updates.
+
+Private members of the estimators, and the modules of `fitting`, are used only in the last section.
+"""
+
+import copy
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from ..estimators.base import BaseRegularizedMLP
+from ..fitting.session import Session, sample_of, some_rows
+from ..fitting.settings import Architecture, check_combinations, is_stochastic, make_optimizer
+from ..functions.activations import ACTIVATIONS
+from ..functions.schedules import PLANNED_SCHEDULES
+from ..network import Backprop, Network
+from ..network.layers import Activation
+from ..preprocessing.scalers import scaled_inputs
+from ..training import Batches, TrainingState, train
+
+# 2000 rows are enough for shares and moments, 2 million values for a histogram.
+_MAX_ROWS, _MAX_VALUES = 2000, 2_000_000
+_MIN_ROWS = 50
+# A unit is constant if its activations differ by no more than this share: that is rounding.
+_CONSTANT = 1e-6
+# An activation is saturated if its slope is below this share of the largest one.
+_FLAT = 0.1
+# Measured steps. The first ones do not count if the moments of the solver start at zero.
+_N_STEPS, _N_WARM_UP_STEPS = 30, 10
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """Numbers of one layer.
+
+    Parameters
+    ----------
+    layer : str
+        'hidden 1' for the first hidden layer (layer 0 in the estimator's `hidden_activations`),
+        and so on; 'output' for the last layer.
+    units : int
+        Number of units.
+    activation : str
+        Name of the activation function; for the output layer, of the inverse link of the loss.
+    dead : float
+        Share of the units whose activation is the same for all rows, such as rectifiers that are
+        never active. NaN for the output layer, as are the next four numbers.
+    saturated : float
+        Share of the activations at which the slope of the activation function is below a tenth of
+        its largest slope. NaN if the activation function is not bounded.
+    mean, std : float
+        Mean and standard deviation of the activations over rows and units.
+    spread : float
+        Standard deviation of a unit over the rows, as a root mean square over the units. It
+        measures how much the layer still distinguishes the rows.
+    gradient_std : float
+        Standard deviation of the derivatives of each row's loss with respect to the
+        pre-activations. NaN without targets.
+    gradient_ratio : float
+        `gradient_std` divided by that of the next layer. NaN for the output layer.
+    update_ratio : float
+        Norm of the change of the layer's weights in one step of the solver, divided by the norm of
+        the weights: the median over 20 steps on a copy of the network. NaN without targets and for
+        full-batch solvers.
+    """
+
+    layer: str
+    units: int
+    activation: str
+    dead: float
+    saturated: float
+    mean: float
+    std: float
+    spread: float
+    gradient_std: float
+    gradient_ratio: float
+    update_ratio: float
+
+
+@dataclass(frozen=True)
+class NetworkAndRows:
+    """One network of an estimator, and rows in the form that the network takes."""
+
+    network: Network  # a copy with one member
+    x: object  # encoded and scaled inputs, an array or a CSR matrix of shape (rows, inputs)
+    y: np.ndarray | None  # scaled targets, (rows, targets)
+    weight: np.ndarray | None  # (rows, 1)
+    loss: object
+    session: Session | None  # a training run on these rows, for `update_ratios`
+
+    def mean_loss(self, raw):
+        """Return the weighted mean loss of raw predictions, (rows, outputs)."""
+        weight = None if self.weight is None else self.weight[np.newaxis]
+        scale = 1.0 / (len(raw) if weight is None else float(weight.sum(dtype=np.float64)))
+        return float(self.loss.value(raw[np.newaxis], self.y[np.newaxis], weight, scale)[0])
+
+    def loss_gradient(self, raw):
+        """Return the derivatives of each row's loss with respect to its raw predictions."""
+        gradient = np.empty((1, *raw.shape), raw.dtype)
+        weight = None if self.weight is None else self.weight[np.newaxis]
+        raw = np.array(raw[np.newaxis], order="C")
+        self.loss.value_and_gradient(raw, self.y[np.newaxis], weight, 1.0, gradient)
+        return gradient[0]
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """Values of one hidden layer in prediction, each of shape (rows, units)."""
+
+    function: object  # the activation function
+    activations: np.ndarray
+    slopes: np.ndarray  # derivatives of the activation function
+    gradients: np.ndarray | None  # of each row's loss with respect to the pre-activations
+
+
+def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
+    """Return one network of an estimator, fitted or initial, with at most 2000 rows."""
+    if not isinstance(estimator, BaseRegularizedMLP):
+        raise TypeError(
+            "estimator must be a RegularizedMLPClassifier or a RegularizedMLPRegressor, got "
+            f"{type(estimator).__name__}. For a Pipeline or a search pass the network itself, such "
+            "as pipeline[-1], and X as transformed by the steps before it."
+        )
+    is_fitted = hasattr(estimator, "network_")
+    if not (is_fitted or initial):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' first, or "
+            "pass initial=True to see the network that fit starts from."
+        )
+    if initial and y is None:
+        raise ValueError(
+            "initial=True needs y, got y=None: the initial network depends on the targets."
+        )
+    if sample_weight is not None and y is None:
+        raise ValueError("sample_weight needs y, got y=None: it weights the losses of the rows.")
+    n_members = estimator.network_.n_members if is_fitted else estimator.n_estimators
+    is_int = isinstance(member, Integral) and not isinstance(member, bool)
+    if not (is_int and 0 <= member < n_members):
+        raise ValueError(
+            f"member must be an int from 0 to {n_members - 1}, one of the {n_members} networks of "
+            f"the ensemble, got {member!r}."
+        )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if initial:
+            return _initial_network(estimator, X, y, sample_weight, member, is_fitted)
+        rows = _rows(estimator, X, y, sample_weight)
+        return NetworkAndRows(estimator.network_.select([member]), *rows)
+
+
+def forward_backward(given):
+    """Return a list of HiddenLayer, the raw predictions, and the gradients of each row's loss.
+
+    The network predicts: no unit is dropped, and batch normalisation uses its running statistics.
+    The gradients with respect to the raw predictions are None without targets.
+    """
+    x, steps = given.x, []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for layer in given.network.layers:
+            x, way_back = layer.linearize(x, 0)
+            slopes = way_back(np.ones_like(x)) if isinstance(layer, Activation) else None
+            steps.append((layer, x, slopes, way_back))
+        raw_gradients = delta = None if given.y is None else given.loss_gradient(x)
+        hidden = []
+        for layer, out, slopes, way_back in reversed(steps):
+            if delta is not None and way_back is not None and layer is not given.network.layers[0]:
+                delta = way_back(delta.copy())  # it may overwrite its argument
+            if slopes is not None:
+                hidden.append(HiddenLayer(layer.function, out, slopes, delta))
+    return hidden[::-1], x, raw_gradients
+
+
+def measure_layers(hidden, raw, raw_gradients, updates, out_activation):
+    """Return a `LayerReport` of each layer, from the results of the other functions here."""
+    gradients = [*(layer.gradients for layer in hidden), raw_gradients]
+    stds = np.array([np.nan if each is None else np.std(each, dtype=float) for each in gradients])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [*(stds[:-1] / stds[1:]), np.nan]
+    rows = [
+        (f"hidden {i}", layer.activations.shape[1], _name_of(layer.function), *_moments(layer))
+        for i, layer in enumerate(hidden, 1)
+    ]
+    rows.append(("output", raw.shape[1], out_activation, *(np.nan,) * 5))
+    return tuple(
+        LayerReport(*row, *map(float, numbers))
+        for row, *numbers in zip(rows, stds, ratios, updates, strict=True)
+    )
+
+
+def _moments(layer):
+    a, slope = layer.activations, largest_slope(layer.function)
+    return (
+        float(np.mean(np.ptp(a, axis=0) <= _CONSTANT * np.abs(a).max(axis=0))),
+        np.nan if slope is None else float(np.mean(layer.slopes < _FLAT * slope)),
+        float(a.mean(dtype=np.float64)),
+        float(a.std(dtype=np.float64)),
+        float(np.sqrt(np.mean(a.var(axis=0, dtype=np.float64)))),
+    )
+
+
+def _name_of(activation):
+    return next((n for n, known in ACTIVATIONS.items() if known == activation), repr(activation))
+
+
+def lowers_rate_to_zero(estimator):
+    """Whether the schedule lowers the learning rate to about zero at the end of the run."""
+    rate = estimator.learning_rate
+    return is_stochastic(estimator.solver) and isinstance(rate, str) and rate in PLANNED_SCHEDULES
+
+
+def largest_slope(activation):
+    """Return the largest slope of an activation function; None if it is not bounded."""
+    z = np.concatenate([[-50.0], np.linspace(-8.0, 8.0, 321), [50.0]])
+    slopes, out = np.ones_like(z), activation(z)
+    inputs = out.copy() if activation.in_place else z.copy()
+    activation.backward(slopes, inputs, inputs if activation.in_place else out, np.empty_like(z))
+    largest = float(np.abs(slopes).max())
+    is_flat = max(abs(slopes[0]), abs(slopes[-1])) < 0.01 * largest
+    return largest if is_flat else None
+
+
+# ---- private members of the estimators, and `fitting` --------------------------------------------
+
+
+def _rows(estimator, X, y, sample_weight):
+    """Return x, y, weight, loss and session of a fitted estimator; see `NetworkAndRows`."""
+    n_rows = _n_rows(estimator.network_)
+    X = estimator._checked_inputs(X)
+    if y is None:
+        if X.shape[0] > n_rows:
+            X = X[some_rows(X.shape[0], n_rows)]
+        x = scaled_inputs(estimator.scaler_, estimator._encoded(X), estimator.network_.params.dtype)
+        return _in_memory(x), None, None, estimator._fitted_loss, None
+    session = _session(estimator, X, y, sample_weight)
+    x, y, weight = session.training_rows(n_rows)
+    return _in_memory(x), y, weight, session.loss, session
+
+
+def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
+    """Return the network that `fit` starts from, with the same random numbers, and rows."""
+    if is_fitted and not hasattr(estimator, "_started_as"):
+        raise ValueError(
+            "initial=True needs a network that was fitted by this version. This one was loaded "
+            "from a file of an older version, which did not record its initial weights."
+        )
+    if is_fitted and started_by_sklearn(estimator):
+        raise ValueError(
+            "initial=True needs a network that was started by fit or partial_fit. This one comes "
+            "from scikit-learn, and its initial weights are not known."
+        )
+    if is_fitted:
+        number = estimator._started_as[member]
+        session = _session(estimator, estimator._checked_inputs(X), y, sample_weight)
+    else:
+        number = member * estimator.n_init
+        estimator = clone(estimator)
+        estimator._validate_params()
+        architecture = Architecture(estimator)
+        check_combinations(estimator, architecture)
+        weights = (sample_weight, None, None)
+        rows, _ = estimator._checked_data((X, y, None, None), weights, True, None)
+        session = estimator._prepare(architecture, rows, None, is_first=True, incremental=False)
+    network = session.initial_network().select([number])
+    x, y, weight = session.training_rows(_n_rows(network))
+    x = _in_memory(x)
+    if network.batch_norm_layers:
+        # There are no running statistics yet; the first step uses those of its batch.
+        network.set_population_statistics(x, weight)
+    return NetworkAndRows(network, x, y, weight, session.loss, session)
+
+
+def started_by_sklearn(estimator):
+    """Whether the weights come from scikit-learn; false if that was not recorded."""
+    return getattr(estimator, "_started_as", NotImplemented) is None
+
+
+def penalty_in_loss(estimator):
+    """Return the penalty in `loss_`, as a mean over the members; None if it was not recorded."""
+    penalty = getattr(estimator, "_fitted_penalty", None)
+    if penalty is None:
+        return None
+    network = estimator.network_
+    with np.errstate(over="ignore", invalid="ignore"):
+        return penalty.value(network.params[:, : network.n_weights]).mean()
+
+
+def update_ratios(given, estimator, member, learning_rate):
+    """Return the relative sizes of the updates of each layer; see `LayerReport.update_ratio`.
+
+    The steps are made on the network of `given`, which is changed. They continue with the moments
+    of the estimator if it has kept them.
+    """
+    network, session = given.network, given.session
+    if session is None or not is_stochastic(estimator.solver) or not learning_rate > 0.0:
+        return np.full(len(network.dense_layers), np.nan)
+    state, n_warm_up = _training_state(estimator, member)
+    batch_size = session.batch_size(len(given.y))
+    # `train` stops only at the end of an epoch: it gets no more rows than the steps need.
+    rows = sample_of((given.x, given.y, given.weight), (_N_STEPS + 1) * batch_size)
+    batches = Batches(*rows, batch_size, state.shuffling, estimator.shuffle)
+    optimizer = make_optimizer(estimator, session.weight_decay, network.n_weights)
+    recorder = _Recorder(optimizer, network)  # as optimiser and as monitor
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        train(
+            Backprop(network, session.loss, batches.max_rows, state.dropout),
+            batches,
+            recorder,
+            state,
+            recorder,
+            learning_rate=learning_rate,
+            schedule=lambda step, n_steps: 1.0,
+            penalty=session.penalty,
+            max_epochs=_N_STEPS,
+            n_schedule_steps=_N_STEPS,
+            max_grad_norm=estimator.max_grad_norm,
+            max_norm=estimator.max_norm,
+        )
+    return np.median(recorder.ratios[n_warm_up:], axis=0)
+
+
+def _session(estimator, X, y, sample_weight):
+    estimator = copy.copy(estimator)
+    rows = estimator._weighted(estimator._checked_rows(X, y, sample_weight, "sample_weight", False))
+    rows = rows.without_zero_weights()
+    architecture, seeds = estimator._architecture, estimator._seeds
+    return Session(estimator, architecture, rows, None, seeds, estimator.network_)
+
+
+def _n_rows(network):
+    n_units = sum(layer.n_outputs for layer in network.dense_layers)
+    return min(_MAX_ROWS, max(_MIN_ROWS, _MAX_VALUES // n_units))
+
+
+def _in_memory(x):
+    return x if issparse(x) else x[:]
+
+
+def _training_state(estimator, member):
+    """Return the state in which the steps begin, and the number of steps that do not count."""
+    state = getattr(estimator, "_training_state", None)
+    if state is not None and state.optimizer is not None:
+        state = copy.deepcopy(state.select([member]))
+        if state.optimizer is not None:
+            state.rate_factors = np.ones(1)  # the given learning rate includes them
+            return state, 0
+    # Random streams of their own: those of the estimator must not advance.
+    shuffling, dropout = (
+        [np.random.Generator(np.random.SFC64(seed))] for seed in np.random.SeedSequence(0).spawn(2)
+    )
+    return TrainingState(shuffling, dropout, np.ones(1)), _N_WARM_UP_STEPS
+
+
+class _Recorder:
+    """The optimiser and the monitor of a run that measures steps and ends after enough of them."""
+
+    def __init__(self, optimizer, network):
+        self.init = optimizer.init
+        self.flush_denormals = optimizer.flush_denormals
+        self.optimizer = optimizer
+        self.network = network
+        self.ratios = []
+
+    def prepare_step(self, params, gradient, state):
+        step = self.optimizer.prepare_step(params, gradient, state)
+
+        def record(learning_rate):
+            before = params.copy()
+            step(learning_rate)
+            if len(self.ratios) < _N_STEPS:
+                pairs = zip(*map(self.network.views, (params - before, before)), strict=True)
+                self.ratios.append(
+                    [
+                        np.linalg.norm(change["weight"]) / np.linalg.norm(old["weight"])
+                        for change, old in pairs
+                        if "weight" in change
+                    ]
+                )
+
+        return record
+
+    def end_of_epoch(self, loss, learning_rate):
+        return len(self.ratios) >= _N_STEPS
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    def restore(self):
+        return np.zeros(1, bool)  # no member was restored
