@@ -4,12 +4,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..training.repetition import Repetition
 from .progress import ProgressLines
 from .reporting import record_refit
 from .session import Session
 
 _BROKEN_OFF = ("diverged", "interrupted")
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What a run tells the one that repeats it.
+
+    Parameters
+    ----------
+    members : ndarray of int of shape (members,)
+        The members that were kept, as numbers within all that were started.
+    n_epochs : ndarray of int of shape (members,)
+        The length of each one's run, up to the epoch that was kept.
+    lowered : list of (int, ndarray of bool of shape (members,))
+        Epochs at whose end the learning rates of some members were lowered, see `Monitor`.
+    deadline : float or None
+        On the clock of ``time.monotonic``.
+    """
+
+    members: np.ndarray
+    n_epochs: np.ndarray
+    lowered: list
+    deadline: float | None = None
+
+    def is_repeated_by(self, stop_reason, kept_epoch):
+        """Whether each member has come to its end; a minimiser may be there before."""
+        return bool(((kept_epoch == self.n_epochs) | (stop_reason == "tol")).all())
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,17 @@ from ..functions.schedules import get_schedule
 from ..network import Backprop, build_network
 from ..optim import FULL_BATCH_SOLVERS
 from ..preprocessing.scalers import check_finite_inputs, scaled_inputs
-from ..training import Batches, EarlyStopping, Monitor, TrainingState, train, train_full_batch
+from ..training import (
+    Batches,
+    EarlyStopping,
+    Monitor,
+    NoisyPlateau,
+    TrainingState,
+    train,
+    train_full_batch,
+)
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
-from ..training.repetition import RepeatMonitor
 from .result import Outcome
 from .settings import decays_weights, is_stochastic, make_optimizer
 
@@ -112,7 +119,10 @@ class Session:
         """
         x, y, weight = self._inputs(self.training)
         constant = self.loss.constant(y, weight)
-        network = self.network or self._new_network(x.shape[1], y, constant)
+        initial = partial(self._new_network, x.shape[1], y, constant)
+        if self.network is not None and not incremental:
+            initial = partial(_itself, self.network.select(slice(None)))
+        network = self.network or initial()
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(scorer)
         self._measure_constant(constant, y, weight)
@@ -121,11 +131,12 @@ class Session:
             self.deadline = time.monotonic() + self.estimator.max_time
         state.is_running = True
         if is_stochastic(self.estimator.solver):
-            monitors = self._stochastic(network, state, (x, y, weight), incremental, validate)
+            monitors = self._stochastic(network, state, (x, y, weight), incremental, validate, initial)
         else:
             monitors = self._full_batch(network, state, (x, y, weight), validate)
         if network.batch_norm_layers and not incremental and not self._stops_early:
             network.set_population_statistics(x, weight)
+        state.end_run(keep_patience=incremental)
         outcome = Outcome.of_run(network, state, monitors)
         return outcome.best_restarts(self.estimator.n_estimators)
 
@@ -204,7 +215,9 @@ class Session:
             n_streams = self.estimator.n_estimators * self.estimator.n_init
         return TrainingState(
             shuffling=self._of_members(self.seeds.shuffling(n_streams, t)),
-            dropout=self._of_members(self.seeds.dropout(n_streams, t)),
+            dropout=self._of_members(self.seeds.dropout(n_streams, t))
+            if self.architecture.has_dropout
+            else [],
             rate_factors=np.ones(n_members),
         )
 
@@ -233,7 +246,7 @@ class Session:
         else:
             self._reference = self._constant_loss if self._constant_loss > _EXACT else 1.0
 
-    def _stochastic(self, network, state, data, incremental, validate):
+    def _stochastic(self, network, state, data, incremental, validate, initial):
         estimator = self.estimator
         n_rows = len(data[1])
         batch_size = self.batch_size(n_rows)
@@ -241,17 +254,17 @@ class Session:
         # own moments, makes steps that cost the validation accuracy 5 to 25 points.
         smallest = max(2, batch_size // 2) if estimator.batch_norm else 2
         batches = Batches(*data, batch_size, state.shuffling, estimator.shuffle, smallest)
-        stopping = self._stopping(network, state, incremental)
+        self._begin_run(network, state, incremental)
         learning_rate = float(estimator.learning_rate_init)
         adaptive = (
             isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"
         )
         monitor = self._monitor(
             network,
+            state,
             validate,
-            stopping,
             lower_rates=RateLowering(state.rate_factors, learning_rate) if adaptive else None,
-            **self._judged_by_sample(data, incremental, adaptive),
+            **self._judged_by_sample(data, incremental, adaptive, initial),
         )
         run = partial(
             train,
@@ -271,18 +284,18 @@ class Session:
         self._watch(run, monitor)
         return [monitor]
 
-    def _stopping(self, network, state, incremental):
-        """Return what stops the run; only where it is one epoch of a stream, it goes on."""
+    def _begin_run(self, network, state, incremental):
+        """Set what stops the run; only where it is one epoch of a stream, it goes on."""
         if not incremental:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
-        stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
+        make = NoisyPlateau if self.architecture.has_dropout else EarlyStopping
+        stopping = state.stopping or make(network.n_members, np.inf, 0.0)
         stopping.patience, stopping.tol = self.estimator.n_iter_no_change, self._stopping_tol
         if self.repetition is not None:
             stopping.patience = np.inf
-        state.stopping = stopping if incremental else None
-        return stopping
+        state.begin_run(stopping)
 
     def _schedule(self, state, batches, n_rows):
         return get_schedule(
@@ -305,10 +318,11 @@ class Session:
             sub_network = network.member(member)
             # Without early stopping the minimiser alone decides when it has converged.
             patience = estimator.n_iter_no_change if self._stops_early else np.inf
-            stopping = EarlyStopping(1, patience, self._stopping_tol)
-            monitor = self._monitor(sub_network, validate, stopping, slice(member, member + 1))
+            own_state = state.select([member])
+            own_state.begin_run(EarlyStopping(1, patience, self._stopping_tol))
+            monitor = self._monitor(sub_network, own_state, validate, slice(member, member + 1))
             if is_interrupted:
-                monitor.interrupted()  # the keys are pressed once, for all members
+                monitor.interrupted()  # a KeyboardInterrupt ends the runs of all members
             if not monitor.active.any():
                 monitor.restore()
             else:
@@ -327,7 +341,7 @@ class Session:
             warn_interrupted_callback()
         return monitors
 
-    def _judged_by_sample(self, data, incremental, adaptive):
+    def _judged_by_sample(self, data, incremental, adaptive, initial):
         """Return what the monitor judges plateaus and ruin by: the loss on a sample of rows."""
         if self._stops_early or (incremental and not adaptive):
             return {}  # the validation part is the judge, or there is nothing to be judged
@@ -339,10 +353,11 @@ class Session:
             judged["plateau_loss"] = evaluate
         if not incremental:
             judged["suspicious_loss"] = self._ruinous_loss(self._constant_loss)
-            judged["tolerable_loss"] = partial(self._tolerable_loss, evaluate)
+            judged["tolerable_loss"] = partial(self._tolerable_loss, evaluate, initial)
         return judged
 
     def _tolerable_loss(self, evaluate, initial):
+        initial = initial()
         penalty = self.penalty.value(initial.params[:, : initial.n_weights])
         return self._ruinous_loss(np.maximum(evaluate(initial) + penalty, self._constant_loss))
 
@@ -370,17 +385,13 @@ class Session:
             for rows in row_chunks(len(y), max(n_columns, self.loss.n_heads * y.shape[1]))
         )
 
-    def _monitor(self, network, validate, stopping, members=slice(None), **judges):
-        make = Monitor
+    def _monitor(self, network, state, validate, members=slice(None), **judges):
         if self.repetition is not None:
-            make = partial(
-                RepeatMonitor,
-                n_epochs=self.repetition.n_epochs[members],
-                lowered=self.repetition.lowered,
-            )
-        return make(
+            judges["lengths"] = self.repetition.n_epochs[members]
+            judges["lowered"] = self.repetition.lowered
+        return Monitor(
             network,
-            stopping,
+            state,
             validate=validate,
             stop_early=self._stops_early,
             deadline=self.deadline,
@@ -397,7 +408,7 @@ class Session:
         return any([watcher(monitor) for watcher in self.watchers])
 
     def _watch(self, run, monitor):
-        """Run the training that a monitor looks after; return whether the user pressed the keys."""
+        """Run the training that a monitor looks after; return whether it was interrupted."""
         try:
             for watcher in self.watchers:
                 watcher.begin_run(monitor)
@@ -405,7 +416,7 @@ class Session:
             monitor.interrupted()
             monitor.restore()
             return True
-        run()  # it deals with the keys itself
+        run()  # it handles a KeyboardInterrupt itself
         try:
             for watcher in self.watchers:
                 watcher.end_run(monitor)
@@ -431,6 +442,10 @@ class Session:
             return loss, scorer(network, rows, np.isfinite(loss))
 
         return validate
+
+
+def _itself(network):
+    return network
 
 
 def sample_of(data, n_rows=_SAMPLE_ROWS):

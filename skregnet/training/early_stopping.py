@@ -1,4 +1,4 @@
-"""When to stop: a small object fed with numbers."""
+"""When to stop: small objects fed with numbers."""
 
 import numpy as np
 
@@ -36,54 +36,24 @@ class EarlyStopping:
     def __init__(self, n_members, patience, tol):
         self.patience = patience
         self.tol = tol
+        # The arrays are replaced and never written to: copies of the object share them.
         self.best = np.full(n_members, np.inf)
         self.wait = np.zeros(n_members, int)
-        self._n_epochs = 0
-        # What an improvement is measured against: it follows `best` until `restart`.
-        self._reference = np.full(n_members, np.inf)
-        # Of the second series: epoch and lowest values of the last look but one, and of the last.
-        self._looks = None
+        # What an improvement is measured against: equal to `best` until `restart`.
+        self._lowest_of_count = np.full(n_members, np.inf)
 
-    def update(self, values, also=None):
+    def update(self, values):
         """Take in the values of an epoch; return where they are the lowest so far.
 
         A value that is not a number is no improvement.
-
-        Parameters
-        ----------
-        values : ndarray of shape (members,)
-            What decides.
-        also : callable() -> ndarray of shape (members,), default=None
-            A second opinion where `values` are noisy. It is looked at each `patience` epochs; where
-            patience ends, members whose second series has fallen since the last look but one, by
-            more than `tol` in as many epochs, begin a new count.
         """
-        self._n_epochs += 1
-        improved = values < self._reference - self.tol
-        self.wait = np.where(improved, 0, self.wait + 1)
-        self._reference = np.fmin(self._reference, values)
-        if also is not None:
-            self._ask(also)
+        wait = self.wait + 1
+        wait[values < self._lowest_of_count - self.tol] = 0
+        self.wait = wait
+        self._lowest_of_count = np.fmin(self._lowest_of_count, values)
         is_best = values < self.best
         self.best = np.fmin(self.best, values)
         return is_best
-
-    def _ask(self, also):
-        if not np.isfinite(self.patience):
-            return
-        is_due = self._n_epochs % self.patience == 1 % self.patience
-        at_end = self.wait == self.patience  # those whose patience has ended before have stopped
-        if not is_due and not at_end.any():
-            return
-        second = also()
-        if self._looks is None:
-            self._looks = [(self._n_epochs, second)] * 2
-        epoch, lowest = self._looks[0]
-        # The fall that counts is that of `patience` epochs.
-        tol = self.tol * max(1.0, (self._n_epochs - epoch) / self.patience)
-        self.wait[at_end & (second < lowest - tol)] = 0
-        if is_due:
-            self._looks = [self._looks[1], (self._n_epochs, np.fmin(self._looks[1][1], second))]
 
     @property
     def exhausted(self):
@@ -93,4 +63,89 @@ class EarlyStopping:
     def restart(self, members):
         """Begin a new count; one lucky low value of the past no longer matters to it."""
         self.wait = np.where(members, 0, self.wait)
-        self._reference = np.where(members, np.inf, self._reference)
+        self._lowest_of_count = np.where(members, np.inf, self._lowest_of_count)
+
+    def copy(self):
+        """Return an independent copy."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def select(self, members):
+        """Return the counts of some members."""
+        chosen = self.copy()
+        for name in ("best", "wait", "_lowest_of_count"):
+            setattr(chosen, name, getattr(self, name)[members])
+        return chosen
+
+
+class NoisyPlateau(EarlyStopping):
+    """Early stopping by a noisy series, checked by a second one without noise.
+
+    With dropout, the lowest training loss so far is soon a lucky one: the count runs out though the
+    network still improves. A second loss, without dropout, tells. It takes time, and is therefore
+    only computed each `patience` epochs, and when a count runs out. Then the count begins anew if
+    the second loss has fallen since the last check but one, by more than `tol` in as many epochs as
+    `patience` has::
+
+        patience = 5
+
+        epoch         1 . . . . 6 . . . . 11 . . . . 16
+        check         A         B         C     ^
+                                |               |
+                                +---------------+ the count runs out in epoch 14:
+                                                  is loss(14) < min(A, B) - tol * (14 - 6) / 5 ?
+
+    The last check, C, may be an epoch old, in which nothing falls by much; the one before it, B, is
+    at least `patience` epochs old.
+
+    Parameters
+    ----------
+    n_members, patience, tol : int, int or inf, float
+        See `EarlyStopping`.
+    """
+
+    def __init__(self, n_members, patience, tol):
+        super().__init__(n_members, patience, tol)
+        self._n_epochs = 0
+        # Of the last check but one, and of the last: its epoch, and the lowest losses until then.
+        self._checks = None
+
+    def update(self, values, second_loss=None):
+        """Take in the values of an epoch; return where they are the lowest so far.
+
+        Parameters
+        ----------
+        values : ndarray of shape (members,)
+            The noisy series.
+        second_loss : callable() -> ndarray of shape (members,), default=None
+            Computes the loss without noise. Without it nothing is checked.
+        """
+        self._n_epochs += 1
+        is_best = super().update(values)
+        if second_loss is not None and np.isfinite(self.patience):
+            self._check(second_loss)
+        return is_best
+
+    def _check(self, second_loss):
+        epoch = self._n_epochs
+        is_due = epoch % self.patience == 1 % self.patience
+        runs_out = self.wait == self.patience  # members that wait longer have stopped
+        if not is_due and not runs_out.any():
+            return
+        loss = second_loss()
+        if self._checks is None:
+            self._checks = [(epoch, loss)] * 2
+        (earlier_epoch, earlier_lowest), (_, lowest) = self._checks
+        tol = self.tol * max(1.0, (epoch - earlier_epoch) / self.patience)
+        still_falls = loss < earlier_lowest - tol
+        self.wait = np.where(runs_out & still_falls, 0, self.wait)
+        if is_due:
+            self._checks = [self._checks[1], (epoch, np.fmin(lowest, loss))]
+
+    def select(self, members):
+        """Return the counts and checks of some members."""
+        chosen = super().select(members)
+        if self._checks is not None:
+            chosen._checks = [(epoch, lowest[members]) for epoch, lowest in self._checks]
+        return chosen

@@ -38,7 +38,7 @@ def train(
     optimizer : StochasticOptimizer
         Makes a step.
     state : TrainingState
-        Where the run begins; changed in place.
+        Where the run begins, or goes on after a break; changed in place.
     monitor : Monitor
         Told of each epoch; says when to stop and restores what is to be kept.
     learning_rate : float
@@ -48,7 +48,7 @@ def train(
     penalty : ElasticNet
         Penalty of the weights.
     max_epochs, n_schedule_steps : int
-        Length of the run in epochs, and of the schedule in steps.
+        Length of the run in epochs, those before a break included, and of the schedule in steps.
     max_grad_norm, max_norm : float, default=None
         Bounds on the norm of the gradient, and of the weights into each hidden unit.
     """
@@ -64,7 +64,7 @@ def train(
     add_penalty = penalty.prepare_gradient(weights, weight_gradient, scratch)
     step = optimizer.prepare_step(params, gradient, state.optimizer)
     try:
-        for _ in range(max_epochs):
+        for _ in state.epochs_left(max_epochs):
             first_step = state.step
             penalty_value = penalty.value(weights, scratch)
             base_rate = _per_member(learning_rate, state.rate_factors, params.dtype)
