@@ -131,7 +131,9 @@ class Session:
             self.deadline = time.monotonic() + self.estimator.max_time
         state.is_running = True
         if is_stochastic(self.estimator.solver):
-            monitors = self._stochastic(network, state, (x, y, weight), incremental, validate, initial)
+            monitors = self._stochastic(
+                network, state, (x, y, weight), incremental, validate, initial
+            )
         else:
             monitors = self._full_batch(network, state, (x, y, weight), validate)
         if network.batch_norm_layers and not incremental and not self._stops_early:

@@ -17,10 +17,10 @@ class EarlyStopping:
 
     Attributes
     ----------
-    best : ndarray of shape (members,)
-        Lowest values so far.
-    wait : ndarray of int of shape (members,)
-        Epochs since the last improvement.
+    best : list of float
+        Lowest value of each member so far.
+    wait : list of int
+        Epochs since the last improvement of each member.
 
     Examples
     --------
@@ -36,46 +36,49 @@ class EarlyStopping:
     def __init__(self, n_members, patience, tol):
         self.patience = patience
         self.tol = tol
-        # The arrays are replaced and never written to: copies of the object share them.
-        self.best = np.full(n_members, np.inf)
-        self.wait = np.zeros(n_members, int)
+        # Lists: with few members, they take a fraction of the time of arrays.
+        self.best = [np.inf] * n_members
+        self.wait = [0] * n_members
         # What an improvement is measured against: equal to `best` until `restart`.
-        self._lowest_of_count = np.full(n_members, np.inf)
+        self._lowest_of_count = [np.inf] * n_members
 
     def update(self, values):
-        """Take in the values of an epoch; return where they are the lowest so far.
+        """Take in the values of an epoch; return where they are the lowest so far, a mask.
 
         A value that is not a number is no improvement.
         """
-        wait = self.wait + 1
-        wait[values < self._lowest_of_count - self.tol] = 0
-        self.wait = wait
-        self._lowest_of_count = np.fmin(self._lowest_of_count, values)
-        is_best = values < self.best
-        self.best = np.fmin(self.best, values)
-        return is_best
+        is_best, lowest = [], self._lowest_of_count
+        for member, value in enumerate(values.tolist()):
+            improved = value < lowest[member] - self.tol
+            self.wait[member] = 0 if improved else self.wait[member] + 1
+            if value < lowest[member]:
+                lowest[member] = value
+            is_best.append(value < self.best[member])
+            if is_best[-1]:
+                self.best[member] = value
+        return np.array(is_best)
 
     @property
     def exhausted(self):
-        """Members whose patience is at an end."""
-        return self.wait >= self.patience
+        """Members whose patience is at an end, a mask."""
+        return np.array([wait >= self.patience for wait in self.wait])
 
     def restart(self, members):
         """Begin a new count; one lucky low value of the past no longer matters to it."""
-        self.wait = np.where(members, 0, self.wait)
-        self._lowest_of_count = np.where(members, np.inf, self._lowest_of_count)
+        for member in np.flatnonzero(members).tolist():
+            self.wait[member], self._lowest_of_count[member] = 0, np.inf
 
     def copy(self):
         """Return an independent copy."""
-        copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        return copied
+        return self.select(range(len(self.wait)))
 
     def select(self, members):
         """Return the counts of some members."""
-        chosen = self.copy()
+        chosen = object.__new__(type(self))
+        chosen.__dict__.update(self.__dict__)
         for name in ("best", "wait", "_lowest_of_count"):
-            setattr(chosen, name, getattr(self, name)[members])
+            values = getattr(self, name)
+            setattr(chosen, name, [values[member] for member in members])
         return chosen
 
 
@@ -112,7 +115,7 @@ class NoisyPlateau(EarlyStopping):
         self._checks = None
 
     def update(self, values, second_loss=None):
-        """Take in the values of an epoch; return where they are the lowest so far.
+        """Take in the values of an epoch; return where they are the lowest so far, a mask.
 
         Parameters
         ----------
@@ -130,16 +133,18 @@ class NoisyPlateau(EarlyStopping):
     def _check(self, second_loss):
         epoch = self._n_epochs
         is_due = epoch % self.patience == 1 % self.patience
-        runs_out = self.wait == self.patience  # members that wait longer have stopped
-        if not is_due and not runs_out.any():
+        # Members that wait longer have stopped.
+        running_out = [m for m, wait in enumerate(self.wait) if wait == self.patience]
+        if not is_due and not running_out:
             return
         loss = second_loss()
         if self._checks is None:
             self._checks = [(epoch, loss)] * 2
         (earlier_epoch, earlier_lowest), (_, lowest) = self._checks
         tol = self.tol * max(1.0, (epoch - earlier_epoch) / self.patience)
-        still_falls = loss < earlier_lowest - tol
-        self.wait = np.where(runs_out & still_falls, 0, self.wait)
+        for member in running_out:
+            if loss[member] < earlier_lowest[member] - tol:
+                self.wait[member] = 0
         if is_due:
             self._checks = [self._checks[1], (epoch, np.fmin(lowest, loss))]
 
@@ -147,5 +152,5 @@ class NoisyPlateau(EarlyStopping):
         """Return the counts and checks of some members."""
         chosen = super().select(members)
         if self._checks is not None:
-            chosen._checks = [(epoch, lowest[members]) for epoch, lowest in self._checks]
+            chosen._checks = [(epoch, lowest[list(members)]) for epoch, lowest in self._checks]
         return chosen

@@ -150,10 +150,10 @@ class Monitor:
             if self.stops_early:
                 monitored = _monitored(validation_loss, score)
         run.history.append(run.active, learning_rate, **values)
-        # Infinite parameters show in the loss only one step later: look at them too.
-        total = loss + np.add.reduce(self.network.params, axis=1)
-        if not math.isfinite(sum(total.tolist())):
-            self._diverge(run.active & ~np.isfinite(total))
+        if not self._is_finite(loss):
+            # Infinite parameters show in the loss only one step later: look at them too.
+            is_finite = np.isfinite(loss + self.network.params.sum(axis=1))
+            self._diverge(run.active & ~is_finite)
         if self.stops_early or self.plateau_loss is None:
             is_best = stopping.update(monitored)
         else:
@@ -163,9 +163,9 @@ class Monitor:
             self._keep_now(is_best)
         else:
             self._move_snapshots(is_best)
-        exhausted = stopping.exhausted & run.active
+        exhausted = stopping.exhausted
         if True in exhausted.tolist():
-            self._end_patience(exhausted)
+            self._end_patience(exhausted & run.active)
         self._stop_at_length()
         for epoch, members in self._to_lower:
             if epoch == run.history.n_epochs:
@@ -178,7 +178,14 @@ class Monitor:
             self._end(run.active, "callback")
         return True not in run.active.tolist()
 
+    def _is_finite(self, loss):
+        """Whether losses and parameters are, for sure; a sum of their squares may overflow."""
+        params = self.network.params
+        return math.isfinite(sum(loss.tolist()) + np.vdot(params, params))
+
     def _end_patience(self, members):
+        if True not in members.tolist():
+            return
         if self.lower_rates is not None:
             stopped = self.lower_rates(members)
             self.lowered.append((self.history.n_epochs, members & ~stopped))
@@ -209,23 +216,22 @@ class Monitor:
 
     def _move_snapshots(self, is_best):
         """Let the end of this epoch be the start of the next one."""
-        run, free = self.run, None
-        if run.before_best is run.epoch_start:
-            # The memory is shared: it goes on as what comes before the best epoch.
-            pass
-        elif False in is_best.tolist():
-            run.epoch_start.write_to(run.before_best, is_best)
-            free = run.epoch_start
+        run = self.run
+        start, before_best = run.epoch_start, run.before_best
+        if False in is_best.tolist():
+            if start is not before_best:
+                start.write_to(before_best, is_best)
+            unused = start
+            run.before_best_epoch[is_best] = run.history.n_epochs - 1
         else:
-            run.before_best, free = run.epoch_start, run.before_best
-        run.before_best_epoch[is_best] = run.history.n_epochs - 1
-        now = Snapshot.of(self.network)
-        if free is None:
-            run.epoch_start = now.copy()
+            run.before_best, unused = start, before_best
+            run.before_best_epoch.fill(run.history.n_epochs - 1)
+        if start is before_best:  # in the first epoch
+            run.epoch_start = Snapshot.of(self.network).copy()
         else:
-            np.copyto(free.params, now.params)
-            np.copyto(free.stats, now.stats)
-            run.epoch_start = free
+            np.copyto(unused.params, self.network.params)
+            np.copyto(unused.stats, self.network.stats)
+            run.epoch_start = unused
 
     def _end(self, members, reason):
         """Stop members where they are, or under early stopping with the best they had."""

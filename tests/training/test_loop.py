@@ -111,9 +111,10 @@ class Training:
         patience, tol, adaptive, report = self.monitor_options
         batches = Batches(*self.xy, generators=self.state.shuffling, **self.batch_options)
         rate = self.train_options["learning_rate"]
+        self.state.begin_run(EarlyStopping(self.network.n_members, patience, tol))
         self.monitor = Monitor(
             self.network,
-            EarlyStopping(self.network.n_members, patience, tol),
+            self.state,
             validate=self.validate if self.validation else None,
             lower_rates=RateLowering(self.state.rate_factors, rate) if adaptive else None,
             report=None if report is None else lambda history: report(self),
@@ -510,7 +511,7 @@ def test_rates_that_differ_keep_float32():
 
 
 @pytest.mark.parametrize("validation", [False, True])
-def test_the_keys_pressed_in_the_middle_of_an_epoch(validation):
+def test_a_keyboard_interrupt_in_the_middle_of_an_epoch(validation):
     best = {}
 
     def schedule(step, n_steps):
