@@ -119,7 +119,8 @@ def peak_of_a_step(
     state = TrainingState(generators[:n_members], generators[n_members:], factors)
     batches = Batches(x, y, weight, size, state.shuffling, shuffle)
     meter = StepMeter(batches.n_steps)
-    monitor = Monitor(network, EarlyStopping(n_members, np.inf, 0.0))
+    state.begin_run(EarlyStopping(n_members, np.inf, 0.0))
+    monitor = Monitor(network, state)
     backprop = Backprop(network, LOSSES[loss], batches.max_rows, state.dropout)
     tracemalloc.start()
     try:

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from ..kernels.blocks import pieces
-
 # Inputs that take no more than this are scaled once; larger ones whenever they are read, so that
 # the memory of a run does not grow with them.
 MATERIALIZED_BYTES = 1 << 24
@@ -86,10 +84,16 @@ class Source:
         else:
             self._transform(rows, out)
 
-    def to_array(self):
-        """Return the array that this stands for; only a chunk is copied at a time."""
+    def to_array(self, n_elements=None):
+        """Return the array that this stands for; only a chunk is copied at a time.
+
+        Parameters
+        ----------
+        n_elements : int, default=None
+            Size of a chunk, see `row_chunks`.
+        """
         out = np.empty(self.shape, self.dtype)
-        for rows in row_chunks(*self.shape):
+        for rows in row_chunks(*self.shape, n_elements):
             self.read(rows, out[rows])
         return out
 
@@ -169,20 +173,24 @@ def index_dtype(n_rows):
     return np.int32 if 2**17 < n_rows < 2**31 else np.int64
 
 
-def row_chunks(n_rows, n_columns):
-    """Cut the rows of an array into slices of about `CHUNK_ELEMENTS`.
+def row_chunks(n_rows, n_columns, n_elements=None):
+    """Cut the rows of an array into slices.
 
     Parameters
     ----------
     n_rows, n_columns : int
         Shape of the array.
+    n_elements : int, default=None
+        About the number of elements of a slice; None stands for `CHUNK_ELEMENTS`.
 
-    Returns
-    -------
-    chunks : sized iterable of slice
-        They cover the rows once, in their order.
+    Yields
+    ------
+    rows : slice
+        The slices cover the rows once, in their order.
     """
-    return pieces(n_rows, max(1, CHUNK_ELEMENTS // max(1, n_columns)))
+    size = max(1, (n_elements or CHUNK_ELEMENTS) // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
 
 
 def in_memory(x):

@@ -16,6 +16,7 @@ from ..training import (
     EarlyStopping,
     History,
     Monitor,
+    NoisyPlateau,
     TrainingState,
     train,
     train_full_batch,
@@ -301,7 +302,9 @@ class Run:
         of_members = self.plan.of_members
         return TrainingState(
             shuffling=of_members(self.seeds.shuffling(n_streams, rows_seen)),
-            dropout=of_members(self.seeds.dropout(n_streams, rows_seen)),
+            dropout=of_members(self.seeds.dropout(n_streams, rows_seen))
+            if self.settings.architecture.has_dropout
+            else [],
             rate_factors=np.ones(n_members),
         )
 
@@ -325,14 +328,14 @@ class Run:
         self.watchers = watchers
         x, y, weight = data = self.arrays(self.training)
         constant = self.loss.constant(y, weight)
-        if self.start is None:
-            network, state = self._new_network(x.shape[1], y, constant), None
-        else:
-            # Copies: a run that fails leaves the fitted model as it was.
-            network = self.start.model.network.select(slice(None))
+        self._initial = partial(self._new_network, x.shape[1], y, constant)
+        state = None
+        if self.start is not None:
+            self._initial = lambda: self.start.model.network
             state = self.start.continuation.state
-            state = None if state is None else state.copy()
-        state = state or self._new_state(network.n_members)
+        # Copies: a run that fails leaves the fitted model as it was.
+        network = self._initial().select(slice(None))
+        state = self._new_state(network.n_members) if state is None else state.copy()
         validate = None if self.validation is None else self._validator(scorer)
         self._measure_constant(constant, y, weight)
         if self.settings.is_stochastic:
@@ -341,6 +344,7 @@ class Run:
             monitors = self._full_batch(network, state, data, validate)
         if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
             network.set_population_statistics(x, weight)
+        state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         return result.best_restarts(self.settings.n_estimators)
 
@@ -372,12 +376,12 @@ class Run:
         # own moments, makes steps that cost the validation accuracy 5 to 25 points.
         smallest = max(2, batch_size // 2) if settings.batch_norm else 2
         batches = Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
-        stopping = self._stopping(network, state)
+        self._begin(network, state)
         lower_rates = None
         if settings.is_adaptive:
             lower_rates = RateLowering(state.rate_factors, float(settings.learning_rate_init))
         monitor = self._monitor(
-            network, validate, stopping, lower_rates=lower_rates, **self._judges(data)
+            network, state, validate, lower_rates=lower_rates, **self._judges(data)
         )
         run = partial(
             train,
@@ -403,18 +407,18 @@ class Run:
             extra=extra,
         )
 
-    def _stopping(self, network, state):
-        """Return what counts the epochs without improvement."""
+    def _begin(self, network, state):
+        """Set what counts the epochs without improvement."""
         if not self.plan.is_stream:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
-        stopping = state.stopping or EarlyStopping(network.n_members, np.inf, 0.0)
+        make = NoisyPlateau if self.settings.architecture.has_dropout else EarlyStopping
+        stopping = state.stopping or make(network.n_members, np.inf, 0.0)
         stopping.patience, stopping.tol = self.settings.n_iter_no_change, self._stopping_tol
         if self.plan.lengths is not None:
             stopping.patience = np.inf
-        state.stopping = stopping if self.plan.is_stream else None
-        return stopping
+        state.begin_run(stopping)
 
     def _rate(self, state, batches, n_rows):
         settings = self.settings
@@ -442,8 +446,9 @@ class Run:
             one = network.member(member)
             # Without early stopping the minimiser alone decides when it has converged.
             patience = settings.n_iter_no_change if self.plan.stops_early else np.inf
-            stopping = EarlyStopping(1, patience, self._stopping_tol)
-            monitor = self._monitor(one, validate, stopping, slice(member, member + 1))
+            own_state = state.select([member])
+            own_state.begin_run(EarlyStopping(1, patience, self._stopping_tol))
+            monitor = self._monitor(one, own_state, validate, slice(member, member + 1))
             if is_interrupted:
                 monitor.interrupted()  # one KeyboardInterrupt ends the training of all members
             if not monitor.active.any():
@@ -511,7 +516,8 @@ class Run:
             judges["tolerable_loss"] = partial(self._tolerable_loss, evaluate)
         return judges
 
-    def _tolerable_loss(self, evaluate, initial):
+    def _tolerable_loss(self, evaluate):
+        initial = self._initial()
         penalty = self.penalty_of_loss.value(initial.params[:, : initial.n_weights])
         return self._diverged_loss(np.maximum(evaluate(initial) + penalty, self._constant_loss))
 
@@ -560,11 +566,11 @@ class Run:
 
     # ---- monitors and watchers
 
-    def _monitor(self, network, validate, stopping, members=slice(None), **judges):
+    def _monitor(self, network, state, validate, members=slice(None), **judges):
         plan = self.plan
         return Monitor(
             network,
-            stopping,
+            state,
             validate=validate,
             stop_early=plan.stops_early,
             lengths=None if plan.lengths is None else plan.lengths[members],

@@ -1,18 +1,20 @@
 """Training: batches, the loop, early stopping and the history of a run."""
 
 from .batches import Batches
-from .early_stopping import EarlyStopping
+from .early_stopping import EarlyStopping, NoisyPlateau
 from .full_batch import train_full_batch
 from .history import History
 from .loop import train
 from .monitor import Monitor
-from .state import TrainingState
+from .state import Checkpoint, TrainingState
 
 __all__ = [
     "Batches",
+    "Checkpoint",
     "EarlyStopping",
     "History",
     "Monitor",
+    "NoisyPlateau",
     "TrainingState",
     "train",
     "train_full_batch",

@@ -17,12 +17,13 @@ class Batches:
 
     Parameters
     ----------
-    x : {ndarray, Source, CSR matrix} of shape (rows, features)
+    x : {ndarray, Source, CSR matrix} of shape (n_samples, features)
         Inputs in the dtype of the network.
-    y : ndarray of shape (rows, outputs)
+    y : ndarray of shape (n_samples, outputs)
         Targets in the dtype of the network.
-    weight : ndarray of shape (rows, 1) or None
-        Sample weights whose mean is one.
+    weight : ndarray of shape (n_samples, 1) or None
+        Sample weights. The loss of a batch is a sum over its rows divided by their number: weights
+        should have mean one over the rows of each member.
     batch_size : int
         Rows of a batch.
     generators : sequence of numpy.random.Generator
@@ -32,11 +33,16 @@ class Batches:
     smallest : int, default=2
         A last batch of fewer rows joins the one before it: its gradient would be a poor estimate,
         and batch normalisation would use the moments of these few.
+    rows : ndarray of int of shape (members, rows of a member), default=None
+        Row numbers that each member is trained on; a number may occur several times. None stands
+        for all rows, for all members.
+    block_elements : int, default=CHUNK_ELEMENTS
+        Numbers that are gathered at once, about.
 
     Attributes
     ----------
     n_rows : int
-        Rows of an epoch.
+        Rows of an epoch of one member.
     n_steps : int
         Batches of an epoch.
     max_rows : int
@@ -49,7 +55,8 @@ class Batches:
     Several batches are gathered at once into buffers that the next ones overwrite: what is yielded
     are views of the buffers, made once, so that a batch at the same place of a block is the same
     tuple of the same arrays each time. Where the order does not matter, in a batch of all rows, or
-    is the given one, arrays are not copied. The matrix of each member is C-contiguous.
+    is the given one, arrays are not copied, unless members have rows of their own. The matrix of
+    each member is C-contiguous.
 
     Examples
     --------
@@ -63,10 +70,26 @@ class Batches:
     [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0]]
     """
 
-    def __init__(self, x, y, weight, batch_size, generators, shuffle=True, smallest=2):
+    def __init__(
+        self,
+        x,
+        y,
+        weight,
+        batch_size,
+        generators,
+        shuffle=True,
+        smallest=2,
+        rows=None,
+        block_elements=CHUNK_ELEMENTS,
+    ):
         self.x, self.y, self.weight = x, y, weight
         self.generators = list(generators)
-        self.n_rows = len(y)
+        if rows is not None and len(rows) != len(self.generators):
+            raise ValueError(
+                f"rows must have an entry for each of {len(self.generators)} members, got "
+                f"{len(rows)}."
+            )
+        self.n_rows = len(y) if rows is None else rows.shape[1]
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
@@ -75,13 +98,17 @@ class Batches:
         self.sizes = np.full(self.n_steps, batch_size)
         self.sizes[-1] = self.n_rows - (self.n_steps - 1) * batch_size
         self.shuffle = shuffle and self.n_steps > 1
+        # In the given order of all rows, members share them.
+        self._is_shared = not self.shuffle and rows is None
         parts = [None if issparse(x) else x, y, weight]
-        if self.shuffle or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:
-            # In the given order members share the rows.
-            n_members = len(self.generators) if self.shuffle else 1
-            self._order = np.empty((n_members, self.n_rows), index_dtype(self.n_rows))
-            self._order[:] = np.arange(self.n_rows, dtype=self._order.dtype)
-            self._n_together, buffers = self._make_buffers(parts)
+        if not self._is_shared or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:
+            dtype = index_dtype(len(y))
+            self._rows = np.arange(self.n_rows, dtype=dtype) if rows is None else rows.astype(dtype)
+            self._order = np.empty(
+                (1 if self._is_shared else len(self.generators), self.n_rows), dtype
+            )
+            self._order[:] = self._rows
+            self._n_together, buffers = self._make_buffers(parts, block_elements)
             self._gathered = [
                 pair for pair in zip(parts, buffers, strict=True) if pair[0] is not None
             ]
@@ -93,13 +120,14 @@ class Batches:
             (start, stop, self._cut(buffers, stop - start, n_batches))
             for start, stop, n_batches in self._block_bounds()
         ]
+        self._is_gathered = False
 
-    def _make_buffers(self, parts):
+    def _make_buffers(self, parts, block_elements):
         """Return the number of batches that are gathered at once, and the arrays to hold them."""
         n_members = len(self._order)
         n_columns = sum(part.shape[1] for part in parts if part is not None)
         size_of_batch = n_members * self.max_rows * n_columns
-        n_together = max(1, min(CHUNK_ELEMENTS // size_of_batch, _MOST_TOGETHER, self.n_steps))
+        n_together = max(1, min(block_elements // size_of_batch, _MOST_TOGETHER, self.n_steps))
         # The last batch may be larger.
         n_rows = min((n_together - 1) * self._batch_size + self.max_rows, self.n_rows)
         return n_together, [
@@ -135,23 +163,26 @@ class Batches:
 
     def _dense(self):
         if self.shuffle:
-            self._order[:] = np.arange(self.n_rows, dtype=self._order.dtype)
+            self._order[:] = self._rows
             for generator, order in zip(self.generators, self._order, strict=True):
                 generator.shuffle(order)
         for start, stop, batches in self._blocks:
-            for part, buffer in self._gathered:
-                for member, order in enumerate(self._order):
-                    _gather(part, order[start:stop], buffer[member, : stop - start])
+            if not self._is_gathered:
+                for part, buffer in self._gathered:
+                    for member, order in enumerate(self._order):
+                        _gather(part, order[start:stop], buffer[member, : stop - start])
+            # A single block whose order stays is gathered once.
+            self._is_gathered = len(self._blocks) == 1 and not self.shuffle
             yield from batches
 
     def _with_sparse(self, batches):
         start = 0
         for _, y, weight in batches:
             stop = start + y.shape[1]
-            if self.shuffle:
-                matrices = [self.x[order[start:stop]] for order in self._order]
-            else:
+            if self._is_shared:
                 matrices = [self.x[start:stop]]
+            else:
+                matrices = [self.x[order[start:stop]] for order in self._order]
             yield SparseBatch(matrices), y, weight
             start = stop
 

@@ -1,4 +1,4 @@
-"""When to stop: a small object fed with numbers."""
+"""When to stop: small objects fed with numbers."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ class EarlyStopping:
 
     Attributes
     ----------
-    best : ndarray of shape (members,)
-        Lowest values so far.
-    wait : ndarray of int of shape (members,)
-        Epochs since the last improvement.
+    best : list of float
+        Lowest value of each member so far.
+    wait : list of int
+        Epochs since the last improvement of each member.
 
     Examples
     --------
@@ -36,61 +36,121 @@ class EarlyStopping:
     def __init__(self, n_members, patience, tol):
         self.patience = patience
         self.tol = tol
-        self.best = np.full(n_members, np.inf)
-        self.wait = np.zeros(n_members, int)
-        self._n_epochs = 0
-        # What an improvement is measured against: it follows `best` until `restart`.
-        self._reference = np.full(n_members, np.inf)
-        # Of the second series: epoch and lowest values of the last look but one, and of the last.
-        self._looks = None
+        # Lists: with few members, they take a fraction of the time of arrays.
+        self.best = [np.inf] * n_members
+        self.wait = [0] * n_members
+        # What an improvement is measured against: equal to `best` until `restart`.
+        self._lowest_of_count = [np.inf] * n_members
 
-    def update(self, values, also=None):
-        """Take in the values of an epoch; return where they are the lowest so far.
+    def update(self, values):
+        """Take in the values of an epoch; return where they are the lowest so far, a mask.
 
         A value that is not a number is no improvement.
+        """
+        is_best, lowest = [], self._lowest_of_count
+        for member, value in enumerate(values.tolist()):
+            improved = value < lowest[member] - self.tol
+            self.wait[member] = 0 if improved else self.wait[member] + 1
+            if value < lowest[member]:
+                lowest[member] = value
+            is_best.append(value < self.best[member])
+            if is_best[-1]:
+                self.best[member] = value
+        return np.array(is_best)
+
+    @property
+    def exhausted(self):
+        """Members whose patience is at an end, a mask."""
+        return np.array([wait >= self.patience for wait in self.wait])
+
+    def restart(self, members):
+        """Begin a new count; one lucky low value of the past no longer matters to it."""
+        for member in np.flatnonzero(members).tolist():
+            self.wait[member], self._lowest_of_count[member] = 0, np.inf
+
+    def copy(self):
+        """Return an independent copy."""
+        return self.select(range(len(self.wait)))
+
+    def select(self, members):
+        """Return the counts of some members."""
+        chosen = object.__new__(type(self))
+        chosen.__dict__.update(self.__dict__)
+        for name in ("best", "wait", "_lowest_of_count"):
+            values = getattr(self, name)
+            setattr(chosen, name, [values[member] for member in members])
+        return chosen
+
+
+class NoisyPlateau(EarlyStopping):
+    """Early stopping by a noisy series, checked by a second one without noise.
+
+    With dropout, the lowest training loss so far is soon a lucky one: the count runs out though the
+    network still improves. A second loss, without dropout, tells. It takes time, and is therefore
+    only computed each `patience` epochs, and when a count runs out. Then the count begins anew if
+    the second loss has fallen since the last check but one, by more than `tol` in as many epochs as
+    `patience` has::
+
+        patience = 5
+
+        epoch         1 . . . . 6 . . . . 11 . . . . 16
+        check         A         B         C     ^
+                                |               |
+                                +---------------+ the count runs out in epoch 14:
+                                                  is loss(14) < min(A, B) - tol * (14 - 6) / 5 ?
+
+    The last check, C, may be an epoch old, in which nothing falls by much; the one before it, B, is
+    at least `patience` epochs old.
+
+    Parameters
+    ----------
+    n_members, patience, tol : int, int or inf, float
+        See `EarlyStopping`.
+    """
+
+    def __init__(self, n_members, patience, tol):
+        super().__init__(n_members, patience, tol)
+        self._n_epochs = 0
+        # Of the last check but one, and of the last: its epoch, and the lowest losses until then.
+        self._checks = None
+
+    def update(self, values, second_loss=None):
+        """Take in the values of an epoch; return where they are the lowest so far, a mask.
 
         Parameters
         ----------
         values : ndarray of shape (members,)
-            What decides.
-        also : callable() -> ndarray of shape (members,), default=None
-            A second opinion where `values` are noisy. It is looked at each `patience` epochs; where
-            patience ends, members whose second series has fallen since the last look but one, by
-            more than `tol` in as many epochs, begin a new count.
+            The noisy series.
+        second_loss : callable() -> ndarray of shape (members,), default=None
+            Computes the loss without noise. Without it nothing is checked.
         """
         self._n_epochs += 1
-        improved = values < self._reference - self.tol
-        self.wait = np.where(improved, 0, self.wait + 1)
-        self._reference = np.fmin(self._reference, values)
-        if also is not None:
-            self._ask(also)
-        is_best = values < self.best
-        self.best = np.fmin(self.best, values)
+        is_best = super().update(values)
+        if second_loss is not None and np.isfinite(self.patience):
+            self._check(second_loss)
         return is_best
 
-    def _ask(self, also):
-        if not np.isfinite(self.patience):
+    def _check(self, second_loss):
+        epoch = self._n_epochs
+        is_due = epoch % self.patience == 1 % self.patience
+        # Members that wait longer have stopped.
+        running_out = [m for m, wait in enumerate(self.wait) if wait == self.patience]
+        if not is_due and not running_out:
             return
-        is_due = self._n_epochs % self.patience == 1 % self.patience
-        at_end = self.wait == self.patience  # those whose patience has ended before have stopped
-        if not is_due and not at_end.any():
-            return
-        second = also()
-        if self._looks is None:
-            self._looks = [(self._n_epochs, second)] * 2
-        epoch, lowest = self._looks[0]
-        # The fall that counts is that of `patience` epochs.
-        tol = self.tol * max(1.0, (self._n_epochs - epoch) / self.patience)
-        self.wait[at_end & (second < lowest - tol)] = 0
+        loss = second_loss()
+        if self._checks is None:
+            self._checks = [(epoch, loss)] * 2
+        (earlier_epoch, earlier_lowest), (_, lowest) = self._checks
+        tol = self.tol * max(1.0, (epoch - earlier_epoch) / self.patience)
+        for member in running_out:
+            if loss[member] < earlier_lowest[member] - tol:
+                self.wait[member] = 0
         if is_due:
-            self._looks = [self._looks[1], (self._n_epochs, np.fmin(self._looks[1][1], second))]
+            self._checks = [self._checks[1], (epoch, np.fmin(lowest, loss))]
 
-    @property
-    def exhausted(self):
-        """Members whose patience is at an end."""
-        return self.wait >= self.patience
-
-    def restart(self, members):
-        """Begin a new count; one lucky low value of the past no longer matters to it."""
-        self.wait = np.where(members, 0, self.wait)
-        self._reference = np.where(members, np.inf, self._reference)
+    def select(self, members):
+        """Return the counts and checks of some members."""
+        chosen = super().select(members)
+        if self._checks is not None:
+            chosen._checks = [(epoch, lowest[list(members)]) for epoch, lowest in self._checks]
+        return chosen

@@ -1,8 +1,8 @@
 """What happened in each epoch."""
 
-import time
-
 import numpy as np
+
+_LISTS_OF_ARRAYS = ("_active", "loss", "validation_loss", "validation_score")
 
 
 class History:
@@ -34,7 +34,6 @@ class History:
         self.validation_loss = []
         self.validation_score = []
         self.learning_rate = []
-        self.start_time = time.monotonic()
         self._active = []
         self._curves = {}
 
@@ -47,9 +46,11 @@ class History:
         """Add an epoch; only the values of active members are kept."""
         mean_rate = learning_rate.mean() if isinstance(learning_rate, np.ndarray) else learning_rate
         self.learning_rate.append(float(mean_rate))
-        self._active.append(np.array(active))
+        self._active.append(active.copy())
+        some_have_stopped = False in active.tolist()
         for name, value in values.items():
-            getattr(self, name).append(np.where(active, value, np.nan))
+            kept = np.where(active, value, np.nan) if some_have_stopped else value.copy()
+            getattr(self, name).append(kept)
 
     def curve(self, name):
         """Mean over the members that were still training, as a list of floats."""
@@ -65,13 +66,20 @@ class History:
         """Members that were trained in the newest epoch, ndarray of bool of shape (members,)."""
         return self._active[-1]
 
+    def copy(self):
+        """Return an independent copy; the values of an epoch never change, and are shared."""
+        copied = History()
+        copied.learning_rate = self.learning_rate.copy()
+        for name in _LISTS_OF_ARRAYS:
+            setattr(copied, name, getattr(self, name).copy())
+        return copied
+
     def select(self, members):
         """Return the history of some members, up to the epoch when the last of them stopped."""
         chosen = History()
-        chosen.start_time = self.start_time
         n_epochs = sum(bool(active[members].any()) for active in self._active)
         chosen.learning_rate = self.learning_rate[:n_epochs]
-        for name in ("_active", "loss", "validation_loss", "validation_score"):
+        for name in _LISTS_OF_ARRAYS:
             setattr(chosen, name, [value[members] for value in getattr(self, name)[:n_epochs]])
         return chosen
 

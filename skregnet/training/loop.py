@@ -19,19 +19,19 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     pipeline : skregnet.optim.pipeline.Pipeline
         What is done with the gradient of a batch.
     state : TrainingState
-        Where the run begins; changed in place.
+        Where the run begins, or goes on after a break; changed in place.
     monitor : Monitor
         Told of each epoch; says when to stop and restores what is to be kept.
     rate : skregnet.optim.pipeline.Rate
         The learning rate.
     max_epochs : int
-        Length of the run.
+        Length of the run in epochs, those before a break included.
     """
     network = backprop.network
     steps = pipeline.prepare(network, backprop.gradient, state, rate)
     losses = np.empty((batches.n_steps, network.n_members))
     try:
-        for _ in range(max_epochs):
+        for _ in state.epochs_left(max_epochs):
             first_step = state.step
             rate.begin_epoch()
             penalty = pipeline.penalty_value(network)

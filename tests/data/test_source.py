@@ -54,15 +54,14 @@ def test_subsets_and_other_transforms_keep_the_rows():
     assert_array_equal(scaled.subset(np.array([1]))[:], scaled[1:])
 
 
-def test_arrays_are_made_in_chunks(monkeypatch):
-    monkeypatch.setattr(source, "CHUNK_ELEMENTS", 12)
+def test_arrays_are_made_in_chunks():
     sizes = []
 
     def record(rows, out):
         sizes.append(len(rows))
         shifted(rows, out)
 
-    assert_array_equal(Source(X, transform=record).to_array(), X - 1.0)
+    assert_array_equal(Source(X, transform=record).to_array(12), X - 1.0)
     assert sizes == [4] * 5
 
 
@@ -79,12 +78,16 @@ def test_only_small_sources_become_arrays(monkeypatch):
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 7, 8, 9])
-def test_chunks_cover_the_rows_once(monkeypatch, n_rows):
-    monkeypatch.setattr(source, "CHUNK_ELEMENTS", 12)
-    chunks = row_chunks(n_rows, 3)
+def test_chunks_cover_the_rows_once(n_rows):
+    chunks = list(row_chunks(n_rows, 3, 12))
     assert [row for chunk in chunks for row in range(n_rows)[chunk]] == list(range(n_rows))
     assert all(chunk.stop - chunk.start <= 4 for chunk in chunks)
-    assert list(row_chunks(2, 1000)) == [slice(0, 1), slice(1, 2)]
+    assert list(row_chunks(2, 1000, 12)) == [slice(0, 1), slice(1, 2)]
+
+
+def test_chunks_of_very_many_rows_are_made_one_at_a_time():
+    chunks = row_chunks(10**12, 1000)
+    assert [next(chunks) for _ in range(2)] == [slice(0, 131), slice(131, 262)]
 
 
 @pytest.mark.parametrize("n_rows", [10, 2**17, 2**17 + 1, 2**31 - 1, 2**31, 2**40])

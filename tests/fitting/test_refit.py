@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data import source
+from skregnet.fitting.refit import Repetition
 from skregnet.functions.schedules import cosine, one_cycle
-from skregnet.training import history
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*Maximum (iterations|evaluations):sklearn.exceptions.ConvergenceWarning"
@@ -449,19 +449,13 @@ def test_the_deadline_holds_for_both_runs(Estimator, solver, monkeypatch):
     y = target(Estimator)
     model = make(Estimator, solver=solver, max_time=100.0)
     first = first_run(model, y)
-    # The clock is looked at once in the beginning and after each epoch.
-    looks = iter([0.0] * (1 + first.n_iter_ + 1))
+    # The clock is looked at when fit begins, when each run begins, and after each epoch.
+    looks = iter([0.0] * (1 + (1 + first.n_iter_) + (1 + 1)))
     monkeypatch.setattr(time, "monotonic", partial(next, looks, 101.0))
-    monkeypatch.setattr(history, "time", FakeTime())
     with pytest.warns(ConvergenceWarning, match=r"all 150 rows: max_time=100.0 was over.*105 of"):
         model.fit(X, y)
     assert model.stop_reason_ == first.stop_reason_
     assert_first_is_kept(model, first)
-
-
-class FakeTime:
-    def monotonic(self):
-        return 0.0
 
 
 @each_estimator
@@ -551,3 +545,20 @@ def test_an_error_in_the_second_run_leaves_the_estimator_as_it_was(Estimator):
     with pytest.raises(ZeroDivisionError):
         model.fit(X, y)
     assert vars(model) == {**before, "learning_rate": schedule}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kept", "is_complete"),
+    [
+        (["max_iter", "max_iter"], [2, 3], True),
+        (["tol", "max_iter"], [1, 3], True),
+        (["max_time", "max_time"], [2, 3], True),
+        (["max_iter", "max_time"], [2, 2], False),
+        (["max_iter", "interrupted"], [2, 0], False),
+        (["diverged", "max_iter"], [0, 3], False),
+        (["callback", "max_iter"], [1, 3], False),
+    ],
+)
+def test_when_a_run_has_been_repeated(reasons, kept, is_complete):
+    repetition = Repetition(np.arange(2), np.array([2, 3]), [])
+    assert repetition.is_repeated_by(np.array(reasons, object), np.array(kept)) == is_complete

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.network import build_network
-from skregnet.training import EarlyStopping, Monitor
+from skregnet.training import EarlyStopping, Monitor, TrainingState
 from skregnet.training.monitor import RateLowering
 from skregnet.uncertainty import mc_moments
 
@@ -316,9 +316,8 @@ def test_a_stream_lowers_its_rate_on_a_plateau():
 def test_one_lucky_loss_does_not_lower_the_rate_for_ever():
     # Elsewhere 'adaptive' measures all later epochs by the lowest loss of the past.
     factors = np.ones(1)
-    monitor = Monitor(
-        build_network(1, 1), EarlyStopping(1, 2, 0.0), lower_rates=RateLowering(factors, 0.1)
-    )
+    state = TrainingState([], [], factors, stopping=EarlyStopping(1, 2, 0.0))
+    monitor = Monitor(build_network(1, 1), state, lower_rates=RateLowering(factors, 0.1))
     losses = [1.0, 0.1, *np.linspace(0.9, 0.2, 20)]
     rates = []
     for loss in losses:

@@ -169,26 +169,26 @@ def test_one_batch_of_all_rows_is_neither_copied_nor_shuffled():
     assert generator.bit_generator.state == state
 
 
-def in_blocks(monkeypatch, elements):
-    """Let blocks hold about so many numbers."""
-    monkeypatch.setattr("skregnet.training.batches.CHUNK_ELEMENTS", elements)
-
-
 @each_shuffle
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("n_rows", [23, 24, 25])
-def test_blocks_of_any_size_give_the_same_batches(
-    monkeypatch, n_rows, n_members, weighted, streamed, shuffle
-):
+def test_blocks_of_any_size_give_the_same_batches(n_rows, n_members, weighted, streamed, shuffle):
     x, y, weight = numbered(n_rows)
     if streamed:
         x = Source(x)
     orders = []
     for elements in (1, 50, 200, 10_000):
-        in_blocks(monkeypatch, elements)
-        batches = Batches(x, y, weight if weighted else None, 4, generators(n_members), shuffle)
+        batches = Batches(
+            x,
+            y,
+            weight if weighted else None,
+            4,
+            generators(n_members),
+            shuffle,
+            block_elements=elements,
+        )
         orders.append([np.concatenate(epoch(batches), axis=1) for _ in range(2)])
     for order in orders[1:]:
         assert_array_equal(order, orders[0])
@@ -197,12 +197,12 @@ def test_blocks_of_any_size_give_the_same_batches(
 @each_shuffle
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("container", [np.asarray, Source])
-def test_a_batch_at_its_place_of_a_block_is_the_same_object(
-    monkeypatch, container, n_members, shuffle
-):
-    in_blocks(monkeypatch, 3 * 4 * n_members * 5)  # three batches of four rows
+def test_a_batch_at_its_place_of_a_block_is_the_same_object(container, n_members, shuffle):
     x, y, weight = numbered(34)
-    batches = Batches(container(x), y, weight, 4, generators(n_members), shuffle)
+    three_batches = 3 * 4 * n_members * 5
+    batches = Batches(
+        container(x), y, weight, 4, generators(n_members), shuffle, block_elements=three_batches
+    )
     # Kept alive, so that no id is used twice.
     first, second = (list(batches) for _ in range(2))
     assert len(first) == 9
@@ -216,11 +216,13 @@ def test_a_batch_at_its_place_of_a_block_is_the_same_object(
 
 @each_shuffle
 @pytest.mark.parametrize("container", [np.asarray, Source])
-def test_batches_are_contiguous_for_each_member(monkeypatch, container, shuffle):
-    in_blocks(monkeypatch, 100)
+def test_batches_are_contiguous_for_each_member(container, shuffle):
     x, y, weight = numbered(34)
     for n_members in (1, 3):
-        for batch in Batches(container(x), y, weight, 4, generators(n_members), shuffle):
+        batches = Batches(
+            container(x), y, weight, 4, generators(n_members), shuffle, block_elements=100
+        )
+        for batch in batches:
             for array in batch:
                 assert all(values.flags.c_contiguous for values in array)
                 assert array.flags.c_contiguous or n_members > 1
@@ -246,3 +248,63 @@ def test_many_small_batches_in_order_are_cut_from_few_views():
     assert len(set(map(id, batches))) <= 1024
     rows = epoch(Batches(x, y, weight, 1, generators(1), shuffle=False))
     assert_array_equal(np.concatenate(rows, axis=1), [np.arange(n_rows)])
+
+
+# --- rows of each member's own ---
+
+OWN_ROWS = np.array([[0, 2, 4, 6, 8, 10, 12, 14, 16], [20, 1, 1, 1, 5, 6, 7, 8, 9], np.arange(9)])
+
+
+@each_shuffle
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("container", [np.asarray, Source, csr_matrix, csr_array])
+@pytest.mark.parametrize("batch_size", [2, 4, 9, 20])
+def test_members_have_rows_of_their_own(batch_size, container, weighted, shuffle):
+    """Each has the batches that it would have alone of a copy of its rows."""
+    x, y, weight = numbered(23)
+    together = Batches(
+        container(x),
+        y,
+        weight if weighted else None,
+        batch_size,
+        generators(3),
+        shuffle,
+        rows=OWN_ROWS,
+    )
+    assert together.n_rows == 9
+    assert together.sizes.sum() == 9
+    epochs = [np.concatenate(epoch(together), axis=1) for _ in range(3)]
+    for member, (rows, generator) in enumerate(zip(OWN_ROWS, generators(3), strict=True)):
+        alone = Batches(
+            container(x[rows]),
+            y[rows],
+            weight[rows] if weighted else None,
+            batch_size,
+            [generator],
+            shuffle,
+        )
+        assert alone.n_steps == together.n_steps
+        for rows_of_epoch in epochs:
+            expected = np.concatenate([-y[0, :, 0] for _, y, _ in alone])
+            assert_array_equal(rows_of_epoch[member], expected)
+
+
+@each_shuffle
+def test_many_small_batches_of_rows_of_their_own(shuffle):
+    rows = np.array([np.arange(3000), np.arange(3000)[::-1]])
+    batches = Batches(*numbered(4000), 1, generators(2), shuffle, rows=rows)
+    for member_rows, own in zip(np.concatenate(epoch(batches), axis=1), rows, strict=True):
+        assert_array_equal(np.sort(member_rows), np.arange(3000))
+        assert np.array_equal(member_rows, own) != shuffle
+
+
+def test_row_numbers_are_not_changed():
+    rows = OWN_ROWS.copy()
+    for _ in Batches(*numbered(23), 4, generators(3), rows=rows):
+        pass
+    assert_array_equal(rows, OWN_ROWS)
+
+
+def test_rows_for_another_number_of_members_are_refused():
+    with pytest.raises(ValueError, match="each of 2 members, got 3"):
+        Batches(*numbered(23), 4, generators(2), rows=OWN_ROWS)

@@ -1,10 +1,12 @@
 """Early stopping: what is an improvement, and how long it is waited for."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skregnet.training import EarlyStopping
+from skregnet.training import EarlyStopping, NoisyPlateau
 
 
 def feed(stopping, values):
@@ -142,7 +144,7 @@ def test_restart_forgets_the_count_but_not_the_best():
 
 def test_a_second_opinion_prolongs_the_patience():
     """The values never improve; the second series falls for 9 epochs."""
-    stopping = EarlyStopping(1, 3, 0.1)
+    stopping = NoisyPlateau(1, 3, 0.1)
     for epoch in range(30):
         value = 1.0 if epoch == 0 else 2.0
         stopping.update(np.array([value]), lambda epoch=epoch: np.array([max(10.0 - epoch, 1.0)]))
@@ -153,7 +155,7 @@ def test_a_second_opinion_prolongs_the_patience():
 
 
 def test_a_second_opinion_must_fall_by_more_than_tol():
-    stopping = EarlyStopping(1, 3, 0.1)
+    stopping = NoisyPlateau(1, 3, 0.1)
     for epoch in range(30):
         stopping.update(np.array([2.0]), lambda epoch=epoch: np.array([5.0 - 0.01 * epoch]))
         if stopping.exhausted.all():
@@ -162,7 +164,7 @@ def test_a_second_opinion_must_fall_by_more_than_tol():
 
 
 def test_a_second_opinion_is_asked_for_now_and_then():
-    stopping = EarlyStopping(1, 5, 0.1)
+    stopping = NoisyPlateau(1, 5, 0.1)
     epochs = []
     for epoch in range(1, 13):
         stopping.update(np.array([-float(epoch)]), lambda e=epoch: epochs.append(e) or np.ones(1))
@@ -170,7 +172,7 @@ def test_a_second_opinion_is_asked_for_now_and_then():
 
 
 def test_without_an_end_of_patience_no_second_opinion_is_asked_for():
-    stopping = EarlyStopping(1, np.inf, 0.1)
+    stopping = NoisyPlateau(1, np.inf, 0.1)
     for _ in range(30):
         stopping.update(np.array([1.0]), lambda: pytest.fail("asked"))
 
@@ -178,21 +180,21 @@ def test_without_an_end_of_patience_no_second_opinion_is_asked_for():
 def test_a_member_is_judged_by_its_own_second_opinions():
     """Also where they were asked for because of another member."""
     values, opinions = np.random.default_rng(0).standard_normal((2, 40, 3))
-    together = EarlyStopping(3, 4, 0.1)
-    alone = [EarlyStopping(1, 4, 0.1) for _ in range(3)]
+    together = NoisyPlateau(3, 4, 0.1)
+    alone = [NoisyPlateau(1, 4, 0.1) for _ in range(3)]
     waits = []
     for value, opinion in zip(values, opinions, strict=True):
         together.update(value, lambda opinion=opinion: opinion)
         for member, stopping in enumerate(alone):
             own = slice(member, member + 1)
             stopping.update(value[own], lambda opinion=opinion, own=own: opinion[own])
-        waits.append(together.wait.tolist())
+        waits.append(list(together.wait))
         assert waits[-1] == [stopping.wait[0] for stopping in alone]
     assert np.max(waits) >= 4
 
 
 def test_a_second_opinion_that_does_not_fall_prolongs_nothing():
-    stopping = EarlyStopping(1, 5, 0.1)
+    stopping = NoisyPlateau(1, 5, 0.1)
     epoch = 0
     while not stopping.exhausted.all():
         stopping.update(np.array([1.0]), lambda: np.array([3.0]))
@@ -202,17 +204,17 @@ def test_a_second_opinion_that_does_not_fall_prolongs_nothing():
 
 def test_a_second_opinion_after_a_new_count():
     """As after a lowered rate: the second series must fall below what it was before, too."""
-    stopping = EarlyStopping(1, 5, 0.1)
+    stopping = NoisyPlateau(1, 5, 0.1)
     for ends in (6, 11, 16):
         while not stopping.exhausted.all():
             stopping.update(np.array([1.0]), lambda: np.array([3.0]))
         assert stopping._n_epochs == ends
         stopping.restart(np.array([True]))
-        stopping._reference[:] = 1.0  # the values do not improve after it either
+        stopping._lowest_of_count[:] = [1.0]  # the values do not improve after it either
 
 
 def test_members_that_have_stopped_ask_for_no_second_opinion():
-    stopping = EarlyStopping(2, 5, 0.1)
+    stopping = NoisyPlateau(2, 5, 0.1)
     asked = []
     for epoch in range(1, 30):
         values = np.array([1.0, -float(epoch)])  # the first member stops, the second goes on
@@ -222,10 +224,31 @@ def test_members_that_have_stopped_ask_for_no_second_opinion():
 
 def test_a_slow_fall_of_the_second_series_is_no_improvement():
     """Less than `tol` in `patience` epochs, also where the last look is longer ago."""
-    stopping = EarlyStopping(1, 5, 0.1)
+    stopping = NoisyPlateau(1, 5, 0.1)
     epoch = 0
     while not stopping.exhausted.all():
         value = 1.0 if epoch < 3 else 2.0
         stopping.update(np.array([value]), lambda epoch=epoch: np.array([3.0 - 0.015 * epoch]))
         epoch += 1
     assert epoch == 1 + 5
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, NoisyPlateau])
+def test_a_copy_and_a_selection_count_on_their_own(kind):
+    values, opinions = np.random.default_rng(1).standard_normal((2, 30, 3))
+
+    def feed_in(stopping, epochs, members=(0, 1, 2)):
+        members = list(members)
+        for value, opinion in zip(values[epochs], opinions[epochs], strict=True):
+            second = [lambda o=opinion: o[members]] if kind is NoisyPlateau else []
+            stopping.update(value[members], *second)
+        return stopping.best, stopping.wait
+
+    whole = kind(3, 4, 0.1)
+    feed_in(whole, slice(0, 17))
+    copied, selected, pickled = whole.copy(), whole.select([2, 0]), pickle.dumps(whole)
+    best, wait = feed_in(whole, slice(17, 30))
+    assert feed_in(copied, slice(17, 30)) == (best, wait)
+    assert feed_in(pickle.loads(pickled), slice(17, 30)) == (best, wait)
+    chosen = ([best[2], best[0]], [wait[2], wait[0]])
+    assert feed_in(selected, slice(17, 30), [2, 0]) == chosen

@@ -9,7 +9,7 @@ from skregnet.functions.losses import LOSSES
 from skregnet.functions.penalties import ElasticNet
 from skregnet.network import build_network
 from skregnet.optim import FULL_BATCH_SOLVERS
-from skregnet.training import EarlyStopping, Monitor, train_full_batch
+from skregnet.training import EarlyStopping, Monitor, TrainingState, train_full_batch
 from skregnet.training.full_batch import Objective
 
 N_ROWS, N_INPUTS, N_OUTPUTS = 30, 4, 2
@@ -69,7 +69,7 @@ def run(
 
     monitor = Monitor(
         network,
-        EarlyStopping(1, patience, 0.0),
+        TrainingState([], [], np.ones(1), stopping=EarlyStopping(1, patience, 0.0)),
         validate=validate if validation else None,
         report=report,
     )

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 
+from skregnet.data import Source
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.losses import LOSSES
 from skregnet.functions.penalties import ElasticNet
@@ -57,6 +58,7 @@ class Training:
         loss=LOSS,
         xy=None,
         report=None,
+        rows=None,
         **limits,
     ):
         x, y = data(dtype=dtype) if xy is None else xy
@@ -78,8 +80,9 @@ class Training:
         self.state = TrainingState(
             self.generators(members, 2), self.generators(members, 3), np.ones(len(members))
         )
-        self.xy = (csr_matrix(x) if sparse else x, y, weight if weighted else None)
-        self.batch_options = (batch_size, shuffle)
+        container = {False: np.asarray, True: csr_matrix}.get(sparse, sparse)
+        self.xy = (container(x), y, weight if weighted else None)
+        self.batch_options = {"batch_size": batch_size, "shuffle": shuffle, "rows": rows}
         self.loss = loss
         self.optimizer = (
             STOCHASTIC_OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
@@ -102,12 +105,12 @@ class Training:
         return self.loss.value(network.infer(x), y[np.newaxis], scale=1 / len(y)), None
 
     def run(self, epochs, n_schedule_steps=1000):
-        batch_size, shuffle = self.batch_options
         patience, tol, adaptive, report = self.monitor_options
-        batches = Batches(*self.xy, batch_size, self.state.shuffling, shuffle)
+        batches = Batches(*self.xy, generators=self.state.shuffling, **self.batch_options)
+        self.state.begin_run(EarlyStopping(self.network.n_members, patience, tol))
         self.monitor = Monitor(
             self.network,
-            EarlyStopping(self.network.n_members, patience, tol),
+            self.state,
             validate=self.validate if self.validation else None,
             lower_rates=RateLowering(self.state.rate_factors, self.rate[0]) if adaptive else None,
             report=None if report is None else lambda history: report(self),
@@ -200,6 +203,57 @@ def test_every_optimizer_keeps_members_apart(optimizer):
 def test_members_with_equal_generators_are_equal():
     together = Training([7, 7], dropout=0.5, batch_norm=True).run(5)
     assert_array_equal(together.network.params[0], together.network.params[1])
+
+
+# --- members with rows of their own ---
+
+HALVES = np.array([np.random.default_rng(m).permutation(N_ROWS)[:21] for m in range(3)])
+OF_OWN_ROWS = {
+    "plain": {},
+    "sample weights": {"weighted": True},
+    "dropout": {"dropout": 0.4, "input_dropout": 0.2},
+    "batch norm, sample weights": {"batch_norm": True, "weighted": True},
+    "dropout, batch norm": {"dropout": 0.4, "batch_norm": True},
+    "one batch": {"batch_size": 21, "weighted": True},
+}
+
+
+def on_half(member, members, options):
+    """Return a run of members on a copy of one member's half of the rows."""
+    training = Training(members, **options)
+    x, y, weight = training.xy
+    rows = HALVES[member]
+    x = Source(x[rows]) if isinstance(x, Source) else x[rows]
+    training.xy = (x, y[rows], None if weight is None else weight[rows])
+    return training
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("container", [np.asarray, Source, csr_matrix])
+@pytest.mark.parametrize("name", OF_OWN_ROWS)
+def test_members_on_rows_of_their_own_are_those_trained_on_copies(name, container, shuffle):
+    options = {"sparse": container, "shuffle": shuffle, **OF_OWN_ROWS[name]}
+    together = Training([0, 1, 2], rows=HALVES, **options).run(6)
+    for member in range(3):
+        # To the last bit in a run of as many members; one alone has products of its own.
+        alike = on_half(member, [0, 1, 2], options).run(6)
+        alone = on_half(member, [member], options).run(6)
+        for kind in ("params", "stats"):
+            own = getattr(together.network, kind)[member]
+            assert_array_equal(own, getattr(alike.network, kind)[member])
+            assert_allclose(own, getattr(alone.network, kind)[0], rtol=1e-12, atol=1e-12)
+        assert_array_equal(together.loss_of(member), alike.loss_of(member))
+        assert_allclose(together.loss_of(member), alone.loss_of(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("container", [np.asarray, Source, csr_matrix])
+def test_one_member_on_some_rows_is_one_on_a_copy_of_them(container):
+    options = {"sparse": container, "weighted": True, "dropout": 0.4, "batch_norm": True}
+    subset = Training([1], rows=HALVES[1:2], **options).run(6)
+    copied = on_half(1, [1], options).run(6)
+    assert_array_equal(subset.network.params, copied.network.params)
+    assert_array_equal(subset.network.stats, copied.network.stats)
+    assert_array_equal(subset.loss_of(0), copied.loss_of(0))
 
 
 # --- the algorithm ---
@@ -452,7 +506,7 @@ def test_rates_that_differ_keep_float32():
 
 
 @pytest.mark.parametrize("validation", [False, True])
-def test_the_keys_pressed_in_the_middle_of_an_epoch(validation):
+def test_a_keyboard_interrupt_in_the_middle_of_an_epoch(validation):
     best = {}
 
     def schedule(step, n_steps):

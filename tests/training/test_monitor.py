@@ -6,10 +6,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.network import build_network
-from skregnet.training import EarlyStopping, Monitor
+from skregnet.training import EarlyStopping, Monitor, TrainingState
 from skregnet.training.monitor import RateLowering
 
 NAN, INF = np.nan, np.inf
+
+
+def state_of(n_members, patience=INF, tol=0.0):
+    """The state before a run of the given patience."""
+    return TrainingState(
+        [], [], np.ones(n_members), stopping=EarlyStopping(n_members, patience, tol)
+    )
 
 
 class Script:
@@ -49,7 +56,7 @@ class Script:
         self._set_network()
         self.monitor = Monitor(
             self.network,
-            EarlyStopping(n_members, patience, tol),
+            state_of(n_members, patience, tol),
             validate=None if validation is None and scores is None else self._validate,
             **options,
         )
@@ -305,7 +312,7 @@ def test_max_time_does_not_rename_the_reasons_of_members_that_had_stopped(monkey
 
 @pytest.mark.parametrize("with_validation", [False, True])
 def test_interruption_restores_a_complete_epoch(with_validation):
-    """The keys may be pressed in the middle of a step: the parameters of now are not to be had."""
+    """A KeyboardInterrupt may come in the middle of a step: the parameters of now do not count."""
     validation = column(9.0, 3.0, 1.0, 2.0, 0.1) if with_validation else None
     script = Script(column(3.0, 1.0, 2.0, 4.0), validation=validation, patience=9, interrupt_at=4)
     assert script.reasons == ["interrupted"]
@@ -320,7 +327,7 @@ def test_interruption_before_the_first_epoch_restores_the_start():
 
 def test_converged_keeps_the_parameters_of_now():
     network = build_network(2, 1)
-    monitor = Monitor(network, EarlyStopping(1, INF, 0.0))
+    monitor = Monitor(network, state_of(1))
     network.params[...] = 1.0
     assert not monitor.end_of_epoch(np.array([3.0]), NAN)
     network.params[...] = 2.0
@@ -450,3 +457,89 @@ def test_rate_lowering():
     lower = RateLowering(factors, 1.0)
     assert_array_equal(lower(np.array([True, False, True])), [False, False, True])
     assert_allclose(factors, [0.2, 0.5, 1e-6], rtol=1e-15)
+
+
+# --- runs of given lengths ---
+
+
+def run_of_lengths(lengths, n_made, **options):
+    """Let the parameters of each epoch be its number; return the monitor after the run."""
+    lengths = np.array(lengths)
+    network = build_network(1, 1, (), (), dropout=(), n_members=len(lengths))
+    network.params[:] = 0.0
+    monitor = Monitor(network, state_of(len(lengths)), lengths=lengths, **options)
+    is_over = False
+    for epoch in range(1, n_made + 1):
+        assert not is_over
+        network.params[:] = epoch
+        is_over = monitor.end_of_epoch(np.full(len(lengths), 1.0 / epoch), 0.1)
+    monitor.restore()
+    assert_array_equal(network.params[:, 0], monitor.kept_epoch)
+    return monitor, is_over
+
+
+def test_each_member_has_a_length_of_its_own():
+    monitor, is_over = run_of_lengths([3, 0, 1, 4], 4)
+    assert is_over
+    assert monitor.kept_epoch.tolist() == [3, 0, 1, 4]
+    assert set(monitor.stop_reason) == {"max_iter"}
+
+
+def test_no_epoch_is_made_where_all_lengths_are_zero():
+    monitor, _ = run_of_lengths([0, 0], 0)
+    assert not monitor.active.any()
+    assert monitor.kept_epoch.tolist() == [0, 0]
+
+
+def test_rates_are_lowered_after_given_epochs():
+    factors = np.ones(2)
+    seen = []
+    run_of_lengths(
+        [4, 4],
+        4,
+        lowered=[(1, np.array([True, False])), (3, np.array([True, True]))],
+        lower_rates=RateLowering(factors, 1.0),
+        report=lambda monitor: seen.append(factors.tolist()),
+    )
+    # The report comes after all that changes the next epoch.
+    assert_allclose(seen, [[0.2, 1], [0.2, 1], [0.04, 0.2], [0.04, 0.2]])
+
+
+# --- what is kept in memory ---
+
+
+def test_without_early_stopping_a_member_alone_has_two_snapshots():
+    def count(monitor):
+        kinds = (monitor.run.kept, monitor.run.epoch_start, monitor.run.before_best)
+        counts.append(len({id(each.params) for each in kinds if each is not None}))
+
+    for losses, reason in ((column(3.0, 2.0, 2.5, 1.0), "max_iter"), (column(*[2.0] * 4), "tol")):
+        counts = []
+        script = Script(losses, patience=3, report=count)
+        assert script.reasons == [reason]
+        assert max(counts) <= 2
+        assert script.monitor.run.epoch_start is None  # the network has what was kept
+
+
+def test_with_early_stopping_there_is_one_snapshot():
+    script = Script(column(3.0, 2.0), validation=column(9.0, 3.0, 1.0))
+    assert script.monitor.run.epoch_start is script.monitor.run.before_best is None
+
+
+# --- a run that ends ruined ---
+
+
+@pytest.mark.parametrize(("tolerable", "ruined"), [(5.0, True), (50.0, False)])
+def test_a_run_that_ends_far_above_the_tolerable_has_diverged(tolerable, ruined):
+    script = Script(
+        column(3.0, 2.0, 10.0),
+        patience=9,
+        suspicious_loss=4.0,
+        tolerable_loss=lambda: np.array([tolerable]),
+    )
+    assert script.reasons == ["diverged" if ruined else "max_iter"]
+    assert script.restored == [1 if ruined else 3]
+
+
+def test_the_tolerable_loss_is_only_asked_for_where_the_loss_is_suspicious():
+    Script(column(3.0), suspicious_loss=4.0, tolerable_loss=lambda: pytest.fail("asked"))
