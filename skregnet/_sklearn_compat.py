@@ -1,5 +1,8 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
+from functools import cache
+
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -39,6 +42,24 @@ except ImportError:  # before 1.9
             self : object
                 The estimator.
             """
+
+
+@cache
+def _class_named(name):
+    return type(name, (BaseEstimator,), {})
+
+
+def feature_checker(name, n_features=None, feature_names=None):
+    """Return an object by which `validate_data` records or compares features.
+
+    Its class has the name of an estimator's, which appears in messages. It is not to be pickled.
+    """
+    checker = _class_named(name)()
+    if n_features is not None:
+        checker.n_features_in_ = n_features
+    if feature_names is not None:
+        checker.feature_names_in_ = feature_names
+    return checker
 
 
 # Address of the published documentation, with a slash at the end. While it is empty, diagrams of
@@ -101,6 +122,7 @@ __all__ = [
     "StrOptions",
     "accepts_parameter",
     "callbacks_in_progress",
+    "feature_checker",
     "fit_context",
     "has_callbacks",
     "safe_indexing",

@@ -32,7 +32,7 @@ from ..fitting.settings import (
     check_combinations,
 )
 from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
-from ..preprocessing.scalers import fit_scaler, takes_sparse
+from ..preprocessing.scalers import takes_sparse
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from .predicting import TrainedMLP
 
@@ -271,7 +271,7 @@ class BaseRegularizedMLP(
     def _checked_data(self, given, given_validation, is_first, classes):
         """Return all rows that were given, and those to validate with or None."""
         X, y, sample_weight, groups = given
-        X = self._checked_inputs(X, reset=is_first)
+        X = self._describe_inputs(X) if is_first else self._inputs.read(X)
         rows = self._checked_rows(X, y, sample_weight, "sample_weight", is_first, classes)
         rows = replace(rows, groups=check_groups(groups, len(rows)))
         return rows, self._checked_validation(is_first, *given_validation)
@@ -327,9 +327,9 @@ class BaseRegularizedMLP(
         if X_val is None:
             return None
         try:
-            if is_first and self._encoder is not None and self.refit:
-                self._encoder = self._encoder.with_categories_of(X_val)
-            X = self._checked_inputs(X_val)
+            if is_first and self.refit:
+                self._inputs = self._inputs.with_categories_of(X_val)
+            X = self._inputs.read(X_val)
             return self._checked_rows(X, y_val, sample_weight_val, "sample_weight_val", False)
         except ValueError as error:
             raise ValueError(
@@ -404,12 +404,8 @@ class BaseRegularizedMLP(
 
     def _fit_scalers(self, training):
         """Fit encoder and scalers."""
-        weight = training.relative_weight
-        names = getattr(self, "feature_names_in_", None)
-        if self._encoder is not None:
-            self._encoder = self._encoder.fitted(training.X, weight)
-            names = None  # the columns have become others
-        self.scaler_ = fit_scaler(self.scaler, self._encoded(training.X), weight, names)
+        self._inputs = self._inputs.fitted(training.X, training.relative_weight, self.scaler)
+        self.scaler_ = self._inputs.scaler
         self._fit_target_scaling(training)
 
     def __getstate__(self):

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from ..data.source import row_chunks
 from ..functions.losses.jacobians import diagonal_jacobian, softmax_jacobian
 from ..network.jacobian import linearize
-from ..preprocessing.affine import KNOWN_SCALERS, affine_map
+from ..preprocessing.affine import KNOWN_SCALERS
 
 
 def hidden_activations(network, x, layer):
@@ -49,7 +49,7 @@ def input_gradients(estimator, x, n_outputs, response):
     gradients : ndarray of shape (n_samples, n_outputs, n_features)
     """
     network = estimator.network_
-    scaling = affine_map(estimator.scaler_, estimator.n_features_in_)
+    scaling = estimator._inputs.affine_map()
     if scaling is None:
         raise ValueError(
             f"scaler={estimator.scaler!r} has no derivative that is known here: input_gradients "

@@ -3,15 +3,12 @@
 import copy
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import without_callback_context
 from ..interop.from_sklearn import from_sklearn
 from ..interop.to_sklearn import to_sklearn
-from ..preprocessing.checks import is_plain_array
-from ..preprocessing.encoder import make_encoder
-from ..preprocessing.errors import check_no_dates, explained
-from ..preprocessing.scalers import check_finite_inputs, scaled_inputs, scaled_network
+from ..preprocessing.inputs import Inputs
 from .introspection import hidden_activations, input_gradients
 
 # What further training changes in place, and how a copy of it is made.
@@ -25,63 +22,44 @@ _GROWING = {
 class TrainedMLP:
     """What both estimators do with a trained network; a mixin of `BaseRegularizedMLP`."""
 
-    # A `TableEncoder` where the inputs have categories or may have missing values; else rows are
-    # numbers, and are not copied.
-    _encoder = None
-
-    def _checked_inputs(self, X, reset=False):
-        if reset:
-            self._encoder = make_encoder(self, X)
-        encoder = self._encoder
-        if encoder is None or not encoder.vocabulary:
-            if is_plain_array(X) and X.ndim == 2 and (reset or self._knows_features_of(X)):
-                if reset:
-                    self.n_features_in_ = X.shape[1]
-                    self.__dict__.pop("feature_names_in_", None)
-                return X
-        try:
-            if encoder is not None:
-                return encoder.read(self, X, reset)
-            check_no_dates(X)
-            return validate_data(
-                self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
-            )
-        except (TypeError, ValueError) as error:
-            better = explained(self, X, error, reset)
-            if better is None:
-                raise
-            raise better from error
-
-    def _encoded(self, X):
-        """Return checked inputs with categories and missing values made into numbers."""
-        return X if self._encoder is None else self._encoder.source(X)
-
-    def _knows_features_of(self, X):
-        """Whether the array has the features that were seen in fit, which had no names."""
-        return self.n_features_in_ == X.shape[1] and not hasattr(self, "feature_names_in_")
+    def _describe_inputs(self, X):
+        """Record the features of the training `X`, and return it as it was read."""
+        self._inputs, X = Inputs.describe(
+            X,
+            owner=type(self),
+            categorical_features=self.categorical_features,
+            handle_missing=self.handle_missing,
+        )
+        self.n_features_in_ = self._inputs.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if self._inputs.feature_names is not None:
+            self.feature_names_in_ = self._inputs.feature_names
+        return X
 
     def _raw_predictions(self, X):
         """Raw predictions of each member, (members, n_samples, n_outputs), and the checked X."""
         if not hasattr(self, "network_"):
             check_is_fitted(self)
-        X = self._encoded(self._checked_inputs(X))
-        network, scaler = scaled_network(self.network_, self.scaler_, X.shape), None
-        if network is None:
-            network, scaler = self.network_, self.scaler_
+        inputs = self._inputs
+        X = inputs.read(X)
+        encoded = inputs.encoded(X)
+        dtype = self.network_.params.dtype
+        network = inputs.foldable_network(self.network_, encoded.shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            raw = network.infer(scaled_inputs(scaler, X, network.params.dtype))
+            if network is None:
+                raw = self.network_.infer(inputs.scaled(X, dtype))
+            else:
+                raw = network.infer(inputs.encoded(X, dtype))
             if not np.isfinite(raw.sum()):
-                check_finite_inputs(
-                    scaled_inputs(self.scaler_, X, network.params.dtype), self.scaler
-                )
+                inputs.check_finite(inputs.scaled(X, dtype))
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False), X
 
     def _scaled_inputs(self, X):
         """Return the inputs as the network takes them, and the type of what is predicted."""
         check_is_fitted(self)
-        X, dtype = self._encoded(self._checked_inputs(X)), self.network_.params.dtype
-        return scaled_inputs(self.scaler_, X, dtype), np.promote_types(dtype, X.dtype)
+        X, dtype = self._inputs.read(X), self.network_.params.dtype
+        return self._inputs.scaled(X, dtype), np.promote_types(dtype, X.dtype)
 
     def hidden_activations(self, X, layer=-1):
         """Return the outputs of a hidden layer, after its non-linearity, as in prediction.
@@ -123,7 +101,7 @@ class TrainedMLP:
         return self._without_single_member(hidden.astype(dtype, copy=False))
 
     def _input_gradients(self, X, n_outputs, response):
-        if self._encoder is not None:
+        if self._inputs.encoder is not None:
             raise ValueError(
                 "input_gradients needs inputs that are all numbers: with categorical_features="
                 f"{self.categorical_features!r} and handle_missing={self.handle_missing!r} the "
@@ -248,17 +226,14 @@ class TrainedMLP:
         predictor = self._without_growing()
         predictor.network_ = network
         predictor.__dict__.pop("feature_names_in_", None)
-        if self._encoder is not None:
-            predictor._encoder = self._encoder.of_codes()
+        predictor._inputs = self._inputs.of_codes()
         return predictor
 
     @property
     def is_categorical_(self):
         """Which features are categories, ndarray of bool of shape (n_features,); None if none."""
         check_is_fitted(self, "network_")
-        if self._encoder is None or not self._encoder.vocabulary:
-            return None
-        return np.isin(np.arange(self.n_features_in_), list(self._encoder.vocabulary))
+        return self._inputs.is_categorical
 
     @property
     def input_names_(self):
@@ -267,10 +242,7 @@ class TrainedMLP:
         They are those of the features; of categories, as `OneHotEncoder` calls them.
         """
         check_is_fitted(self, "network_")
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
-        return names if self._encoder is None else self._encoder.output_names(names)
+        return self._inputs.input_names
 
     @property
     def coefs_(self):

@@ -6,7 +6,6 @@ import numpy as np
 
 from .._warnings import warn_user
 from ..data.seeding import Seeds
-from ..preprocessing.scalers import check_finite_inputs
 from ..uncertainty.distributions import (
     Draws,
     PredictiveClasses,
@@ -34,7 +33,7 @@ class _MonteCarlo:
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
         x, dtype = self._scaled_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            check_finite_inputs(x, self.scaler)
+            self._inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
         return Draws(self.network_, x, int(n_samples), seed), dtype
 

@@ -11,7 +11,6 @@ from ..functions.penalties import ElasticNet
 from ..functions.schedules import get_schedule
 from ..network import Backprop, build_network
 from ..optim import FULL_BATCH_SOLVERS
-from ..preprocessing.scalers import check_finite_inputs, scaled_inputs
 from ..training import Batches, EarlyStopping, Monitor, TrainingState, train, train_full_batch
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
@@ -165,8 +164,8 @@ class Session:
 
     def _inputs(self, rows):
         estimator = self.estimator
-        x = in_memory(scaled_inputs(estimator.scaler_, estimator._encoded(rows.X), self.dtype))
-        check_finite_inputs(x, estimator.scaler)
+        x = in_memory(estimator._inputs.scaled(rows.X, self.dtype))
+        estimator._inputs.check_finite(x)
         y = estimator._scaled_targets(rows.y, self.dtype)
         weight = rows.relative_weight
         return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]

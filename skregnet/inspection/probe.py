@@ -14,7 +14,6 @@ from ..fitting.session import Session, some_rows
 from ..fitting.settings import Architecture, check_combinations
 from ..network import Network
 from ..network.layers import Activation
-from ..preprocessing.scalers import scaled_inputs
 
 # As many rows tell shares and moments well enough, and as many values a histogram.
 _MOST_ROWS = 2000
@@ -120,7 +119,7 @@ def _session(estimator, X, y, sample_weight, is_fitted):
         )
         return estimator._prepare(architecture, rows, None, is_first=True, incremental=False)
     estimator = copy.copy(estimator)
-    X = estimator._checked_inputs(X)
+    X = estimator._inputs.read(X)
     rows = estimator._weighted(estimator._checked_rows(X, y, sample_weight, "sample_weight", False))
     return Session(
         estimator,
@@ -158,11 +157,11 @@ def _with_rows(network, session):
 
 
 def _without_targets(estimator, X, member):
-    X = estimator._checked_inputs(X)
+    X = estimator._inputs.read(X)
     n_rows = _n_rows(estimator.network_)
     if X.shape[0] > n_rows:
         X = X[some_rows(X.shape[0], n_rows)]
-    x = scaled_inputs(estimator.scaler_, estimator._encoded(X), estimator.network_.params.dtype)
+    x = estimator._inputs.scaled(X, estimator.network_.params.dtype)
     return Probe(estimator.network_.select([member]), _in_memory(x))
 
 

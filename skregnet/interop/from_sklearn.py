@@ -8,6 +8,7 @@ from ..data.seeding import Seeds
 from ..fitting.settings import Architecture
 from ..network import build_network
 from ..optim.stochastic import AdamState, SGDState
+from ..preprocessing.inputs import Inputs
 from ..training import TrainingState
 from ..uncertainty.noise import forget_noise
 
@@ -54,6 +55,9 @@ def from_sklearn(cls, model, parameters):
         estimator.y_mean_ = np.zeros(model.n_outputs_)
         estimator.y_scale_ = np.ones(model.n_outputs_)
     estimator.scaler_ = None
+    names = getattr(model, "feature_names_in_", None)
+    names = None if names is None else names.copy()
+    estimator._inputs = Inputs(cls.__name__, model.n_features_in_, names)
     estimator.network_ = _network(model, architecture, estimator.dtype)
     estimator._fitted_loss = estimator._loss()
     if not is_classifier(model):
@@ -150,8 +154,8 @@ def _flat(network, coefs, intercepts):
 def _set_records(estimator, model):
     for name in _COPIED:
         setattr(estimator, name, getattr(model, name))
-    if hasattr(model, "feature_names_in_"):
-        estimator.feature_names_in_ = model.feature_names_in_.copy()
+    if estimator._inputs.feature_names is not None:
+        estimator.feature_names_in_ = estimator._inputs.feature_names
     estimator.loss_curve_ = list(getattr(model, "loss_curve_", ()))
     estimator.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)  # it is not recorded
     estimator.best_loss_ = min([model.loss_, *estimator.loss_curve_])

@@ -8,7 +8,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from .._sklearn_compat import accepts_parameter
 from ..functions.losses import REGRESSION_LOSSES
-from ..preprocessing.affine import KNOWN_SCALERS, affine_map
+from ..preprocessing.affine import KNOWN_SCALERS
 from .plain_network import hidden_functions, mean_network, plain_activation, plain_network
 
 # What comes closest in scikit-learn, for training on.
@@ -33,7 +33,7 @@ def to_sklearn(estimator):
     ValueError
         If there is none; the message says why and what is possible.
     """
-    if estimator._encoder is not None:
+    if estimator._inputs.encoder is not None:
         raise ValueError(
             f"categorical_features={estimator.categorical_features!r} and handle_missing="
             f"{estimator.handle_missing!r} cannot be exported: scikit-learn's MLP takes numbers "
@@ -49,7 +49,7 @@ def to_sklearn(estimator):
             "written exactly with these: 'lecun_tanh', 'logistic' and 'tanh' in any mixture, "
             "'relu' and 'leaky_relu' in any mixture, and 'identity' among all."
         )
-    scaling = affine_map(estimator.scaler_, estimator.n_features_in_)
+    scaling = estimator._inputs.affine_map()
     if scaling is None:
         raise ValueError(
             f"scaler={estimator.scaler!r} cannot be made part of the first layer's weights: that "
