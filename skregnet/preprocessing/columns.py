@@ -103,13 +103,12 @@ def categorical_mask(X, categorical_features):
     if chosen.dtype.kind not in "biuUO" or not kinds <= {str}:
         found = ", ".join(sorted(kind.__name__ for kind in kinds)) or chosen.dtype.name
         raise ValueError(f"{name} must be an array-like of bool, int or str, got: {found}.")
-    if chosen.dtype.kind == "b":
-        if chosen.shape != (n_features,):
-            raise ValueError(
-                f"{name} set as a boolean mask must have shape (n_features,) = ({n_features},), "
-                f"got: {chosen.shape}."
-            )
-    elif chosen.dtype.kind in "UO":
+    if chosen.dtype.kind == "b" and chosen.shape != (n_features,):
+        raise ValueError(
+            f"{name} set as a boolean mask must have shape (n_features,) = ({n_features},), "
+            f"got: {chosen.shape}."
+        )
+    if chosen.dtype.kind in "UO":
         if not is_frame(X):
             raise ValueError(
                 f"{name} should be passed as an array of integers or as a boolean mask when the "
@@ -123,7 +122,7 @@ def categorical_mask(X, categorical_features):
                     f"training data. Observed feature names: {names}."
                 )
         return np.isin(np.array(names, object), chosen.astype(object))
-    elif chosen.min() < 0 or chosen.max() >= n_features:
+    if chosen.dtype.kind != "b" and not 0 <= chosen.min() <= chosen.max() < n_features:
         raise ValueError(
             f"{name} set as integer indices must be in [0, n_features - 1] = "
             f"[0, {n_features - 1}], got: {chosen.tolist()}."

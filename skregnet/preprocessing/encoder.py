@@ -6,16 +6,17 @@ inputs from such rows when they are read. The fill values, and which categories 
 learned from the training part alone.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress, repeat
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn_user
-from ..data.source import Source, row_chunks
+from ..data.source import row_chunks
 from .columns import (
     as_table,
     categorical_mask,
@@ -40,14 +41,14 @@ class Encoding:
     Parameters
     ----------
     outputs : list of (str, int, str)
-        For each output the number of its feature, between what stands before and after the
-        feature's name in the output's name.
-    numbers, number_outputs : ndarray of int
-        The features that are numbers with known values, and their outputs.
-    means : ndarray of float
-        Replace missing values of `numbers`.
-    indicated, indicator_outputs : ndarray of int
-        The features that are numbers and were missing in training, and their indicators.
+        For each output its prefix, feature and suffix: as scikit-learn's encoders, it is called
+        ``missingindicator_age`` or ``work_private``.
+    numbers : ndarray of int of shape (2, n)
+        The features that are numbers, and their outputs.
+    means : ndarray of shape (n,)
+        They replace missing values of `numbers`.
+    indicators : ndarray of int of shape (2, m)
+        Those of `numbers` that were missing in training, and the outputs that indicate this.
     tables : list of (int, int, ndarray of bool of shape (n_codes + 1, n_columns))
         For each categorical feature its number, its first output, and a row of outputs for each
         code; the last row is for missing and unknown values.
@@ -55,10 +56,8 @@ class Encoding:
 
     outputs: list
     numbers: np.ndarray
-    number_outputs: np.ndarray
     means: np.ndarray
-    indicated: np.ndarray
-    indicator_outputs: np.ndarray
+    indicators: np.ndarray
     tables: list
 
     @property
@@ -70,17 +69,14 @@ class Encoding:
         """Return the inputs of the network, in the dtype of `rows`."""
         missing = np.isnan(rows)
         out = np.zeros((len(rows), self.n_outputs), rows.dtype)
-        numbers = self.numbers
-        out[:, self.number_outputs] = np.where(missing[:, numbers], self.means, rows[:, numbers])
-        out[:, self.indicator_outputs] = missing[:, self.indicated]
+        features, places = self.numbers
+        out[:, places] = np.where(missing[:, features], self.means, rows[:, features])
+        features, places = self.indicators
+        out[:, places] = missing[:, features]
         for j, first, table in self.tables:
             codes = np.where(missing[:, j], -1, rows[:, j]).astype(np.intp)
             out[:, first : first + table.shape[1]] = table[codes]
         return out
-
-    def output_names(self, names):
-        """Return the names of the outputs, as scikit-learn's encoders would call them."""
-        return np.array([f"{a}{names[j]}{b}" for a, j, b in self.outputs], dtype=object)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,23 +120,14 @@ class TableEncoder:
         values = np.empty(X.shape, np.float32 if is_single else np.float64)
         for j in range(X.shape[1]):
             values[:, j] = self._codes(X, j) if j in self.vocabulary else to_floats(column(X, j))
-        numbers = self._numbers(X.shape[1])
-        if len(numbers):
-            check_array(
-                values[:, numbers],
-                dtype=None,
-                ensure_all_finite=finite,
-                input_name="X",
-                estimator=checker,
-            )
+        numbers = values[:, self._numbers(X.shape[1])]
+        assert_all_finite(numbers, allow_nan=self.allow_missing, input_name="X")
         return values
 
     def _codes(self, X, j):
         codes, values = self.vocabulary[j], _values(X, j)
-        try:
+        with _explained_if_unhashable(X, j):
             found = np.fromiter(map(codes.get, values, repeat(np.nan)), float, len(values))
-        except TypeError as error:
-            raise _not_hashable(X, j, error) from error
         is_unknown = np.isnan(found)
         if is_unknown.any():
             unknown = set(compress(values, is_unknown))
@@ -159,11 +146,12 @@ class TableEncoder:
         """
         unknown = _ordered(value for value in unknown if not is_missing(value))
         known = _ordered(self.vocabulary[j])
+        name = listed(column_names(X, self.names)[j : j + 1])
         if len(unknown) > 1 and any(isinstance(value, str) for value in (*unknown, *known)):
             warn_user(
-                f"All categories in {listed(column_names(X, self.names)[j : j + 1])} of X are "
-                f"unknown, and are treated as missing: it has {_shown(unknown)}, where fit was "
-                f"given {_shown(known)}. Check their spelling and type."
+                f"All categories in {name} of X are unknown, and are treated as missing: it has "
+                f"{_shown(unknown)}, where fit was given {_shown(known)}. Check their spelling and "
+                "type."
             )
 
     def _numbers(self, n_features):
@@ -179,10 +167,8 @@ class TableEncoder:
             return self  # `read` says what is wrong
         vocabulary = {}
         for j, codes in self.vocabulary.items():
-            try:
+            with _explained_if_unhashable(X, j):
                 new = set(_values(X, j)).difference(codes)
-            except TypeError as error:
-                raise _not_hashable(X, j, error) from error
             new = _ordered(v for v in new if not (is_missing(v) or is_infinite(v)))
             vocabulary[j] = codes | {value: code for code, value in enumerate(new, len(codes))}
         return replace(self, vocabulary=vocabulary)
@@ -244,12 +230,8 @@ class TableEncoder:
                 table[:, len(known) :] = True
                 table[[codes[category] for category in known]] = np.eye(len(known), table.shape[1])
             tables.append((j, first, table))
-        pairs = [np.array(pairs, int).reshape(-1, 2).T for pairs in (numbers, indicators)]
-        return Encoding(outputs, *pairs[0], np.array([*means.values()], float), *pairs[1], tables)
-
-    def source(self, X):
-        """Return a `Source` of encoded rows, for an array or a `Source` of what was read."""
-        return (X if isinstance(X, Source) else Source(X)).encoded(self.encoding)
+        numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
+        return Encoding(outputs, numbers, np.array([*means.values()], float), indicators, tables)
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):
@@ -285,11 +267,15 @@ def _values(X, j):
     return list(values) if values.dtype.kind in "mM" else values.tolist()
 
 
-def _not_hashable(X, j, error):
-    return TypeError(
-        "The argument must be a string or a number where it is a category, but "
-        f"{listed([column_names(X)[j]])} of X holds something else: {error}."
-    )
+@contextmanager
+def _explained_if_unhashable(X, j):
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(
+            "The argument must be a string or a number where it is a category, but "
+            f"{listed([column_names(X)[j]])} of X holds something else: {error}."
+        ) from error
 
 
 def _ordered(categories):

@@ -53,41 +53,45 @@ def explained(error, X, encoder, feature_names, is_fit):
     if not any(found.values()):
         return None
     names = column_names(X, feature_names)
-    columns = {
-        reason: listed([names[j] for j in numbers]) for reason, numbers in found.items() if numbers
+    columns = {why: listed([names[j] for j in which]) for why, which in found.items() if which}
+    before = "" if is_fit else ", where fit was given numbers"
+    sentences = {
+        "categories": "X has no numbers in {}" + before + ".",
+        "dates": "X has points in time or durations in {}: turn them into numbers, such as the "
+        "days since a date.",
+        "missing": "Values are missing in {}.",
+        "infinite": "Values are infinite in {}.",
     }
-    text = [f"{_plain_text(error)}.", *_reasons(columns, is_fit)]
+    text = [_without_advice(error), *(sentences[why].format(columns[why]) for why in columns)]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         text.append(
             f"X has more than one column named {', '.join(map(repr, repeated))}: rename them."
         )
-    elif issparse(X) and "missing" in columns:
-        text.append(f"Impute X before, by SimpleImputer in a Pipeline: {_PAGE}.")
-    else:
-        text += _remedies(columns, encoder, is_fit)
+    elif (is_fit and "categories" in columns) or "missing" in columns:
+        text.append(_remedy(columns, X, is_fit))
     is_of_type = isinstance(error, TypeError) and "dates" not in columns
     return (TypeError if is_of_type else ValueError)(" ".join(text))
 
 
-def _plain_text(error):
-    """Return the text of an error in a line, without the advice that scikit-learn adds to some."""
+def _without_advice(error):
+    """Return the text of an error as a sentence, without the advice of scikit-learn."""
     first, _, rest = str(error).partition("\n")
     text = first if "contains" in first else " ".join([first, *rest.split()])
-    return text.rstrip(".")
+    return f"{text.rstrip('.')}."
 
 
 def _look_for(X, categorical):
     """Return a dict from the reason to the numbers of the columns that cannot be used."""
     found = {"categories": [], "dates": [], "missing": [], "infinite": []}
-    if issparse(X) or (not is_frame(X) and X.dtype.kind == "f"):
-        X = X.tocoo() if issparse(X) else X
-        for reason, test in (("missing", np.isnan), ("infinite", np.isinf)):
-            if issparse(X):
-                found[reason] = np.unique(X.col[test(X.data)]).tolist()
-            else:
-                chunks = [test(X[rows]).any(axis=0) for rows in row_chunks(*X.shape)]
-                found[reason] = np.flatnonzero(np.any(chunks, axis=0)).tolist()
+    tests = (("missing", np.isnan), ("infinite", np.isinf))
+    if issparse(X):
+        X = X.tocoo()
+        return found | {why: np.unique(X.col[test(X.data)]).tolist() for why, test in tests}
+    if not is_frame(X) and X.dtype.kind == "f":
+        for why, test in tests:
+            chunks = [test(X[rows]).any(axis=0) for rows in row_chunks(*X.shape)]
+            found[why] = np.flatnonzero(np.any(chunks, axis=0)).tolist()
         return found
     for j, dtype in enumerate(column_dtypes(X)):
         if j not in categorical and is_date(dtype):
@@ -122,33 +126,16 @@ def _is_point_in_time(value):
     return isinstance(value, kinds) or type(value).__name__ == "Period"  # of pandas
 
 
-def _reasons(columns, is_fit):
-    """Return a sentence for each reason."""
-    before = "" if is_fit else ", where fit was given numbers"
-    sentences = {
-        "categories": "X has no numbers in {}" + before + ".",
-        "dates": "X has points in time or durations in {}: turn them into numbers, such as the "
-        "days since a date.",
-        "missing": "Values are missing in {}.",
-        "infinite": "Values are infinite in {}.",
-    }
-    return [sentences[reason].format(names) for reason, names in columns.items()]
-
-
-def _remedies(columns, encoder, is_fit):
-    """Return what to do about categories and missing values, in a sentence or none."""
+def _remedy(columns, X, is_fit):
+    """Return what to do about categories and missing values."""
     own, transformers = [], []
     if "categories" in columns and is_fit:
-        is_listed = encoder is not None and encoder.vocabulary
-        verb, preposition = ("add", "to") if is_listed else ("list", "in")
-        own.append(f"{verb} {columns['categories']} {preposition} categorical_features")
+        own.append(f"list {columns['categories']} in categorical_features")
         transformers.append("OneHotEncoder")
     if "missing" in columns:
-        own.append(f"{'set' if is_fit else 'fit with'} handle_missing='indicator'")
+        own += [] if issparse(X) else ["fit with handle_missing='indicator'"]
         transformers.append("SimpleImputer")
-    if not own:
-        return []
-    text, others = " and ".join(own), " and ".join(transformers)
-    return [
-        f"{text[0].upper()}{text[1:]}, or transform X before, by {others} in a Pipeline: {_PAGE}."
-    ]
+    ways = [" and ".join(own)] if own else []
+    ways.append(f"transform X before, by {' and '.join(transformers)} in a Pipeline")
+    text = ", or ".join(ways)
+    return f"{text[0].upper()}{text[1:]}: {_PAGE}."

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
-from ..data.source import row_chunks
+from ..data.source import Source, row_chunks
 from .affine import affine_map
 from .checks import is_plain_array
 from .encoder import TableEncoder, make_encoder
@@ -140,7 +140,8 @@ class Inputs:
         -------
         X : {ndarray, Source, CSR matrix} of shape (n_samples, n_inputs)
         """
-        X = X if self.encoder is None else self.encoder.source(X)
+        if self.encoder is not None:
+            X = (X if isinstance(X, Source) else Source(X)).encoded(self.encoder.encoding)
         return X if dtype is None else scaled_inputs(None, X, dtype)
 
     def scaled(self, X, dtype):
@@ -193,7 +194,10 @@ class Inputs:
         names = self.feature_names
         if names is None:
             names = np.array([f"x{j}" for j in range(self.n_features)], dtype=object)
-        return names if self.encoder is None else self.encoder.encoding.output_names(names)
+        if self.encoder is None:
+            return names
+        outputs = self.encoder.encoding.outputs
+        return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
 
     @property
     def takes_sparse(self):

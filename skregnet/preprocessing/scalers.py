@@ -3,7 +3,7 @@
 import math
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -152,16 +152,12 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
                 "Use scaler='standard' or scaler=None, or pass X.toarray()."
             )
         # Centring would make sparse rows dense.
-        is_whiten = scaler == "whiten"
-        scaler = WhiteningScaler() if is_whiten else StandardScaler(with_mean=not issparse(X))
-        is_known = True
-    else:
-        scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
-        is_known = not issparse(X) and _is_known(scaler)
-    if issparse(X) or not is_known:
-        _return_arrays(scaler)
-    if is_known:
+        standard = StandardScaler(with_mean=not issparse(X))
+        return _fit_known(WhiteningScaler() if scaler == "whiten" else standard, X, sample_weight)
+    scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
+    if not issparse(X) and _is_known(scaler):
         return _fit_known(scaler, X, sample_weight)
+    _return_arrays(scaler)
     if isinstance(X, Source):
         X = X.to_array()
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
@@ -222,7 +218,9 @@ def _is_known(scaler):
 
 
 def _fit_known(scaler, X, weight):
-    """Fit a known scaler to checked rows; only a chunk of dense rows is copied at a time."""
+    """Fit a scaler of this package or a `StandardScaler`; dense rows are read in chunks."""
+    if issparse(X):
+        _return_arrays(scaler)  # its own method transforms sparse rows
     scaler.n_features_in_ = X.shape[1]
     if type(scaler) is WhiteningScaler:
         return scaler._fit(X, weight)
@@ -240,9 +238,9 @@ def scaled_inputs(scaler, X, dtype):
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # it was fitted to dense rows
     if not issparse(X) and (scaler is None or _is_known(scaler)):
-        if scaler is None and isinstance(X, np.ndarray) and X.flags.c_contiguous:
-            if X.dtype == dtype:
-                return X
+        is_array = isinstance(X, np.ndarray)
+        if scaler is None and is_array and X.flags.c_contiguous and X.dtype == dtype:
+            return X
         source = X if isinstance(X, Source) else Source(X)
         return source.transformed(_row_transform(scaler, source.dtype, dtype), dtype)
     if isinstance(X, Source):
@@ -261,21 +259,13 @@ def _row_transform(scaler, *dtypes):
     if type(scaler) is WhiteningScaler:
         return scaler._whiten
     dtype = np.result_type(*dtypes)
-    return _Standardize(
-        scaler.mean_.astype(dtype, copy=False), scaler.scale_.astype(dtype, copy=False)
-    )
+    mean, scale = (values.astype(dtype, copy=False) for values in (scaler.mean_, scaler.scale_))
+    return partial(_standardise, mean, scale)
 
 
-@dataclass(frozen=True)
-class _Standardize:
-    """What `StandardScaler.transform` does, as a function that can be pickled."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-
-    def __call__(self, rows, out):
-        centred = np.subtract(rows, self.mean, out=out if out.dtype == self.mean.dtype else None)
-        np.divide(centred, self.scale, out=out, casting="same_kind")
+def _standardise(mean, scale, rows, out):
+    centred = np.subtract(rows, mean, out=out if out.dtype == mean.dtype else None)
+    np.divide(centred, scale, out=out, casting="same_kind")
 
 
 def with_folded_scaler(network, scaler, shape):

@@ -606,14 +606,12 @@ def test_tags_are_true(Estimator, chosen, handle_missing):
 
 
 def followed(model, message):
-    """The model with the parameters that a message names; they are set as it says."""
-    columns = re.search(r"(List|Add) columns? (.+?) (in|to) categorical_features", message)
+    """The model with the parameters that a message names."""
+    columns = re.search("[lL]ist columns? (.+?) in categorical_features", message)
     chosen = list(model.categorical_features or [])
-    if columns:
-        assert columns[1] == ("Add" if chosen else "List")
-        chosen += ast.literal_eval(f"[{columns[2]}]")
+    chosen += ast.literal_eval(f"[{columns[1]}]") if columns else []
     model = clone(model).set_params(categorical_features=chosen or None)
-    if re.search("[sS]et handle_missing='indicator'", message):
+    if re.search("[fF]it with handle_missing='indicator'", message):
         model.set_params(handle_missing="indicator")
     assert ("OneHotEncoder" in message) == bool(columns)
     assert ("SimpleImputer" in message) == ("Values are missing" in message)
@@ -631,7 +629,7 @@ def test_the_advice_helps(Estimator, kind, drop):
     data = {name: values for name, values in columns().items() if name not in drop}
     X, y = CONTAINERS[kind](data), target(Estimator)
     model = small(Estimator)
-    with pytest.raises(ValueError, match="or transform X before") as caught:
+    with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).score(X, y))
 
@@ -655,7 +653,7 @@ def test_the_advice_adds_to_what_was_switched_on(kind, on, drop):
     if kind == "objects" and "categorical_features" in on:
         on["categorical_features"] = [list(data).index(name) for name in on["categorical_features"]]
     model = small(**on)
-    with pytest.raises(ValueError, match="or transform X before") as caught:
+    with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
     assert ("Values are missing" in str(caught.value)) == ("handle_missing" not in on)
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).score(X, y))
@@ -665,7 +663,7 @@ def test_the_advice_adds_to_what_was_switched_on(kind, on, drop):
 def test_the_advice_helps_where_pandas_has_its_own_missing_value(drop):
     X = as_pandas(columns()).convert_dtypes().drop(columns=drop)
     y, model = target(), small()
-    with pytest.raises(ValueError, match="or transform X before") as caught:
+    with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).predict(X)).all()
 
