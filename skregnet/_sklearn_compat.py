@@ -1,7 +1,7 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
 import copy
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from sklearn.base import BaseEstimator
@@ -47,6 +47,24 @@ except ImportError:  # before 1.9
             """
 
 
+@cache
+def _class_named(name):
+    return type(name, (BaseEstimator,), {})
+
+
+def feature_checker(name, n_features=None, feature_names=None):
+    """Return an object by which `validate_data` records or compares features.
+
+    Its class has the name of an estimator's, which appears in messages. It is not to be pickled.
+    """
+    checker = _class_named(name)()
+    if n_features is not None:
+        checker.n_features_in_ = n_features
+    if feature_names is not None:
+        checker.feature_names_in_ = feature_names
+    return checker
+
+
 # Address of the published documentation, with a slash at the end. While it is empty, diagrams of
 # estimators have no links and no descriptions of parameters.
 DOCUMENTATION_ROOT = ""
@@ -73,25 +91,6 @@ _CONTEXT_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 def has_callbacks(estimator):
     """Whether callbacks were set, by the user or by a meta-estimator."""
     return bool(getattr(estimator, "_skl_callbacks", None))
-
-
-@lru_cache
-def _namesake(cls_name):
-    return type(cls_name, (BaseEstimator,), {})
-
-
-def feature_checker(cls, n_features=None, feature_names=None):
-    """Return an object that scikit-learn's `validate_data` can check features by, or record them on.
-
-    Its class has the name of the estimator's class, which messages name; the estimator itself is
-    neither read nor changed.
-    """
-    checker = _namesake(cls.__name__)()
-    if n_features is not None:
-        checker.n_features_in_ = n_features
-    if feature_names is not None:
-        checker.feature_names_in_ = feature_names
-    return checker
 
 
 def begin_callbacks(estimator, **task):

@@ -59,8 +59,12 @@ class FittedModel:
         """
         X = self.inputs.read(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            network, x = self.inputs.prepare(self.network, X)
-            raw = network.infer(x)
+            shape = X.shape[0], self.network.layers[0].n_inputs
+            folded = self.inputs.foldable_network(self.network, shape)
+            if folded is None:
+                raw = self.network.infer(self.inputs.scaled(X, self.dtype))
+            else:
+                raw = folded.infer(self.inputs.encoded(X, self.dtype))
             if not np.isfinite(raw.sum()):
                 self.inputs.check_finite(self.inputs.scaled(X, self.dtype))
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from models import member_of, state_of, with_network, with_state
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import softmax
@@ -14,7 +15,6 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 import skregnet.fitting.fit as fitting
-from models import member_of, state_of, with_network, with_state
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data.seeding import Seeds
 from skregnet.functions.activations import Tanh

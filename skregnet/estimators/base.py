@@ -20,7 +20,12 @@ from ..fitting.fit import Data, check_continuation
 from ..fitting.fit import fit as fit_model
 from ..fitting.progress import ProgressLines
 from ..fitting.result import CURVES, Start
-from ..fitting.settings import PARAMETER_CONSTRAINTS, Settings, changed_parameters
+from ..fitting.settings import (
+    PARAMETER_CONSTRAINTS,
+    Settings,
+    changed_parameters,
+    check_combinations,
+)
 from ..preprocessing.scalers import takes_sparse
 from .predicting import Predicting
 
@@ -93,6 +98,7 @@ class BaseRegularizedMLP(
 
     def _fit(self, data, *, continues, is_stream=False):
         settings, start = Settings.of(self), None
+        check_combinations(settings)
         if continues and hasattr(self, "_model"):
             start = Start(self._model, self._continuation)
             check_continuation(settings, start)

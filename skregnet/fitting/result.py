@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data.seeding import Seeds
+from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
-from ..functions.penalties import Penalty
 
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")

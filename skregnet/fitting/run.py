@@ -1,5 +1,6 @@
 """One run of training: from rows in the user's units to a trained network."""
 
+import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from ..data.source import Source, in_memory, row_chunks
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
+from ..optim.pipeline import Rate, make_pipeline
 from ..training import (
     Batches,
     EarlyStopping,
@@ -29,7 +31,6 @@ from ..uncertainty.noise import (
     n_residual_rows,
     noise_before_fit,
 )
-from ..optim.pipeline import Rate, make_pipeline
 from .settings import member_initializers
 
 # A loss below this is the rounding error of a constant target.
@@ -55,7 +56,7 @@ class Plan:
         Whether the run is one epoch of a stream: patience goes on from call to call, running
         statistics stay, and no run is judged by its end.
     members : ndarray of int, default=None
-        For a repetition of an earlier run: the restarts that were kept, among all that were started.
+        For a repetition of an earlier run: numbers of the restarts that were kept.
     lengths : ndarray of int of shape (members,), default=None
         For a repetition: the number of epochs of each member.
     lowered : sequence of (int, ndarray of bool), default=()
@@ -369,13 +370,8 @@ class Run:
         self._tol = float(self.settings.tol) * self._unit
 
     def _stochastic(self, network, state, data, validate):
-        settings = self.settings
-        n_rows = len(data[1])
-        batch_size = settings.rows_of_batch(n_rows)
-        # Measured on digits, three layers: a last batch of 2 to 10 rows of 60, normalised by its
-        # own moments, makes steps that cost the validation accuracy 5 to 25 points.
-        smallest = max(2, batch_size // 2) if settings.batch_norm else 2
-        batches = Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
+        settings, plan = self.settings, self.plan
+        batches = self._batches(data, state)
         self._begin(network, state)
         lower_rates = None
         if settings.is_adaptive:
@@ -383,18 +379,48 @@ class Run:
         monitor = self._monitor(
             network, state, validate, lower_rates=lower_rates, **self._judges(data)
         )
-        run = partial(
-            train,
+        backprop = Backprop(network, self.loss, batches.max_rows, state.dropout)
+        rate, pipeline = self._rate(state, batches), self.pipeline()
+        self._watch(
+            partial(train, backprop, batches, pipeline, state, monitor, rate, plan.max_epochs),
+            monitor,
+        )
+        return [monitor]
+
+    def _batches(self, data, state):
+        settings = self.settings
+        batch_size = settings.rows_of_batch(len(data[1]))
+        # Measured on digits, three layers: a last batch of 2 to 10 rows of 60, normalised by its
+        # own moments, makes steps that cost the validation accuracy 5 to 25 points.
+        smallest = max(2, batch_size // 2) if settings.batch_norm else 2
+        return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
+
+    def make_steps(self, network, state, data, n_steps, learning_rate, transform):
+        """Make steps on a network, which changes, with one more transform at the end of each.
+
+        Parameters
+        ----------
+        network, state : Network, TrainingState
+            Both are changed.
+        data : tuple of (x, y, weight)
+            What `arrays` returns. No more rows are used than the steps need.
+        n_steps : int
+            At least so many steps are made: the run stops at the end of an epoch.
+        learning_rate : float
+        transform : skregnet.optim.pipeline.Transform
+        """
+        batch_size = self.settings.rows_of_batch(len(data[1]))
+        batches = self._batches(sample_of(data, (n_steps + 1) * batch_size), state)
+        state.begin_run(EarlyStopping(network.n_members, np.inf, 0.0))
+        train(
             Backprop(network, self.loss, batches.max_rows, state.dropout),
             batches,
-            self.pipeline(),
+            self.pipeline(transform),
             state,
-            monitor,
-            self._rate(state, batches, n_rows),
-            self.plan.max_epochs,
+            Monitor(network, state),
+            Rate(learning_rate),
+            math.ceil(n_steps / batches.n_steps),
         )
-        self._watch(run, monitor)
-        return [monitor]
 
     def pipeline(self, *extra):
         """Return the steps behind the gradient; further ones come last."""
@@ -420,8 +446,8 @@ class Run:
             stopping.patience = np.inf
         state.begin_run(stopping)
 
-    def _rate(self, state, batches, n_rows):
-        settings = self.settings
+    def _rate(self, state, batches):
+        settings, n_rows = self.settings, len(self.training)
         rows_seen = 0 if self.start is None else self.start.continuation.rows_seen
         schedule = get_schedule(
             settings.learning_rate,
@@ -430,9 +456,8 @@ class Run:
             n_samples=n_rows,
             steps_per_epoch=batches.n_steps,
         )
-        return Rate(
-            float(settings.learning_rate_init), schedule, settings.max_iter * batches.n_steps
-        )
+        n_steps = settings.max_iter * batches.n_steps
+        return Rate(float(settings.learning_rate_init), schedule, n_steps)
 
     def _full_batch(self, network, state, data, validate):
         settings = self.settings

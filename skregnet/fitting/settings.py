@@ -22,12 +22,11 @@ from .._sklearn_compat import (
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
+from ..functions.penalties import PENALTIES, Penalty
 from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
-from ..optim.stochastic import make_optimizer
-from ..functions.penalties import PENALTIES, Penalty
 
 # early_stopping='auto' holds rows back only where there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
@@ -132,18 +131,16 @@ class Settings:
         Raises
         ------
         ValueError
-            If parameters cannot be combined, or a list does not fit the hidden layers.
+            If a list does not fit the hidden layers.
         """
         names = _valid_defaults(type(estimator))
         parameters = {name: getattr(estimator, name) for name in names}
-        settings = cls(
+        return cls(
             type(estimator),
             parameters,
             estimator._unfitted_targets(),
             architecture_of(estimator),
         )
-        _check_combinations(settings)
-        return settings
 
     def __getattr__(self, name):
         parameters = self.__dict__.get("parameters", {})
@@ -348,7 +345,7 @@ def _given(init, i, member):
     return take
 
 
-def _check_combinations(settings):
+def check_combinations(settings):
     """Raise ValueError where parameters cannot work together; warn where one has no effect."""
     if settings.batch_norm and settings.batch_size == 1:
         raise ValueError(

@@ -1,9 +1,8 @@
 """The layers of a network on given rows: activations, gradients and sizes of the updates.
 
-Private members of the estimators, and the modules of `fitting`, are used only in the last section.
+The last section alone knows how an estimator is fitted: its model, and the runs of `fitting`.
 """
 
-import copy
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -13,14 +12,15 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from ..estimators.base import BaseRegularizedMLP
-from ..fitting.session import Session, sample_of, some_rows
-from ..fitting.settings import Architecture, check_combinations, is_stochastic, make_optimizer
+from ..fitting.fit import Data, prepare, read_data, weighted
+from ..fitting.result import Start
+from ..fitting.run import Plan, Run, some_rows
+from ..fitting.settings import Settings, check_combinations, is_stochastic
 from ..functions.activations import ACTIVATIONS
 from ..functions.schedules import PLANNED_SCHEDULES
-from ..network import Backprop, Network
-from ..network.layers import Activation
-from ..preprocessing.scalers import scaled_inputs
-from ..training import Batches, TrainingState, train
+from ..network import Network
+from ..optim.pipeline import Transform
+from ..training import TrainingState
 
 # 2000 rows are enough for shares and moments, 2 million values for a histogram.
 _MAX_ROWS, _MAX_VALUES = 2000, 2_000_000
@@ -90,7 +90,7 @@ class NetworkAndRows:
     y: np.ndarray | None  # scaled targets, (rows, targets)
     weight: np.ndarray | None  # (rows, 1)
     loss: object
-    session: Session | None  # a training run on these rows, for `update_ratios`
+    run: Run | None  # a training run on these rows, for `update_ratios`
 
     def mean_loss(self, raw):
         """Return the weighted mean loss of raw predictions, (rows, outputs)."""
@@ -161,7 +161,7 @@ def forward_backward(given):
     with np.errstate(over="ignore", invalid="ignore"):
         for layer in given.network.layers:
             x, way_back = layer.linearize(x, 0)
-            slopes = way_back(np.ones_like(x)) if isinstance(layer, Activation) else None
+            slopes = way_back(np.ones_like(x)) if layer.function is not None else None
             steps.append((layer, x, slopes, way_back))
         raw_gradients = delta = None if given.y is None else given.loss_gradient(x)
         hidden = []
@@ -222,67 +222,59 @@ def largest_slope(activation):
     return largest if is_flat else None
 
 
-# ---- private members of the estimators, and `fitting` --------------------------------------------
+# ---- the fitted model, and runs of training ------------------------------------------------------
 
 
 def _rows(estimator, X, y, sample_weight):
-    """Return x, y, weight, loss and session of a fitted estimator; see `NetworkAndRows`."""
-    n_rows = _n_rows(estimator.network_)
-    X = estimator._checked_inputs(X)
+    """Return x, y, weight, loss and run of a fitted estimator; see `NetworkAndRows`."""
+    model = estimator._model
+    n_rows = _n_rows(model.network)
     if y is None:
+        X = model.inputs.read(X)
         if X.shape[0] > n_rows:
             X = X[some_rows(X.shape[0], n_rows)]
-        x = scaled_inputs(estimator.scaler_, estimator._encoded(X), estimator.network_.params.dtype)
-        return _in_memory(x), None, None, estimator._fitted_loss, None
-    session = _session(estimator, X, y, sample_weight)
-    x, y, weight = session.training_rows(n_rows)
-    return _in_memory(x), y, weight, session.loss, session
+        return _in_memory(model.inputs.scaled(X, model.dtype)), None, None, model.loss, None
+    run = _run(estimator, X, y, sample_weight)
+    x, y, weight = run.sample(run.training, n_rows)
+    return _in_memory(x), y, weight, run.loss, run
 
 
 def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
     """Return the network that `fit` starts from, with the same random numbers, and rows."""
-    if is_fitted and not hasattr(estimator, "_started_as"):
-        raise ValueError(
-            "initial=True needs a network that was fitted by this version. This one was loaded "
-            "from a file of an older version, which did not record its initial weights."
-        )
     if is_fitted and started_by_sklearn(estimator):
         raise ValueError(
             "initial=True needs a network that was started by fit or partial_fit. This one comes "
             "from scikit-learn, and its initial weights are not known."
         )
     if is_fitted:
-        number = estimator._started_as[member]
-        session = _session(estimator, estimator._checked_inputs(X), y, sample_weight)
+        number = estimator._continuation.started_as[member]
+        run = _run(estimator, X, y, sample_weight)
     else:
         number = member * estimator.n_init
         estimator = clone(estimator)
         estimator._validate_params()
-        architecture = Architecture(estimator)
-        check_combinations(estimator, architecture)
-        weights = (sample_weight, None, None)
-        rows, _ = estimator._checked_data((X, y, None, None), weights, True, None)
-        session = estimator._prepare(architecture, rows, None, is_first=True, incremental=False)
-    network = session.initial_network().select([number])
-    x, y, weight = session.training_rows(_n_rows(network))
+        settings = Settings.of(estimator)
+        check_combinations(settings)
+        run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
+    network = run.initial_network().select([number])
+    x, y, weight = run.sample(run.training, _n_rows(network))
     x = _in_memory(x)
     if network.batch_norm_layers:
         # There are no running statistics yet; the first step uses those of its batch.
         network.set_population_statistics(x, weight)
-    return NetworkAndRows(network, x, y, weight, session.loss, session)
+    return NetworkAndRows(network, x, y, weight, run.loss, run)
 
 
 def started_by_sklearn(estimator):
-    """Whether the weights come from scikit-learn; false if that was not recorded."""
-    return getattr(estimator, "_started_as", NotImplemented) is None
+    """Whether the weights come from scikit-learn."""
+    return estimator._continuation.started_as is None
 
 
 def penalty_in_loss(estimator):
-    """Return the penalty in `loss_`, as a mean over the members; None if it was not recorded."""
-    penalty = getattr(estimator, "_fitted_penalty", None)
+    """Return the penalty in `loss_`, as a mean over the members; None if it is not known."""
+    penalty, network = estimator._continuation.penalty, estimator.network_
     if penalty is None:
         return None
-    network = estimator.network_
     with np.errstate(over="ignore", invalid="ignore"):
         return penalty.value(network.params[:, : network.n_weights]).mean()
 
@@ -293,40 +285,48 @@ def update_ratios(given, estimator, member, learning_rate):
     The steps are made on the network of `given`, which is changed. They continue with the moments
     of the estimator if it has kept them.
     """
-    network, session = given.network, given.session
-    if session is None or not is_stochastic(estimator.solver) or not learning_rate > 0.0:
+    network, run = given.network, given.run
+    if run is None or not is_stochastic(estimator.solver) or not learning_rate > 0.0:
         return np.full(len(network.dense_layers), np.nan)
     state, n_warm_up = _training_state(estimator, member)
-    batch_size = session.batch_size(len(given.y))
-    # `train` stops only at the end of an epoch: it gets no more rows than the steps need.
-    rows = sample_of((given.x, given.y, given.weight), (_N_STEPS + 1) * batch_size)
-    batches = Batches(*rows, batch_size, state.shuffling, estimator.shuffle)
-    optimizer = make_optimizer(estimator, session.weight_decay, network.n_weights)
-    recorder = _Recorder(optimizer, network)  # as optimiser and as monitor
+    recorder = RecordUpdates()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        train(
-            Backprop(network, session.loss, batches.max_rows, state.dropout),
-            batches,
-            recorder,
-            state,
-            recorder,
-            learning_rate=learning_rate,
-            schedule=lambda step, n_steps: 1.0,
-            penalty=session.penalty,
-            max_epochs=_N_STEPS,
-            n_schedule_steps=_N_STEPS,
-            max_grad_norm=estimator.max_grad_norm,
-            max_norm=estimator.max_norm,
-        )
-    return np.median(recorder.ratios[n_warm_up:], axis=0)
+        data = given.x, given.y, given.weight
+        run.make_steps(network, state, data, _N_STEPS, learning_rate, recorder)
+    ratios = recorder.ratios[n_warm_up:_N_STEPS]
+    return np.median(ratios, axis=0) if ratios else np.full(len(network.dense_layers), np.nan)
 
 
-def _session(estimator, X, y, sample_weight):
-    estimator = copy.copy(estimator)
-    rows = estimator._weighted(estimator._checked_rows(X, y, sample_weight, "sample_weight", False))
-    rows = rows.without_zero_weights()
-    architecture, seeds = estimator._architecture, estimator._seeds
-    return Session(estimator, architecture, rows, None, seeds, estimator.network_)
+class RecordUpdates(Transform):
+    """Record the relative size of each change of the weights."""
+
+    def __init__(self):
+        self.ratios = []
+
+    def prepare(self, network, gradient, state, rate):
+        before = network.params.copy()
+
+        def record():
+            pairs = zip(*map(network.views, (network.params - before, before)), strict=True)
+            self.ratios.append(
+                [
+                    np.linalg.norm(change["weight"]) / np.linalg.norm(old["weight"])
+                    for change, old in pairs
+                    if "weight" in change
+                ]
+            )
+            np.copyto(before, network.params)
+
+        return record
+
+
+def _run(estimator, X, y, sample_weight):
+    """Return a run of training that continues from a fitted estimator with some rows."""
+    settings, start = Settings.of(estimator), Start(estimator._model, estimator._continuation)
+    inputs, targets, rows, _ = read_data(settings, Data(X, y, sample_weight), start)
+    rows = weighted(settings, targets, rows).without_zero_weights()
+    plan, seeds = Plan.of_fit(settings, stops_early=False), start.continuation.seeds
+    return Run(settings, plan, inputs, targets, rows, None, seeds, start)
 
 
 def _n_rows(network):
@@ -340,9 +340,9 @@ def _in_memory(x):
 
 def _training_state(estimator, member):
     """Return the state in which the steps begin, and the number of steps that do not count."""
-    state = getattr(estimator, "_training_state", None)
+    state = estimator._continuation.state
     if state is not None and state.optimizer is not None:
-        state = copy.deepcopy(state.select([member]))
+        state = state.select([member]).copy()
         if state.optimizer is not None:
             state.rate_factors = np.ones(1)  # the given learning rate includes them
             return state, 0
@@ -351,41 +351,3 @@ def _training_state(estimator, member):
         [np.random.Generator(np.random.SFC64(seed))] for seed in np.random.SeedSequence(0).spawn(2)
     )
     return TrainingState(shuffling, dropout, np.ones(1)), _N_WARM_UP_STEPS
-
-
-class _Recorder:
-    """The optimiser and the monitor of a run that measures steps and ends after enough of them."""
-
-    def __init__(self, optimizer, network):
-        self.init = optimizer.init
-        self.flush_denormals = optimizer.flush_denormals
-        self.optimizer = optimizer
-        self.network = network
-        self.ratios = []
-
-    def prepare_step(self, params, gradient, state):
-        step = self.optimizer.prepare_step(params, gradient, state)
-
-        def record(learning_rate):
-            before = params.copy()
-            step(learning_rate)
-            if len(self.ratios) < _N_STEPS:
-                pairs = zip(*map(self.network.views, (params - before, before)), strict=True)
-                self.ratios.append(
-                    [
-                        np.linalg.norm(change["weight"]) / np.linalg.norm(old["weight"])
-                        for change, old in pairs
-                        if "weight" in change
-                    ]
-                )
-
-        return record
-
-    def end_of_epoch(self, loss, learning_rate):
-        return len(self.ratios) >= _N_STEPS
-
-    def interrupted(self):
-        raise KeyboardInterrupt
-
-    def restore(self):
-        return np.zeros(1, bool)  # no member was restored

@@ -50,7 +50,7 @@ def from_sklearn(settings, model):
     )
     network.params[:] = _flat(network, model.coefs_, model.intercepts_)
     names = getattr(model, "feature_names_in_", None)
-    inputs = Inputs.unscaled(model.n_features_in_, names, owner=settings.cls)
+    inputs = Inputs(settings.cls.__name__, model.n_features_in_, names)
     if is_classifier(model):
         targets = replace(
             settings.targets, classes=model.classes_.copy(), target_type=_target_type(model)

@@ -1,4 +1,4 @@
-"""Affine maps: what the known scalers are, and what can be folded into a network's first layer."""
+"""Known scalers as affine maps, which can be folded into the first layer of a network."""
 
 from dataclasses import dataclass
 
@@ -10,25 +10,17 @@ from .scalers import WhiteningScaler
 
 @dataclass(frozen=True)
 class AffineMap:
-    """``x @ matrix + shift`` of the rows of inputs.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_features,) or (n_features, n_features)
-        One factor for each feature stands for a diagonal matrix.
-    shift : ndarray of shape (n_features,)
-        In float64, as is the matrix.
-    """
+    """``x @ matrix + shift`` of rows of inputs, in float64; a vector is a diagonal matrix."""
 
     matrix: np.ndarray
     shift: np.ndarray
 
     def fold(self, weight, bias):
-        """Return the weights and biases of the affine map of this one's output."""
+        """Return the weights and biases that act on the input as the given ones on the output."""
         return self._times(weight), bias + self.shift @ weight
 
     def pull_back(self, gradients):
-        """Gradients (..., n_features) with respect to the input, from those of the output."""
+        """Return the gradients with respect to the input, from those with respect to the output."""
         if self.matrix.ndim == 1:
             return gradients * self.matrix
         return gradients @ self.matrix.T
@@ -40,20 +32,7 @@ class AffineMap:
 
 
 def affine_map(scaler, n_features):
-    """Return what a fitted scaler does to inputs.
-
-    Parameters
-    ----------
-    scaler : transformer or None
-        Fitted.
-    n_features : int
-        Features of the inputs.
-
-    Returns
-    -------
-    map : AffineMap or None
-        None where it is not known: of a subclass too, which may do anything.
-    """
+    """Return the map of a fitted scaler, or None if it is unknown: a subclass may do anything."""
     if scaler is None:
         return AffineMap(np.ones(n_features), np.zeros(n_features))
     read = _KNOWN.get(type(scaler))
@@ -66,7 +45,7 @@ def affine_map(scaler, n_features):
 
 
 def _centred(centre, scale):
-    """Return factor and shift of ``(x - centre) / scale``; None stands for none."""
+    """Return factor and shift of ``(x - centre) / scale``; None leaves a step out."""
     factor = 1.0 if scale is None else 1.0 / np.asarray(scale, np.float64)
     return factor, 0.0 if centre is None else -np.asarray(centre, np.float64) * factor
 

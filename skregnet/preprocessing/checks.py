@@ -10,24 +10,18 @@ _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 def is_plain_array(values):
-    """Whether scikit-learn's `check_array` would return an array of floats as it is.
+    """Whether scikit-learn's `check_array` would return an array of floats unchanged.
 
-    It takes longer than the prediction of a row does.
+    `check_array` takes longer than the prediction of a row.
     """
     if type(values) is not np.ndarray or values.dtype not in _PLAIN_DTYPES or values.size == 0:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()))  # else check_array knows why
+        return bool(np.isfinite(values.sum()))  # check_array says what is wrong otherwise
 
 
 def check_weights(sample_weight, n_samples, name="sample_weight"):
-    """Return sample weights as a float64 array, or None.
-
-    Raises
-    ------
-    ValueError
-        If they are not one finite, non-negative number for each row, or all are zero.
-    """
+    """Return weights in float64, finite, not negative and not all zero, or None."""
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
@@ -66,13 +60,7 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
 
 
 def check_groups(groups, n_samples):
-    """Return the groups of the rows as an array, or None.
-
-    Raises
-    ------
-    ValueError
-        If they are not one label for each row.
-    """
+    """Return the groups as an array with one label for each row, or None."""
     if groups is None:
         return None
     values = np.asarray(groups)
@@ -91,7 +79,7 @@ def check_groups(groups, n_samples):
 
 
 def _check_labels_of_groups(labels):
-    """Raise ValueError where labels are missing, or cannot be sorted."""
+    """Raise ValueError if labels are missing or cannot be sorted."""
     missing = [i for i, label in enumerate(labels) if is_missing(label)]
     if missing:
         raise ValueError(
@@ -106,7 +94,7 @@ def _check_labels_of_groups(labels):
 
 
 def check_validation_arguments(X_val, y_val, sample_weight_val):
-    """Raise ValueError where the arguments of a validation set do not belong together."""
+    """Raise ValueError if the arguments of a validation set do not belong together."""
     if (X_val is None) != (y_val is None):
         given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Columns of a table, be it a DataFrame of pandas or polars or an array."""
+"""Columns of a DataFrame of pandas or polars, or of an array."""
 
 import math
 
@@ -6,23 +6,21 @@ import numpy as np
 
 
 def is_frame(X):
-    """Whether `X` is a DataFrame: it has names and types of its columns."""
+    """Whether `X` is a DataFrame: its columns have names and types."""
     return hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "shape")
 
 
 def as_table(X):
-    """Return a frame or an array as it is, anything else as an array.
-
-    NumPy would turn the numbers of a list of lists into text where there is any.
-    """
+    """Return a frame or an array unchanged, and anything else as an array."""
     if is_frame(X) or isinstance(X, np.ndarray):
         return X
     values = np.asarray(X)
+    # NumPy turns the numbers of a list that also holds text into text.
     return np.array(X, dtype=object) if values.dtype.kind in "US" else values
 
 
 def column(X, j):
-    """Return a column, given by its number, as a series or an array."""
+    """Return column number `j` as a series or an array."""
     if hasattr(X, "iloc"):
         return X.iloc[:, j]
     return X.to_series(j) if is_frame(X) else X[:, j]
@@ -33,20 +31,23 @@ def column_dtypes(X):
     return list(X.dtypes) if is_frame(X) else [X.dtype] * X.shape[1]
 
 
-def float_dtype(X):
-    """Return float32 where all columns are, and float64 for everything else."""
-    is_single = all(str(dtype).lower() == "float32" for dtype in column_dtypes(X))
-    return np.dtype(np.float32 if is_single else np.float64)
+def column_names(X, feature_names=None):
+    """Return the names of the columns; those of an array are `feature_names`, or numbers."""
+    if is_frame(X):
+        return list(X.columns)
+    if feature_names is not None and len(feature_names) == X.shape[1]:
+        return list(feature_names)
+    return list(range(X.shape[1]))
 
 
 def is_category(dtype):
-    """Whether a type of pandas or polars is one of categories: 'category', Categorical, Enum."""
+    """Whether a type is the one for categories of pandas ('category') or polars (two types)."""
     name = getattr(dtype, "__name__", type(dtype).__name__)
     return name in ("CategoricalDtype", "Categorical", "Enum")
 
 
 def is_date(dtype):
-    """Whether a type is one of points in time or of durations."""
+    """Whether a type is one of points in time, periods or durations."""
     if type(dtype).__name__ == "PeriodDtype":  # of pandas
         return True
     is_temporal = getattr(dtype, "is_temporal", None)  # of polars
@@ -54,13 +55,13 @@ def is_date(dtype):
 
 
 def is_missing(value):
-    """Whether a value stands for a missing one: None, NaN, NaT, pandas.NA."""
+    """Whether a value is None, NaN, NaT or pandas.NA."""
     if value is None:
         return True
     try:
         return bool(value != value)
     except (TypeError, ValueError):
-        # pandas.NA is neither equal nor unequal to itself; arrays are no single values.
+        # pandas.NA is neither equal nor unequal to itself; an array is not a single value.
         return type(value).__name__ == "NAType"
 
 
@@ -70,121 +71,61 @@ def is_infinite(value):
 
 
 def to_floats(values):
-    """Return a column as an array of float64, with NaN for what is missing.
+    """Return a column as an array of float64, with NaN for missing values.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If something else in it is no number.
+    TypeError or ValueError is raised if another value is not a number.
     """
     values = np.asarray(values)
     if values.dtype.kind in "mMc":
         raise TypeError(f"a column of {values.dtype} holds no real numbers")
-    if values.dtype != object:
-        return values.astype(np.float64, copy=False)
     try:
-        return values.astype(np.float64)
+        return values.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         return np.array([np.nan if is_missing(v) else v for v in values.tolist()], np.float64)
 
 
-def column_names(X, fallback=None):
-    """Return the names of the columns; numbers where there are none.
-
-    Parameters
-    ----------
-    X : {DataFrame, array}
-        Two-dimensional.
-    fallback : sequence of str or None
-        Names for an array, from where its features are known.
-
-    Returns
-    -------
-    names : list of str or int
-    """
-    if is_frame(X):
-        return list(X.columns)
-    if fallback is not None and len(fallback) == X.shape[1]:
-        return list(fallback)
-    return list(range(X.shape[1]))
-
-
 def listed(names, at_most=5):
-    """Return names of columns for a message, not too many of them."""
+    """Return the names of columns as text for a message, and a count of those that it omits."""
     shown = ", ".join(map(repr, names[:at_most]))
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return f"{'column' if len(names) == 1 else 'columns'} {shown}{more}"
 
 
-def check_categorical_features(X, categorical_features):
-    """Return which columns hold categories.
-
-    Parameters
-    ----------
-    X : {array-like, DataFrame} of shape (n_samples, n_features)
-        Two-dimensional.
-    categorical_features : 'from_dtype', array-like or None
-        The constructor's parameter.
-
-    Returns
-    -------
-    is_categorical : ndarray of bool of shape (n_features,) or None
-        None if no column does.
-
-    Raises
-    ------
-    ValueError
-        If a name or number is none of a column, or a mask has not one value for each column.
-    """
-    n_features = X.shape[1]
-    if categorical_features is None:
-        return None
-    if isinstance(categorical_features, str):
-        if not is_frame(X):
-            return None
-        mask = np.array([is_category(dtype) for dtype in column_dtypes(X)])
-        return mask if mask.any() else None
-    chosen = np.asarray(categorical_features)
+def categorical_mask(X, categorical_features):
+    """Return which columns the constructor's parameter chooses, as a mask of (n_features,)."""
+    n_features, name = X.shape[1], "categorical_features"
+    if isinstance(categorical_features, str):  # 'from_dtype'
+        return np.array([is_frame(X) and is_category(dtype) for dtype in column_dtypes(X)], bool)
+    chosen, mask = np.asarray(categorical_features), np.zeros(n_features, bool)
     if chosen.size == 0:
-        return None
+        return mask
     kinds = {type(value) for value in chosen} if chosen.dtype.kind == "O" else set()
     if chosen.dtype.kind not in "biuUO" or not kinds <= {str}:
         found = ", ".join(sorted(kind.__name__ for kind in kinds)) or chosen.dtype.name
+        raise ValueError(f"{name} must be an array-like of bool, int or str, got: {found}.")
+    if chosen.dtype.kind == "b" and chosen.shape != (n_features,):
         raise ValueError(
-            f"categorical_features must be an array-like of bool, int or str, got: {found}."
+            f"{name} set as a boolean mask must have shape (n_features,) = ({n_features},), "
+            f"got: {chosen.shape}."
         )
-    if chosen.dtype.kind == "b":
-        if chosen.shape != (n_features,):
+    if chosen.dtype.kind in "UO":
+        if not is_frame(X):
             raise ValueError(
-                "categorical_features set as a boolean mask must have shape (n_features,) = "
-                f"({n_features},), got: {chosen.shape}."
+                f"{name} should be passed as an array of integers or as a boolean mask when the "
+                "model is fitted on data without feature names."
             )
-        return chosen if chosen.any() else None
-    mask = np.zeros(n_features, bool)
-    mask[_named(X, chosen) if chosen.dtype.kind in "UO" else _numbered(n_features, chosen)] = True
-    return mask
-
-
-def _numbered(n_features, chosen):
-    if chosen.min() < 0 or chosen.max() >= n_features:
+        names = list(X.columns)
+        for item in chosen.tolist():
+            if item not in names:
+                raise ValueError(
+                    f"{name} has an item value {item!r} which is not a valid feature name of the "
+                    f"training data. Observed feature names: {names}."
+                )
+        return np.isin(np.array(names, object), chosen.astype(object))
+    if chosen.dtype.kind != "b" and not 0 <= chosen.min() <= chosen.max() < n_features:
         raise ValueError(
-            "categorical_features set as integer indices must be in [0, n_features - 1] = "
+            f"{name} set as integer indices must be in [0, n_features - 1] = "
             f"[0, {n_features - 1}], got: {chosen.tolist()}."
         )
-    return chosen
-
-
-def _named(X, chosen):
-    if not is_frame(X):
-        raise ValueError(
-            "categorical_features should be passed as an array of integers or as a boolean mask "
-            "when the model is fitted on data without feature names."
-        )
-    names = list(X.columns)
-    for name in chosen.tolist():
-        if name not in names:
-            raise ValueError(
-                f"categorical_features has an item value {name!r} which is not a valid feature "
-                f"name of the training data. Observed feature names: {names}."
-            )
-    return np.isin(np.array(names, object), chosen.astype(object))
+    mask[chosen] = True
+    return mask

@@ -1,85 +1,109 @@
-"""Tables with categories and missing values, on their way to an array of floats.
+"""Tables with categories and missing values, turned into arrays of floats in two steps.
 
-It takes two steps. `read` replaces categories by codes, so that everything behind it deals with a
-float array that has the user's columns, and NaN for what is missing or unknown. `encode` makes the
-network's inputs of such rows, whenever they are read: what it puts in the place of NaN, and which
-categories it knows, is learned from the training part alone.
+`TableEncoder.read` replaces categories by codes: its result is a float array with the user's
+columns, and NaN for missing values and unknown categories. `Encoding.encode` makes the network's
+inputs from such rows when they are read. The fill values, and which categories are known, are
+learned from the training part alone.
 """
 
-import copy
-from itertools import chain
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import compress, repeat
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn_user
-from ..data.source import Source, row_chunks
+from ..data.source import row_chunks
 from .columns import (
     as_table,
-    check_categorical_features,
+    categorical_mask,
     column,
+    column_dtypes,
     column_names,
-    float_dtype,
     is_frame,
     is_infinite,
     is_missing,
     listed,
     to_floats,
 )
-from .errors import check_no_dates
 
-# As in scikit-learn's gradient boosting: a column with more is hardly one of categories.
+# As in scikit-learn's gradient boosting. A column with more is hardly one of categories.
 MAX_CATEGORIES = 255
 
 
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """How rows with codes and NaN become the inputs of a network.
+
+    Parameters
+    ----------
+    outputs : list of (str, int, str)
+        For each output its prefix, feature and suffix: as scikit-learn's encoders, it is called
+        ``missingindicator_age`` or ``work_private``.
+    numbers : ndarray of int of shape (2, n)
+        The features that are numbers, and their outputs.
+    means : ndarray of shape (n,)
+        They replace missing values of `numbers`.
+    indicators : ndarray of int of shape (2, m)
+        Those of `numbers` that were missing in training, and the outputs that indicate this.
+    tables : list of (int, int, ndarray of bool of shape (n_codes + 1, n_columns))
+        For each categorical feature its number, its first output, and a row of outputs for each
+        code; the last row is for missing and unknown values.
+    """
+
+    outputs: list
+    numbers: np.ndarray
+    means: np.ndarray
+    indicators: np.ndarray
+    tables: list
+
+    @property
+    def n_outputs(self):
+        """Number of columns that `encode` returns."""
+        return len(self.outputs)
+
+    def encode(self, rows):
+        """Return the inputs of the network, in the dtype of `rows`."""
+        missing = np.isnan(rows)
+        out = np.zeros((len(rows), self.n_outputs), rows.dtype)
+        features, places = self.numbers
+        out[:, places] = np.where(missing[:, features], self.means, rows[:, features])
+        features, places = self.indicators
+        out[:, places] = missing[:, features]
+        for j, first, table in self.tables:
+            codes = np.where(missing[:, j], -1, rows[:, j]).astype(np.intp)
+            out[:, first : first + table.shape[1]] = table[codes]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
 class TableEncoder:
-    """What an estimator knows of the categories and the missing values in its inputs.
+    """Codes of the categories in a table, and the encoding that was learned from its rows.
 
     Parameters
     ----------
     vocabulary : dict of int to dict
-        For each column of categories, the code of each category.
+        For each categorical column, the code of each category.
     allow_missing : bool
         Whether values may be missing.
-    names : list of str or None
+    names : list of str, default=None
         Names of the columns, for messages; None stands for numbers.
-
-    Attributes
-    ----------
-    n_outputs : int
-        Columns that `encode` returns; like all else that is learned, it is there after `fitted`.
+    encoding : Encoding, default=None
+        None before `fitted`.
     """
 
-    def __init__(self, vocabulary, allow_missing, names=None):
-        self.vocabulary = vocabulary
-        self.allow_missing = allow_missing
-        self.names = names
+    vocabulary: dict
+    allow_missing: bool
+    names: list | None = None
+    encoding: Encoding | None = None
 
-    # ---- from the user's table to floats
+    def read(self, X, checker, reset):
+        """Return a dense table as a checked float array, with codes in place of categories.
 
-    def read(self, estimator, X, reset):
-        """Return a table as an array, checked, with codes in the place of categories.
-
-        Parameters
-        ----------
-        estimator : BaseRegularizedMLP
-            Whose features they are.
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-            As the user gave it.
-        reset : bool
-            Whether number and names of the features are to be recorded.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In float64 or float32; NaN for what is missing or an unknown category.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is sparse, or holds something else that cannot be used.
+        `checker` is the object whose features scikit-learn's `validate_data` records or compares.
         """
         if issparse(X):
             raise TypeError(
@@ -87,276 +111,175 @@ class TableEncoder:
                 "dense data. Leave them at their defaults, or pass X.toarray()."
             )
         finite = "allow-nan" if self.allow_missing else True
-        check_no_dates(X, self.vocabulary)
         if not self.vocabulary and not _has_objects(X):
             dtypes = (np.float64, np.float32)
-            return validate_data(estimator, X, dtype=dtypes, reset=reset, ensure_all_finite=finite)
-        X = _two_dimensional(X, estimator)
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        values = np.empty(X.shape, float_dtype(X))
+            return validate_data(checker, X, dtype=dtypes, reset=reset, ensure_all_finite=finite)
+        X = _two_dimensional(X, checker)
+        validate_data(checker, X, reset=reset, skip_check_array=True)
+        is_single = all(str(dtype).lower() == "float32" for dtype in column_dtypes(X))
+        values = np.empty(X.shape, np.float32 if is_single else np.float64)
         for j in range(X.shape[1]):
-            values[:, j] = self._coded(X, j) if j in self.vocabulary else to_floats(column(X, j))
-        numeric = self._others(X.shape[1])
-        if len(numeric):
-            check_array(
-                values[:, numeric],
-                dtype=None,
-                ensure_all_finite=finite,
-                input_name="X",
-                estimator=estimator,
-            )
+            values[:, j] = self._codes(X, j) if j in self.vocabulary else to_floats(column(X, j))
+        numbers = values[:, self._numbers(X.shape[1])]
+        assert_all_finite(numbers, allow_nan=self.allow_missing, input_name="X")
         return values
 
-    def _coded(self, X, j):
-        vocabulary = self.vocabulary[j]
-        values = _hashable_values(X, j)
-        distinct = set(values)
-        unknown = distinct - vocabulary.keys()
-        if any(map(is_infinite, unknown)):
-            raise ValueError("Input X contains infinity.")
-        if not self.allow_missing and any(map(is_missing, unknown)):
-            raise ValueError("Input X contains NaN.")
-        if vocabulary and len(unknown) == len(distinct) > 1:
-            self._warn_of_strangers(X, j, unknown)
-        return [vocabulary.get(value, np.nan) for value in values]
+    def _codes(self, X, j):
+        codes, values = self.vocabulary[j], _values(X, j)
+        with _explained_if_unhashable(X, j):
+            found = np.fromiter(map(codes.get, values, repeat(np.nan)), float, len(values))
+        is_unknown = np.isnan(found)
+        if is_unknown.any():
+            unknown = set(compress(values, is_unknown))
+            if any(map(is_infinite, unknown)):
+                raise ValueError("Input X contains infinity.")
+            if not self.allow_missing and any(map(is_missing, unknown)):
+                raise ValueError("Input X contains NaN.")
+            if codes and is_unknown.all():
+                self._warn_of_unknown(X, j, unknown)
+        return found
 
-    def _warn_of_strangers(self, X, j, unknown):
-        """Warn where a column has several categories and all are new, here or in fit some of text.
+    def _warn_of_unknown(self, X, j, unknown):
+        """Warn that all categories of a column are unknown, if some are text.
 
         Among numbers alone there is no spelling that could differ.
         """
         unknown = _ordered(value for value in unknown if not is_missing(value))
         known = _ordered(self.vocabulary[j])
+        name = listed(column_names(X, self.names)[j : j + 1])
         if len(unknown) > 1 and any(isinstance(value, str) for value in (*unknown, *known)):
             warn_user(
-                f"X has no category in {listed(column_names(X, self.names)[j : j + 1])} that was "
-                f"there in fit: all are taken as missing. It has {_shown(unknown)}, where fit was "
-                f"given {_shown(known)}. Look for another spelling or type."
+                f"All categories in {name} of X are unknown, and are treated as missing: it has "
+                f"{_shown(unknown)}, where fit was given {_shown(known)}. Check their spelling and "
+                "type."
             )
 
-    def _others(self, n_features):
+    def _numbers(self, n_features):
         return np.array([j for j in range(n_features) if j not in self.vocabulary], int)
 
     def with_categories_of(self, X):
-        """Return an encoder that has codes for the categories of further rows, too.
+        """Return an encoder that also has codes for the categories of further rows.
 
-        They are unknown as long as `fitted` has not seen them.
-
-        Parameters
-        ----------
-        X : {array-like, DataFrame, sparse matrix} of shape (n_samples, n_features)
-            As the user gave it.
-
-        Returns
-        -------
-        encoder : TableEncoder
+        They remain unknown until `fitted` has seen them.
         """
         X = X if issparse(X) else as_table(X)
         if issparse(X) or len(X.shape) != 2 or X.shape[1] <= max(self.vocabulary, default=-1):
-            return self  # `read` tells why not
-        encoder = copy.copy(self)
-        encoder.vocabulary = {
-            j: codes | {new: len(codes) + i for i, new in enumerate(_categories(X, j, but=codes))}
-            for j, codes in self.vocabulary.items()
-        }
-        return encoder
+            return self  # `read` says what is wrong
+        vocabulary = {}
+        for j, codes in self.vocabulary.items():
+            with _explained_if_unhashable(X, j):
+                new = set(_values(X, j)).difference(codes)
+            new = _ordered(v for v in new if not (is_missing(v) or is_infinite(v)))
+            vocabulary[j] = codes | {value: code for code, value in enumerate(new, len(codes))}
+        return replace(self, vocabulary=vocabulary)
 
     def of_codes(self):
-        """Return an encoder for those who have no more than the codes, such as scorers."""
-        encoder = copy.copy(self)
-        encoder.vocabulary, encoder.allow_missing = {}, True
-        return encoder
-
-    # ---- from floats to the inputs of a network
+        """Return an encoder that reads codes, for callers that have only these."""
+        return replace(self, vocabulary={}, allow_missing=True)
 
     def fitted(self, X, weight):
-        """Return an encoder that has learned from the training part.
+        """Return an encoder with the encoding learned from the training part.
 
-        Parameters
-        ----------
-        X : {ndarray, Source} of shape (n_samples, n_features)
-            What `read` has returned for it.
-        weight : ndarray of shape (n_samples,) or None
-            Weights of the rows, positive.
-
-        Returns
-        -------
-        encoder : TableEncoder
-
-        Raises
-        ------
-        ValueError
-            If a column has more categories than could sensibly have columns of their own.
+        `X` is an array or `Source` of rows that `read` returned; the weights are positive, or None.
         """
-        names, numeric = self.names or range(X.shape[1]), self._others(X.shape[1])
-        has_missing = np.zeros(X.shape[1], bool)
-        total, sums = np.zeros(len(numeric)), np.zeros(len(numeric))
+        n_features, numbers = X.shape[1], self._numbers(X.shape[1])
+        has_missing = np.zeros(n_features, bool)
+        total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
         seen = {j: np.zeros(len(codes), bool) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
             missing = np.isnan(chunk)
             has_missing |= missing.any(axis=0)
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
-            total += chunk_weight @ ~missing[:, numeric]
-            sums += chunk_weight @ np.where(missing[:, numeric], 0.0, chunk[:, numeric])
+            total += chunk_weight @ ~missing[:, numbers]
+            sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
             for j, is_seen in seen.items():
                 is_seen[chunk[~missing[:, j], j].astype(np.intp)] = True
+        names = self.names or range(n_features)
         _check_cardinality(seen, names)
-        if (total == 0).any():
+        is_known = total > 0
+        if not is_known.all():
             warn_user(
-                f"X has no value in {listed([names[j] for j in numeric[total == 0]])} for the rows "
+                f"X has no value in {listed([names[j] for j in numbers[~is_known]])} for the rows "
                 "that are trained on: these features have no effect. Leave them out."
             )
-        encoder = copy.copy(self)
-        encoder._observed = total > 0
-        encoder._means = sums / np.where(total > 0, total, 1.0)
-        encoder._lay_out(numeric, has_missing, seen)
-        return encoder
+        means = dict(zip(numbers[is_known].tolist(), sums[is_known] / total[is_known], strict=True))
+        return replace(self, encoding=self._encoding(n_features, has_missing, means, seen))
 
-    def _lay_out(self, numeric, has_missing, seen):
-        """Give each output its place: a feature's value or categories, then its indicator."""
-        self._numeric, self._categorical = numeric, np.array(list(seen), int)
-        observed = dict(zip(numeric.tolist(), self._observed, strict=True))
-        self._numeric_outputs, self._indicated, self._indicator_outputs = [], [], []
-        places, self._outputs = [], []
-        for j in range(len(has_missing)):
-            if j in seen:
-                places.append(self._places_of(j, seen[j], has_missing[j]))
+    def _encoding(self, n_features, has_missing, means, seen):
+        """Place the outputs: for each feature its value or categories, then its indicator."""
+        outputs, numbers, indicators, tables = [], [], [], []
+        for j in range(n_features):
+            first, indicator = len(outputs), ("missingindicator_", j, "")
+            if j not in seen:
+                outputs.append(("", j, ""))
+                if j in means:
+                    numbers.append((j, first))
+                    if has_missing[j]:
+                        indicators.append((j, len(outputs)))
+                        outputs.append(indicator)
                 continue
-            self._numeric_outputs.append(len(self._outputs))
-            self._outputs.append((j,))
-            if has_missing[j] and observed[j]:
-                self._indicated.append(j)
-                self._indicator_outputs.append(len(self._outputs))
-                self._outputs.append((j, None))
-        sizes = np.array([len(place) for place in places], int)
-        self._unknown = np.cumsum(sizes) - 1
-        self._first = self._unknown - sizes + 1
-        self._places = np.array([*chain(*places)], int)
-        self.n_outputs = len(self._outputs)
-
-    def _places_of(self, j, is_seen, has_missing):
-        """Return the output for each code of a column, and for what is missing or unknown."""
-        codes = self.vocabulary[j]
-        known = _ordered(category for category, code in codes.items() if is_seen[code])
-        first = len(self._outputs)
-        self._outputs += [(j, category) for category in known]
-        place = np.full(len(codes) + 1, -1)  # the column that is thrown away
-        if has_missing:
-            place[:] = len(self._outputs)
-            self._outputs.append((j, None))
-        # A single level tells nothing: as one that stays zero it cannot mislead when other
-        # categories come.
-        if len(self._outputs) - first == 1:
-            place[:] = -1
-        else:
-            place[[codes[category] for category in known]] = np.arange(first, first + len(known))
-        return place
-
-    def encode(self, rows):
-        """Return the inputs of the network for some rows.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, n_features)
-            What `read` has returned for them.
-
-        Returns
-        -------
-        inputs : ndarray of shape (n, n_outputs)
-            In the dtype of `rows`: numbers, with the mean where they are missing; one column for
-            each category, of ones and zeros; indicators of what is missing.
-        """
-        missing = np.isnan(rows)
-        out = np.zeros((len(rows), self.n_outputs + 1), rows.dtype)
-        is_number = self._observed & ~missing[:, self._numeric]
-        out[:, self._numeric_outputs] = np.where(is_number, rows[:, self._numeric], self._means)
-        out[:, self._indicator_outputs] = missing[:, self._indicated]
-        if len(self._categorical):
-            codes = np.where(missing, 0, rows)[:, self._categorical].astype(np.intp)
-            index = np.where(missing[:, self._categorical], self._unknown, self._first + codes)
-            out[np.arange(len(rows))[:, np.newaxis], self._places[index]] = 1
-        return out[:, :-1]
-
-    def source(self, X):
-        """Return a `Source` of encoded rows, for an array or a `Source` of what was read."""
-        return (X if isinstance(X, Source) else Source(X)).encoded(self)
-
-    def output_names(self, names):
-        """Return the names of the network's inputs, as scikit-learn's encoders would call them.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Names of the features.
-
-        Returns
-        -------
-        names : ndarray of str, of shape (n_outputs,)
-        """
-
-        def name(j, *category):
-            if not category:
-                return names[j]
-            (value,) = category
-            return f"missingindicator_{names[j]}" if value is None else f"{names[j]}_{value}"
-
-        return np.array([name(*output) for output in self._outputs], dtype=object)
+            codes = self.vocabulary[j]
+            known = _ordered(category for category, code in codes.items() if seen[j][code])
+            outputs += [("", j, f"_{category}") for category in known]
+            outputs += [indicator] if has_missing[j] else []
+            table = np.zeros((len(codes) + 1, len(outputs) - first), bool)
+            # A feature with a single level remains zero: it tells nothing, and cannot mislead when
+            # other categories come.
+            if table.shape[1] > 1:
+                table[:, len(known) :] = True
+                table[[codes[category] for category in known]] = np.eye(len(known), table.shape[1])
+            tables.append((j, first, table))
+        numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
+        return Encoding(outputs, numbers, np.array([*means.values()], float), indicators, tables)
 
 
-def make_encoder(estimator, X):
-    """Return an encoder for what an estimator is about to be fitted to, or None.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        Its parameters are read.
-    X : {array-like, DataFrame, sparse matrix} of shape (n_samples, n_features)
-        As the user gave it.
-
-    Returns
-    -------
-    encoder : TableEncoder or None
-        None where nothing is switched on, or nothing is there to be encoded.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `categorical_features` does not fit to `X`, or a value can be no category.
-    """
-    allow_missing, mask = estimator.handle_missing == "indicator", None
+def make_encoder(X, owner, categorical_features, handle_missing):
+    """Return an encoder for an `X` to be fitted to, or None if there is nothing to encode."""
+    allow_missing = handle_missing == "indicator"
     names = list(X.columns) if is_frame(X) else None
-    if estimator.categorical_features is not None:
+    columns = []
+    if categorical_features is not None:
         if issparse(X):
-            return TableEncoder({}, allow_missing)  # it tells why not
-        X = _two_dimensional(X, estimator)
-        mask = check_categorical_features(X, estimator.categorical_features)
-    if mask is None:
+            return TableEncoder({}, allow_missing)  # `read` says what is wrong
+        X = _two_dimensional(X, owner)
+        columns = np.flatnonzero(categorical_mask(X, categorical_features)).tolist()
+    if not columns:
         return TableEncoder({}, allow_missing, names) if allow_missing else None
-    vocabulary = {j: {} for j in np.flatnonzero(mask).tolist()}
-    return TableEncoder(vocabulary, allow_missing, names).with_categories_of(X)
+    return TableEncoder({j: {} for j in columns}, allow_missing, names).with_categories_of(X)
 
 
-def _two_dimensional(X, estimator):
+def _two_dimensional(X, owner):
     X = as_table(X)
     if not is_frame(X) or 0 in X.shape:
-        check_array(X, dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator)
+        check_array(X, dtype=None, ensure_all_finite=False, input_name="X", estimator=owner)
     return X
 
 
 def _has_objects(X):
-    """Whether a frame has columns of objects, pandas.NA among which scikit-learn does not take."""
+    """Whether a frame has columns of objects: scikit-learn does not take pandas.NA in these."""
     return is_frame(X) and any(str(dtype) == "object" for dtype in X.dtypes)
 
 
-def _categories(X, j, but=()):
-    """Return the categories of a column that are not known before, in their order."""
-    distinct = set(_hashable_values(X, j)).difference(but)
-    return _ordered(value for value in distinct if not (is_missing(value) or is_infinite(value)))
+def _values(X, j):
+    values = np.asarray(column(X, j))
+    # `tolist` would make numbers of points in time.
+    return list(values) if values.dtype.kind in "mM" else values.tolist()
+
+
+@contextmanager
+def _explained_if_unhashable(X, j):
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(
+            "The argument must be a string or a number where it is a category, but "
+            f"{listed([column_names(X)[j]])} of X holds something else: {error}."
+        ) from error
 
 
 def _ordered(categories):
-    """Sort, so that the order of the rows and of the codes does not matter."""
+    """Sort, so that the order of rows and codes does not matter."""
     categories = list(categories)
     try:
         return sorted(categories)
@@ -365,23 +288,8 @@ def _ordered(categories):
 
 
 def _shown(categories, at_most=3):
-    """Return a few categories for a message."""
     more = ", ..." if len(categories) > at_most else ""
     return ", ".join(map(repr, categories[:at_most])) + more
-
-
-def _hashable_values(X, j):
-    values = np.asarray(column(X, j))
-    # NumPy makes numbers of points in time.
-    values = list(values) if values.dtype.kind in "mM" else values.tolist()
-    try:
-        set(values)
-    except TypeError as error:
-        raise TypeError(
-            "The argument must be a string or a number where it is a category, but "
-            f"{listed([column_names(X)[j]])} of X holds something else: {error}."
-        ) from error
-    return values
 
 
 def _check_cardinality(seen, names):
@@ -391,6 +299,6 @@ def _check_cardinality(seen, names):
             raise ValueError(
                 f"Categorical feature {name} is expected to have a cardinality <= "
                 f"{MAX_CATEGORIES} but actually has a cardinality of {is_seen.sum()}. Join rare "
-                "categories, leave the feature out, or encode it before: TargetEncoder makes one "
-                "column of it, for instance in a ColumnTransformer."
+                "categories, leave the feature out, or encode it before, for instance by "
+                "TargetEncoder in a ColumnTransformer, which makes one column of it."
             )

@@ -1,35 +1,30 @@
-"""Means and standard deviations of columns, whatever their units are."""
+"""Means and standard deviations of columns in any units."""
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..data.source import row_chunks
 
-# Between these the square of a deviation neither overflows nor loses digits, summed over any number
-# of rows; of means that are as small as the smaller bound's root, deviations may be smaller still.
+# Between these bounds the square of a deviation neither overflows nor loses digits, summed over any
+# number of rows. If the mean exceeds the root of the smaller bound, smaller deviations are rounding
+# errors.
 _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
 
 
 def moments(X, weight):
-    """Mean and variance of each column, and the total weight, in one pass over chunks of rows.
+    """Return mean and variance of each column in float64, and the total weight.
 
-    The numbers are those of `StandardScaler`, whose algorithm it is: Chan, Golub & LeVeque (1983).
-
-    Parameters
-    ----------
-    X : {ndarray, Source} of shape (n_samples, n_features)
-        Dense.
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    mean, variance : ndarray of shape (n_features,)
-        In float64.
-    total : float or int
-        Sum of the weights.
+    `X` is an array or `Source`, which is read once, in chunks of rows, or a CSR matrix. The numbers
+    are those of `StandardScaler`, whose algorithm it is: Chan, Golub & LeVeque (1983).
     """
+    if issparse(X):
+        weight = None if weight is None else weight.astype(X.dtype)
+        mean, variance, total = mean_variance_axis(
+            X, axis=0, weights=weight, return_sum_weights=True
+        )
+        return mean.astype(np.float64), variance.astype(np.float64), total[0]
     total = 0
     for rows in row_chunks(*X.shape):
         chunk = X[rows]
@@ -57,40 +52,21 @@ def moments(X, weight):
 
 
 def standardisation(X, weight):
-    """Mean, variance and standard deviation of each column, and the total weight.
+    """Return mean, variance, standard deviation, constancy of each column, and the total weight.
 
-    Columns whose squares leave the range of float64 are looked at once more, in units of a power of
-    two close to their largest magnitude; the others are not touched by that.
-
-    Parameters
-    ----------
-    X : {ndarray, Source} of shape (n_samples, n_features)
-        Dense.
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    mean, variance, deviation : ndarray of shape (n_features,)
-        The variance may be zero or infinite where that is out of range, which the deviation is not.
-        It is not positive for columns that differ from a constant by rounding alone: their
-        deviation is one, or of their own magnitude in columns of extreme units.
-    is_constant : ndarray of bool of shape (n_features,)
-        Whether they do so.
-    total : float or int
-        Sum of the weights.
+    A column is constant if it differs from a constant by rounding errors alone. Its deviation is
+    one, or of its own magnitude in extreme units. If the squares of a column leave the range of
+    float64, its variance is zero or infinite, but its deviation is computed in units of a power of
+    two close to its largest magnitude.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mean, variance, total = moments(X, weight)
-        is_constant = _is_constant(mean, variance, total)
-        deviation = np.where(is_constant, 1.0, np.sqrt(np.maximum(variance, 0.0)))
+        deviation, is_constant = _deviation(mean, variance, total)
         columns = np.flatnonzero(_is_extreme(mean, variance))
         if len(columns):
-            scaled = _Scaled(X, columns)
-            exponent = scaled.exponent
+            scaled, exponent = _in_own_units(X, columns)
             means, variances, _ = moments(scaled, weight)
-            is_constant[columns] = constant = _is_constant(means, variances, total)
-            deviations = np.where(constant, 1.0, np.sqrt(np.maximum(variances, 0.0)))
+            deviations, is_constant[columns] = _deviation(means, variances, total)
             mean[columns] = np.ldexp(means, exponent)
             variance[columns] = np.ldexp(variances, 2 * exponent)
             deviation[columns] = np.ldexp(deviations, exponent)
@@ -98,55 +74,46 @@ def standardisation(X, weight):
 
 
 def column_means(X, weight):
-    """Mean of each column, weighted, which does not overflow where its sum does."""
+    """Return the weighted mean of each column, also where the sum overflows."""
     return standardisation(X, weight)[0]
 
 
-def standardised_sparse(X, weight):
-    """Return scikit-learn's scaler fitted to a CSR matrix, for columns of extreme units too."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weight)
-        extreme = _is_extreme(scaler.mean_, scaler.var_)
-        if not extreme.any():
-            return scaler
-        largest = np.abs(X).max(axis=0).toarray().ravel()
-        exponent = np.where(extreme, np.frexp(largest)[1], 0)
-        scaled = X.astype(np.float64)
-        scaled.data = np.ldexp(scaled.data, -exponent[scaled.indices])
-        found = StandardScaler(with_mean=False).fit(scaled, sample_weight=weight)
-        scaler.mean_ = np.ldexp(found.mean_, exponent)
-        scaler.var_ = np.ldexp(found.var_, 2 * exponent)
-        scaler.scale_ = np.ldexp(found.scale_, exponent)
-    return scaler
-
-
-def _is_constant(mean, variance, total):
-    """Whether columns differ from a constant by rounding alone."""
+def _deviation(mean, variance, total):
+    """Return the standard deviation of each column, and whether it is constant."""
     epsilon = np.finfo(np.float64).eps
-    return variance <= total * epsilon * variance + (total * mean * epsilon) ** 2
+    is_constant = variance <= total * epsilon * variance + (total * mean * epsilon) ** 2
+    return np.where(is_constant, 1.0, np.sqrt(np.maximum(variance, 0.0))), is_constant
 
 
 def _is_extreme(mean, variance):
-    """Whether squares of a column may have left the range of float64."""
-    lowest, highest = _SAFE_VARIANCES
-    small, large = _SAFE_MEANS
+    """Whether the squares of a column may have left the range of float64."""
+    (lowest, highest), (small, large) = _SAFE_VARIANCES, _SAFE_MEANS
     size = np.abs(mean)
     # A comparison with NaN is false.
-    too_large = ~((variance < highest) & (size < large))
-    return too_large | ((variance < lowest) & (size < small))
+    is_too_large = ~((variance < highest) & (size < large))
+    return is_too_large | ((variance < lowest) & (size < small))
 
 
-class _Scaled:
-    """Some columns of an array, divided by powers of two: none is larger than one."""
+def _in_own_units(X, columns):
+    """Return columns divided by powers of two, so that none exceeds one, and the exponents."""
+    if issparse(X):
+        X = X[:, columns].astype(np.float64)
+        exponent = np.frexp(np.abs(X).max(axis=0).toarray().ravel())[1]
+        X.data = np.ldexp(X.data, -exponent[X.indices])
+        return X, exponent
+    largest = np.zeros(len(columns))
+    for rows in row_chunks(*X.shape):
+        np.maximum(largest, np.abs(X[rows][:, columns]).max(axis=0), out=largest)
+    exponent = np.frexp(largest)[1]
+    return _ScaledColumns(X, columns, exponent), exponent
 
-    def __init__(self, X, columns):
-        self._values, self._columns = X, columns
+
+class _ScaledColumns:
+    """Some columns of an array or `Source`, divided by powers of two when rows are read."""
+
+    def __init__(self, X, columns, exponent):
         self.shape = (X.shape[0], len(columns))
-        largest = np.zeros(len(columns))
-        for rows in row_chunks(*X.shape):
-            np.maximum(largest, np.abs(X[rows][:, columns]).max(axis=0), out=largest)
-        self.exponent = np.frexp(largest)[1]
+        self._X, self._columns, self._exponent = X, columns, exponent
 
     def __getitem__(self, rows):
-        values = self._values[rows][:, self._columns].astype(np.float64)
-        return np.ldexp(values, -self.exponent)
+        return np.ldexp(self._X[rows][:, self._columns].astype(np.float64), -self._exponent)

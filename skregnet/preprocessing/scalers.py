@@ -1,31 +1,32 @@
-"""Normalisation of inputs and targets."""
+"""Scalers of inputs: how they are fitted, and what they do to rows."""
 
 import math
+from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.source import Source, row_chunks
 from .checks import check_weights
-from .frozen import return_arrays, thawed
-from .moments import standardisation, standardised_sparse
+from .moments import standardisation
 
-# Directions with less than this share of the largest variance are rounding noise of a
-# rank-deficient covariance, or nearly: scaling them to variance one would make noise the loudest
-# input.
+# Share of the largest variance. Directions with less are rounding errors of a rank-deficient
+# covariance; scaled to variance one they would be the noisiest inputs.
 _NEGLIGIBLE_VARIANCE = 1e-10
-# Prediction scales the weights instead of the inputs where these have more elements by so many than
-# the network, means of no more than so many standard deviations, and a scale within these bounds,
-# so that float32 holds them.
+# Prediction folds the scaler into the first layer if X.size exceeds params.size by this,
 _SMALLEST_FOLDED = 1 << 16
+# if no mean exceeds so many standard deviations,
 _LARGEST_OFFSET = 8.0
+# and if the standard deviations are between these, so that float32 holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
@@ -137,45 +138,26 @@ class WhiteningScaler(
 def fit_scaler(scaler, X, sample_weight, feature_names=None):
     """Return a fitted scaler for the constructor's value, or None.
 
-    Parameters
-    ----------
-    scaler : {'standard', 'whiten'}, transformer or None
-        The constructor's parameter; a transformer is cloned. Of a `FrozenEstimator` the fitted
-        transformer inside is copied, and used as it is.
-    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-        Training part.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Passed on where the scaler's fit takes it.
-    feature_names : ndarray of str, default=None
-        Names of the features, which a frozen scaler must have been fitted to.
-
-    Returns
-    -------
-    scaler : transformer or None
+    A transformer is cloned. The fitted transformer in a `FrozenEstimator` is copied, and must have
+    been fitted to features of these names. Weights are passed on if the scaler's fit takes them.
     """
     if scaler is None:
         return None
     if isinstance(scaler, FrozenEstimator):
-        return thawed(scaler, X.shape[1], feature_names)
+        return unfrozen(scaler, X.shape[1], feature_names)
     if isinstance(scaler, str):
-        if scaler == "standard" and issparse(X):
-            scaler = standardised_sparse(X, sample_weight)  # centring would make it dense
-            return_arrays(scaler)
-            return scaler
-        if scaler == "standard":
-            scaler = StandardScaler()
-        elif issparse(X):
+        if scaler == "whiten" and issparse(X):
             raise ValueError(
                 "scaler='whiten' needs dense X: decorrelating would make a sparse X dense. "
                 "Use scaler='standard' or scaler=None, or pass X.toarray()."
             )
-        else:
-            scaler = WhiteningScaler()
-    else:
-        scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
+        # Centring would make sparse rows dense.
+        standard = StandardScaler(with_mean=not issparse(X))
+        return _fit_known(WhiteningScaler() if scaler == "whiten" else standard, X, sample_weight)
+    scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
     if not issparse(X) and _is_known(scaler):
-        return _fit_in_chunks(scaler, X, sample_weight)
-    return_arrays(scaler)
+        return _fit_known(scaler, X, sample_weight)
+    _return_arrays(scaler)
     if isinstance(X, Source):
         X = X.to_array()
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
@@ -183,25 +165,62 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
     return scaler.fit(X)
 
 
+def unfrozen(frozen, n_features, feature_names):
+    """Return a copy of the transformer in a `FrozenEstimator`, which takes and returns arrays."""
+    try:
+        check_is_fitted(frozen.estimator)
+    except NotFittedError as error:
+        raise NotFittedError(
+            f"scaler={frozen!r} is not fitted: fit the transformer before it is frozen, or pass it "
+            "without FrozenEstimator."
+        ) from error
+    scaler = deepcopy(frozen.estimator)
+    n_fitted = getattr(scaler, "n_features_in_", n_features)
+    if n_fitted != n_features:
+        raise ValueError(
+            f"scaler={frozen!r} was fitted to {n_fitted} features, X has {n_features}."
+        )
+    names = getattr(scaler, "feature_names_in_", None)
+    if names is not None and feature_names is not None and list(names) != list(feature_names):
+        raise ValueError(
+            f"scaler={frozen!r} was fitted to the features {list(names)}, X has "
+            f"{list(feature_names)}."
+        )
+    # Each step is given arrays from now on, and would warn that they have no names.
+    for step in dict(scaler.steps).values() if isinstance(scaler, Pipeline) else [scaler]:
+        getattr(step, "__dict__", {}).pop("feature_names_in_", None)
+    _return_arrays(scaler)
+    return scaler
+
+
+def _return_arrays(scaler):
+    """Make a scaler return arrays even if a global setting asks for DataFrames."""
+    # A pipeline with a step that has no set_output raises an error.
+    with suppress(AttributeError, ValueError):
+        scaler.set_output(transform="default")
+
+
 def takes_sparse(scaler):
-    """Whether the scaler that the constructor's value stands for can be fitted to sparse rows."""
+    """Whether the scaler for the constructor's value can be fitted to sparse rows."""
     if scaler is None or isinstance(scaler, str):
         return scaler != "whiten"
     try:
         return bool(scaler.__sklearn_tags__().input_tags.sparse)
     except (AttributeError, TypeError):
-        return False  # a transformer without tags, or no instance of one
+        return False  # a transformer without tags, or a class
 
 
 def _is_known(scaler):
-    """Whether the scaler is one whose fitted state is known here: a subclass may do anything."""
+    """Whether the effect of a scaler on dense rows is known here; a subclass may do anything."""
     if type(scaler) is StandardScaler:
         return scaler.with_mean and scaler.with_std
     return type(scaler) is WhiteningScaler
 
 
-def _fit_in_chunks(scaler, X, weight):
-    """Fit a plain scaler to checked rows, at no more memory than that of a chunk."""
+def _fit_known(scaler, X, weight):
+    """Fit a scaler of this package or a `StandardScaler`; dense rows are read in chunks."""
+    if issparse(X):
+        _return_arrays(scaler)  # its own method transforms sparse rows
     scaler.n_features_in_ = X.shape[1]
     if type(scaler) is WhiteningScaler:
         return scaler._fit(X, weight)
@@ -213,27 +232,15 @@ def _fit_in_chunks(scaler, X, weight):
 def scaled_inputs(scaler, X, dtype):
     """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
 
-    Parameters
-    ----------
-    scaler : transformer or None
-        Fitted.
-    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-        Inputs in the user's units.
-    dtype : dtype
-        That of the network.
-
-    Returns
-    -------
-    x : {ndarray, Source, CSR matrix} of shape (n_samples, n_inputs)
-        With a scaler of this package's or with none, dense rows are copied when they are read; a
-        user's transformer is given all rows at once.
+    With a known scaler or none, a `Source` scales dense rows when they are read. A transformer of
+    the user is given all rows at once.
     """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # it was fitted to dense rows
     if not issparse(X) and (scaler is None or _is_known(scaler)):
-        if scaler is None and isinstance(X, np.ndarray) and X.flags.c_contiguous:
-            if X.dtype == dtype:
-                return X
+        is_array = isinstance(X, np.ndarray)
+        if scaler is None and is_array and X.flags.c_contiguous and X.dtype == dtype:
+            return X
         source = X if isinstance(X, Source) else Source(X)
         return source.transformed(_row_transform(scaler, source.dtype, dtype), dtype)
     if isinstance(X, Source):
@@ -245,63 +252,28 @@ def scaled_inputs(scaler, X, dtype):
     return np.ascontiguousarray(X, dtype=dtype)
 
 
-def check_finite_inputs(x, scaler):
-    """Raise ValueError where scaled inputs are not finite, though `X` was."""
-    if issparse(x):
-        is_finite = bool(np.isfinite(x.data).all())
-    else:
-        is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
-    if not is_finite:
-        raise ValueError(
-            f"X holds NaN or infinity after scaler={scaler!r} and the conversion to {x.dtype}. "
-            "Look at what the scaler makes of X, and for values that are out of the range of the "
-            "dtype."
-        )
-
-
 def _row_transform(scaler, *dtypes):
-    """Return what a plain scaler does to some rows, as a function (rows, out), or None."""
+    """Return what a known scaler does to some rows, as a function (rows, out), or None."""
     if scaler is None:
         return None
     if type(scaler) is WhiteningScaler:
         return scaler._whiten
     dtype = np.result_type(*dtypes)
-    return _Standardize(
-        scaler.mean_.astype(dtype, copy=False), scaler.scale_.astype(dtype, copy=False)
-    )
+    mean, scale = (values.astype(dtype, copy=False) for values in (scaler.mean_, scaler.scale_))
+    return partial(_standardise, mean, scale)
 
 
-@dataclass(frozen=True)
-class _Standardize:
-    """What `StandardScaler.transform` does; unlike a function made in a function it is pickled."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-
-    def __call__(self, rows, out):
-        centred = np.subtract(rows, self.mean, out=out if out.dtype == self.mean.dtype else None)
-        np.divide(centred, self.scale, out=out, casting="same_kind")
+def _standardise(mean, scale, rows, out):
+    centred = np.subtract(rows, mean, out=out if out.dtype == mean.dtype else None)
+    np.divide(centred, scale, out=out, casting="same_kind")
 
 
-def scaled_network(network, scaler, shape):
-    """Return a network that takes inputs as they are, or None where that is not worth it.
+def with_folded_scaler(network, scaler, shape):
+    """Return a network for unscaled inputs of a shape, or None if that does not pay.
 
-    Scaling passes over the inputs twice; done to the first layer's weights and biases instead, it
-    costs what a copy of the network does. That is as accurate where no mean is much larger than its
-    standard deviation: centring then happens to the sums of products of the inputs.
-
-    Parameters
-    ----------
-    network : Network
-        Takes scaled inputs.
-    scaler : transformer or None
-        Fitted.
-    shape : tuple of int
-        Of the inputs that are to be predicted.
-
-    Returns
-    -------
-    network : Network or None
+    Scaling passes over the inputs twice; folding the scaler into the weights and biases of the
+    first layer costs a copy of the network. It is as accurate if no mean is much larger than its
+    standard deviation, because sums of products of the inputs are then centred.
     """
     if math.prod(shape) < _SMALLEST_FOLDED + network.params.size:
         return None

@@ -1,4 +1,4 @@
-"""Which rows early stopping holds back."""
+"""The split into a training and a validation part."""
 
 import copy
 from collections import deque
@@ -9,37 +9,27 @@ from sklearn.model_selection import GroupShuffleSplit, PredefinedSplit
 
 from .._warnings import warn_user
 
-# With fewer rows than this the validation loss is mostly noise.
+# With fewer rows the validation loss is mostly noise.
 SMALL_VALIDATION_PART = 30
 
 
 def split_validation(rows, validation_fraction, rng, stratify=None):
-    """Split off a validation part; rows of weight zero are in neither part.
+    """Return a training and a validation part of `Rows`, in their order and without zero weights.
 
     Parameters
     ----------
     rows : Rows
-        All of them. A splitter sees rows of weight zero too, for it may know rows by their numbers;
-        shares and numbers are of the others.
+        All rows. A splitter also sees rows of weight zero, because it may know rows by their
+        numbers; a share or number is that of the other rows.
     validation_fraction : float, int, cross-validation splitter or list of (training, validation)
-        Share or number of the rows, or of the groups where `rows` has these; or the last split of a
-        splitter. Where that draws at random without a seed, it gets one.
+        Share or number of the rows, or of the groups if there are any; or a splitter, whose last
+        split is taken. A splitter that draws at random without a seed gets one from `rng`.
     rng : numpy.random.Generator
-        Where the seed comes from.
+        Source of the seed.
     stratify : ndarray of shape (n_samples,), default=None
-        Classes, whose frequencies among the rows that are drawn by share or number are kept as far
-        as possible: a class with a single row stays in the training part, and where the validation
-        part has fewer rows than classes, rows are drawn without regard to them.
-
-    Returns
-    -------
-    training, validation : Rows
-        In the order of `rows`.
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty, or the splitter cannot split the rows.
+        Classes, whose frequencies a draw by share or number keeps as far as possible. A class with
+        a single row stays in the training part. If the validation part has fewer rows than classes,
+        they are ignored.
     """
     seed = int(rng.integers(2**31))
     if isinstance(validation_fraction, Real):
@@ -66,7 +56,7 @@ def split_validation(rows, validation_fraction, rng, stratify=None):
 
 
 def _draw(rows, validation_fraction, seed, stratify):
-    """Return the sorted numbers of the rows to validate with, for a share or a number."""
+    """Return the sorted numbers of the validation rows, for a share or a number."""
     names = "n_samples" if rows.groups is None else "the number of groups"
     n_units = len(rows) if rows.groups is None else len(np.unique(rows.groups))
     if isinstance(validation_fraction, Integral):
@@ -89,10 +79,9 @@ def _draw(rows, validation_fraction, seed, stratify):
 
 
 def _last_split(rows, splitter, seed):
-    """Return sorted numbers of the rows to train on and to validate with, by a splitter.
+    """Return the sorted numbers of the training and the validation rows, by a splitter.
 
-    The last split is the one that validates with the latest rows of a time series, or with the
-    latest of ordered groups; among random ones all are alike.
+    The last split of a time series, or of ordered groups, validates with the latest rows.
     """
     name, n_rows = _named(splitter), len(rows)
     if isinstance(splitter, PredefinedSplit) and len(splitter.test_fold) != n_rows:
@@ -129,7 +118,7 @@ def _last_split(rows, splitter, seed):
 
 
 def _named(splitter):
-    """Return name and value of the parameter for messages; lists of row numbers are cut short."""
+    """Return name and value of the parameter for messages, cut short."""
     if hasattr(splitter, "shape"):
         return f"validation_fraction, a {type(splitter).__name__} of shape {splitter.shape},"
     value = " ".join(repr(splitter).split())
@@ -138,10 +127,9 @@ def _named(splitter):
 
 
 def _seeded(splitter, seed):
-    """Return a copy of a splitter that splits in the same way each time, and the same rows alike.
+    """Return a copy of a splitter with a fixed seed, which leaves the user's generator unchanged.
 
-    Training that is resumed must hold back the same rows again, and the user's generator is left
-    where it is.
+    Training that is resumed must hold back the same rows again.
     """
     if not hasattr(splitter, "random_state"):
         return splitter
@@ -152,7 +140,7 @@ def _seeded(splitter, seed):
 
 
 def _row_numbers(part, n_rows, name):
-    """Return row numbers, sorted, from numbers or a mask."""
+    """Return sorted row numbers from numbers or a mask."""
     part = np.asarray(part)
     if part.dtype == bool and part.shape == (n_rows,):
         return np.flatnonzero(part)
@@ -173,14 +161,14 @@ def _row_numbers(part, n_rows, name):
 
 
 def _draw_rows(n_samples, n_validation, seed, stratify):
-    """Return the sorted numbers of the rows to validate with."""
+    """Return the sorted numbers of the validation rows, drawn by class if there are classes."""
     rng = np.random.RandomState(seed)
     if stratify is not None:
         by_class = [rows for rows in _rows_by_class(stratify) if len(rows) > 1]
         counts = np.array([len(rows) for rows in by_class], int)
         if len(counts) <= n_validation <= counts.sum() - len(counts):
-            # The other part is apportioned first, as in scikit-learn's StratifiedShuffleSplit,
-            # which would make a list of all rows.
+            # The draws are those of scikit-learn's StratifiedShuffleSplit, which would make a list
+            # of all rows.
             n_left = _apportion(counts, counts.sum() - n_validation, rng)
             n_drawn = _apportion(counts - n_left, n_validation, rng)
             chosen = []
@@ -198,7 +186,7 @@ def _rows_by_class(labels):
 
 
 def _apportion(counts, n_draws, rng):
-    """Split a number of draws by the counts: the largest remainders are rounded up."""
+    """Divide a number of draws in proportion to the counts; the largest remainders round up."""
     quota = counts / counts.sum() * n_draws
     n_drawn = np.floor(quota).astype(int)
     missing = n_draws - n_drawn.sum()
@@ -214,7 +202,7 @@ def _apportion(counts, n_draws, rng):
 
 
 def warn_small_validation(n_validation):
-    """Warn where the part that was split off is too small for early stopping to go by."""
+    """Warn if the validation part is too small for early stopping."""
     if n_validation < SMALL_VALIDATION_PART:
         rows = "row" if n_validation == 1 else "rows"
         warn_user(

@@ -258,12 +258,6 @@ class TrainingState:
             run=None if self.run is None else self.run.select(members),
         )
 
-    def copy(self):
-        """Return an independent copy."""
-        import copy
-
-        return copy.deepcopy(self)
-
     def forget(self):
         """Let the next run begin with fresh moments and patience.
 

@@ -7,11 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
-
 from models import state_of
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from sklearn.exceptions import ConvergenceWarning
 from skregnet.fitting.session import Session
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.network import Network
 from skregnet.training import Batches
 

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from models import member_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 from scipy.stats import entropy, norm
 from sklearn.exceptions import NotFittedError
 
-from models import member_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
@@ -261,9 +261,7 @@ def test_entropies_of_classes():
 
 def test_mutual_information_and_votes_of_an_ensemble_written_out():
     model, (X, _) = fit("multiclass", dropout=0.0, n_estimators=3), make_data("multiclass")
-    members = np.array(
-        [member_of(model, m).predict_proba(X) for m in range(3)]
-    )
+    members = np.array([member_of(model, m).predict_proba(X) for m in range(3)])
     distribution = model.predict_mc(X)
     assert_allclose(distribution.proba, model.predict_proba(X), rtol=1e-10)
     information = entropy(members.mean(axis=0), axis=1) - entropy(members, axis=2).mean(axis=0)

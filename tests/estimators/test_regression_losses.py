@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from models import member_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import huber
@@ -17,7 +18,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import get_tags
 
-from models import member_of
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import REGRESSION_LOSSES, GaussianNLL, Quantile, SquaredError
 from skregnet.training import EarlyStopping

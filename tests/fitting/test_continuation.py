@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from models import state_of
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from models import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
 from skregnet.optim import StochasticOptimizer
@@ -34,7 +34,7 @@ def regressor(**parameters):
     return RegularizedMLPRegressor(**{**defaults, **parameters})
 
 
-def state_of(model):
+def pickles_of(model):
     """A pickle without memo effects of what was fitted."""
     return {name: pickle.dumps(value) for name, value in vars(model).items() if name.endswith("_")}
 
@@ -145,7 +145,7 @@ def test_a_failed_refit_changes_nothing():
     X, _ = regression(90)
     classes = np.arange(90) % 3
     model = RegularizedMLPClassifier((5,), max_iter=5).fit(X, classes)
-    before = state_of(pickle.loads(pickle.dumps(model)))
+    before = pickles_of(pickle.loads(pickle.dumps(model)))
     failures = [
         ({}, (X[:, :2], classes % 2), {"sample_weight": np.full(90, -1.0)}),
         ({"init": [np.ones((5, 5))]}, (X, classes), {}),
@@ -156,7 +156,7 @@ def test_a_failed_refit_changes_nothing():
         broken = pickle.loads(pickle.dumps(model)).set_params(**parameters)
         with pytest.raises(ValueError, match=r"sample_weight|init|learning_rate"):
             broken.fit(*data, **weights)
-        assert state_of(broken) == before
+        assert pickles_of(broken) == before
         np.testing.assert_array_equal(broken.predict_proba(X), model.predict_proba(X))
 
 
@@ -168,10 +168,10 @@ def test_an_error_in_the_middle_of_a_warm_fit_changes_nothing():
 
     X, y = regression()
     model = regressor(warm_start=True).fit(X, y)
-    before = state_of(model)
+    before = pickles_of(model)
     with pytest.raises(RuntimeError, match="no more steps"):
         model.set_params(learning_rate=schedule).fit(X, y)
-    assert state_of(model) == before
+    assert pickles_of(model) == before
     model.set_params(learning_rate="constant").fit(X, y)
     assert model.loss_ < pickle.loads(before["loss_"])
 

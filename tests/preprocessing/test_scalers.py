@@ -365,7 +365,7 @@ def test_scaled_weights_predict_as_scaled_inputs(request, offset, options, dtype
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(model.predict(X), expected, rtol=tolerance, atol=tolerance)
     np.testing.assert_array_equal(model.network_.params, params)
-    network = scaling.scaled_network(model.network_, model.scaler_, X.shape)
+    network = model._model.inputs.foldable_network(model.network_, X.shape)
     assert (network is not None) == (offset < 8.0 and not {"batch_norm", "scaler"} & set(options))
 
 
@@ -375,7 +375,7 @@ def test_float32_weights_are_scaled_only_within_its_range(always_folded, unit):
     model = fitted_regressor(X, dtype="float32")
     expected = fitted_regressor(X / unit, dtype="float32").predict(X / unit)
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-4, atol=1e-5)
-    network = scaling.scaled_network(model.network_, model.scaler_, X.shape)
+    network = model._model.inputs.foldable_network(model.network_, X.shape)
     assert (network is not None) == (1e-15 < unit < 1e15)
 
 
@@ -383,7 +383,7 @@ def test_only_many_rows_are_worth_a_copy_of_the_network():
     model = fitted_regressor(correlated())
     n_rows = (scaling._SMALLEST_FOLDED + model.network_.params.size) // 4
     for shape, is_worth_it in (((n_rows - 1, 4), False), ((n_rows + 1, 4), True)):
-        network = scaling.scaled_network(model.network_, model.scaler_, shape)
+        network = model._model.inputs.foldable_network(model.network_, shape)
         assert (network is not None) == is_worth_it
 
 

@@ -148,7 +148,8 @@ class TestInitial:
     def test_kept_restarts_are_told_apart(self):
         X, y = digits()
         kept = {
-            int(unmoved(n_init=4, random_state=seed).fit(X, y)._continuation.started_as[0]) for seed in range(6)
+            int(unmoved(n_init=4, random_state=seed).fit(X, y)._continuation.started_as[0])
+            for seed in range(6)
         }
         assert len(kept) > 1
 
