@@ -17,18 +17,13 @@ class AffineMap:
 
     def fold(self, weight, bias):
         """Return the weights and biases that act on the input as the given ones on the output."""
-        return self._times(weight), bias + self.shift @ weight
+        is_diagonal = self.matrix.ndim == 1
+        product = self.matrix[:, np.newaxis] * weight if is_diagonal else self.matrix @ weight
+        return product, bias + self.shift @ weight
 
     def pull_back(self, gradients):
         """Return the gradients with respect to the input, from those with respect to the output."""
-        if self.matrix.ndim == 1:
-            return gradients * self.matrix
-        return gradients @ self.matrix.T
-
-    def _times(self, weight):
-        if self.matrix.ndim == 1:
-            return self.matrix[:, np.newaxis] * weight
-        return self.matrix @ weight
+        return gradients * self.matrix if self.matrix.ndim == 1 else gradients @ self.matrix.T
 
 
 def affine_map(scaler, n_features):

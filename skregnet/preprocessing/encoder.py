@@ -49,16 +49,19 @@ class Encoding:
         They replace missing values of `numbers`.
     indicators : ndarray of int of shape (2, m)
         Those of `numbers` that were missing in training, and the outputs that indicate this.
-    tables : list of (int, int, ndarray of bool of shape (n_codes + 1, n_columns))
-        For each categorical feature its number, its first output, and a row of outputs for each
-        code; the last row is for missing and unknown values.
+    categorical : list of int
+        The features that are categories.
+    places : ndarray of int of shape (len(categorical), n_codes + 1)
+        The output that is one for each code; the last is that of missing and unknown values. -1
+        stands for none.
     """
 
     outputs: list
     numbers: np.ndarray
     means: np.ndarray
     indicators: np.ndarray
-    tables: list
+    categorical: list
+    places: np.ndarray
 
     @property
     def n_outputs(self):
@@ -68,15 +71,16 @@ class Encoding:
     def encode(self, rows):
         """Return the inputs of the network, in the dtype of `rows`."""
         missing = np.isnan(rows)
-        out = np.zeros((len(rows), self.n_outputs), rows.dtype)
+        out = np.zeros((len(rows), self.n_outputs + 1), rows.dtype)  # the last is thrown away
         features, places = self.numbers
         out[:, places] = np.where(missing[:, features], self.means, rows[:, features])
         features, places = self.indicators
         out[:, places] = missing[:, features]
-        for j, first, table in self.tables:
-            codes = np.where(missing[:, j], -1, rows[:, j]).astype(np.intp)
-            out[:, first : first + table.shape[1]] = table[codes]
-        return out
+        if self.categorical:
+            codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
+            places = self.places[np.arange(len(self.categorical)), codes]
+            out[np.arange(len(rows))[:, np.newaxis], places] = 1
+        return out[:, :-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,30 +212,29 @@ class TableEncoder:
 
     def _encoding(self, n_features, has_missing, means, seen):
         """Place the outputs: for each feature its value or categories, then its indicator."""
-        outputs, numbers, indicators, tables = [], [], [], []
+        outputs, numbers, indicators = [], [], []
+        n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
+        places = np.full((len(seen), n_codes + 1), -1)
         for j in range(n_features):
-            first, indicator = len(outputs), ("missingindicator_", j, "")
-            if j not in seen:
-                outputs.append(("", j, ""))
-                if j in means:
-                    numbers.append((j, first))
-                    if has_missing[j]:
-                        indicators.append((j, len(outputs)))
-                        outputs.append(indicator)
-                continue
-            codes = self.vocabulary[j]
+            first, codes = len(outputs), self.vocabulary.get(j, {})
             known = _ordered(category for category, code in codes.items() if seen[j][code])
-            outputs += [("", j, f"_{category}") for category in known]
-            outputs += [indicator] if has_missing[j] else []
-            table = np.zeros((len(codes) + 1, len(outputs) - first), bool)
-            # A feature with a single level remains zero: it tells nothing, and cannot mislead when
-            # other categories come.
-            if table.shape[1] > 1:
-                table[:, len(known) :] = True
-                table[[codes[category] for category in known]] = np.eye(len(known), table.shape[1])
-            tables.append((j, first, table))
+            outputs += (
+                [("", j, f"_{category}") for category in known] if j in seen else [("", j, "")]
+            )
+            has_indicator = has_missing[j] and (j in seen or j in means)
+            outputs += [("missingindicator_", j, "")] if has_indicator else []
+            if j in means:
+                numbers.append((j, first))
+                indicators += [(j, first + 1)] if has_indicator else []
+            # A single level remains zero: it tells nothing, and cannot mislead when others come.
+            elif j in seen and len(outputs) - first > 1:
+                place = places[list(seen).index(j)]
+                place[:] = len(outputs) - 1 if has_indicator else -1
+                place[[codes[category] for category in known]] = range(first, first + len(known))
         numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
-        return Encoding(outputs, numbers, np.array([*means.values()], float), indicators, tables)
+        return Encoding(
+            outputs, numbers, np.array([*means.values()], float), indicators, list(seen), places
+        )
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):

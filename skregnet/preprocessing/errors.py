@@ -28,9 +28,8 @@ def check_no_dates(X, categorical=()):
 
     scikit-learn would take them for numbers, in a unit that depends on the library, and NaT too.
     """
-    if is_frame(X) and any(
-        is_date(dtype) and j not in categorical for j, dtype in enumerate(X.dtypes)
-    ):
+    dtypes = enumerate(X.dtypes if is_frame(X) else ())
+    if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
         raise ValueError("X holds points in time or durations, where numbers are needed.")
 
 
@@ -65,9 +64,8 @@ def explained(error, X, encoder, feature_names, is_fit):
     text = [_without_advice(error), *(sentences[why].format(columns[why]) for why in columns)]
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        text.append(
-            f"X has more than one column named {', '.join(map(repr, repeated))}: rename them."
-        )
+        repeated = ", ".join(map(repr, repeated))
+        text.append(f"X has more than one column named {repeated}: rename them.")
     elif (is_fit and "categories" in columns) or "missing" in columns:
         text.append(_remedy(columns, X, is_fit))
     is_of_type = isinstance(error, TypeError) and "dates" not in columns

@@ -212,9 +212,8 @@ def takes_sparse(scaler):
 
 def _is_known(scaler):
     """Whether the effect of a scaler on dense rows is known here; a subclass may do anything."""
-    if type(scaler) is StandardScaler:
-        return scaler.with_mean and scaler.with_std
-    return type(scaler) is WhiteningScaler
+    is_full = type(scaler) is StandardScaler and scaler.with_mean and scaler.with_std
+    return is_full or type(scaler) is WhiteningScaler
 
 
 def _fit_known(scaler, X, weight):

@@ -16,20 +16,14 @@ SMALL_VALIDATION_PART = 30
 def split_validation(rows, validation_fraction, rng, stratify=None):
     """Return a training and a validation part of `Rows`, in their order and without zero weights.
 
-    Parameters
-    ----------
-    rows : Rows
-        All rows. A splitter also sees rows of weight zero, because it may know rows by their
-        numbers; a share or number is that of the other rows.
-    validation_fraction : float, int, cross-validation splitter or list of (training, validation)
-        Share or number of the rows, or of the groups if there are any; or a splitter, whose last
-        split is taken. A splitter that draws at random without a seed gets one from `rng`.
-    rng : numpy.random.Generator
-        Source of the seed.
-    stratify : ndarray of shape (n_samples,), default=None
-        Classes, whose frequencies a draw by share or number keeps as far as possible. A class with
-        a single row stays in the training part. If the validation part has fewer rows than classes,
-        they are ignored.
+    `validation_fraction` is a share or number of the rows of positive weight, or of the groups if
+    there are any; or a splitter, or a list of its splits, whose last split is taken. A splitter
+    sees all rows, because it may know them by their numbers. If it draws at random without a seed,
+    it gets one from `rng`, a `numpy.random.Generator`.
+
+    A draw by share or number keeps the frequencies of the classes in `stratify` as far as possible.
+    A class with a single row stays in the training part. If the validation part has fewer rows than
+    classes, they are ignored.
     """
     seed = int(rng.integers(2**31))
     if isinstance(validation_fraction, Real):
