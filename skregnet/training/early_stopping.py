@@ -70,16 +70,19 @@ class EarlyStopping:
 
     def copy(self):
         """Return an independent copy."""
-        return self.select(range(len(self.wait)))
+        return self._changed(list.copy)
 
     def select(self, members):
         """Return the counts of some members."""
-        chosen = object.__new__(type(self))
-        chosen.__dict__.update(self.__dict__)
-        for name in ("best", "wait", "_lowest_of_count"):
-            values = getattr(self, name)
-            setattr(chosen, name, [values[member] for member in members])
-        return chosen
+        return self._changed(lambda values: [values[member] for member in members])
+
+    def _changed(self, change):
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__)
+        changed.best = change(self.best)
+        changed.wait = change(self.wait)
+        changed._lowest_of_count = change(self._lowest_of_count)
+        return changed
 
 
 class NoisyPlateau(EarlyStopping):

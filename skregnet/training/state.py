@@ -215,9 +215,10 @@ class TrainingState:
         copied.dropout = [copy_generator(generator) for generator in self.dropout]
         copied.rate_factors = self.rate_factors.copy()
         copied.optimizer = _with_arrays(self.optimizer, np.ndarray.copy, copy.deepcopy)
-        for name in ("stopping", "run"):
-            value = getattr(self, name)
-            setattr(copied, name, None if value is None else value.copy())
+        if self.stopping is not None:
+            copied.stopping = self.stopping.copy()
+        if self.run is not None:
+            copied.run = self.run.copy()
         return copied
 
     def checkpoint(self, network):
