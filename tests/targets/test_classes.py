@@ -8,13 +8,15 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp, softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
+from skregnet import RegularizedMLPClassifier
 from skregnet.data.rows import Rows
+from skregnet.functions.losses import CLASSIFICATION_LOSSES
 from skregnet.targets.averages import log_of_mean
 from skregnet.targets.classes import ClassTargets
 
@@ -253,3 +255,126 @@ def test_log_of_mean():
     log_proba = np.random.default_rng(0).uniform(-5000, 0, size=(3, 4, 2))
     expected = logsumexp(log_proba, axis=0, b=1 / 3)
     np.testing.assert_allclose(log_of_mean(log_proba), expected, rtol=1e-14)
+
+
+# ---- predictions -------------------------------------------------------------------------------
+
+KINDS = {"binary": 2, "multiclass": 3, "multilabel-indicator": 3}
+
+
+def described_as(target_type):
+    is_multilabel = target_type == "multilabel-indicator"
+    return described(range(3) if is_multilabel else list("abc")[: KINDS[target_type]], target_type)
+
+
+def raw_predictions(targets, n_members, scale=3.0, dtype=float):
+    shape = (n_members, 20, targets.n_outputs_of_network)
+    return (scale * np.random.default_rng(0).standard_normal(shape)).astype(dtype)
+
+
+def member_proba(targets, raw):
+    if targets.target_type == "multiclass":
+        return softmax(raw, axis=2)
+    yes = expit(raw)
+    return np.concatenate([1 - yes, yes], axis=2) if targets.target_type == "binary" else yes
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("target_type", KINDS)
+def test_probabilities_are_the_mean_over_members(target_type, n_members, dtype):
+    targets = described_as(target_type)
+    raw = raw_predictions(targets, n_members, dtype=dtype)
+    proba, rtol = targets.proba(raw), 100 * np.finfo(dtype).eps
+    expected = member_proba(targets, raw.astype(float))
+    assert proba.dtype == targets.log_proba(raw).dtype == targets.decision(raw).dtype == dtype
+    np.testing.assert_allclose(targets.member_proba(raw), expected, rtol=rtol)
+    np.testing.assert_allclose(proba, expected.mean(axis=0), rtol=rtol)
+    np.testing.assert_allclose(targets.log_proba(raw), np.log(proba), rtol=rtol)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("target_type", KINDS)
+def test_what_is_predicted_is_the_most_probable(target_type, n_members):
+    targets = described_as(target_type)
+    raw = raw_predictions(targets, n_members)
+    proba, decision = targets.proba(raw), targets.decision(raw)
+    if target_type == "multilabel-indicator":
+        expected = (proba > 0.5).astype(int)
+        np.testing.assert_allclose(expit(decision), proba, rtol=1e-12)
+    else:
+        expected = targets.classes[proba.argmax(axis=1)]
+    if target_type == "binary":
+        assert decision.shape == (20,)
+        np.testing.assert_allclose(expit(decision), proba[:, 1], rtol=1e-12)
+    if target_type == "multiclass":
+        np.testing.assert_allclose(softmax(decision, axis=1), proba, rtol=1e-12)
+    np.testing.assert_array_equal(targets.predict(raw), expected)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("target_type", KINDS)
+def test_logarithms_are_finite_where_probabilities_underflow(target_type, n_members):
+    targets = described_as(target_type)
+    raw = raw_predictions(targets, 1, scale=2000.0).repeat(n_members, axis=0)
+    assert (targets.proba(raw) == 0.0).any()
+    assert np.isfinite(targets.log_proba(raw)).all()
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+@pytest.mark.parametrize("kind", [2, 3, "labels"])
+def test_the_predictions_of_a_classifier_are_theirs(kind, n_estimators):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((60, 3))
+    y = rng.integers(0, 2, (60, 4)) if kind == "labels" else rng.integers(0, kind, 60)
+    model = RegularizedMLPClassifier(
+        (5,), solver="lbfgs", tol=0.1, n_estimators=n_estimators, random_state=0
+    ).fit(X, y)
+    targets, _, _ = unread().read(y)
+    raw, _ = model._raw_predictions(X)
+    for ours, theirs in (
+        (targets.decision, model.decision_function),
+        (targets.predict, model.predict),
+        (targets.proba, model.predict_proba),
+        (targets.log_proba, model.predict_log_proba),
+    ):
+        np.testing.assert_array_equal(ours(raw), theirs(X))
+
+
+def test_the_loss_follows_from_the_type():
+    for target_type, loss in CLASSIFICATION_LOSSES.items():
+        assert described_as(target_type).loss is loss
+
+
+def test_targets_that_were_not_passed():
+    with pytest.raises(ValueError, match=r"^This Owner estimator requires y to be passed"):
+        unread().read(None)
+
+
+def test_reading_and_fitting_changes_nothing():
+    before = unread()
+    after, _, labels = before.read(THREE)
+    assert before.classes is None
+    rows = rows_of(labels)
+    assert after.fitted(rows) is after
+    after.check_rows(rows.y, None)
+    assert after.exact(rows) is after.class_weights(rows) is None
+    assert after.stratify(rows) is rows.labels
+    assert after.is_classifier
+
+
+def test_multilabel_targets_have_neither_weights_nor_strata():
+    rows = rows_of(np.array([[1, 0], [0, 1]]))
+    targets = described([0, 1], "multilabel-indicator", class_weight="balanced")
+    assert targets.stratify(rows) is None
+    with pytest.raises(ValueError, match="class_weight='balanced' cannot be used with multilabel"):
+        targets.class_weights(rows)
+
+
+def test_class_weights_that_do_not_fit():
+    for class_weight, message in (
+        ({"x": 2.0}, r"names the classes \['x'\], which are not among"),
+        ({"a": -1.0}, "must hold finite numbers that are not negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            weights_of(class_weight, list("abc"), rows_of(THREE))

@@ -1,0 +1,227 @@
+"""Real targets: what they check, how they are scaled, and the way back."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import DataConversionWarning
+
+from skregnet import RegularizedMLPRegressor
+from skregnet.data.rows import Rows
+from skregnet.functions.losses import (
+    REGRESSION_LOSSES,
+    GammaDeviance,
+    GaussianNLL,
+    PoissonDeviance,
+    Quantile,
+    SquaredError,
+    get_loss,
+)
+from skregnet.targets.real import RealTargets
+
+POSITIVE = {name for name, loss in REGRESSION_LOSSES.items() if loss.positive_mean}
+
+
+def unread(loss="squared_error", normalize_y="auto"):
+    return RealTargets.unfitted(get_loss(loss), normalize_y, "Owner")
+
+
+def rows_of(encoded, weight=None):
+    return Rows(np.zeros((len(encoded), 1)), encoded, encoded, weight)
+
+
+def fitted(y, weight=None, **parameters):
+    y = np.asarray(y)
+    targets, encoded, _ = unread(**parameters).read(y[:, 0] if y.shape[1:] == (1,) else y)
+    return targets.fitted(rows_of(encoded, weight))
+
+
+def real_values(n_targets=2, n_rows=50):
+    return np.random.default_rng(0).gamma(2.0, size=(n_rows, n_targets)) * 30.0 + 5.0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, int])
+def test_one_target_is_a_column(dtype):
+    y = np.arange(1, 6).astype(dtype)
+    targets, encoded, labels = unread().read(y)
+    assert targets.n_targets == targets.n_outputs_of_network == 1
+    assert_array_equal(encoded, y[:, np.newaxis])
+    assert_array_equal(labels, y)
+    assert encoded.dtype == labels.dtype == np.float64
+
+
+def test_several_targets_keep_their_shape():
+    y = real_values(3)
+    targets, encoded, labels = unread().read(y.tolist())
+    assert targets.n_targets == 3
+    assert_array_equal(encoded, y)
+    assert_array_equal(labels, y)
+
+
+def test_reading_changes_nothing():
+    before = unread()
+    after, _, _ = before.read(real_values())
+    assert before.n_targets is None
+    assert after.read(real_values())[0] is after
+    assert after.fitted(rows_of(real_values())).scaling is not None
+    assert after.scaling is None
+
+
+def test_a_column_is_taken_with_a_warning():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        _, _, labels = unread().read(np.arange(3.0).reshape(-1, 1))
+    assert labels.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "^This Owner estimator requires y to be passed, but the target y is None"),
+        ([1.0, np.nan], "Input y contains NaN"),
+        ([1.0, np.inf], "Input y contains infinity"),
+        ([], "minimum of 1 is required by Owner"),
+    ],
+)
+def test_targets_that_cannot_be_used(y, message):
+    with pytest.raises(ValueError, match=message):
+        unread().read(y)
+
+
+def test_the_number_of_targets_stays():
+    targets, _, _ = unread().read(real_values(2))
+    with pytest.raises(ValueError, match="as many outputs as before, 2, got 3"):
+        targets.read(real_values(3))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_are_standardised(weighted):
+    y = real_values()
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
+    targets = fitted(y, weight)
+    mean = np.average(y, axis=0, weights=weight)
+    assert_allclose(targets.y_mean, mean)
+    std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+    assert_allclose(targets.y_scale, std)
+    scaled = targets.for_loss(np.asfortranarray(y), np.dtype(np.float32))
+    assert scaled.dtype == np.float32
+    assert scaled.flags.c_contiguous
+    assert_allclose(scaled, (y - mean) / std, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", sorted(POSITIVE))
+def test_targets_of_a_positive_mean_are_divided_by_it(loss):
+    y = real_values()
+    targets = fitted(y, loss=loss)
+    assert_allclose(targets.for_loss(y, float), y / y.mean(axis=0))
+
+
+def test_targets_may_stay_as_they_are():
+    y = real_values()
+    targets = fitted(y, normalize_y=False)
+    assert_array_equal(targets.for_loss(y, float), y)
+    assert targets.exact(rows_of(y)) is None
+
+
+def test_constant_targets_are_exact():
+    y = np.c_[real_values(1), np.full(50, 7.0)]
+    assert fitted(y).exact(rows_of(y)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        ("poisson", "'poisson'"),
+        ("gamma", "'gamma'"),
+        (PoissonDeviance(), r"PoissonDeviance\(\)"),
+        (GammaDeviance(), r"GammaDeviance\(\)"),
+    ],
+)
+def test_a_positive_mean_is_not_centred(loss, name):
+    with pytest.raises(
+        ValueError, match=f"normalize_y=True cannot be used with loss={name}, whose"
+    ):
+        fitted(real_values(), loss=loss, normalize_y=True)
+    with pytest.raises(ValueError, match=f"loss={name} needs a target whose mean .* got 0.0"):
+        fitted(np.zeros((5, 1)), loss=loss)
+
+
+def test_targets_out_of_the_range_of_the_loss():
+    targets = unread("gamma")
+    y = np.array([[1.0], [-1.0]])
+    with pytest.raises(ValueError, match="must be positive under the gamma deviance"):
+        targets.check_rows(y, None)
+    targets.check_rows(y, np.array([1.0, 0.0]))  # a row without weight may hold anything
+
+
+def test_targets_out_of_the_range_of_the_dtype():
+    with pytest.raises(
+        ValueError, match=r"up to 1e\+200, which with normalize_y=False leave.*float32"
+    ):
+        with np.errstate(over="ignore"):
+            fitted([1.0, 1e200], normalize_y=False).for_loss(np.array([[1e200]]), np.float32)
+
+
+@pytest.mark.parametrize("loss", sorted(REGRESSION_LOSSES))
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_predictions_are_the_mean_over_members_in_units_of_the_target(loss, n_targets, n_members):
+    y = real_values(n_targets)
+    targets = fitted(y, loss=loss)
+    shape = (n_members, 4, targets.n_outputs_of_network)
+    raw = np.random.default_rng(2).standard_normal(shape)
+    expected = targets.loss.predict(raw).mean(axis=0) * targets.y_scale + targets.y_mean
+    predicted = targets.predict(raw, raw.dtype)
+    assert_allclose(predicted, expected[:, 0] if n_targets == 1 else expected, rtol=1e-13)
+
+
+def test_several_quantiles_have_an_axis_of_levels():
+    y, loss = real_values(2), Quantile([0.1, 0.5, 0.9])
+    targets = fitted(y, loss=loss)
+    assert targets.n_outputs_of_network == 6
+    raw = np.random.default_rng(2).standard_normal((2, 4, 6))
+    expected = loss.predict(raw).mean(axis=0)
+    expected = expected * targets.y_scale[:, np.newaxis] + targets.y_mean[:, np.newaxis]
+    assert_allclose(targets.predict(raw, float), expected)
+    assert targets.predict(raw, float).shape == (4, 2, 3)
+
+
+def test_heads_count_as_outputs():
+    targets, _, _ = unread(GaussianNLL()).read(real_values(3))
+    assert targets.n_outputs_of_network == 6
+
+
+@pytest.mark.parametrize(("unit", "dtype"), [(1.0, np.float32), (1e35, np.float64)])
+def test_predictions_are_float32_where_their_units_are_in_its_range(unit, dtype):
+    targets = fitted(real_values(1) * unit)
+    raw = np.zeros((1, 2, 1), np.float32)
+    assert targets.float_type(np.float32) == targets.predict(raw, np.float32).dtype == dtype
+    assert targets.predict(raw.astype(float), np.dtype(float)).dtype == np.float64
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_the_predictions_of_a_regressor_are_theirs(n_estimators):
+    X, y = np.random.default_rng(3).standard_normal((50, 3)), real_values()
+    model = RegularizedMLPRegressor(
+        (5,), solver="lbfgs", tol=0.1, n_estimators=n_estimators, random_state=0
+    ).fit(X, y)
+    targets = fitted(y)
+    assert_array_equal(targets.y_mean, model.y_mean_)
+    assert_array_equal(targets.y_scale, model.y_scale_)
+    raw, _ = model._raw_predictions(X)
+    assert_array_equal(targets.predict(raw, raw.dtype), model.predict(X))
+
+
+def test_they_can_be_pickled():
+    targets = fitted(real_values())
+    copied = pickle.loads(pickle.dumps(targets))
+    raw = np.ones((1, 2, 2))
+    assert_array_equal(copied.predict(raw, float), targets.predict(raw, float))
+    assert copied.loss == SquaredError()
+
+
+def test_they_have_no_classes():
+    targets, rows = fitted(real_values()), rows_of(real_values())
+    assert targets.class_weights(rows) is None
+    assert targets.stratify(rows) is None
+    assert not targets.is_classifier
