@@ -23,9 +23,10 @@ def test_dropout_takes_away_errors_and_is_slower_at_first(example):
 def test_methods_are_what_their_names_say(example, method):
     page = example("plot_dropout_digits")
     X, _, y, _ = page.split(0)
+    n_epochs = page.N_EPOCHS if "dropout" in method else 80
 
     def norms(method):
-        model = page.network((128, 128), 0, **page.METHODS[method]).fit(X, y)
+        model = page.network((128, 128), 0, n_epochs, **page.METHODS[method]).fit(X, y)
         return [np.linalg.norm(weights, axis=0) for weights in model.coefs_[:-1]]
 
     bounded, free = norms(method), norms("dropout" if "dropout" in method else "none")
