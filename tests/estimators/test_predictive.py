@@ -12,11 +12,11 @@ from scipy.special import logsumexp
 from scipy.stats import entropy, norm
 from sklearn.exceptions import NotFittedError
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from factories import KINDS, estimator_of_kind
+from skregnet import RegularizedMLPRegressor
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
 N_ROWS = 40
-KINDS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]
 
 
 def make_data(kind, n_samples=N_ROWS):
@@ -33,10 +33,8 @@ def make_data(kind, n_samples=N_ROWS):
 
 
 def fit(kind, **parameters):
-    is_regression = kind in ("regression", "multi-output")
-    Estimator = RegularizedMLPRegressor if is_regression else RegularizedMLPClassifier
     options = {"dropout": 0.3, "random_state": 0, "tol": 0.1, "learning_rate_init": 0.01}
-    return Estimator((8,), **{**options, **parameters}).fit(*make_data(kind))
+    return estimator_of_kind(kind)((8,), **{**options, **parameters}).fit(*make_data(kind))
 
 
 @pytest.fixture(params=KINDS)

@@ -8,9 +8,7 @@ import pytest
 def test_dropout_takes_away_errors_and_is_slower_at_first(example):
     page = example("plot_dropout_digits")
     without, dropped = (
-        np.array(
-            [page.error_curve((128, 128), seed, n_epochs=80, **parameters) for seed in (0, 1)]
-        )
+        np.array([page.error_curve((128, 128), seed, n_epochs=80, **parameters) for seed in (0, 1)])
         for parameters in ({}, page.DROPOUT)
     )
     assert without.shape == (2, 80)

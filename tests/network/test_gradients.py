@@ -1,6 +1,5 @@
 """Backpropagation through whole networks against central differences, in float64."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 
+from factories import row_column_and_diagonal
 from skregnet.data.sparse import SparseBatch
 from skregnet.functions.activations import ACTIVATIONS, Activation
 from skregnet.functions.losses import LOSSES
@@ -200,14 +200,6 @@ def assert_gradient_is_right(objective):
                 assert error < 1e-6 * np.linalg.norm(block), (name, member)
                 n_checked += block.size
     assert n_checked == gradient.size
-
-
-def row_column_and_diagonal(first, second, row, column):
-    """Pairs instead of the product: all of both beside one of the other, and all side by side."""
-    n_pairs = max(len(first), len(second))
-    diagonal = zip(itertools.cycle(first), itertools.cycle(second), strict=False)
-    pairs = [*((each, column) for each in first), *((row, each) for each in second)]
-    return dict.fromkeys([*pairs, *itertools.islice(diagonal, n_pairs)])
 
 
 # The multinomial loss is the only one whose outputs depend on each other.
