@@ -107,9 +107,10 @@ class TestMembers:
             X, y = make_data(kind)
             return make_model(kind, **params).fit(X, y, sample_weight=weight)
 
-    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize(
+        ("kind", "weighted"), [("regression", False), ("regression", True), ("multiclass", True)]
+    )
     @pytest.mark.parametrize("variant", VARIANTS)
-    @pytest.mark.parametrize("kind", ["regression", "multiclass"])
     def test_members_are_what_they_are_alone(self, kind, variant, weighted, monkeypatch):
         params = {"batch_size": 16, **self.VARIANTS[variant]}
         X, y = make_data(kind)
