@@ -155,6 +155,7 @@ def assert_nothing_grows(**configuration):
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.slow
 def test_configurations(name):
     assert_nothing_grows(**CONFIGURATIONS[name])
 

@@ -279,6 +279,7 @@ class TestDropout:
     @pytest.mark.parametrize(
         "loss", [SquaredError(), BinaryLogLoss()], ids=lambda v: type(v).__name__
     )
+    @pytest.mark.slow
     def test_dropout_gives_weights_the_meaning_of_repetitions_in_expectation(self, loss):
         rng = np.random.default_rng(1)
         rows, y = rng.normal(size=(8, 3)), rng.integers(0, 2, (8, 2)).astype(float)

@@ -32,6 +32,7 @@ SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_page_shows_what_happens(path, monkeypatch):
     monkeypatch.chdir(DOCS.parent)  # pages read files of the repository
     if "sklearn.callback" in path.read_text(encoding="utf-8"):
@@ -106,6 +107,7 @@ def test_estimators_of_the_comparison_are_asked(name):
 
 
 @pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning"])
+@pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
     numbers = DOCS / "benchmarks" / f"{name}.json"

@@ -729,6 +729,7 @@ class TestRandomness:
         np.random.seed(1)  # noqa: NPY002
         assert_same_network(clone(model).fit(X, y), first)
 
+    @pytest.mark.slow
     def test_parallel_jobs_do_not_matter(self):
         X, y = make_data("regression")
         model = make_model("regression", dropout=0.2, batch_size=16)

@@ -512,6 +512,7 @@ def test_inputs_that_overflow_in_scaling_are_an_error_as_in_fit(n_rows, dtype):
 
 
 @pytest.mark.parametrize("options", [{}, {"n_estimators": 3}, {"batch_norm": True, "dropout": 0.1}])
+@pytest.mark.slow
 def test_nothing_of_a_fit_waits_for_the_garbage_collector(options):
     """Its buffers may be as large as the data: they must not lie in reference cycles."""
     X = np.random.default_rng(0).standard_normal((60, 4))

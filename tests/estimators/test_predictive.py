@@ -403,6 +403,7 @@ def test_inputs_are_checked_as_in_predict():
         model.predict(np.zeros((2, 4)), return_std=True)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_masks():
     X, y = make_data("regression", 2000)
     model = fit("regression").fit(X, y)
