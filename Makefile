@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quick test lint format docs linkcheck images bench clean
+.PHONY: test-quick quick test lint format docs linkcheck images bench clean
 
-quick: .venv/installed
-	$(BIN)/pytest -n 2 -m "not slow"
+# Several threads wait for each other wherever the cores are busy, and the arrays here are small.
+test-quick test docs linkcheck images: export OPENBLAS_NUM_THREADS ?= 1
+test-quick test docs linkcheck images: export MKL_NUM_THREADS ?= 1
+test-quick test docs linkcheck images: export OMP_NUM_THREADS ?= 1
+
+test-quick: .venv/installed
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+quick: test-quick
 
 test: .venv/installed
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -q -n 2
 
 lint: .venv/installed
 	$(BIN)/ruff check

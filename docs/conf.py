@@ -1,9 +1,15 @@
 """Configuration of the documentation; ``make docs`` builds it with warnings as errors."""
 
+import os
 import sys
 from pathlib import Path
 
-import skregnet
+# Before NumPy is imported: the examples are small, and several threads wait for each other where
+# the cores are busy.
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import skregnet  # noqa: E402
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))

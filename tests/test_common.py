@@ -1,4 +1,8 @@
-"""scikit-learn's own checks of estimators, and what stands in for those that cannot hold."""
+"""scikit-learn's own checks of estimators, and what stands in for those that cannot hold.
+
+The estimators with default parameters run every check. The other configurations run the checks
+whose outcome their parameters can change.
+"""
 
 import numpy as np
 import pytest
@@ -29,7 +33,7 @@ VARIANTS = [
     {"solver": "scg", **FULL_BATCH},
     {"solver": "sgd", **FAST},
     {"solver": "adamw", **FAST},
-    {"solver": "rmsprop"},
+    {"solver": "rmsprop", "learning_rate_init": 0.003, "max_iter": 100},
     {"dtype": "float32", **FAST},
     {"dtype": "float64", **FAST},
     {"early_stopping": True, **FAST},
@@ -102,25 +106,100 @@ IMPOSSIBLE_CHECKS = [
 ]
 
 
-def estimators_to_check():
-    # Some checks set no random_state, and with one start in a hundred sgd diverges at this rate.
-    seeded = [{"random_state": 0, **parameters} for parameters in VARIANTS]
-    estimators = [cls(**parameters) for cls in ESTIMATORS for parameters in [{}, *seeded]]
-    estimators += [
-        RegularizedMLPClassifier(random_state=0, **parameters) for parameters in CLASSIFIER_VARIANTS
-    ]
-    estimators += [
-        RegularizedMLPRegressor(random_state=0, **parameters) for parameters in REGRESSOR_VARIANTS
-    ]
+# Parameters by what they change beside the training itself.
+INPUT_PARAMETERS = {"scaler", "dtype", "categorical_features", "handle_missing"}
+TARGET_PARAMETERS = {"loss", "class_weight", "label_smoothing"}
+# No parameter changes the outcome of these checks: they concern the interface, the checks of
+# arguments before the training, or other containers of the same rows.
+INTERFACE_CHECKS = {
+    "check_array_api_input",
+    "check_classifiers_regression_target",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_sparse_matrix",  # check_estimator_sparse_array has the same rows
+    "check_estimators_fit_returns_self",
+    "check_estimators_partial_fit_n_features",
+    "check_estimators_unfitted",
+    "check_fit1d",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_score_takes_y",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_n_features_in",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_pipeline_consistency",
+    "check_regressors_no_decision_function",
+    "check_requires_y_none",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+    "check_set_params",
+}
+# Unusual inputs; memory maps of a check's usual inputs are among them.
+INPUT_CHECKS = {
+    "check_complex_data",
+    "check_dtype_object",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_tag",
+    "check_estimators_dtypes",
+    "check_estimators_empty_data_messages",
+    "check_estimators_nan_inf",
+    "check_f_contiguous_array_estimator",
+    "check_n_features_in_after_fitting",
+    "check_readonly_memmap_input",
+}
+# Unusual targets, or weights of classes.
+TARGET_CHECKS = {
+    "check_class_weight_classifiers",
+    "check_classifier_data_not_an_array",
+    "check_classifiers_classes",
+    "check_positive_only_tag_during_fit",
+    "check_regressor_data_not_an_array",
+    "check_supervised_y_2d",
+    "check_supervised_y_no_nan",
+}
+
+
+def is_affected(check, parameters):
+    """Whether one of the parameters can change the outcome of a check."""
+    name = check.func.__name__
+    if name in INTERFACE_CHECKS:
+        return False
+    if name in INPUT_CHECKS or "readonly_memmap" in check.keywords:
+        return not INPUT_PARAMETERS.isdisjoint(parameters)
+    if name in TARGET_CHECKS:
+        return not TARGET_PARAMETERS.isdisjoint(parameters)
+    return True
+
+
+def variants():
+    """Yield the estimators besides the defaults, and their parameters."""
+    more = dict(zip(ESTIMATORS, (CLASSIFIER_VARIANTS, REGRESSOR_VARIANTS), strict=True))
+    for cls in ESTIMATORS:
+        for parameters in [*VARIANTS, *more[cls]]:
+            # Some checks set no random_state, and with one start in a hundred sgd diverges.
+            yield cls(random_state=0, **parameters), parameters
+
+
+def each_check():
+    """Parametrize by estimators and checks."""
     network = RegularizedMLPRegressor((5,), random_state=0, **FAST)
-    return [*estimators, WhiteningScaler(), MLPFeatures(network)]
-
-
-def each_check(estimators):
-    """`parametrize_with_checks`, whose generator (before scikit-learn 1.9) pytest 9 refuses."""
-    mark = parametrize_with_checks(estimators)
+    defaults = [*(cls() for cls in ESTIMATORS), WhiteningScaler(), MLPFeatures(network)]
+    # Before scikit-learn 1.9 the mark holds a generator, which pytest 9 refuses.
+    mark = parametrize_with_checks(defaults)
     names, cases = mark.args
-    return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
+    cases = list(cases)
+    for variant, parameters in variants():
+        cases += [
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in parametrize_with_checks([variant]).args[1]
+            if is_affected(case[1], parameters)
+        ]
+    return pytest.mark.parametrize(names, cases, **mark.kwargs)
 
 
 def skip_impossible(estimator, check_name):
@@ -129,14 +208,13 @@ def skip_impossible(estimator, check_name):
             pytest.skip(reason)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings(
     # With few epochs and few rows of noise these are to be expected.
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning",
     "ignore:Early stopping goes by only:UserWarning",
     "ignore:Early stopping kept the initial weights:sklearn.exceptions.ConvergenceWarning",
 )
-@each_check(estimators_to_check())
+@each_check()
 def test_scikit_learn_checks(estimator, check):
     skip_impossible(estimator, check.func.__name__)
     check(estimator)
@@ -147,6 +225,11 @@ def test_a_skipped_check_is_one_that_scikit_learn_has(parameter, value, checks):
     assert any(variant.get(parameter) == value for variant in [*VARIANTS, *REGRESSOR_VARIANTS])
     for check in checks:
         assert hasattr(estimator_checks, check)
+
+
+@pytest.mark.parametrize("group", [INTERFACE_CHECKS, INPUT_CHECKS, TARGET_CHECKS])
+def test_scikit_learn_has_the_checks_of_each_group(group):
+    assert [name for name in sorted(group) if not hasattr(estimator_checks, name)] == []
 
 
 def weighted_and_repeated(y_kind, n_samples=40, seed=0):
@@ -196,6 +279,7 @@ class TestDropout:
     @pytest.mark.parametrize(
         "loss", [SquaredError(), BinaryLogLoss()], ids=lambda v: type(v).__name__
     )
+    @pytest.mark.slow
     def test_dropout_gives_weights_the_meaning_of_repetitions_in_expectation(self, loss):
         rng = np.random.default_rng(1)
         rows, y = rng.normal(size=(8, 3)), rng.integers(0, 2, (8, 2)).astype(float)

@@ -25,11 +25,14 @@ WRITTEN = [
 ]
 WITH_EXAMPLES = [path for path in WRITTEN if ">>>" in path.read_text(encoding="utf-8")]
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+# Two columns of a table: one that is there, and one that is left out where it is not installed.
+LIMITS = {"bench_checks": ["--only", "skregnet", "skorch"]}
 BENCHMARKS = sorted((DOCS.parent / "examples" / "benchmarks").glob("bench_*.py"))
 SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_page_shows_what_happens(path, monkeypatch):
     monkeypatch.chdir(DOCS.parent)  # pages read files of the repository
     if "sklearn.callback" in path.read_text(encoding="utf-8"):
@@ -74,18 +77,37 @@ def test_page_of_solvers_tells_the_default_initialisation(name):
     assert told == [ACTIVATIONS[name].default_init]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", BENCHMARKS, ids=lambda path: path.stem)
 def test_benchmark_runs(script, tmp_path, monkeypatch, capsys):
     report = tmp_path / "report.md"
     monkeypatch.syspath_prepend(str(script.parent))
-    monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--output", str(report)])
+    options = ["--quick", "--output", str(report), *LIMITS.get(script.stem, ())]
+    monkeypatch.setattr(sys, "argv", [str(script), *options])
     runpy.run_path(str(script), run_name="__main__")
     text = report.read_text(encoding="utf-8")
     assert text == capsys.readouterr().out
     assert "---: |" in text  # the table has begun
 
 
+@pytest.fixture
+def benchmark_modules(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS.parent / "examples" / "benchmarks"))
+
+
+@pytest.mark.usefixtures("benchmark_modules")
+@pytest.mark.parametrize("name", ["skregnet", "MLP", "HGB"])
+def test_estimators_of_the_comparison_are_asked(name):
+    from comparison import load
+    from comparison.checks import QUICK, run
+
+    library, versions = load(name)
+    assert versions
+    assert run(library, quick=True) == dict.fromkeys(QUICK, "yes")
+
+
 @pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning"])
+@pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
     numbers = DOCS / "benchmarks" / f"{name}.json"
@@ -100,42 +122,37 @@ def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys
     assert report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_benchmark_leaves_out_the_peer_that_fails(monkeypatch):
-    monkeypatch.syspath_prepend(str(DOCS.parent / "examples" / "benchmarks"))
-    from cases import Case
-    from workers import alternate, load_case, start_workers
-
-    case = Case((3,), 8, 20, 2, dropout=0.5)
-    with start_workers(["sklearn", "floor"], 1) as (workers, about, missing):
-        assert list(about) == ["sklearn", "floor"]
-        assert missing == {}
-        n_epochs, _, errors = load_case(workers, case)
-        assert list(n_epochs) == ["floor"]
-        assert "dropout" in errors["sklearn"]
-        seconds = alternate(workers, 3, "train", {"sklearn": 1, "floor": 1}, errors)
-    assert list(seconds) == ["floor"]
-    assert len(seconds["floor"]) == 3
-
-
-def test_benchmarked_libraries_learn_alike(monkeypatch):
-    monkeypatch.syspath_prepend(str(DOCS.parent / "examples" / "benchmarks"))
+@pytest.mark.slow
+@pytest.mark.usefixtures("benchmark_modules")
+def test_benchmarked_libraries_learn_alike_and_the_one_that_fails_is_left_out():
     from cases import Case
     from peers import PEERS
-    from workers import start_workers
+    from workers import alternate, load_case, start_workers
 
-    # Those that are not installed are left out; compiling PyTorch takes long.
-    names = [name for name in PEERS if name not in ("torch-compile", "floor")]
-    with start_workers(names, 1) as (workers, _, missing):
+    # Compiling PyTorch takes long; those that are not installed are missing.
+    names = [name for name in PEERS if name != "torch-compile"]
+    with start_workers(names, 1) as (workers, about, missing):
+        assert list(about) == list(workers)
+        assert {"skregnet", "sklearn", "floor"} <= set(about)
         assert set(missing.values()) <= {"not installed"}
+        some = {name: workers[name] for name in ("sklearn", "floor")}
+        n_epochs, _, errors = load_case(some, Case((3,), 8, 20, 2, dropout=0.5))
+        assert list(n_epochs) == ["floor"]
+        assert "dropout" in errors["sklearn"]
+        seconds = alternate(some, 3, "train", {"sklearn": 1, "floor": 1}, errors)
+        assert list(seconds) == ["floor"]
+        assert len(seconds["floor"]) == 3
+
         losses = []
-        for worker in workers.values():
-            worker.ask("prepare", Case((20,), 16, 1_000, 4, learning_rate=0.002))
-            worker.ask("train", 20)
-            losses.append(worker.ask("loss"))
-    assert max(losses) < 0.05  # the mean of y gives 0.5
-    assert max(losses) < 1.5 * min(losses)
+        for name in set(workers) - {"floor"}:
+            workers[name].ask("prepare", Case((20,), 16, 1_000, 4, learning_rate=0.002))
+            workers[name].ask("train", 20)
+            losses.append(workers[name].ask("loss"))
+        assert max(losses) < 0.05  # the mean of y gives 0.5
+        assert max(losses) < 1.5 * min(losses)
 
 
+@pytest.mark.slow
 def test_first_picture_shows_what_it_says():
     draw = runpy.run_path(str(DOCS / "images" / "draw.py"))
     X, y, X_test, y_test = draw["moons"]()

@@ -80,6 +80,7 @@ def metadata_routing():
 
 
 class TestModelSelection:
+    @pytest.mark.slow
     def test_a_grid_search_gives_the_same_in_one_process_and_in_two(self):
         grid = {
             "dropout": [0.0, 0.3],
@@ -114,9 +115,7 @@ class TestModelSelection:
         assert_array_equal(first, second)
         assert first.mean() > 0.9
         folds = KFold(3, shuffle=True, random_state=0)
-        proba = cross_val_predict(
-            classifier(), X_IRIS, Y_IRIS, cv=folds, method="predict_proba", n_jobs=2
-        )
+        proba = cross_val_predict(classifier(), X_IRIS, Y_IRIS, cv=folds, method="predict_proba")
         assert log_loss(Y_IRIS, proba) < 0.4
 
     def test_learning_and_validation_curves(self):
@@ -170,7 +169,7 @@ class TestModelSelection:
         rng = np.random.default_rng(0)
         X = rng.normal(size=(150, 3))
         model = regressor(max_iter=100).fit(X, 3 * X[:, 1])
-        importances = permutation_importance(model, X, 3 * X[:, 1], random_state=0, n_jobs=2)
+        importances = permutation_importance(model, X, 3 * X[:, 1], random_state=0)
         assert importances.importances_mean.argmax() == 1
         dependence = partial_dependence(model, X, [1], grid_resolution=10)["average"][0]
         assert (np.diff(dependence) > 0).all()
@@ -180,7 +179,7 @@ class TestMetaEstimators:
     @pytest.mark.parametrize(
         "wrap",
         [
-            lambda: BaggingClassifier(classifier(), n_estimators=3, random_state=0, n_jobs=2),
+            lambda: BaggingClassifier(classifier(), n_estimators=3, random_state=0),
             lambda: CalibratedClassifierCV(classifier(), cv=3),
             lambda: CalibratedClassifierCV(classifier(), cv=3, method="isotonic", ensemble=False),
             lambda: VotingClassifier(
@@ -211,7 +210,7 @@ class TestMetaEstimators:
     @pytest.mark.parametrize(
         "wrap",
         [
-            lambda: BaggingRegressor(regressor(), n_estimators=3, random_state=0, n_jobs=2),
+            lambda: BaggingRegressor(regressor(), n_estimators=3, random_state=0),
             lambda: AdaBoostRegressor(regressor(), n_estimators=3, random_state=0),
             lambda: VotingRegressor([("net", regressor()), ("linear", Ridge())]),
             lambda: StackingRegressor([("net", regressor())], cv=3),
@@ -232,14 +231,14 @@ class TestMetaEstimators:
     def test_several_outputs(self):
         X, y = make_multilabel_classification(150, n_features=8, n_classes=3, random_state=0)
         for wrapped in (
-            MultiOutputClassifier(classifier(max_iter=100), n_jobs=2),
+            MultiOutputClassifier(classifier(max_iter=100)),
             ClassifierChain(classifier(max_iter=100), cv=3),
             classifier(max_iter=100),  # it can do so itself
         ):
             assert (wrapped.fit(X, y).predict(X) == y).mean() > 0.8
         targets = np.column_stack([Y_DIABETES, -1000 * Y_DIABETES])
         for wrapped in (
-            MultiOutputRegressor(regressor(), n_jobs=2),
+            MultiOutputRegressor(regressor()),
             RegressorChain(regressor()),
             regressor(),
         ):

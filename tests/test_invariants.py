@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-from models import member_of, state_of, with_network, with_state
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import softmax
@@ -15,7 +14,17 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 import skregnet.fitting.fit as fitting
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from factories import (
+    KINDS,
+    estimator_of_kind,
+    member_of,
+    row_column_and_diagonal,
+    state_of,
+    with_network,
+    with_state,
+)
+from factories import data_of_kind as make_data
+from skregnet import RegularizedMLPRegressor
 from skregnet.data.seeding import Seeds
 from skregnet.functions.activations import Tanh
 from skregnet.functions.losses import Loss
@@ -29,23 +38,7 @@ pytestmark = [
 
 STOCHASTIC = ["sgd", "adam", "adamw", "rmsprop"]
 FULL_BATCH = ["lbfgs", "cg", "scg"]
-KINDS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]
 FITTED = ("coefs_", "intercepts_")
-
-
-def make_data(kind, n_rows=60, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_rows, 4)) * [1.0, 3.0, 0.5, 10.0] + [0.0, 1.0, -2.0, 5.0]
-    signal = np.tanh((X - X.mean(axis=0)) @ rng.normal(size=(4, 3)))
-    signal += 0.3 * rng.normal(size=signal.shape)
-    y = {
-        "regression": signal[:, 0] * 20 + 5,
-        "multi-output": signal[:, :2] * [1.0, 1000.0] + [0.0, -300.0],
-        "binary": np.array(["a", "b"])[(signal[:, 0] > 0).astype(int)],
-        "multiclass": np.array([2, 3, 5])[signal.argmax(axis=1)],
-        "multilabel": (signal > 0).astype(int),
-    }[kind]
-    return X, y
 
 
 def make_model(kind, **params):
@@ -58,9 +51,7 @@ def make_model(kind, **params):
         "random_state": 3,
         **params,
     }
-    if kind in ("regression", "multi-output"):
-        return RegularizedMLPRegressor(**params)
-    return RegularizedMLPClassifier(**params)
+    return estimator_of_kind(kind)(**params)
 
 
 def raw_predictions(model, X):
@@ -124,9 +115,10 @@ class TestMembers:
             X, y = make_data(kind)
             return make_model(kind, **params).fit(X, y, sample_weight=weight)
 
-    @pytest.mark.parametrize("weighted", [False, True])
+    @pytest.mark.parametrize(
+        ("kind", "weighted"), [("regression", False), ("regression", True), ("multiclass", True)]
+    )
     @pytest.mark.parametrize("variant", VARIANTS)
-    @pytest.mark.parametrize("kind", ["regression", "multiclass"])
     def test_members_are_what_they_are_alone(self, kind, variant, weighted, monkeypatch):
         params = {"batch_size": 16, **self.VARIANTS[variant]}
         X, y = make_data(kind)
@@ -245,8 +237,9 @@ class TestWeights:
         "ensemble": {"n_estimators": 2, "n_init": 2},
     }
 
-    @pytest.mark.parametrize("variant", VARIANTS)
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize(
+        ("kind", "variant"), row_column_and_diagonal(KINDS, VARIANTS, "multiclass", "adam")
+    )
     def test_integer_weights_are_repeated_rows(self, kind, variant):
         X, y = make_data(kind)
         counts = np.random.default_rng(1).integers(0, 4, len(X))
@@ -524,9 +517,14 @@ class TestContinuation:
         return model.partial_fit(X, y)
 
     @pytest.mark.parametrize("kind", ["regression", "multiclass"])
-    @pytest.mark.parametrize("solver", STOCHASTIC)
     @pytest.mark.parametrize(
-        "variant", [*VARIANTS, "cosine", "one_cycle", "callable", "batch norm"]
+        ("variant", "solver"),
+        row_column_and_diagonal(
+            [*VARIANTS, "cosine", "one_cycle", "callable", "batch norm"],
+            STOCHASTIC,
+            "dropout",
+            "adam",
+        ),
     )
     def test_epochs_one_by_one_are_a_fit(self, variant, solver, kind):
         params = {
@@ -552,8 +550,10 @@ class TestContinuation:
             assert_array_equal(raw_predictions(model, X), raw_predictions(whole, X))
 
     @pytest.mark.parametrize("kind", ["regression", "multiclass"])
-    @pytest.mark.parametrize("solver", STOCHASTIC)
-    @pytest.mark.parametrize("variant", [*VARIANTS, "batch norm"])
+    @pytest.mark.parametrize(
+        ("variant", "solver"),
+        row_column_and_diagonal([*VARIANTS, "batch norm"], STOCHASTIC, "dropout", "adam"),
+    )
     def test_two_fits_with_warm_start_are_one_of_twice_the_length(self, variant, solver, kind):
         batch_norm = {"batch_norm": True, "batch_size": 16, "dropout": 0.1}
         params = {"batch norm": batch_norm, **self.VARIANTS}[variant]
@@ -738,6 +738,7 @@ class TestRandomness:
         np.random.seed(1)  # noqa: NPY002
         assert_same_network(clone(model).fit(X, y), first)
 
+    @pytest.mark.slow
     def test_parallel_jobs_do_not_matter(self):
         X, y = make_data("regression")
         model = make_model("regression", dropout=0.2, batch_size=16)

@@ -43,11 +43,17 @@ def targets(Estimator, X):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"scaler": "whiten"}, {"scaler": None}, {"batch_norm": True, "early_stopping": False}],
-    ids=["standard", "whiten", "no scaler", "batch norm"],
+    ("Estimator", "options"),
+    [
+        (RegularizedMLPClassifier, {}),
+        (RegularizedMLPRegressor, {}),
+        (RegularizedMLPRegressor, {"scaler": "whiten"}),
+        (RegularizedMLPRegressor, {"scaler": None}),
+        (RegularizedMLPRegressor, {"batch_norm": True, "early_stopping": False}),
+    ],
+    ids=["classifier", "regressor", "whiten", "no scaler", "batch norm"],
 )
-@pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
+@pytest.mark.slow
 def test_fit_and_predict_do_not_copy_the_inputs(Estimator, options, X):
     y = targets(Estimator, X)
     model = make(Estimator, **options)
@@ -57,6 +63,7 @@ def test_fit_and_predict_do_not_copy_the_inputs(Estimator, options, X):
 
 
 @pytest.mark.parametrize("layout", ["F", "reversed"])
+@pytest.mark.slow
 def test_arrays_of_another_layout_are_not_copied(layout, X):
     X = np.asfortranarray(X) if layout == "F" else X[:, ::-1]
     model = make(RegularizedMLPRegressor)

@@ -101,6 +101,7 @@ def test_a_mapped_model_goes_on_learning(solver, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, csr_array])
+@pytest.mark.slow
 def test_processes_that_share_memory_search_as_one_does(kind):
     # joblib maps whatever is larger than max_nbytes, and the processes may not write to it.
     inputs = kind(X)
@@ -112,6 +113,7 @@ def test_processes_that_share_memory_search_as_one_does(kind):
     assert_array_equal(shared.predict(inputs), alone.predict(inputs))
 
 
+@pytest.mark.slow
 def test_processes_that_share_memory_train_copies_of_a_fitted_model():
     model = make().partial_fit(X, Y)
     with joblib.parallel_config(backend="loky", n_jobs=2, max_nbytes=100):

@@ -16,6 +16,7 @@ from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.fixes import parse_version
 
 import skregnet
+from factories import inputs
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet import _sklearn_compat as documentation
 from skregnet.functions.losses import REGRESSION_LOSSES
@@ -25,7 +26,7 @@ BOTH = pytest.mark.parametrize("Estimator", ESTIMATORS)
 VERSION = parse_version(sklearn.__version__)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-X = np.random.default_rng(0).normal(size=(40, 3))
+X = inputs(40)
 ROOT = "https://docs.example/"
 
 

@@ -92,6 +92,8 @@ def measure_sweep(workers, sweep, settings):
     for value in sweep.values if not settings["quick"] else sweep.values[:3]:
         progress(f"{sweep.name}: {value}")
         n_epochs, _, failed = load_case(workers, sweep.case(value))
+        if settings["quick"]:
+            n_epochs = dict.fromkeys(n_epochs, 1)
         method = "train"
         if sweep.name == "epochs":
             method, n_epochs = "fit", dict.fromkeys(n_epochs, value)

@@ -7,42 +7,23 @@ import warnings
 
 import numpy as np
 import pytest
-from models import state_of
 from sklearn.exceptions import ConvergenceWarning
-from skregnet.fitting.session import Session
 
+from factories import (
+    ESTIMATORS,
+    data_for,
+    each_estimator,
+    not_converged,
+    regression,
+    small,
+    state_of,
+    stream,
+)
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.network import Network
 from skregnet.training import Batches
 
-ESTIMATORS = (RegularizedMLPClassifier, RegularizedMLPRegressor)
-BOTH = pytest.mark.parametrize("Estimator", ESTIMATORS)
-ignore_limit = pytest.mark.filterwarnings(
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
-
 N = 200
-SMALL = {"hidden_layer_sizes": (5, 4), "max_iter": 6, "batch_size": 50, "random_state": 0}
-
-
-def X_and_y(Estimator):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(N, 3))
-    y = X[:, 0] + 0.1 * rng.normal(size=N)
-    return X, (y > 0).astype(int) if Estimator is RegularizedMLPClassifier else y
-
-
-def small(Estimator, **parameters):
-    return Estimator(**{**SMALL, **parameters})
-
-
-def stream(Estimator, n_calls=3, **parameters):
-    X, y = X_and_y(Estimator)
-    arguments = {"classes": [0, 1]} if Estimator is RegularizedMLPClassifier else {}
-    model = small(Estimator, **parameters)
-    for _ in range(n_calls):
-        model.partial_fit(X, y, **arguments)
-    return model
 
 
 # ---- attributes --------------------------------------------------------------------------------
@@ -64,17 +45,17 @@ def is_floats(values):
     return isinstance(values, list) and all(type(value) is float for value in values)
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
-@ignore_limit
+@not_converged
 def test_attributes(Estimator, run):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     parameters = dict(RUNS[run] or {})
     if "scoring" in parameters and Estimator is RegularizedMLPClassifier:
         parameters["scoring"] = "accuracy"
     if RUNS[run] is None:
-        model = stream(Estimator)
+        model = stream(small(Estimator), *data_for(Estimator, N))
     else:
         model = small(Estimator, **parameters).fit(X, y)
     n_members = parameters.get("n_estimators", 1)
@@ -124,11 +105,11 @@ def test_attributes(Estimator, run):
     assert model.scaler_.n_features_in_ == 3
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_attributes_of_scikit_learn_are_there(Estimator):
     # Those in the documentation of MLPClassifier and MLPRegressor.
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator).fit(X, y)
     for name in (
         "loss_ best_loss_ loss_curve_ validation_scores_ best_validation_score_ t_ coefs_ "
@@ -138,11 +119,11 @@ def test_attributes_of_scikit_learn_are_there(Estimator):
     assert not hasattr(model, "feature_names_in_")
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_names_of_features(Estimator):
     pandas = pytest.importorskip("pandas")
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     model = small(Estimator).fit(frame, y)
     assert model.feature_names_in_.tolist() == ["a", "b", "c"]
@@ -154,10 +135,10 @@ def test_names_of_features(Estimator):
         model.predict(frame[["b", "a", "c"]])
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_coefficients_are_views_that_act_on_scaled_inputs(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator, hidden_layer_sizes=()).fit(X, y)
     raw = model.scaler_.transform(X) @ model.coefs_[0] + model.intercepts_[0]
     np.testing.assert_allclose(model.network_.infer(model.scaler_.transform(X))[0], raw)
@@ -165,10 +146,10 @@ def test_coefficients_are_views_that_act_on_scaled_inputs(Estimator):
     assert np.shares_memory(model.intercepts_[0], model.network_.params)
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_intercepts_that_batch_norm_replaces_are_zero(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator, batch_norm=True, n_estimators=2).fit(X, y)
     for intercepts, n_units in zip(model.intercepts_[:-1], (5, 4), strict=True):
         np.testing.assert_array_equal(intercepts, np.zeros((2, n_units)))
@@ -176,10 +157,10 @@ def test_intercepts_that_batch_norm_replaces_are_zero(Estimator):
     assert model.batch_norm_[0]["mean"].shape == (2, 5)
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_the_second_fit_forgets_the_first(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator, early_stopping=True, validation_fraction=0.2).fit(X, y)
     model.set_params(early_stopping=False, max_iter=2).fit(X[:, :2], y)
     fresh = small(Estimator, max_iter=2).fit(X[:, :2], y)
@@ -189,20 +170,21 @@ def test_the_second_fit_forgets_the_first(Estimator):
     np.testing.assert_array_equal(model.network_.params, fresh.network_.params)
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_the_state_of_training_is_kept_only_where_it_can_be_used(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     assert state_of(small(Estimator).fit(X, y)) is None
     assert state_of(small(Estimator, warm_start=True).fit(X, y)) is not None
-    assert state_of(stream(Estimator)) is not None
-    assert state_of(stream(Estimator).fit(X, y)) is None
+    model = stream(small(Estimator), X, y)
+    assert state_of(model) is not None
+    assert state_of(model.fit(X, y)) is None
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_the_restart_with_the_least_loss_is_kept(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     several = small(Estimator, n_init=4).fit(X, y)
     ensemble = small(Estimator, n_estimators=4).fit(X, y)
     members = [several.network_.params[0].tolist() == p.tolist() for p in ensemble.network_.params]
@@ -214,17 +196,17 @@ def test_the_restart_with_the_least_loss_is_kept(Estimator):
 # ---- warnings ----------------------------------------------------------------------------------
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
 def test_a_planned_end_needs_no_warning(Estimator, learning_rate):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = small(Estimator, max_iter=4, learning_rate=learning_rate).fit(X, y)
     assert model.stop_reason_ == "max_iter"
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize(
     ("solver", "message"),
     [
@@ -240,7 +222,7 @@ def test_a_planned_end_needs_no_warning(Estimator, learning_rate):
     ],
 )
 def test_a_run_that_was_too_short_is_said(Estimator, solver, message):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     with pytest.warns(ConvergenceWarning, match=re.escape(message)) as seen:
         model = small(Estimator, solver=solver, max_iter=1).fit(X, y)
     assert model.stop_reason_ == "max_iter"
@@ -248,7 +230,7 @@ def test_a_run_that_was_too_short_is_said(Estimator, solver, message):
     assert "Raise max_iter" in str(seen[0].message)
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
@@ -259,7 +241,7 @@ def test_a_run_that_was_too_short_is_said(Estimator, solver, message):
     ],
 )
 def test_runs_that_end_well_end_without_a_warning(Estimator, parameters, reason):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     parameters = {"validation_fraction": 0.2, "max_iter": 50, **parameters}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -268,17 +250,17 @@ def test_runs_that_end_well_end_without_a_warning(Estimator, parameters, reason)
     assert np.isfinite(model.predict(X)).all()
 
 
-@BOTH
+@each_estimator
 def test_a_stream_does_not_warn_of_its_end(Estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert stream(Estimator).stop_reason_ == "max_iter"
+        assert stream(small(Estimator), *data_for(Estimator, N)).stop_reason_ == "max_iter"
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("n_estimators", [1, 2])
 def test_divergence_is_said(Estimator, n_estimators):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(
         Estimator,
         solver="sgd",
@@ -297,10 +279,10 @@ def test_divergence_is_said(Estimator, n_estimators):
     assert np.isfinite(model.predict(X)).all()
 
 
-@BOTH
+@each_estimator
 def test_divergence_with_a_scorer(Estimator):
     # Scorers refuse predictions that are not finite.
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(
         Estimator,
         solver="sgd",
@@ -320,9 +302,9 @@ def test_divergence_with_a_scorer(Estimator):
     )
 
 
-@BOTH
+@each_estimator
 def test_scorers_get_no_copy_of_what_grows_with_training(Estimator):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     seen = []
 
     def scorer(estimator, X, y):
@@ -363,12 +345,12 @@ def interrupt(monkeypatch):
     return after
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("n_batches", [0, 2, 4, 10])
 @pytest.mark.parametrize("parameters", [{}, {"batch_norm": True}, {"early_stopping": True}])
 @pytest.mark.parametrize("n_estimators", [1, 2])
 def test_an_interrupted_run_is_fitted(Estimator, n_batches, parameters, n_estimators, interrupt):
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator, n_estimators=n_estimators, validation_fraction=40, **parameters)
     rows_per_epoch = N - 40 * ("early_stopping" in parameters)
     batches_per_epoch = -(-rows_per_epoch // 50)
@@ -383,9 +365,9 @@ def test_an_interrupted_run_is_fitted(Estimator, n_batches, parameters, n_estima
     assert np.isfinite(model.score(X, y))
 
 
-@ignore_limit
+@not_converged
 def test_interruption_returns_to_the_end_of_an_epoch(interrupt):
-    X, y = X_and_y(RegularizedMLPRegressor)
+    X, y = regression(N)
     expected = small(RegularizedMLPRegressor, max_iter=2).fit(X, y)
     interrupt(10)  # in the third epoch
     with pytest.warns(UserWarning, match="interrupted"):
@@ -395,7 +377,7 @@ def test_interruption_returns_to_the_end_of_an_epoch(interrupt):
 
 
 def test_an_interrupted_minimiser_is_fitted(monkeypatch):
-    X, y = X_and_y(RegularizedMLPRegressor)
+    X, y = regression(N)
 
     def interrupt(lines, monitor):
         if monitor.history.n_epochs == 3:
@@ -413,8 +395,8 @@ def test_an_interrupted_minimiser_is_fitted(monkeypatch):
 
 @pytest.mark.parametrize("n_batches", [0, 2])
 def test_an_interrupted_stream_goes_on(n_batches, interrupt, monkeypatch):
-    X, y = X_and_y(RegularizedMLPRegressor)
-    model = stream(RegularizedMLPRegressor)
+    X, y = regression(N)
+    model = stream(small(RegularizedMLPRegressor), *regression(N))
     params = model.network_.params.copy()
     with monkeypatch.context() as context:
         count = n_batches
@@ -442,7 +424,7 @@ def test_another_error_leaves_no_half_trained_model(monkeypatch):
     monkeypatch.setattr(Session, "run", fail)
     model = small(RegularizedMLPRegressor)
     with pytest.raises(RuntimeError, match="out of memory"):
-        model.fit(*X_and_y(RegularizedMLPRegressor))
+        model.fit(*regression(N))
     assert not model.__sklearn_is_fitted__()
 
 
@@ -467,13 +449,13 @@ def documented(Estimator):
     return entries
 
 
-@BOTH
+@each_estimator
 def test_every_parameter_is_documented_in_the_order_of_the_signature(Estimator):
     signature = list(inspect.signature(Estimator).parameters)
     assert list(documented(Estimator)["Parameters"]) == signature
 
 
-@BOTH
+@each_estimator
 def test_defaults_are_documented(Estimator):
     for name, parameter in inspect.signature(Estimator).parameters.items():
         kind, _ = documented(Estimator)["Parameters"][name]
@@ -496,11 +478,11 @@ def test_shared_attributes_are_documented_alike():
         assert classifier[name] == regressor[name], name
 
 
-@BOTH
-@ignore_limit
+@each_estimator
+@not_converged
 def test_every_attribute_is_documented_and_there(Estimator):
     pandas = pytest.importorskip("pandas")
-    X, y = X_and_y(Estimator)
+    X, y = data_for(Estimator, N)
     model = small(Estimator, batch_norm=True, early_stopping=True, validation_fraction=0.2)
     model.fit(pandas.DataFrame(X, columns=list("abc")), y)
     there = {name for name in vars(model) if re.fullmatch(r"[a-z]\w*_", name)}
@@ -512,7 +494,7 @@ def test_every_attribute_is_documented_and_there(Estimator):
     assert there == set(documented(Estimator)["Attributes"])
 
 
-@BOTH
+@each_estimator
 def test_every_public_method_is_documented(Estimator):
     for name, method in inspect.getmembers(Estimator, callable):
         if name.startswith("_") or not method.__module__.startswith("skregnet"):
@@ -538,6 +520,7 @@ def test_inputs_that_overflow_in_scaling_are_an_error_as_in_fit(n_rows, dtype):
 
 
 @pytest.mark.parametrize("options", [{}, {"n_estimators": 3}, {"batch_norm": True, "dropout": 0.1}])
+@pytest.mark.slow
 def test_nothing_of_a_fit_waits_for_the_garbage_collector(options):
     """Its buffers may be as large as the data: they must not lie in reference cycles."""
     X = np.random.default_rng(0).standard_normal((60, 4))

@@ -1,6 +1,7 @@
 """The classifier: kinds of labels, and its methods of prediction against each other."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+import factories
 from skregnet import RegularizedMLPClassifier
 
 pytestmark = pytest.mark.filterwarnings(
@@ -22,8 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 N = 150
 
 
-def inputs():
-    return np.random.default_rng(0).normal(size=(N, 4))
+inputs = partial(factories.inputs, N, 4)
 
 
 def labels(n_classes):

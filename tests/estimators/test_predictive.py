@@ -6,18 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from models import member_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 from scipy.stats import entropy, norm
 from sklearn.exceptions import NotFittedError
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from factories import KINDS, estimator_of_kind, member_of
+from skregnet import RegularizedMLPRegressor
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
 N_ROWS = 40
-KINDS = ["regression", "multi-output", "binary", "multiclass", "multilabel"]
 
 
 def make_data(kind, n_samples=N_ROWS):
@@ -34,10 +33,8 @@ def make_data(kind, n_samples=N_ROWS):
 
 
 def fit(kind, **parameters):
-    is_regression = kind in ("regression", "multi-output")
-    Estimator = RegularizedMLPRegressor if is_regression else RegularizedMLPClassifier
     options = {"dropout": 0.3, "random_state": 0, "tol": 0.1, "learning_rate_init": 0.01}
-    return Estimator((8,), **{**options, **parameters}).fit(*make_data(kind))
+    return estimator_of_kind(kind)((8,), **{**options, **parameters}).fit(*make_data(kind))
 
 
 @pytest.fixture(params=KINDS)
@@ -404,6 +401,7 @@ def test_inputs_are_checked_as_in_predict():
         model.predict(np.zeros((2, 4)), return_std=True)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_masks():
     X, y = make_data("regression", 2000)
     model = fit("regression").fit(X, y)

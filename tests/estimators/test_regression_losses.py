@@ -2,10 +2,10 @@
 
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
-from models import member_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import huber
@@ -18,6 +18,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import get_tags
 
+import factories
+from factories import member_of
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import REGRESSION_LOSSES, GaussianNLL, Quantile, SquaredError
 from skregnet.training import EarlyStopping
@@ -37,13 +39,12 @@ each_case = pytest.mark.parametrize("case", CASES)
 each_positive = pytest.mark.parametrize("loss", POSITIVE)
 
 
-def inputs(n=N):
-    return np.random.default_rng(0).normal(size=(n, 3))
+inputs = partial(factories.inputs, N, 3)
 
 
 def target(loss="squared_error", n=N):
     """A target of the kind that the loss is for."""
-    X, rng = inputs(n), np.random.default_rng(1)
+    X, rng = factories.inputs(n, 3), np.random.default_rng(1)
     mean = np.exp(1.0 + 0.5 * X[:, 0] - 0.3 * X[:, 1])
     if loss == "poisson":
         return rng.poisson(mean).astype(float)
@@ -556,7 +557,7 @@ def test_training_goes_on_where_it_stopped(case):
 
 
 def nearly_exact(n=400):
-    X = inputs(n)
+    X = factories.inputs(n, 3)
     return X, X[:, 0] + 0.01 * np.random.default_rng(3).normal(size=n)
 
 

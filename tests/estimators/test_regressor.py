@@ -1,5 +1,7 @@
 """The regressor: shapes, units, weights and extreme targets."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -7,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+import factories
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
 
@@ -17,8 +20,7 @@ pytestmark = pytest.mark.filterwarnings(
 N = 120
 
 
-def inputs():
-    return np.random.default_rng(0).normal(size=(N, 4))
+inputs = partial(factories.inputs, N, 4)
 
 
 def target():

@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
-from models import state_of, with_state
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from factories import state_of, with_state
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 try:

@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from models import state_of
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from factories import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
 from skregnet.optim import StochasticOptimizer

@@ -2,6 +2,8 @@ import dataclasses
 import math
 import pickle
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,65 +11,6 @@ from scipy.special import erfc
 
 from skregnet.functions.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, get_activation
 from skregnet.functions.initializers import INITIALIZERS
-
-# Scalar formulas written out as in the literature, in Python floats: slow, safe from overflow.
-FORMULAS = {
-    "identity": lambda z: z,
-    "relu": lambda z: z if z > 0 else 0.0,
-    "leaky_relu": lambda z: z if z > 0 else 0.01 * z,
-    "elu": lambda z: z if z > 0 else math.expm1(z),
-    "elu(0.5)": lambda z: z if z > 0 else 0.5 * math.expm1(z),
-    "elu(1.5)": lambda z: z if z > 0 else 1.5 * math.expm1(z),
-    "selu": lambda z: 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * math.expm1(z)),
-    "gelu": lambda z: z * 0.5 * erfc(-z / math.sqrt(2.0)),
-    "silu": lambda z: z * logistic(z),
-    "mish": lambda z: z * math.tanh(softplus(z)),
-    "softplus": lambda z: softplus(z),
-    "softsign": lambda z: z / (1.0 + abs(z)),
-    "tanh": lambda z: math.tanh(z),
-    "lecun_tanh": lambda z: 1.7159 * math.tanh(2.0 * z / 3.0),
-    "logistic": lambda z: logistic(z),
-}
-# Limits of the derivative at minus and at plus infinity.
-SLOPES_AT_INFINITY = {
-    "identity": (1.0, 1.0),
-    "relu": (0.0, 1.0),
-    "leaky_relu": (0.01, 1.0),
-    "elu": (0.0, 1.0),
-    "elu(0.5)": (0.0, 1.0),
-    "elu(1.5)": (0.0, 1.0),
-    "selu": (0.0, 1.0507009873554805),
-    "gelu": (0.0, 1.0),
-    "silu": (0.0, 1.0),
-    "mish": (0.0, 1.0),
-    "softplus": (0.0, 1.0),
-    "softsign": (0.0, 0.0),
-    "tanh": (0.0, 0.0),
-    "lecun_tanh": (0.0, 0.0),
-    "logistic": (0.0, 0.0),
-}
-SLOPES_AT_ZERO = {
-    "identity": 1.0,
-    "relu": 0.0,
-    "leaky_relu": 0.01,
-    "elu": 1.0,
-    "elu(0.5)": 0.5,
-    "elu(1.5)": 1.5,
-    "selu": 1.0507009873554805 * 1.6732632423543772,
-    "gelu": 0.5,
-    "silu": 0.5,
-    "mish": 0.6,
-    "softplus": 0.5,
-    "softsign": 1.0,
-    "tanh": 1.0,
-    "lecun_tanh": 1.7159 * 2.0 / 3.0,
-    "logistic": 0.25,
-}
-# The registry, and the branches of ELU that its default does not take.
-CASES = {**ACTIVATIONS, "elu(0.5)": ELU(0.5), "elu(1.5)": ELU(1.5)}
-
-each_activation = pytest.mark.parametrize("name", CASES)
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def logistic(z):
@@ -78,8 +21,70 @@ def softplus(z):
     return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
-def written_out(name, z):
-    return np.array([FORMULAS[name](float(value)) for value in z.ravel()]).reshape(z.shape)
+def elu(z, alpha=1.0):
+    return z if z > 0 else alpha * math.expm1(z)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an activation must be.
+
+    The formula is that of the literature, in Python floats: slow, safe from overflow.
+    """
+
+    name: str
+    formula: Callable
+    slope_at_zero: float
+    slope_at_minus_infinity: float = 0.0
+    slope_at_infinity: float = 1.0
+    options: Activation | None = None
+
+    @property
+    def activation(self):
+        return self.options or ACTIVATIONS.get(self.name)
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+CASES = [
+    Case("identity", lambda z: z, 1.0, 1.0),
+    Case("relu", lambda z: z if z > 0 else 0.0, 0.0),
+    Case("leaky_relu", lambda z: z if z > 0 else 0.01 * z, 0.01, 0.01),
+    Case("elu", elu, 1.0),
+    # The branches that the default does not take.
+    Case("elu(0.5)", lambda z: elu(z, 0.5), 0.5, options=ELU(0.5)),
+    Case("elu(1.5)", lambda z: elu(z, 1.5), 1.5, options=ELU(1.5)),
+    Case(
+        "selu",
+        lambda z: SELU_SCALE * elu(z, SELU_ALPHA),
+        SELU_SCALE * SELU_ALPHA,
+        slope_at_infinity=SELU_SCALE,
+    ),
+    Case("gelu", lambda z: z * 0.5 * erfc(-z / math.sqrt(2.0)), 0.5),
+    Case("silu", lambda z: z * logistic(z), 0.5),
+    Case("mish", lambda z: z * math.tanh(softplus(z)), 0.6),
+    Case("softplus", softplus, 0.5),
+    Case("softsign", lambda z: z / (1.0 + abs(z)), 1.0, slope_at_infinity=0.0),
+    Case("tanh", math.tanh, 1.0, slope_at_infinity=0.0),
+    Case(
+        "lecun_tanh",
+        lambda z: 1.7159 * math.tanh(2.0 * z / 3.0),
+        1.7159 * 2.0 / 3.0,
+        slope_at_infinity=0.0,
+    ),
+    Case("logistic", logistic, 0.25, slope_at_infinity=0.0),
+]
+
+
+def each(cases):
+    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
+
+
+each_activation = each(CASES)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def written_out(case, z):
+    return np.array([case.formula(float(value)) for value in z.ravel()]).reshape(z.shape)
 
 
 def derivative(activation, z):
@@ -98,43 +103,43 @@ def points(dtype, seed=0):
     return np.where(np.random.default_rng(seed + 1).random(z.shape) < 0.5, z, -z).astype(dtype)
 
 
-def test_formulas_cover_the_registry():
-    assert set(FORMULAS) == set(SLOPES_AT_INFINITY) == set(SLOPES_AT_ZERO) == set(CASES)
+def test_cases_cover_the_registry():
+    assert {case.name for case in CASES if case.options is None} == set(ACTIVATIONS)
 
 
 @each_activation
 @each_dtype
-def test_forward_is_the_formula(name, dtype):
+def test_forward_is_the_formula(case, dtype):
     z = points(dtype)
     kept = z.copy()
-    out = CASES[name](z)
+    out = case.activation(z)
     assert out.dtype == dtype
     # float32: a few rounding errors of intermediate results of the size of z.
     tolerance = {np.float32: 1e-6, np.float64: 1e-14}[dtype]
-    np.testing.assert_allclose(out, written_out(name, z), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(out, written_out(case, z), rtol=tolerance, atol=tolerance)
     np.testing.assert_array_equal(z, kept)
 
 
 @each_activation
-def test_derivative_by_central_differences(name):
-    activation, z, h = CASES[name], points(np.float64), 1e-5
+def test_derivative_by_central_differences(case):
+    activation, z, h = case.activation, points(np.float64), 1e-5
     expected = (activation(z + h) - activation(z - h)) / (2.0 * h)
     np.testing.assert_allclose(derivative(activation, z), expected, rtol=1e-6, atol=1e-10)
 
 
 @each_activation
-def test_derivative_in_float32(name):
+def test_derivative_in_float32(case):
     z = points(np.float32)
-    computed = derivative(CASES[name], z)
+    computed = derivative(case.activation, z)
     assert computed.dtype == np.float32
-    expected = derivative(CASES[name], z.astype(np.float64))
+    expected = derivative(case.activation, z.astype(np.float64))
     np.testing.assert_allclose(computed, expected, rtol=2e-6, atol=2e-6)
 
 
 @each_activation
 @each_dtype
-def test_backward_multiplies_the_gradient(name, dtype):
-    activation, z = CASES[name], points(dtype)
+def test_backward_multiplies_the_gradient(case, dtype):
+    activation, z = case.activation, points(dtype)
     slope = derivative(activation, z)
     delta = np.random.default_rng(3).standard_normal(z.shape).astype(dtype)
     out = activation.forward(z, z if activation.in_place else np.empty_like(z))
@@ -147,21 +152,21 @@ def test_backward_multiplies_the_gradient(name, dtype):
 
 @each_activation
 @each_dtype
-def test_value_and_slope_at_zero(name, dtype):
+def test_value_and_slope_at_zero(case, dtype):
     zero = np.zeros(3, dtype)
-    np.testing.assert_allclose(CASES[name](zero), FORMULAS[name](0.0), rtol=1e-7)
-    np.testing.assert_allclose(derivative(CASES[name], zero), SLOPES_AT_ZERO[name], rtol=1e-6)
+    np.testing.assert_allclose(case.activation(zero), case.formula(0.0), rtol=1e-7)
+    np.testing.assert_allclose(derivative(case.activation, zero), case.slope_at_zero, rtol=1e-6)
 
 
 @each_activation
 @each_dtype
-def test_extremes(name, dtype):
+def test_extremes(case, dtype):
     z = np.array([-1e4, -200.0, -90.0, 90.0, 200.0, 1e4], dtype)
-    low, high = SLOPES_AT_INFINITY[name]
+    low, high = case.slope_at_minus_infinity, case.slope_at_infinity
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        out = CASES[name](z)
-        slope = derivative(CASES[name], z)
-    np.testing.assert_allclose(out, written_out(name, z), rtol=1e-6, atol=1e-30)
+        out = case.activation(z)
+        slope = derivative(case.activation, z)
+    np.testing.assert_allclose(out, written_out(case, z), rtol=1e-6, atol=1e-30)
     # The slope of softsign falls slowest: (1 + 90)^-2.
     np.testing.assert_allclose(slope, np.where(z < 0, low, high), rtol=1e-6, atol=1.3e-4)
 
@@ -188,20 +193,20 @@ def test_gelu_slope_near_zero(dtype):
 
 @each_activation
 @each_dtype
-def test_nan_passes_through(name, dtype):
+def test_nan_passes_through(case, dtype):
     z = np.array([np.nan, 1.0], dtype)
-    np.testing.assert_array_equal(np.isnan(CASES[name](z)), [True, False])
+    np.testing.assert_array_equal(np.isnan(case.activation(z)), [True, False])
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if SLOPES_AT_INFINITY[name][1] > 0])
+@each([case for case in CASES if case.slope_at_infinity > 0])
 @each_dtype
-def test_infinity_passes_through(name, dtype):
-    assert CASES[name](np.array([np.inf], dtype)) == np.inf
+def test_infinity_passes_through(case, dtype):
+    assert case.activation(np.array([np.inf], dtype)) == np.inf
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].in_place])
-def test_in_place_is_the_same(name):
-    activation, z = CASES[name], points(np.float64)
+@each([case for case in CASES if getattr(case.activation, "in_place", False)])
+def test_in_place_is_the_same(case):
+    activation, z = case.activation, points(np.float64)
     expected = activation(z)
     assert activation.forward(z, z) is z
     np.testing.assert_array_equal(z, expected)
@@ -209,8 +214,8 @@ def test_in_place_is_the_same(name):
 
 @each_activation
 @each_dtype
-def test_leading_rows_of_a_larger_buffer(name, dtype):
-    activation = CASES[name]
+def test_leading_rows_of_a_larger_buffer(case, dtype):
+    activation = case.activation
     z = points(dtype)[:, :7]
     buffers = [np.full((2, 10, 7), 5.0, dtype) for _ in range(4)]
     z_buffer, out_buffer, scratch_buffer, delta_buffer = buffers
@@ -229,8 +234,8 @@ def test_leading_rows_of_a_larger_buffer(name, dtype):
 
 @each_activation
 @each_dtype
-def test_no_array_is_allocated(name, dtype):
-    activation = CASES[name]
+def test_no_array_is_allocated(case, dtype):
+    activation = case.activation
     z = np.random.default_rng(0).standard_normal((1, 512, 512)).astype(dtype)
     out = z if activation.in_place else np.empty_like(z)
     scratch = None if activation.in_place else np.empty_like(z)
@@ -248,12 +253,12 @@ def test_no_array_is_allocated(name, dtype):
 
 
 @each_activation
-def test_pickle_equality_and_hash(name):
-    activation = CASES[name]
+def test_pickle_equality_and_hash(case):
+    activation = case.activation
     copy = pickle.loads(pickle.dumps(activation))
     assert copy == activation
     assert hash(copy) == hash(activation)
-    assert [other for other in CASES.values() if other == activation] == [activation]
+    assert [other for other in CASES if other.activation == activation] == [case]
 
 
 def test_parameters_are_frozen_shown_and_compared():
@@ -283,8 +288,8 @@ def test_call_accepts_integers_and_scalars():
 
 
 @each_activation
-def test_default_init_is_an_initializer(name):
-    assert CASES[name].default_init in INITIALIZERS
+def test_default_init_is_an_initializer(case):
+    assert case.activation.default_init in INITIALIZERS
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -1,18 +1,27 @@
 """What the pictures claim is tested with the functions that draw them."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent.parent / "examples"
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
 def example():
     """Return the imports, functions, classes and CONSTANTS of an example, without running it."""
 
+    @cache
     def load(name):
         path = EXAMPLES / f"{name}.py"
         tree = ast.parse(path.read_text(encoding="utf-8"))

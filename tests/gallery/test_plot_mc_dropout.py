@@ -6,14 +6,16 @@ from sklearn.base import clone
 
 
 @pytest.mark.parametrize(
-    ("name", "in_gap"), [("MC dropout", 1.0), ("deep ensemble", 3.0), ("both", 1.3)]
+    ("name", "max_iter", "in_gap"),
+    [("MC dropout", 400, 1.0), ("deep ensemble", 200, 3.0), ("both", 200, 1.3)],
 )
-def test_predictions_are_less_sure_away_from_the_data(example, name, in_gap):
+def test_predictions_are_less_sure_away_from_the_data(example, name, max_iter, in_gap):
     """The median of three draws of data and weights: a single one can be luck."""
     page = example("plot_mc_dropout")
     ratios = [
         page.spread_ratio(
-            clone(page.MODELS[name]).set_params(random_state=seed), *page.make_gap(seed=seed)
+            clone(page.MODELS[name]).set_params(random_state=seed, max_iter=max_iter),
+            *page.make_gap(seed=seed),
         )
         for seed in range(3)
     ]

@@ -5,12 +5,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from models import state_of
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits, make_regression
 from sklearn.exceptions import NotFittedError
 
+from factories import state_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS, Activation
 from skregnet.functions.losses import REGRESSION_LOSSES

@@ -260,7 +260,9 @@ PARAMETERS = [
 for i, (name, value) in enumerate(PARAMETERS):
     # Not all values have a text without an address in memory, which differs between workers.
     label = f"{name} {i}: {type(value).__name__}"
-    BOTH[label] = lambda cls, name=name, value=value: fit(cls, **{name: value}).n_iter_
+    # Both classes inherit the constraints: the values take turns.
+    table = (CLASSIFIER, REGRESSOR)[i % 2]
+    table[label] = lambda cls, name=name, value=value: fit(cls, **{name: value}).n_iter_
 
 # ---- what is not alike -------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
 
+from factories import stream
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
@@ -43,13 +44,6 @@ X_LABELS, Y_LABELS = make_multilabel_classification(60, random_state=0)
 
 def data_for(Estimator):
     return (X_TWO, Y_TWO) if Estimator is RegularizedMLPClassifier else (X_REG, Y_REG)
-
-
-def stream(model, X, y, n_calls):
-    arguments = {"classes": np.unique(y)} if hasattr(model, "predict_proba") else {}
-    for _ in range(n_calls):
-        model.partial_fit(X, y, **arguments)
-    return model
 
 
 def parameters_of(model):
@@ -523,7 +517,7 @@ TESTS = Path(__file__).parents[1]
 COUNTERPARTS = {
     "test_alpha": "test_a_larger_alpha_gives_smaller_weights",
     "test_fit": "parity/test_oracle.py::test_stochastic_solvers_agree_step_by_step",
-    "test_gradient": "network/test_gradients.py::test_every_activation_with_every_loss",
+    "test_gradient": "network/test_gradients.py::test_activations_and_losses",
     "test_lbfgs_classification": "test_lbfgs_learns_classes",
     "test_lbfgs_regression": "test_lbfgs_learns_numbers",
     "test_lbfgs_classification_maxfun": "test_max_fun_limits_the_evaluations",

@@ -20,23 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 from threadpoolctl import threadpool_info
 
+from factories import curved_regression as regression
+from factories import each_estimator, few_held_back, not_converged
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.network import build_network
 from skregnet.training import EarlyStopping, Monitor, TrainingState
 from skregnet.training.monitor import RateLowering
 from skregnet.uncertainty import mc_moments
-
-BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
-not_converged = pytest.mark.filterwarnings(
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
-small_validation_part = pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
-
-
-def regression(n_samples=200, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, 4))
-    return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=n_samples)
 
 
 def data_for(Estimator, n_samples=200):
@@ -52,7 +42,7 @@ def scaled_loss(model, X, y, weight=None):
 # ---- the constructor ---------------------------------------------------------------------------
 
 
-@BOTH
+@each_estimator
 def test_the_sizes_come_first_in_both_classes(Estimator):
     # MLPRegressor((20,)) raises since `loss` became its first positional parameter.
     model = Estimator((20,), "tanh")
@@ -109,7 +99,7 @@ def test_batches_count_for_their_weight():
 
 
 @not_converged
-@BOTH
+@each_estimator
 def test_a_batch_without_weight_is_no_division_by_zero(Estimator):
     X, y = data_for(Estimator)
     model = Estimator((5,), batch_size=100, shuffle=False, max_iter=3, random_state=0)
@@ -187,7 +177,7 @@ def test_the_best_parameters_are_a_copy(resumed):
 
 
 @not_converged
-@BOTH
+@each_estimator
 def test_changed_layers_under_warm_start_are_an_error(Estimator):
     X, y = data_for(Estimator)
     model = Estimator((5,), warm_start=True, max_iter=2, random_state=0).fit(X, y)
@@ -196,7 +186,7 @@ def test_changed_layers_under_warm_start_are_an_error(Estimator):
         model.fit(X, y)
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("patience", [1, 5])
 def test_patience_is_exact(Estimator, patience):
     # Elsewhere one more epoch than n_iter_no_change is made after the best one.
@@ -214,8 +204,8 @@ def test_patience_is_exact(Estimator, patience):
     assert model.n_iter_ - model.best_iter_ == patience
 
 
-@small_validation_part
-@BOTH
+@few_held_back
+@each_estimator
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("learning_rate", [1e6, 1e30, 1e160])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -249,7 +239,7 @@ def test_divergence_ends_the_run_and_leaves_a_finite_model(
 
 
 @not_converged
-@small_validation_part
+@few_held_back
 def test_the_minimisers_honour_early_stopping_and_have_curves():
     # Elsewhere 'lbfgs' ignores early_stopping without a word and has no loss curve.
     X, y = regression()
@@ -261,7 +251,7 @@ def test_the_minimisers_honour_early_stopping_and_have_curves():
     assert model.best_iter_ == np.argmin(model.validation_loss_curve_) + 1 < model.n_iter_
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
 def test_the_minimisers_have_no_partial_fit(Estimator, solver):
     # Elsewhere hasattr(MLPRegressor(solver="lbfgs"), "partial_fit") is True.
@@ -273,7 +263,7 @@ def test_the_minimisers_have_no_partial_fit(Estimator, solver):
 
 
 @not_converged
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("solver", ["adam", "adamw", "rmsprop", "sgd"])
 @pytest.mark.parametrize("schedule", ["invscaling", "cosine", "one_cycle", "adaptive"])
 def test_schedules_hold_for_every_solver(Estimator, solver, schedule):
@@ -432,7 +422,7 @@ def test_a_class_of_one_row_and_early_stopping(scoring):
 
 
 @not_converged
-@small_validation_part
+@few_held_back
 def test_loss_is_that_of_the_restored_epoch():
     # Elsewhere loss_ is that of the last epoch after another one's weights have been restored.
     X, y = regression()
@@ -444,7 +434,7 @@ def test_loss_is_that_of_the_restored_epoch():
     assert model.best_loss_ == min(model.loss_curve_)  # elsewhere None
 
 
-@BOTH
+@each_estimator
 def test_the_curve_of_a_stream_is_as_long_as_the_documentation_says(Estimator):
     X, y = data_for(Estimator)
     model = Estimator((5,), random_state=0)
@@ -464,7 +454,7 @@ def test_the_tags_tell_of_several_outputs():
 
 
 @not_converged
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_partial_fit_does_not_replay_random_numbers(Estimator, dropout):
     # Elsewhere an int random_state gives every partial_fit the same order of the rows.
@@ -485,7 +475,7 @@ def test_labels_of_a_stream_need_no_classes():
     assert model.predict(X).shape == (200, 3)
 
 
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop"])
 def test_a_pickle_continues_as_if_nothing_had_been(Estimator, solver):
     # Elsewhere the optimiser of an unpickled estimator updates arrays that nobody reads.
@@ -505,7 +495,7 @@ def test_a_pickle_continues_as_if_nothing_had_been(Estimator, solver):
 
 
 @not_converged
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("n_samples", [101, 102])
 def test_a_last_batch_of_one_row_under_batch_norm(Estimator, n_samples):
     # skorch's training crashes there: one row has no variance.
@@ -516,7 +506,7 @@ def test_a_last_batch_of_one_row_under_batch_norm(Estimator, n_samples):
 
 
 @not_converged
-@BOTH
+@each_estimator
 @pytest.mark.parametrize("options", [{}, {"batch_norm": True}, {"scaler": "whiten"}])
 def test_weights_of_one_are_no_weights(Estimator, options):
     # With skorch a batch is normalised differently as soon as there are weights.
@@ -527,7 +517,7 @@ def test_weights_of_one_are_no_weights(Estimator, options):
 
 
 @not_converged
-@BOTH
+@each_estimator
 def test_random_state_settles_everything(Estimator):
     # skorch has no random_state.
     X, y = data_for(Estimator)
@@ -539,7 +529,7 @@ def test_random_state_settles_everything(Estimator):
 
 
 @not_converged
-@BOTH
+@each_estimator
 def test_no_row_is_held_back_silently(Estimator):
     # skorch holds back a fifth of the rows without being asked.
     X, y = data_for(Estimator)
@@ -592,8 +582,8 @@ def test_running_statistics_do_not_lag_after_few_steps():
 
 
 @not_converged
-@small_validation_part
-@BOTH
+@few_held_back
+@each_estimator
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_no_global_state_is_changed(Estimator, solver):
     # Wrappers of PyTorch set the number of threads of the whole process and leave it at that.
@@ -626,7 +616,7 @@ def test_a_validation_set_that_was_cut_by_a_search_is_noticed():
             RegularizedMLPRegressor().fit(X, y, X_val=X_val, y_val=y_val)
 
 
-@BOTH
+@each_estimator
 def test_a_validation_set_switches_early_stopping_on(Estimator):
     # scikit-learn's HistGradientBoosting ignores it for n <= 10 000, against its documentation.
     X, y = data_for(Estimator)
