@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "skregnet"
 
 # The longest matching prefix counts; half a floor orders the modules of one folder.
 FLOORS = {
+    "_version": 0,
     "_warnings": 0,
     "kernels": 0,
     "_sklearn_compat": 0,

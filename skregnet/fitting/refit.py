@@ -72,10 +72,15 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             watchers = [ProgressLines()]
             watchers[0].begin_fit(second)
         again = second.train(watchers=watchers)
-        is_complete = (again.kept_epoch == outcome.kept_epoch) | (again.stop_reason == "tol")
-        if is_complete.all():
+        completed = is_completed(again.stop_reason, again.kept_epoch, outcome.kept_epoch)
+        if completed.all():
             return result.refitted(second, again, second.noise(again.network))
-    return _not_refitted(first, result, len(rows), again.stop_reason[~is_complete][0])
+    return _not_refitted(first, result, len(rows), again.stop_reason[~completed][0])
+
+
+def is_completed(stop_reason, kept_epoch, lengths):
+    """Return which members reached their length; a minimiser may find its minimum before."""
+    return (kept_epoch == lengths) | (stop_reason == "tol")
 
 
 def _not_refitted(first, result, n_rows, stop_reason):

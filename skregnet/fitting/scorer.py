@@ -19,10 +19,10 @@ def make_scorer(run):
     except ValueError as error:
         raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
     hint = _hint_for_quantiles(scoring, run.loss)
-    inputs = run.inputs.of_codes()
+    inputs, noise = run.inputs.of_codes(), run.unknown_noise()
 
     def predictor(network):
-        return settings.estimator(FittedModel(inputs, network, run.targets))
+        return settings.estimator(FittedModel(inputs, network, run.targets, noise))
 
     def score(network, rows):
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}

@@ -133,8 +133,12 @@ class Settings:
         ValueError
             If a list does not fit the hidden layers.
         """
-        names = _valid_defaults(type(estimator))
-        parameters = {name: getattr(estimator, name) for name in names}
+        # Those of a base class too, where a subclass has fewer in its constructor.
+        parameters = {
+            name: value
+            for name, value in vars(estimator).items()
+            if not (name.startswith("_") or name.endswith("_"))
+        }
         return cls(
             type(estimator),
             parameters,

@@ -304,6 +304,7 @@ class RecordUpdates(Transform):
         self.ratios = []
 
     def prepare(self, network, gradient, state, rate):
+        """Return the call that compares the weights with those before the step."""
         before = network.params.copy()
 
         def record():

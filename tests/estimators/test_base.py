@@ -20,6 +20,7 @@ from factories import (
     stream,
 )
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.fitting.run import Run
 from skregnet.network import Network
 from skregnet.training import Batches
 
@@ -418,10 +419,10 @@ def test_an_interrupted_stream_goes_on(n_batches, interrupt, monkeypatch):
 
 
 def test_another_error_leaves_no_half_trained_model(monkeypatch):
-    def fail(self, state, scorer, incremental):
+    def fail(*args):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(Session, "run", fail)
+    monkeypatch.setattr(Run, "train", fail)
     model = small(RegularizedMLPRegressor)
     with pytest.raises(RuntimeError, match="out of memory"):
         model.fit(*regression(N))

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data import source
-from skregnet.fitting.refit import Repetition
+from skregnet.fitting.refit import is_completed
 from skregnet.functions.schedules import cosine, one_cycle
 
 pytestmark = pytest.mark.filterwarnings(
@@ -560,5 +560,5 @@ def test_an_error_in_the_second_run_leaves_the_estimator_as_it_was(Estimator):
     ],
 )
 def test_when_a_run_has_been_repeated(reasons, kept, is_complete):
-    repetition = Repetition(np.arange(2), np.array([2, 3]), [])
-    assert repetition.is_repeated_by(np.array(reasons, object), np.array(kept)) == is_complete
+    completed = is_completed(np.array(reasons, object), np.array(kept), np.array([2, 3]))
+    assert completed.all() == is_complete

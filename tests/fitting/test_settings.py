@@ -18,6 +18,7 @@ from skregnet.fitting.settings import changed_parameters
 from skregnet.functions.activations import ACTIVATIONS, ELU
 from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import REGRESSION_LOSSES, SquaredError
+from skregnet.functions.penalties import ElasticNet
 from skregnet.functions.schedules import SCHEDULES
 from skregnet.optim import FULL_BATCH_SOLVERS, SGD, STOCHASTIC_OPTIMIZERS
 
@@ -84,6 +85,7 @@ COMMON = {
     "batch_norm_epsilon": POSITIVE,
     "alpha": NOT_NEGATIVE,
     "l1_ratio": ([0, 0.5, 1.0], [-0.1, 1.1, np.nan, "1", None]),
+    "penalty": (["elastic_net", ElasticNet(1.0)], ["l2", ElasticNet, 1.0, None]),
     "dropout": ([0, 0.5, [0.1, 0.2], np.array([0.0, 0.5])], [-0.1, 1.0, np.nan, "0.5", None]),
     "input_dropout": ([0, 0.5], [-0.1, 1.0, [0.1], "0.5", None]),
     "max_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),

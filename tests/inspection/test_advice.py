@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.neural_network import MLPClassifier
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.inspection import LayerHistogramDisplay, diagnose
+from skregnet.inspection import diagnose
 from skregnet.inspection.rules import RULES
 
 pytestmark = pytest.mark.filterwarnings(
@@ -435,17 +435,6 @@ def test_a_strong_penalty_is_suspected_first():
         found = about(model, X, y, "the same output")
         assert ("try alpha below 50" in found) is (alpha == 50.0)
         assert "alpha" not in found or alpha == 50.0
-
-
-def test_a_file_of_an_older_version_does_not_come_from_scikit_learn():
-    X, y = digits()
-    model = classifier(50, max_iter=2).fit(X, y)
-    model.network_.dense_layers[0].bias[0, 0, :20] = -1000.0
-    del model._started_as, model._fitted_penalty
-    assert "scikit-learn" not in about(model, X, y, "the same output")
-    assert "in training with the penalty" in str(diagnose(model, X, y))
-    with pytest.raises(ValueError, match="file of an older version"):
-        LayerHistogramDisplay.from_estimator(model, X, y, initial=True)
 
 
 def test_so_much_dropout_that_nothing_is_learned():

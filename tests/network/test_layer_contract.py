@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
+from factories import with_network
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.losses import LOSSES
@@ -19,7 +20,7 @@ from skregnet.network.jacobian import linearize
 from skregnet.network.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from skregnet.optim import STOCHASTIC_OPTIMIZERS
 from skregnet.optim.pipeline import Rate, make_pipeline
-from skregnet.preprocessing.scalers import scaled_network
+from skregnet.preprocessing.scalers import with_folded_scaler
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 from skregnet.uncertainty import mc_moments, mc_samples
 
@@ -351,7 +352,7 @@ def test_estimators_predict_and_export_with_it(kind, place):
     )
     with pytest.warns(ConvergenceWarning):
         model.fit(X, y)
-    model.network_ = make_network(kind, place)
+    model = with_network(model, make_network(kind, place))
     if kind == "bend":
         with pytest.raises(ValueError, match="Bend"):
             model.to_sklearn()
@@ -365,7 +366,7 @@ def test_scaling_is_folded_into_an_affine_first_layer_only(kind, place):
     network = make_network(kind, place, 2, batch_norm=False)
     x = 3.0 * batch()[0][0] + 1.0
     scaler = StandardScaler().fit(x)
-    scaled = scaled_network(network, scaler, (10**7, N))
+    scaled = with_folded_scaler(network, scaler, (10**7, N))
     if place == "first" and kind != "noise":
         assert scaled is None
     else:
