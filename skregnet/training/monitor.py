@@ -163,9 +163,8 @@ class Monitor:
             self._keep_now(is_best)
         else:
             self._move_snapshots(is_best)
-        exhausted = stopping.exhausted
-        if True in exhausted.tolist():
-            self._end_patience(exhausted & run.active)
+        if max(stopping.wait) >= stopping.patience:
+            self._end_patience(stopping.exhausted & run.active)
         self._stop_at_length()
         for epoch, members in self._to_lower:
             if epoch == run.history.n_epochs:
