@@ -120,7 +120,8 @@ class Session:
         x, y, weight = self._inputs(self.training)
         constant = self.loss.constant(y, weight)
         initial = partial(self._new_network, x.shape[1], y, constant)
-        if self.network is not None and not incremental:
+        is_resumed = state is not None and state.run is not None
+        if self.network is not None and not (incremental or is_resumed):
             initial = partial(_itself, self.network.select(slice(None)))
         network = self.network or initial()
         state = state or self._new_state(network.n_members)
@@ -128,7 +129,7 @@ class Session:
         self._measure_constant(constant, y, weight)
         self._tol = float(self.estimator.tol) * self._reference
         if self.estimator.max_time is not None and self.deadline is None:
-            self.deadline = time.monotonic() + self.estimator.max_time
+            self.deadline = time.monotonic() + self.estimator.max_time - state.elapsed
         state.is_running = True
         if is_stochastic(self.estimator.solver):
             monitors = self._stochastic(
@@ -288,6 +289,8 @@ class Session:
 
     def _begin_run(self, network, state, incremental):
         """Set what stops the run; only where it is one epoch of a stream, it goes on."""
+        if state.run is not None:
+            return  # it goes on after a break
         if not incremental:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
@@ -303,7 +306,7 @@ class Session:
         return get_schedule(
             self.estimator.learning_rate,
             power_t=float(self.estimator.power_t),
-            t_start=self.estimator.t_ - state.step // batches.n_steps * n_rows,
+            t_start=self.estimator.t_ - (state.step // batches.n_steps - state.epoch) * n_rows,
             n_samples=n_rows,
             steps_per_epoch=batches.n_steps,
         )
