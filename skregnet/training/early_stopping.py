@@ -88,11 +88,11 @@ class EarlyStopping:
 class NoisyPlateau(EarlyStopping):
     """Early stopping by a noisy series, checked by a second one without noise.
 
-    With dropout, the lowest training loss so far is soon a lucky one: the count runs out though the
-    network still improves. A second loss, without dropout, tells. It takes time, and is therefore
-    only computed each `patience` epochs, and when a count runs out. Then the count begins anew if
-    the second loss has fallen since the last check but one, by more than `tol` in as many epochs as
-    `patience` has::
+    With dropout the training loss is noisy. Its lowest value so far soon is an outlier, and the
+    count runs out though the network still improves. A second loss, computed without dropout, has
+    no noise. Since that takes time, it is computed each `patience` epochs (a check), and when the
+    count of a member runs out. The member then begins a new count if its second loss has fallen
+    since the check before the last one, by more than `tol` per `patience` epochs::
 
         patience = 5
 
@@ -102,8 +102,8 @@ class NoisyPlateau(EarlyStopping):
                                 +---------------+ the count runs out in epoch 14:
                                                   is loss(14) < min(A, B) - tol * (14 - 6) / 5 ?
 
-    The last check, C, may be an epoch old, in which nothing falls by much; the one before it, B, is
-    at least `patience` epochs old.
+    The last check, C, may be only one epoch old, too short a time for the loss to fall by much. The
+    check before it, B, is at least `patience` epochs old.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class NoisyPlateau(EarlyStopping):
     def __init__(self, n_members, patience, tol):
         super().__init__(n_members, patience, tol)
         self._n_epochs = 0
-        # Of the last check but one, and of the last: its epoch, and the lowest losses until then.
+        # Of the check before the last, and of the last: (epoch, lowest second losses until then).
         self._checks = None
 
     def update(self, values, second_loss=None):

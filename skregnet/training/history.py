@@ -43,10 +43,10 @@ class History:
         return len(self.loss)
 
     def append(self, active, learning_rate, **values):
-        """Add an epoch; only the values of active members are kept."""
+        """Add an epoch; only the values of active members, a mask that stays, are kept."""
         mean_rate = learning_rate.mean() if isinstance(learning_rate, np.ndarray) else learning_rate
         self.learning_rate.append(float(mean_rate))
-        self._active.append(active.copy())
+        self._active.append(active)
         some_have_stopped = False in active.tolist()
         for name, value in values.items():
             kept = np.where(active, value, np.nan) if some_have_stopped else value.copy()

@@ -151,7 +151,7 @@ class Monitor:
                 monitored = _monitored(validation_loss, score)
         run.history.append(run.active, learning_rate, **values)
         if not self._is_finite(loss):
-            # Infinite parameters show in the loss only one step later: look at them too.
+            # Infinite parameters would show in the loss only one step later.
             is_finite = np.isfinite(loss + self.network.params.sum(axis=1))
             self._diverge(run.active & ~is_finite)
         if self.stops_early or self.plateau_loss is None:
@@ -163,9 +163,8 @@ class Monitor:
             self._keep_now(is_best)
         else:
             self._move_snapshots(is_best)
-        exhausted = stopping.exhausted
-        if True in exhausted.tolist():
-            self._end_patience(exhausted & run.active)
+        if max(stopping.wait) >= stopping.patience:
+            self._end_patience(stopping.exhausted & run.active)
         self._stop_at_length()
         for epoch, members in self._to_lower:
             if epoch == run.history.n_epochs:
@@ -179,7 +178,7 @@ class Monitor:
         return True not in run.active.tolist()
 
     def _is_finite(self, loss):
-        """Whether losses and parameters are, for sure; a sum of their squares may overflow."""
+        """Whether all losses and parameters are surely finite; large ones may give False."""
         params = self.network.params
         return math.isfinite(sum(loss.tolist()) + np.vdot(params, params))
 

@@ -1,7 +1,7 @@
 """The state of a run: all that it needs to go on after a break, or that the next run needs."""
 
 import copy
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -314,15 +314,14 @@ def _with_arrays(optimizer, change, change_others=lambda value: value):
     """Return the state of an optimiser with its arrays, and its other values, changed."""
     if not is_dataclass(optimizer):
         return change_others(optimizer)
-    changed = object.__new__(type(optimizer))
+    changed = {}
     for name in _field_names(type(optimizer)):
         value = getattr(optimizer, name)
         if isinstance(value, np.ndarray):
-            value = change(value)
+            changed[name] = change(value)
         elif not isinstance(value, _CONSTANTS):
-            value = change_others(value)
-        object.__setattr__(changed, name, value)  # also of a frozen one
-    return changed
+            changed[name] = change_others(value)
+    return replace(optimizer, **changed)
 
 
 _CONSTANTS = (int, float, str, type(None))

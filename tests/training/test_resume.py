@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -397,6 +398,23 @@ def test_the_state_of_a_users_optimizer_is_copied_deeply():
     copied = state.copy()
     copied.optimizer["moments"][0][:] = 5.0
     assert_array_equal(state.optimizer["moments"][0], 1.0)
+
+
+@pytest.mark.parametrize("name", ["adamw, dropout", "adam, early stopping, ensemble"])
+def test_a_checkpoint_mapped_from_a_file_goes_on(name, tmp_path):
+    """What joblib maps is read-only."""
+    whole = Run(**CONFIGURATIONS[name])
+    whole.go_on(whole.begin())
+    joblib.dump(pickle.loads(whole.checkpoints[2]), tmp_path / "checkpoint")
+    mapped = joblib.load(tmp_path / "checkpoint", mmap_mode="r")
+    resumed = Run(**CONFIGURATIONS[name])
+    resumed.go_on(mapped.restore(resumed.network))
+    assert resumed.outcome == whole.outcome
+    # As without the copy that is made in restoring.
+    mapped = joblib.load(tmp_path / "checkpoint", mmap_mode="r")
+    again = Run(**CONFIGURATIONS[name])
+    again.network.params[...], again.network.stats[...] = mapped.params, mapped.stats
+    assert again.go_on(mapped.state).outcome == whole.outcome
 
 
 def test_time_before_a_break_counts():
