@@ -99,7 +99,8 @@ def read_data(settings, data, start=None):
         )
         targets = settings.targets
     else:
-        inputs, targets = start.model.inputs, start.model.targets
+        inputs = start.model.inputs
+        targets = start.model.targets.continued(settings.targets)
         X = inputs.read(data.X)
     targets, rows = _read_rows(
         targets, X, data.y, data.sample_weight, "sample_weight", data.classes

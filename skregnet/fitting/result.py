@@ -143,7 +143,7 @@ class FitResult:
         }
         return cls(model, continuation, before is not None, attributes)
 
-    def refitted(self, run, outcome, noise):
+    def refitted(self, run, outcome):
         """Return the result in which a second run, on all rows, replaces the network."""
         rows_seen = outcome.history.n_epochs * len(run.training)
         loss = outcome.mean_kept_loss
@@ -156,7 +156,8 @@ class FitResult:
             state=None,
         )
         attributes = {**self.attributes, "t_": rows_seen, "loss_": loss, "refit_": True}
-        model = FittedModel(run.inputs, outcome.network, run.targets, noise)
+        # The noise stays that of the first run: its residuals are of rows that were held out.
+        model = FittedModel(run.inputs, outcome.network, run.targets, self.model.noise)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
 
     def published(self, before, *, extends=False):

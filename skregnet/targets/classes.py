@@ -47,6 +47,10 @@ class ClassTargets:
         """Return targets of which no label has been seen."""
         return cls(label_smoothing, class_weight, owner)
 
+    def continued(self, unfitted):
+        """Return these classes with the weights and the smoothing of a later fit."""
+        return replace(unfitted, classes=self.classes, target_type=self.target_type)
+
     @property
     def loss(self):
         """The loss for targets of this type."""

@@ -160,6 +160,10 @@ class RealTargets:
             )
         return self, encoded, y
 
+    def continued(self, unfitted):
+        """Return what a later fit with other parameters continues from: the same targets."""
+        return self
+
     def unscaled(self, n_targets):
         """Return so many targets that are not normalised."""
         return replace(self, n_targets=n_targets, scaling=TargetScaler.identity(n_targets))

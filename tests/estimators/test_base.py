@@ -318,8 +318,8 @@ def test_scorers_get_no_copy_of_what_grows_with_training(Estimator):
         with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
             model.fit(X, y)
         assert len(model.loss_curve_) == n_scores
-    assert "network_" in set.intersection(*seen)
-    assert not {"loss_curve_", "learning_rate_curve_", "_training_state"} & set.union(*seen)
+    assert "_model" in set.intersection(*seen)
+    assert not {"loss_curve_", "learning_rate_curve_", "_continuation"} & set.union(*seen)
 
 
 # ---- interruption ------------------------------------------------------------------------------

@@ -331,7 +331,7 @@ def test_the_predictions_of_a_classifier_are_theirs(kind, n_estimators):
         (5,), solver="lbfgs", tol=0.1, n_estimators=n_estimators, random_state=0
     ).fit(X, y)
     targets, _, _ = unread().read(y)
-    raw, _ = model._raw_predictions(X)
+    raw = model._model.raw(X)
     for ours, theirs in (
         (targets.decision, model.decision_function),
         (targets.predict, model.predict),

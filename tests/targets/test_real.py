@@ -171,7 +171,7 @@ def test_predictions_are_the_mean_over_members_in_units_of_the_target(loss, n_ta
     shape = (n_members, 4, targets.n_outputs_of_network)
     raw = np.random.default_rng(2).standard_normal(shape)
     expected = targets.loss.predict(raw).mean(axis=0) * targets.y_scale + targets.y_mean
-    predicted = targets.predict(raw, raw.dtype)
+    predicted = targets.predict(raw)
     assert_allclose(predicted, expected[:, 0] if n_targets == 1 else expected, rtol=1e-13)
 
 
@@ -182,8 +182,8 @@ def test_several_quantiles_have_an_axis_of_levels():
     raw = np.random.default_rng(2).standard_normal((2, 4, 6))
     expected = loss.predict(raw).mean(axis=0)
     expected = expected * targets.y_scale[:, np.newaxis] + targets.y_mean[:, np.newaxis]
-    assert_allclose(targets.predict(raw, float), expected)
-    assert targets.predict(raw, float).shape == (4, 2, 3)
+    assert_allclose(targets.predict(raw), expected)
+    assert targets.predict(raw).shape == (4, 2, 3)
 
 
 def test_heads_count_as_outputs():
@@ -195,8 +195,8 @@ def test_heads_count_as_outputs():
 def test_predictions_are_float32_where_their_units_are_in_its_range(unit, dtype):
     targets = fitted(real_values(1) * unit)
     raw = np.zeros((1, 2, 1), np.float32)
-    assert targets.float_type(np.float32) == targets.predict(raw, np.float32).dtype == dtype
-    assert targets.predict(raw.astype(float), np.dtype(float)).dtype == np.float64
+    assert targets.float_type(np.float32) == targets.predict(raw.astype(np.float32)).dtype == dtype
+    assert targets.predict(raw.astype(float)).dtype == np.float64
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
@@ -208,15 +208,15 @@ def test_the_predictions_of_a_regressor_are_theirs(n_estimators):
     targets = fitted(y)
     assert_array_equal(targets.y_mean, model.y_mean_)
     assert_array_equal(targets.y_scale, model.y_scale_)
-    raw, _ = model._raw_predictions(X)
-    assert_array_equal(targets.predict(raw, raw.dtype), model.predict(X))
+    raw = model._model.raw(X)
+    assert_array_equal(targets.predict(raw), model.predict(X))
 
 
 def test_they_can_be_pickled():
     targets = fitted(real_values())
     copied = pickle.loads(pickle.dumps(targets))
     raw = np.ones((1, 2, 2))
-    assert_array_equal(copied.predict(raw, float), targets.predict(raw, float))
+    assert_array_equal(copied.predict(raw), targets.predict(raw))
     assert copied.loss == SquaredError()
 
 

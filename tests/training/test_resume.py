@@ -13,6 +13,7 @@ from skregnet.functions.penalties import ElasticNet
 from skregnet.functions.schedules import get_schedule
 from skregnet.network import Backprop, build_network
 from skregnet.optim import SGD, STOCHASTIC_OPTIMIZERS
+from skregnet.optim.pipeline import Rate, make_pipeline
 from skregnet.training import (
     Batches,
     EarlyStopping,
@@ -128,21 +129,21 @@ class Run:
             train(
                 Backprop(self.network, LOSS, batches.max_rows, state.dropout),
                 batches,
-                self.optimizer,
+                make_pipeline(self.optimizer, penalty=self.penalty, **self.limits),
                 state,
                 self.monitor,
-                learning_rate=self.learning_rate_init,
-                schedule=get_schedule(
-                    self.learning_rate,
-                    power_t=0.5,
-                    t_start=0,
-                    n_samples=N_ROWS,
-                    steps_per_epoch=batches.n_steps,
+                Rate(
+                    self.learning_rate_init,
+                    get_schedule(
+                        self.learning_rate,
+                        power_t=0.5,
+                        t_start=0,
+                        n_samples=N_ROWS,
+                        steps_per_epoch=batches.n_steps,
+                    ),
+                    self.max_epochs * batches.n_steps,
                 ),
-                penalty=self.penalty,
-                max_epochs=self.max_epochs,
-                n_schedule_steps=self.max_epochs * batches.n_steps,
-                **self.limits,
+                self.max_epochs,
             )
         return self
 
