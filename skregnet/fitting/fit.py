@@ -32,7 +32,7 @@ class Data(NamedTuple):
     classes: Any = None
 
 
-def fit(settings, data, start=None, *, is_stream=False, watchers=()):
+def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=None):
     """Train a network.
 
     Parameters
@@ -45,6 +45,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=()):
         Whether to train for one epoch of a stream instead of to the end.
     watchers : sequence
         Objects such as `ProgressLines`, which are told of the fit and its epochs.
+    checkpoint : skregnet.training.Checkpoint, default=None
+        Where a fit with a stochastic solver that was cut goes on; see `Run.train`.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=()):
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        outcome = run.train(make_scorer(run), watchers)
+        outcome = run.train(make_scorer(run), watchers, checkpoint)
         result = FitResult.of(run, outcome, run.noise(outcome.network))
     result = replace(result, warnings=warnings_of_run(run, outcome))
     for watcher in watchers:

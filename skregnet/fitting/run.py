@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -94,6 +94,11 @@ class Plan:
             deadline=self.deadline,
         )
 
+    def shortened(self, seconds):
+        """Return the plan of a run that took so many seconds before it was cut."""
+        deadline = None if self.deadline is None else self.deadline - seconds
+        return replace(self, deadline=deadline)
+
     def of_members(self, values):
         """Of a list for all networks that are started, return those of this run."""
         return values if self.members is None else [values[member] for member in self.members]
@@ -160,10 +165,12 @@ class RunResult:
         Early stopping would go back to the best epoch; here it is the newest one.
         """
         network, epoch = monitor.snapshot()
+        state = monitor.state.copy()
+        state.end_run()
         reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
         return cls(
             network,
-            None,
+            state,
             monitor.history,
             reason,
             epoch,
@@ -311,7 +318,7 @@ class Run:
 
     # ---- the run
 
-    def train(self, scorer=None, watchers=()):
+    def train(self, scorer=None, watchers=(), checkpoint=None):
         """Train.
 
         Parameters
@@ -321,6 +328,9 @@ class Run:
         watchers : sequence
             They are told of each monitor, ``begin_run(monitor)`` and ``end_run(monitor)``, and
             called with it after each epoch; training stops where one returns something true.
+        checkpoint : skregnet.training.Checkpoint, default=None
+            Taken by a watcher in a run of the same settings, data and start that was cut: this run
+            continues with the next epoch and ends with the bits of one that was not cut.
 
         Returns
         -------
@@ -336,7 +346,11 @@ class Run:
             state = self.start.continuation.state
         # Copies: a run that fails leaves the fitted model as it was.
         network = self._initial().select(slice(None))
-        state = self._new_state(network.n_members) if state is None else state.copy()
+        if checkpoint is not None:
+            state = checkpoint.restore(network)
+            self.plan = self.plan.shortened(state.elapsed)
+        else:
+            state = self._new_state(network.n_members) if state is None else state.copy()
         validate = None if self.validation is None else self._validator(scorer)
         self._measure_constant(constant, y, weight)
         if self.settings.is_stochastic:
@@ -434,7 +448,9 @@ class Run:
         )
 
     def _begin(self, network, state):
-        """Set what counts the epochs without improvement."""
+        """Set what counts the epochs without improvement, unless a run that was cut goes on."""
+        if state.run is not None:
+            return
         if not self.plan.is_stream:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
@@ -452,7 +468,7 @@ class Run:
         schedule = get_schedule(
             settings.learning_rate,
             power_t=float(settings.power_t),
-            t_start=rows_seen - state.step // batches.n_steps * n_rows,
+            t_start=rows_seen - (state.step // batches.n_steps - state.epoch) * n_rows,
             n_samples=n_rows,
             steps_per_epoch=batches.n_steps,
         )
