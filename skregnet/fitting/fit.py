@@ -12,9 +12,10 @@ from ..preprocessing.checks import check_groups, check_validation_arguments, che
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
+from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
 from .result import FitResult, warnings_of_run
-from .run import Plan, Run
+from .run import Run
 from .scorer import make_scorer
 from .settings import check_batches
 

@@ -13,8 +13,10 @@ from sklearn.exceptions import NotFittedError
 
 from ..estimators.base import BaseRegularizedMLP
 from ..fitting.fit import Data, prepare, read_data, weighted
+from ..fitting.judge import some_rows
+from ..fitting.plan import Plan
 from ..fitting.result import Start
-from ..fitting.run import Plan, Run, some_rows
+from ..fitting.run import Run
 from ..fitting.settings import Settings, check_combinations, is_stochastic
 from ..functions.activations import ACTIVATIONS
 from ..functions.schedules import PLANNED_SCHEDULES
@@ -256,7 +258,7 @@ def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
         settings = Settings.of(estimator)
         check_combinations(settings)
         run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
-    network = run.initial_network().select([number])
+    network = run.new_network().select([number])
     x, y, weight = run.sample(run.training, _n_rows(network))
     x = _in_memory(x)
     if network.batch_norm_layers:
