@@ -28,10 +28,7 @@ STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
 _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
 
 
-def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by the limited-memory BFGS method, through SciPy.
-
-    Parameters
+_DOCUMENTED = """Parameters
     ----------
     fun : callable
         ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
@@ -41,7 +38,7 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     max_iter : int
         Largest number of iterations.
     max_fun : int
-        Largest number of evaluations; looked at after each iteration only.
+        Largest number of evaluations.
     gtol : float
         Converged when no component of the gradient is larger.
     callback : callable, default=None
@@ -50,7 +47,23 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     Returns
     -------
     scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+        See `skregnet.optim.full_batch`."""
+
+
+def _documented(minimize):
+    """Insert the parameters, which all minimisers share, in a docstring."""
+    if minimize.__doc__ is not None:  # python -OO
+        minimize.__doc__ = minimize.__doc__.replace("<parameters>", _DOCUMENTED)
+    return minimize
+
+
+@_documented
+def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
+    """Minimise by the limited-memory BFGS method, through SciPy.
+
+    The limit of evaluations is looked at after each iteration only.
+
+    <parameters>
 
     References
     ----------
@@ -75,103 +88,42 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, options, callback)
 
 
+@_documented
 def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     """Minimise by nonlinear conjugate gradients (Polak and Ribiere), through SciPy.
 
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call.
-    x0 : ndarray of shape (n,)
-        Where to start.
-    max_iter : int
-        Largest number of iterations.
-    max_fun : int
-        Largest number of evaluations; never exceeded. A line search that meets the limit is
-        given up and the best point so far returned.
-    gtol : float
-        Converged when no component of the gradient is larger.
-    callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration.
+    The limit of evaluations is never exceeded: a line search that meets it is given up and the best
+    point so far returned.
 
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+    <parameters>
 
     References
     ----------
     Nocedal, J., & Wright, S. J. (2006). Numerical optimization, 2nd edition, section 5.2.
     Springer.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_cg
-    >>> result = minimize_cg(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
-    array([1., 1., 1.])
     """
     options = {"maxiter": max_iter, "gtol": gtol}
     return _minimize_with_scipy("CG", _Objective(fun, max_fun), x0, options, callback)
 
 
+@_documented
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     """Minimise by scaled conjugate gradients.
 
     Instead of a line search, the curvature along the direction is measured by a difference of
     two gradients and a trust-region parameter is added to it, which keeps it positive. An
-    iteration costs two evaluations, or one after a step that was refused.
+    iteration costs two evaluations, or one after a step that was refused. Refused steps count as
+    iterations, as in the paper; after one the callback gets the same point as before. The limit of
+    evaluations can be exceeded by one.
 
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call. In single precision the difference of gradients loses most of its
-        digits; compute in float64.
-    x0 : ndarray of shape (n,)
-        Where to start.
-    max_iter : int
-        Largest number of iterations, counted as in the paper: refused steps count.
-    max_fun : int
-        Largest number of evaluations; looked at before each iteration, so it can be exceeded
-        by one.
-    gtol : float
-        Converged when no component of the gradient is larger.
-    callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration with the current point, which after
-        a refused step is the same as before.
+    In single precision the difference of gradients loses most of its digits; compute in float64.
 
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+    <parameters>
 
     References
     ----------
     Møller, M. F. (1993). A scaled conjugate gradient algorithm for fast supervised learning.
     Neural Networks, 6(4), 525-533.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_scg
-    >>> result = minimize_scg(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
-    array([1., 1., 1.])
     """
     objective = _Objective(fun)
     search = _ScaledConjugateGradients(objective, x0)

@@ -225,7 +225,7 @@ def test_every_activation_under_batch_norm_and_dropout(activation):
 def test_mixed_activations():
     watched = [Watched(ACTIVATIONS[name]) for name in ("relu", "gelu", "logistic")]
     objective = make_objective(watched[0], "squared_error", 3, hidden=(5, 4, 3))
-    layers = [layer for layer in objective.network.layers if hasattr(layer, "function")]
+    layers = [layer for layer in objective.network.layers if layer.function is not None]
     for layer, function in zip(layers, watched, strict=True):
         layer.function = function
     objective.backprop = Backprop(objective.network, LOSSES["squared_error"], 8)
