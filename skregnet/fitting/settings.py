@@ -1,7 +1,7 @@
 """Settings of a fit: the constructor's parameters, checked, with every 'auto' resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from inspect import signature
 from numbers import Integral, Real
@@ -167,7 +167,9 @@ class Settings:
         """The penalty of strength one; a run gives it the strength ``alpha / total weight``."""
         if isinstance(self.penalty, Penalty):
             return self.penalty
-        return PENALTIES[self.penalty](1.0, float(self.l1_ratio))
+        cls = PENALTIES[self.penalty]
+        names = {field.name for field in fields(cls)} & self.parameters.keys()
+        return cls(strength=1.0, **{name: float(self.parameters[name]) for name in names})
 
     @property
     def n_started(self):

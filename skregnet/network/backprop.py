@@ -47,6 +47,7 @@ class Backprop:
         self._is_single = network.n_members == 1
         self._takes_row_weights = any(layer.takes_row_weights for layer in network.layers)
         self._has_row_weights = False
+        self._output = self._raw = None  # of the last batch, mostly the same buffer
         self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
         self._steps = {n_rows: self._allocate(self._run)}
 
@@ -109,8 +110,9 @@ class Backprop:
             x = x[0]
         for go_forward in forward:
             x = go_forward(x)
-        raw = x[np.newaxis] if self._is_single else x
-        loss = self.loss.value_and_gradient(raw, y, weight, 1.0 / n_rows, gradient)
+        if x is not self._output:
+            self._output, self._raw = x, x[np.newaxis] if self._is_single else x
+        loss = self.loss.value_and_gradient(self._raw, y, weight, 1.0 / n_rows, gradient)
         for go_backward in backward:
             delta = go_backward(delta)
         return loss

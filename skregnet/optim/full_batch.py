@@ -1,17 +1,17 @@
-"""Full-batch solvers: L-BFGS, conjugate gradients and scaled conjugate gradients.
+"""Minimisers of the exact objective: L-BFGS, conjugate gradients, scaled conjugate gradients.
 
-All solvers have the signature ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
+All take ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
 `scipy.optimize.OptimizeResult` with
 
-- ``x``, ``fun``, ``jac``: the minimum, or the best finite point after a failure;
-- ``nit``, ``nfev``: number of iterations, and of evaluations of value and gradient;
-- ``status``: 0 if ``max|gradient| <= gtol`` or no further decrease is expected, 1 if a limit was
-  reached, 2 if the callback stopped the run or the solver failed; ``message`` gives the reason;
+- ``x``, ``fun``, ``jac``: the minimum, or the best finite point when something went wrong;
+- ``nit``, ``nfev``: iterations, and evaluations of value and gradient together;
+- ``status``: 0 when ``max|gradient| <= gtol`` or no further decrease is expected, 1 when a limit
+  was reached, 2 when the callback stopped the run or it could not go on; ``message`` says which;
 - ``success``: whether ``status`` is 0;
-- ``stopped_by_callback``: whether the callback stopped the run.
+- ``stopped_by_callback``.
 
-The solvers do not warn or print; the caller handles the status. To add a solver, write the function
-and add it to `FULL_BATCH_SOLVERS`.
+None of them warns or prints; what to make of the status is left to the caller.
+To add one, write the function and name it in `FULL_BATCH_SOLVERS`.
 """
 
 import math
@@ -24,14 +24,11 @@ from scipy.optimize import OptimizeResult
 CONVERGED, LIMIT_REACHED, ABNORMAL = 0, 1, 2
 STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
 
-# Numbers that are not finite are detected and handled, so NumPy need not warn.
+# Numbers that are not finite are looked for and dealt with, so NumPy need not warn of them.
 _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
 
 
-def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise with the limited-memory BFGS method of SciPy.
-
-    Parameters
+_DOCUMENTED = """Parameters
     ----------
     fun : callable
         ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
@@ -41,7 +38,7 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     max_iter : int
         Largest number of iterations.
     max_fun : int
-        Largest number of evaluations, checked only after each iteration.
+        Largest number of evaluations.
     gtol : float
         Converged when no component of the gradient is larger.
     callback : callable, default=None
@@ -50,7 +47,23 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     Returns
     -------
     scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+        See `skregnet.optim.full_batch`."""
+
+
+def _documented(minimize):
+    """Insert the parameters, which all minimisers share, in a docstring."""
+    if minimize.__doc__ is not None:  # python -OO
+        minimize.__doc__ = minimize.__doc__.replace("<parameters>", _DOCUMENTED)
+    return minimize
+
+
+@_documented
+def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
+    """Minimise by the limited-memory BFGS method, through SciPy.
+
+    The limit of evaluations is looked at after each iteration only.
+
+    <parameters>
 
     References
     ----------
@@ -75,102 +88,42 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, options, callback)
 
 
+@_documented
 def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise with the nonlinear conjugate gradients (Polak and Ribiere) of SciPy.
+    """Minimise by nonlinear conjugate gradients (Polak and Ribiere), through SciPy.
 
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call.
-    x0 : ndarray of shape (n,)
-        Where to start.
-    max_iter : int
-        Largest number of iterations.
-    max_fun : int
-        Largest number of evaluations, which is never exceeded. A line search that reaches the
-        limit is aborted, and the best point so far is returned.
-    gtol : float
-        Converged when no component of the gradient is larger.
-    callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration.
+    The limit of evaluations is never exceeded: a line search that meets it is given up and the best
+    point so far returned.
 
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+    <parameters>
 
     References
     ----------
     Nocedal, J., & Wright, S. J. (2006). Numerical optimization, 2nd edition, section 5.2.
     Springer.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_cg
-    >>> result = minimize_cg(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
-    array([1., 1., 1.])
     """
     options = {"maxiter": max_iter, "gtol": gtol}
     return _minimize_with_scipy("CG", _Objective(fun, max_fun), x0, options, callback)
 
 
+@_documented
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise with scaled conjugate gradients.
+    """Minimise by scaled conjugate gradients.
 
-    There is no line search. The curvature along the search direction is estimated from the
-    difference of two gradients, and a trust-region parameter is added that keeps it positive. An
-    iteration costs two evaluations, or one after a rejected step.
+    Instead of a line search, the curvature along the direction is measured by a difference of
+    two gradients and a trust-region parameter is added to it, which keeps it positive. An
+    iteration costs two evaluations, or one after a step that was refused. Refused steps count as
+    iterations, as in the paper; after one the callback gets the same point as before. The limit of
+    evaluations can be exceeded by one.
 
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call. Compute in float64: in single precision the difference of gradients
-        loses most of its digits.
-    x0 : ndarray of shape (n,)
-        Where to start.
-    max_iter : int
-        Largest number of iterations, which as in the paper include rejected steps.
-    max_fun : int
-        Largest number of evaluations, checked before each iteration, so it can be exceeded by one.
-    gtol : float
-        Converged when no component of the gradient is larger.
-    callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration with the current point. After a
-        rejected step this is the previous point.
+    In single precision the difference of gradients loses most of its digits; compute in float64.
 
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`.
+    <parameters>
 
     References
     ----------
     Møller, M. F. (1993). A scaled conjugate gradient algorithm for fast supervised learning.
     Neural Networks, 6(4), 525-533.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_scg
-    >>> result = minimize_scg(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
-    array([1., 1., 1.])
     """
     objective = _Objective(fun)
     search = _ScaledConjugateGradients(objective, x0)
@@ -184,7 +137,7 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
     if not math.isfinite(search.value):
         return result(ABNORMAL, "The objective is not finite at the starting point.")
-    # This loop is step 9.
+    # Step 9 is this loop.
     while np.abs(search.residual).max(initial=0.0) > gtol:
         if search.n_iterations >= max_iter:
             return result(LIMIT_REACHED, "The limit of iterations was reached.")
@@ -205,19 +158,18 @@ FULL_BATCH_SOLVERS: dict[str, Callable[..., OptimizeResult]] = {
 
 
 class _ScaledConjugateGradients:
-    """State of Møller's algorithm; the steps are numbered as in the paper.
+    """The state of Møller's algorithm; the steps are numbered as in the paper.
 
-    Symbols of the paper: ``curvature`` is delta, ``damping`` is lambda, ``damping_bar`` is
-    lambda-bar (the part of lambda that the curvature already contains) and ``comparison`` is Delta.
+    Greek letters of the paper: ``curvature`` is delta, ``damping`` is lambda, ``damping_bar`` is
+    lambda-bar (what of lambda the curvature already contains) and ``comparison`` is Delta.
     """
 
-    SIGMA = 5e-5  # the paper requires 0 < sigma <= 1e-4
-    FIRST_DAMPING = 5e-7  # the paper requires 0 < lambda_1 <= 1e-6
-    # Repeated division by four must not underflow, because the damping makes a zero curvature
-    # positive.
+    SIGMA = 5e-5  # the paper asks for 0 < sigma <= 1e-4
+    FIRST_DAMPING = 5e-7  # and for 0 < lambda_1 <= 1e-6
+    # Repeated quartering must not underflow: the damping is what makes a zero curvature positive.
     SMALLEST_DAMPING = 1e-15
-    # If the objective is not finite after a step, Delta is undefined. With this value, step 8 makes
-    # the next step a quarter as long.
+    # A step to where the objective is not finite has no Delta. With this one, step 8 makes the
+    # next step a quarter as long.
     COMPARISON_IF_NOT_FINITE = -2.0
 
     def __init__(self, objective, x0):
@@ -234,7 +186,7 @@ class _ScaledConjugateGradients:
 
     @_NO_WARNINGS
     def iterate(self):
-        """Execute steps 2 to 8; return False if the step is below the rounding error."""
+        """Make steps 2 to 8; return False if the step has vanished in rounding errors."""
         direction = self.direction
         squared_norm = direction @ direction
         if self.success:
@@ -251,8 +203,8 @@ class _ScaledConjugateGradients:
         value, gradient = self.objective(trial)
         comparison = self._comparison(value, mu)
 
-        # 7. Accept the step if it reduces the error. Enlarge the trust region if the reduction
-        # agrees with the quadratic approximation.
+        # 7. Take the step if it reduces the error; widen the trust region if it does so as much
+        # as the quadratic approximation says.
         self.success = comparison >= 0.0
         if self.success:
             self.x, self.value = trial, value
@@ -262,55 +214,54 @@ class _ScaledConjugateGradients:
                 self.damping = max(0.25 * self.damping, self.SMALLEST_DAMPING)
         else:
             self.damping_bar = self.damping
-        # 8. Shrink the trust region if the approximation is poor.
+        # 8. Narrow the trust region if the approximation is poor.
         if comparison < 0.25:
             self.damping += self.curvature * (1.0 - comparison) / squared_norm
         return True
 
     def _second_order_information(self, squared_norm):
-        """Estimate the curvature along the direction from a difference of gradients (step 2)."""
+        """Step 2: the curvature along the direction, from a difference of gradients."""
         sigma = self.SIGMA / np.sqrt(squared_norm)
         value, gradient = self.objective(self.x + sigma * self.direction)
         if not math.isfinite(value):
-            return 0.0  # unknown: only the damping remains
+            return 0.0  # unknown: leave it to the damping
         return self.direction @ (gradient + self.residual) / sigma
 
     def _make_curvature_positive(self, squared_norm):
         # 3. Scale the curvature.
         self.curvature += (self.damping - self.damping_bar) * squared_norm
-        # 4. If the curvature is not positive, raise the damping to make it positive.
+        # 4. If it is not positive, raise the damping until it is.
         if self.curvature <= 0.0:
             self.damping_bar = 2.0 * (self.damping - self.curvature / squared_norm)
             self.curvature = self.damping * squared_norm - self.curvature
             self.damping = self.damping_bar
 
     def _comparison(self, value, mu):
-        """Return the actual reduction of the error relative to the predicted one (step 6)."""
+        """Step 6: the actual reduction of the error relative to the predicted one."""
         comparison = 2.0 * self.curvature * (self.value - value) / mu**2
         return comparison if math.isfinite(comparison) else self.COMPARISON_IF_NOT_FINITE
 
     def _turn(self, residual, mu):
-        """Choose the next direction (step 7), with a restart every n iterations."""
+        """Choose the next direction (step 7), restarting after each n iterations."""
         beta = (residual @ residual - residual @ self.residual) / mu
         direction = residual + beta * self.direction
         restart = self.n_iterations % residual.size == 0
-        # In exact arithmetic every direction is a descent direction; with rounding errors it may
-        # not be.
+        # In exact arithmetic each direction descends; rounding errors can spoil that.
         if restart or not direction @ residual > 0.0:
             direction = residual
         self.residual, self.direction = residual, direction
 
 
 class _EvaluationLimit(Exception):
-    """Raised to stop a SciPy minimiser that has no limit on evaluations."""
+    """Leaves a SciPy minimiser that has no limit of evaluations of its own."""
 
 
 class _Objective:
-    """Objective function that counts its evaluations and keeps the best point.
+    """The function to be minimised, with its evaluations counted and the best point kept.
 
-    Gradients are copied, because SciPy keeps a reference to the last one and compares it with the
-    next. If the objective overflows after a trial step, value and gradient become NaN, which every
-    minimiser rejects; SciPy's L-BFGS may take infinity for convergence.
+    Gradients are copied: SciPy keeps a reference to the last one and compares it with the next.
+    A trial step may lead to where the objective overflows. Then value and gradient become NaN,
+    which every minimiser refuses; infinity can pass for convergence in SciPy's L-BFGS.
     """
 
     def __init__(self, fun, max_evaluations=math.inf):
@@ -335,7 +286,7 @@ class _Objective:
 
 
 def _minimize_with_scipy(method, objective, x0, options, callback):
-    """Run a SciPy minimiser and convert its result to the conventions of this module."""
+    """Run a SciPy minimiser and express its result in the terms of this module."""
     n_iterations = 0
     stopped = False
 
@@ -355,7 +306,7 @@ def _minimize_with_scipy(method, objective, x0, options, callback):
         message = "The limit of evaluations was reached."
     else:
         point, status, message = (found.x, found.fun, found.jac), found.status, found.message
-        # After a NaN, the result of the minimiser may contain it.
+        # A minimiser that has met a NaN leaves it in its result.
         if not (math.isfinite(found.fun) and np.isfinite(found.jac).all()):
             point, status = objective.best, ABNORMAL
     if stopped:

@@ -41,12 +41,17 @@ class Rate:
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.n_steps = n_steps
-        self.value = learning_rate
+        self.value = self._base = learning_rate
 
     def prepare(self, state, dtype):
         """Return the call that sets `value`; it is made at the beginning of each step."""
         self._state, self._dtype = state, dtype
-        return self._begin_step
+        schedule, n_steps = self.schedule, self.n_steps
+
+        def begin_step():
+            self.value = self._base * schedule(state.step, n_steps)
+
+        return begin_step
 
     def begin_epoch(self):
         """Look at the factors of the members, which change between epochs only."""
@@ -56,9 +61,6 @@ class Rate:
             self._base = self.learning_rate * float(factors[0])
         else:
             self._base = (self.learning_rate * factors[:, np.newaxis]).astype(self._dtype)
-
-    def _begin_step(self):
-        self.value = self._base * self.schedule(self._state.step, self.n_steps)
 
 
 class Transform(ABC):

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..kernels.blas import (
     MOST_ELEMENTS,
+    check_array,
     get_blas,
     in_turn,
     prepare_addition,
@@ -322,6 +323,7 @@ class _AdamStep:
         prepared = []
         for block in pieces(arrays[0].size, BLOCK_ELEMENTS):
             params, gradient, first, second = (array[block] for array in arrays)
+            check_array("params", params, gradient.dtype)
             direction = self._direction(gradient, first, second)
             prepared.append((direction, gradient, params, params.size))
         return prepared
@@ -344,9 +346,9 @@ class _AdamStep:
 
     def __call__(self, learning_rate):
         """Make the step."""
-        adam, state = self.optimizer, self.state
-        state.t += 1
-        bias_correction = math.sqrt(1.0 - adam.beta_2**state.t) / (1.0 - adam.beta_1**state.t)
+        state = self.state
+        state.t = t = state.t + 1
+        bias_correction = math.sqrt(1.0 - state.beta_2**t) / (1.0 - state.beta_1**t)
         rate = learning_rate * (bias_correction * self._rate_factor)
         if self._pieces is not None and not isinstance(rate, np.ndarray):
             self._update(self._pieces, rate)

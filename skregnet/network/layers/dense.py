@@ -98,8 +98,9 @@ class DensePass(DenseInference):
 
     def forward(self, x):
         """Output for a training batch."""
-        self.x = x
-        self._multiply_for(x, self._multiply)()
+        if x is not self.x:
+            self.x, self._multiply_x = x, self._multiply_for(x, self._multiply)
+        self._multiply_x()
         if self._add_bias is not None:
             self._add_bias()
         return self.out
@@ -108,7 +109,10 @@ class DensePass(DenseInference):
         """Write the gradient of weights and bias; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
-        self._correlate_for(self.x, self._correlate)()
+        if self.x is not self._correlated:
+            self._correlated = self.x
+            self._correlate_x = self._correlate_for(self.x, self._correlate)
+        self._correlate_x()
         if self._sum_delta is not None:
             self._sum_delta()
         if self._go_down is not None:
@@ -117,7 +121,7 @@ class DensePass(DenseInference):
 
     def _bind_backward(self, delta):
         self.delta, products = delta, self.products
-        self._correlate_for = _Prepared()
+        self._correlate_for, self._correlated = _Prepared(), None
         self._sum_delta = self._go_down = None
         if self.bias_gradient is not None:
             # A product with ones sums the columns several times faster than np.sum.
