@@ -1,0 +1,186 @@
+"""A fit computes first and publishes once: until then the estimator is what it was."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from factories import (
+    data_for,
+    each_estimator,
+    few_held_back,
+    not_converged,
+    regression,
+    small,
+    state_of,
+    stream,
+)
+from skregnet.data.seeding import Seeds
+from skregnet.fitting.settings import Settings
+
+pytestmark = [
+    not_converged,
+    few_held_back,
+    pytest.mark.filterwarnings("ignore:early_stopping holds rows back:UserWarning"),
+]
+
+
+def fitted(Estimator, X, y, how):
+    if how == "partial_fit":
+        return stream(small(Estimator, dropout=0.2), X, y)
+    return small(Estimator, warm_start=True, early_stopping=how == "early stopping").fit(X, y)
+
+
+def go_on(model, X, y):
+    return model.fit(X, y) if model.warm_start else model.partial_fit(X, y)
+
+
+def failing_schedule(n_steps):
+    """Return a learning-rate schedule that raises at the given call."""
+    calls = []
+
+    def schedule(step, n):
+        calls.append(step)
+        if len(calls) > n_steps:
+            raise ZeroDivisionError
+        return 1.0
+
+    return schedule
+
+
+@each_estimator
+@pytest.mark.parametrize("how", ["partial_fit", "fit", "early stopping"])
+@pytest.mark.parametrize("n_steps", [0, 1, 3])
+def test_a_fit_that_fails_changes_nothing(Estimator, how, n_steps):
+    X, y = data_for(Estimator, 200)
+    model = fitted(Estimator, X, y, how)
+    model.set_params(learning_rate=failing_schedule(n_steps))
+    expected = pickle.dumps({k: v for k, v in vars(model).items() if k != "learning_rate"})
+    expected_copy = copy.deepcopy({k: v for k, v in vars(model).items() if k.endswith("_")})
+    with pytest.raises(ZeroDivisionError):
+        go_on(model, X, y)
+    assert pickle.dumps({k: v for k, v in vars(model).items() if k != "learning_rate"}) == expected
+    for name, value in expected_copy.items():
+        np.testing.assert_equal(getattr(model, name), value, err_msg=name)
+
+
+@each_estimator
+@pytest.mark.parametrize("how", ["partial_fit", "fit", "early stopping"])
+def test_an_interrupt_while_the_noise_is_estimated_changes_nothing(Estimator, how, monkeypatch):
+    X, y = data_for(Estimator, 200)
+    model = fitted(Estimator, X, y, how)
+    expected = pickle.dumps(vars(model))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skregnet.fitting.run.Run.noise", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        go_on(model, X, y)
+    assert pickle.dumps(vars(model)) == expected
+
+
+@each_estimator
+def test_what_failed_does_not_matter_to_what_follows(Estimator):
+    X, y = data_for(Estimator, 200)
+    model, expected = (fitted(Estimator, X, y, "partial_fit") for _ in range(2))
+    model.set_params(learning_rate=failing_schedule(2))
+    with pytest.raises(ZeroDivisionError):
+        model.partial_fit(X, y)
+    model.set_params(learning_rate="constant").partial_fit(X, y)
+    assert_array_equal(model.network_.params, expected.partial_fit(X, y).network_.params)
+    assert model.loss_curve_ == expected.loss_curve_
+
+
+@each_estimator
+@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True, "refit": True}])
+def test_the_old_model_predicts_until_the_new_one_is_published(Estimator, parameters):
+    X, y = data_for(Estimator, 200)
+    model = small(Estimator, random_state=1).fit(X, y)
+    old, seen = model.predict(X), []
+
+    def schedule(step, n_steps):  # called in the first run and in the refit
+        seen.append(np.array_equal(model.predict(X), old))
+        return 1.0
+
+    model.set_params(learning_rate=schedule, random_state=2, **parameters)
+    model.fit(-2.0 * X + 3.0, y[::-1])
+    assert len(seen) > 12
+    assert all(seen)
+    assert not np.array_equal(model.predict(X), old)
+
+
+def test_threads_predict_while_another_one_trains_on():
+    X, y = regression(200)
+    model = stream(small(), X, y)
+    predictions, is_over = {model.predict(X[:50]).tobytes()}, threading.Event()
+    seen = set()
+
+    def predict():
+        while not is_over.is_set():
+            seen.add(model.predict(X[:50]).tobytes())
+
+    threads = [threading.Thread(target=predict) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        model.partial_fit(X, y)
+        predictions.add(model.predict(X[:50]).tobytes())
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert seen <= predictions  # never half of two models
+
+
+@each_estimator
+def test_copies_train_on_by_themselves(Estimator):
+    X, y = data_for(Estimator, 200)
+    model = stream(small(Estimator), X, y)
+    copied, before = copy.copy(model), pickle.dumps(vars(model))
+    copied.partial_fit(X, y)
+    assert pickle.dumps(vars(model)) == before
+    model.partial_fit(X, y)
+    assert_array_equal(copied.network_.params, model.network_.params)
+    assert copied.loss_curve_ == model.loss_curve_
+    assert copied.loss_curve_ is not model.loss_curve_
+
+
+@each_estimator
+def test_settings_are_those_at_the_time_of_the_fit(Estimator):
+    model = small(Estimator, alpha=0.5)
+    settings = Settings.of(model)
+    model.set_params(alpha=2.0)
+    assert settings.alpha == 0.5
+    with pytest.raises(AttributeError):
+        settings.alpha = 3.0
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = settings.nothing
+
+
+@each_estimator
+@pytest.mark.parametrize("solver", ["adam", "adamw"])
+@pytest.mark.parametrize("parameter", [{"beta_1": 0.99}, {"beta_2": 0.9}])
+def test_steps_keep_their_size_where_the_decay_of_moments_changes(Estimator, solver, parameter):
+    X, y = data_for(Estimator, 200)
+    options = {"max_iter": 400, "n_iter_no_change": np.inf, "warm_start": True}
+    model = small(Estimator, solver=solver, batch_size=200, **options).fit(X, y)
+    changed, unchanged = copy.deepcopy(model).set_params(**parameter), copy.deepcopy(model)
+    before = model.network_.params.copy()
+    steps = [
+        np.linalg.norm(each.partial_fit(X, y).network_.params - before)
+        for each in (changed, unchanged)
+    ]
+    assert 0.3 < steps[0] / steps[1] < 3.0
+
+
+def test_seeds_are_those_of_the_first_fit():
+    X, y = regression(100)
+    model = stream(small(random_state=0), X, y)
+    model.set_params(random_state=7).partial_fit(X, y)
+    assert isinstance(model._continuation.seeds, Seeds)
+    expected = stream(small(random_state=0), X, y).partial_fit(X, y)
+    assert_array_equal(model.network_.params, expected.network_.params)
+    assert state_of(model).step == state_of(expected).step
