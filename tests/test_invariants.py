@@ -10,7 +10,6 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, r2_score
-from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 import skregnet.fitting.fit as fitting
@@ -737,15 +736,6 @@ class TestRandomness:
         assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
         np.random.seed(1)  # noqa: NPY002
         assert_same_network(clone(model).fit(X, y), first)
-
-    @pytest.mark.slow
-    def test_parallel_jobs_do_not_matter(self):
-        X, y = make_data("regression")
-        model = make_model("regression", dropout=0.2, batch_size=16)
-        serial, parallel = (
-            cross_val_predict(model, X, y, cv=3, n_jobs=n_jobs) for n_jobs in (1, 2)
-        )
-        assert_allclose(serial, parallel, rtol=1e-12)
 
     def test_dropout_changes_neither_the_initial_weights_nor_the_order_nor_the_split(self):
         X, y = make_data("regression")
