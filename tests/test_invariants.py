@@ -67,6 +67,7 @@ def assert_same_network(a, b, rtol=0.0):
             assert_allclose(ours, theirs, rtol=rtol, atol=rtol, err_msg=name)
 
 
+@pytest.mark.slow
 class TestMembers:
     """A member of an ensemble is the network that it would be alone."""
 
@@ -366,6 +367,7 @@ class TestWeights:
         assert not np.allclose(scaled.coefs_[0], same_alpha.coefs_[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 class TestAlpha:
     """The strength of the penalty does not depend on the batches."""
 
@@ -417,6 +419,7 @@ class TestAlpha:
         assert norm(0.1, 100) > 1.5 * strong[0]
 
 
+@pytest.mark.slow
 class TestUnits:
     """Fitting on a X + b and c y + d predicts c p + d."""
 
