@@ -15,6 +15,8 @@ from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.kernels.blas import Blas, get_blas
 from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
 
+pytestmark = pytest.mark.slow
+
 N_REFITS = 20
 N_ROWS = 100
 LINE = 64  # bytes of a cache line, the largest alignment that any routine looks at

@@ -318,6 +318,7 @@ def test_the_page_tells_every_folder():
     assert folders == set(re.findall(r"^   \* - ``(\w+)/``", text, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_that_is_needed_later_only():
     # What scikit-learn itself loads, such as pandas, is not counted.
     program = (

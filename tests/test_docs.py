@@ -25,8 +25,11 @@ WRITTEN = [
 ]
 WITH_EXAMPLES = [path for path in WRITTEN if ">>>" in path.read_text(encoding="utf-8")]
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-# Two columns of a table: one that is there, and one that is left out where it is not installed.
-LIMITS = {"bench_checks": ["--only", "skregnet", "skorch"]}
+# Each library is a process, and its import takes longest: a few, one of them perhaps missing.
+LIMITS = {
+    "bench_checks": ["--only", "skregnet", "skorch"],
+    "bench_training": ["--peers", "sklearn", "jax", "floor"],
+}
 BENCHMARKS = sorted((DOCS.parent / "examples" / "benchmarks").glob("bench_*.py"))
 SOLVERS = [*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS]
 

@@ -50,12 +50,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from threadpoolctl import threadpool_info
 
+from factories import not_converged
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings(
-    # The networks here are trained as briefly as the test allows.
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
+# The networks here are trained as briefly as the test allows.
+pytestmark = [pytest.mark.slow, not_converged]
 
 IRIS = load_iris(as_frame=True)
 DIABETES = load_diabetes(as_frame=True)
@@ -80,7 +79,6 @@ def metadata_routing():
 
 
 class TestModelSelection:
-    @pytest.mark.slow
     def test_a_grid_search_gives_the_same_in_one_process_and_in_two(self):
         grid = {
             "dropout": [0.0, 0.3],

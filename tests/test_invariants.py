@@ -10,7 +10,6 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, r2_score
-from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 import skregnet.fitting.fit as fitting
@@ -68,6 +67,7 @@ def assert_same_network(a, b, rtol=0.0):
             assert_allclose(ours, theirs, rtol=rtol, atol=rtol, err_msg=name)
 
 
+@pytest.mark.slow
 class TestMembers:
     """A member of an ensemble is the network that it would be alone."""
 
@@ -367,6 +367,7 @@ class TestWeights:
         assert not np.allclose(scaled.coefs_[0], same_alpha.coefs_[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 class TestAlpha:
     """The strength of the penalty does not depend on the batches."""
 
@@ -418,6 +419,7 @@ class TestAlpha:
         assert norm(0.1, 100) > 1.5 * strong[0]
 
 
+@pytest.mark.slow
 class TestUnits:
     """Fitting on a X + b and c y + d predicts c p + d."""
 
@@ -737,15 +739,6 @@ class TestRandomness:
         assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
         np.random.seed(1)  # noqa: NPY002
         assert_same_network(clone(model).fit(X, y), first)
-
-    @pytest.mark.slow
-    def test_parallel_jobs_do_not_matter(self):
-        X, y = make_data("regression")
-        model = make_model("regression", dropout=0.2, batch_size=16)
-        serial, parallel = (
-            cross_val_predict(model, X, y, cv=3, n_jobs=n_jobs) for n_jobs in (1, 2)
-        )
-        assert_allclose(serial, parallel, rtol=1e-12)
 
     def test_dropout_changes_neither_the_initial_weights_nor_the_order_nor_the_split(self):
         X, y = make_data("regression")

@@ -12,17 +12,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from factories import ESTIMATORS, not_converged
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data import source
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
+pytestmark = [pytest.mark.slow, not_converged]
 
 X, Y = load_diabetes(return_X_y=True)
 CHUNK = 100
 CHUNKS = [slice(start, start + CHUNK) for start in range(0, len(X), CHUNK)]
-ESTIMATORS = [RegularizedMLPClassifier, RegularizedMLPRegressor]
 
 
 def make(Estimator=RegularizedMLPRegressor, **options):
@@ -101,7 +99,6 @@ def test_a_mapped_model_goes_on_learning(solver, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, csr_array])
-@pytest.mark.slow
 def test_processes_that_share_memory_search_as_one_does(kind):
     # joblib maps whatever is larger than max_nbytes, and the processes may not write to it.
     inputs = kind(X)
@@ -113,7 +110,6 @@ def test_processes_that_share_memory_search_as_one_does(kind):
     assert_array_equal(shared.predict(inputs), alone.predict(inputs))
 
 
-@pytest.mark.slow
 def test_processes_that_share_memory_train_copies_of_a_fitted_model():
     model = make().partial_fit(X, Y)
     with joblib.parallel_config(backend="loky", n_jobs=2, max_nbytes=100):

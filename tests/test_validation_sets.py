@@ -20,12 +20,10 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from factories import few_held_back, not_converged
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning"),
-]
+pytestmark = [not_converged, few_held_back]
 
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:200], Y[:200]

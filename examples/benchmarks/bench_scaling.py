@@ -91,7 +91,10 @@ def measure_sweep(workers, sweep, settings):
     points, errors = [], {}
     for value in sweep.values if not settings["quick"] else sweep.values[:3]:
         progress(f"{sweep.name}: {value}")
-        n_epochs, _, failed = load_case(workers, sweep.case(value))
+        case = sweep.case(value)
+        if settings["quick"]:
+            case = case._replace(n_samples=1_000)
+        n_epochs, _, failed = load_case(workers, case)
         if settings["quick"]:
             n_epochs = dict.fromkeys(n_epochs, 1)
         method = "train"

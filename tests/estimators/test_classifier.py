@@ -17,9 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import factories
 from skregnet import RegularizedMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
+pytestmark = factories.not_converged
 
 N = 150
 

@@ -24,10 +24,7 @@ from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import REGRESSION_LOSSES, GaussianNLL, Quantile, SquaredError
 from skregnet.training import EarlyStopping
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning"),
-]
+pytestmark = [factories.not_converged, factories.few_held_back]
 
 N = 150
 CASES = {

@@ -13,9 +13,7 @@ import factories
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import SquaredError
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
-)
+pytestmark = factories.not_converged
 
 N = 120
 

@@ -213,12 +213,19 @@ def test_activations_and_losses(activation, loss):
     assert_gradient_is_right(objective_away_from_kinks(activation, loss))
 
 
-@pytest.mark.parametrize("activation", REPRESENTATIVES)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param(name, marks=[] if name == "tanh" else [pytest.mark.slow])
+        for name in REPRESENTATIVES
+    ],
+)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_configuration(name, activation):
     assert_gradient_is_right(objective_away_from_kinks(activation, COUPLED, **CONFIGURATIONS[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "loss"), row_column_and_diagonal(CONFIGURATIONS, LOSSES, "everything", COUPLED)
 )

@@ -18,7 +18,10 @@ from factories import KINDS, row_column_and_diagonal
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 
 # All runs here are of a given length.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 N_ROWS, N_FEATURES = 48, 5
 WEIGHTED = [

@@ -315,6 +315,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "call", "which"), CASES, ids=[f"{which}: {name}" for name, _, which in CASES]
 )
