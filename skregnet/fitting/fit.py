@@ -110,7 +110,8 @@ def read_data(settings, data, start=None):
     )
     if not targets.is_classifier:
         check_noise_precision(settings.noise_precision, rows.y.shape[1])
-    rows = replace(rows, groups=check_groups(data.groups, len(rows)))
+    if data.groups is not None:
+        rows = replace(rows, groups=check_groups(data.groups, len(rows)))
     if data.X_val is None:
         return inputs, targets, rows, None
     try:

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from .._sklearn_compat import (
     HasMethods,
@@ -133,12 +133,9 @@ class Settings:
         ValueError
             If a list does not fit the hidden layers.
         """
-        # Those of a base class too, where a subclass has fewer in its constructor.
-        parameters = {
-            name: value
-            for name, value in vars(estimator).items()
-            if not (name.startswith("_") or name.endswith("_"))
-        }
+        values = vars(estimator)
+        names = _all_parameter_names(type(estimator))
+        parameters = {name: values[name] for name in names if name in values}
         return cls(
             type(estimator),
             parameters,
@@ -146,11 +143,8 @@ class Settings:
             architecture_of(estimator),
         )
 
-    def __getattr__(self, name):
-        parameters = self.__dict__.get("parameters", {})
-        if name in parameters:
-            return parameters[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def __post_init__(self):
+        vars(self).update(self.parameters)
 
     @property
     def is_stochastic(self):
@@ -226,6 +220,13 @@ def changed_parameters(estimator):
     defaults = _valid_defaults(type(estimator))
     values = {name: getattr(estimator, name) for name in defaults}
     return {name: value for name, value in values.items() if value is not defaults[name]}
+
+
+@lru_cache
+def _all_parameter_names(cls):
+    """Return the names of the parameters of a class and its bases: a subclass may pass some on."""
+    bases = [base for base in cls.__mro__ if issubclass(base, BaseEstimator)]
+    return tuple({name: None for base in bases for name in parameter_names(base)})
 
 
 @lru_cache
