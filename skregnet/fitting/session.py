@@ -89,8 +89,10 @@ class Session:
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
         self._penalty = self.penalty = ElasticNet(strength, float(estimator.l1_ratio))
+        self._pipeline = None
         if is_stochastic(estimator.solver):
-            self.penalty = self.pipeline().penalty
+            self._pipeline = self.make_pipeline()
+            self.penalty = self._pipeline.penalty
 
     def run(self, state, scorer, incremental):
         """Train.
@@ -127,7 +129,7 @@ class Session:
         outcome = Outcome.of_run(network, state, monitors)
         return outcome.best_restarts(self.estimator.n_estimators)
 
-    def pipeline(self, extra=()):
+    def make_pipeline(self, extra=()):
         """Return what a stochastic solver does at each step, and some transforms after that."""
         estimator = self.estimator
         return make_pipeline(
@@ -258,7 +260,7 @@ class Session:
             train,
             Backprop(network, self.loss, batches.max_rows, state.dropout),
             batches,
-            self.pipeline(),
+            self._pipeline,
             state,
             monitor,
             Rate(

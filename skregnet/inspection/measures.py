@@ -157,7 +157,7 @@ def measure_updates(found, estimator, member, learning_rate):
         train(
             Backprop(network, session.loss, batches.max_rows, state.dropout),
             batches,
-            session.pipeline([recorder]),
+            session.make_pipeline([recorder]),
             state,
             _Enough(recorder),
             Rate(learning_rate),
