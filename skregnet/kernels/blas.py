@@ -98,13 +98,11 @@ def check_array(name, array, dtype=None, is_written=True):
         ...
     ValueError: out must be a C-contiguous, aligned and writeable array of float32 or float64, ...
     """
-    flags = array.flags
-    allowed = _DTYPES if dtype is None else (dtype,)
-    # `carray` is all three of contiguous, aligned and writeable.
-    if array.dtype in allowed and (
-        flags.carray or (not is_written and flags.c_contiguous and flags.aligned)
-    ):
-        return
+    flags, allowed = array.flags, _DTYPES if dtype is None else (dtype,)
+    if array.dtype in allowed:
+        # `carray` is all three of contiguous, aligned and writeable.
+        if flags.carray or (not is_written and flags.c_contiguous and flags.aligned):
+            return
     what = "C-contiguous, aligned and writeable" if is_written else "C-contiguous and aligned"
     raise ValueError(
         f"{name} must be a {what} array of {' or '.join(each.name for each in allowed)}, got "

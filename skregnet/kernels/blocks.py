@@ -1,6 +1,5 @@
 """Long arrays in pieces that a cache holds."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 # Elements of a block. A step of Adam makes ten passes over four arrays; blocks of this size, one
@@ -9,10 +8,12 @@ from functools import lru_cache
 BLOCK_ELEMENTS = 1 << 16
 
 
-# More slices than this are made anew each time, one by one: a cache of them would take memory.
+# More slices than this are made one by one, whenever they are iterated over: to keep them takes
+# memory.
 _MOST_KEPT = 256
 
 
+@lru_cache
 def pieces(n, size):
     """Cut a range of `n` elements into pieces of `size`, the last of which may be smaller.
 
@@ -27,18 +28,13 @@ def pieces(n, size):
     >>> pieces(5, 3)
     (slice(0, 3, None), slice(3, 5, None))
     """
-    return _few_pieces(n, size) if n <= _MOST_KEPT * size else _ManyPieces(n, size)
+    cut = _Pieces(n, size)
+    return tuple(cut) if n <= _MOST_KEPT * size else cut
 
 
-@lru_cache
-def _few_pieces(n, size):
-    return tuple(_ManyPieces(n, size))
-
-
-@dataclass(frozen=True)
-class _ManyPieces:
-    n: int
-    size: int
+class _Pieces:
+    def __init__(self, n, size):
+        self.n, self.size = n, size
 
     def __len__(self):
         return -(-self.n // self.size)

@@ -36,9 +36,9 @@ class Products:
     """
 
     def __init__(self, n_rows, dtype):
-        blas = get_blas(np.dtype(dtype))
-        self._gemm, self._ger = blas.gemm, blas.ger
         self._dtype = np.dtype(dtype)
+        blas = get_blas(self._dtype)
+        self._gemm, self._ger = blas.gemm, blas.ger
         self._ones = np.ones(n_rows, dtype)
 
     def multiply(self, a, b, out):
@@ -74,8 +74,8 @@ class Products:
         for own_row, own_out in _members(row, out):
             check_array("row", own_row, self._dtype, is_written=False)
             check_array("out", own_out, self._dtype)
-            for rows in pieces(len(own_out), size):
-                piece = own_out[rows]
+            n = len(own_out)
+            for piece in [own_out] if n <= size else [own_out[rows] for rows in pieces(n, size)]:
                 arguments = (factor, own_row.ravel(), self._ones[: len(piece)], 1, 1, piece.T)
                 calls.append(partial(self._ger, *arguments, 1, 1, 1))
         return in_turn(calls)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import issparse
@@ -87,7 +88,7 @@ class Network:
         """Number of networks that are trained and asked together."""
         return len(self.params)
 
-    @property
+    @cached_property
     def n_weights(self):
         """Length of the penalised head of a parameter vector."""
         return _size(self.layers, "weight_shapes")

@@ -92,10 +92,8 @@ class StochasticOptimizer(ABC):
         fresh = self.init(params)
         if type(state) is not type(fresh):
             return False
-        names = [f.name for f in fields(fresh)] if is_dataclass(fresh) else []
-        return all(
-            (getattr(state, name) is None) == (getattr(fresh, name) is None) for name in names
-        )
+        names = fresh.__dataclass_fields__ if is_dataclass(fresh) else ()
+        return all([(getattr(state, n) is None) == (getattr(fresh, n) is None) for n in names])
 
     def prepare_step(self, params, gradient, state):
         """Return a function step(learning_rate) that makes the step of these arrays.
@@ -284,8 +282,8 @@ class Adam(StochasticOptimizer):
     epsilon: float = 1e-8
 
     def init(self, params):
-        moments = np.zeros_like(params), np.zeros_like(params)
-        return AdamState(*moments, beta_1=self.beta_1, beta_2=self.beta_2)
+        first, second = np.zeros_like(params), np.zeros_like(params)
+        return AdamState(first, second, 0, self.beta_1, self.beta_2)
 
     def step(self, params, gradient, state, learning_rate):
         _AdamStep(self, params, gradient, state)(learning_rate)
@@ -519,7 +517,9 @@ def make_optimizer(solver, options):
 
 def _plain(value):
     """Return a number as one of Python's: those of NumPy would change the dtype of products."""
-    if isinstance(value, bool | np.bool_):
+    if type(value) in (float, int, bool):
+        return value
+    if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, Integral):
         return int(value)

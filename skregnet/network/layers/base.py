@@ -20,6 +20,8 @@ class Run:
         One per member, for dropout; of bit generators with words of 64 bits (SFC64, PCG64).
     member : int, default=0
         For a run of one member: which of the network's.
+    products : Products, default=None
+        Those of another run of as many rows.
 
     Attributes
     ----------
@@ -27,13 +29,13 @@ class Run:
         The matrix products.
     """
 
-    def __init__(self, n_members, n_rows, dtype, generators=(), member=0):
+    def __init__(self, n_members, n_rows, dtype, generators=(), member=0, products=None):
         self.n_members = n_members
         self.n_rows = n_rows
         self.dtype = dtype
         self.generators = generators
         self._member = member
-        self.products = Products(n_rows, dtype)
+        self.products = Products(n_rows, dtype) if products is None else products
         self._memory = []
         self._n_handed_out = 0
 
@@ -42,7 +44,8 @@ class Run:
 
         They are handed out in the same order as those of this run were.
         """
-        sharing = Run(self.n_members, n_rows, self.dtype, self.generators, member)
+        products = self.products if n_rows == self.n_rows else None
+        sharing = Run(self.n_members, n_rows, self.dtype, self.generators, member, products)
         sharing._memory = self._memory
         return sharing
 
