@@ -1,12 +1,19 @@
 """Regularised multilayer perceptrons for scikit-learn, in NumPy.
 
-functions    pure numerics: activations, initialisers, losses, penalties, schedules
-network      the model that survives fit, and backpropagation, which does not
-optim        minimisers of a function of a flat vector
-training     the loop, its batches, early stopping and history
-uncertainty  predictions over the masks of dropout, mixtures of them, and scores
-estimators   the scikit-learn interface
-inspection   displays
+From the bottom to the top; a module imports only from lower floors or its own folder:
+
+kernels                         BLAS calls, matrix products
+functions, data                 activations, losses and other numerics; rows and random streams
+network, optim                  layers and backpropagation; solvers of a flat vector
+preprocessing                   encoders and scalers of the inputs
+training, uncertainty, targets  the loop; samples and noise; encoding and scaling of the targets
+model                           the fitted model, which predicts
+fitting                         from settings and data to the result of a fit
+interop                         to and from scikit-learn's MLP
+estimators                      parameters, and the attributes that a fit sets
+inspection                      diagnosis and displays
+
+docs/architecture.rst follows a fit step by step.
 """
 
 from ._version import __version__ as __version__

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.functions.schedules import SCHEDULES
+from skregnet.interop.plain_network import plain_network
+from skregnet.network import Network
+from skregnet.network.jacobian import linearize
+from skregnet.network.layers import Activation, Dense
 from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
+from skregnet.uncertainty import mc_moments
 
 DOCS = Path(__file__).parent.parent / "docs"
 WRITTEN = [
@@ -58,8 +66,73 @@ def test_page_shows_what_happens(path, monkeypatch):
 def test_snippet_runs_and_trains(path):
     text = (DOCS / "extending.rst").read_text(encoding="utf-8")
     assert f"literalinclude:: snippets/{path.name}" in text
-    model = runpy.run_path(str(path))["model"]
-    assert model.loss_curve_[-1] < 0.9 * model.loss_curve_[0]
+    made = runpy.run_path(str(path))
+    # An estimator, or what the loop of training was given.
+    losses = made["model"].loss_curve_ if "model" in made else made["monitor"].history.curve("loss")
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adamw", "lbfgs"])
+def test_penalty_of_the_page_is_a_part_of_the_loss(solver):
+    penalty = runpy.run_path(str(DOCS / "snippets" / "penalty.py"))["WeightElimination"](0.5)
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    losses = []
+    for strength in (0.0, 1.0, 3.0):
+        model = RegularizedMLPRegressor(
+            (4,), solver=solver, alpha=strength, penalty=penalty, max_iter=1, random_state=0
+        )
+        with pytest.warns(ConvergenceWarning):
+            losses.append(model.fit(X, X[:, 0]).loss_curve_[0])
+        assert clone(model).penalty == penalty
+    if solver == "lbfgs":
+        assert losses == sorted(losses)
+    else:  # the first epoch starts with the same weights: its loss grows with the strength
+        assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=0.2)
+        assert losses[1] > losses[0]
+
+
+@pytest.fixture(scope="module")
+def gates():
+    return runpy.run_path(str(DOCS / "snippets" / "layer.py"))["Gates"]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_layer_of_the_page_stands_anywhere(gates, place, n_members):
+    layers = [Dense(3, 3), Activation(3, ACTIVATIONS["tanh"]), Dense(3, 3)]
+    layers.insert(place, gates(3))
+    network = Network.of_zeros(layers, n_members)
+    rng = np.random.default_rng(0)
+    network.params[...] = rng.normal(size=network.params.shape)
+    x = rng.normal(size=(5, 3))
+    raw = network.infer(x)
+    for member in range(n_members):
+        out, pull_back = linearize(network, member, x)
+        np.testing.assert_allclose(out, raw[member], rtol=1e-12)
+        assert pull_back(np.ones_like(out)).shape == x.shape
+    plain = plain_network(network.member(0), "tanh")
+    hidden = np.tanh(x @ plain.coefs[0] + plain.intercepts[0])
+    np.testing.assert_allclose(hidden @ plain.coefs[1] + plain.intercepts[1], raw[0], rtol=1e-10)
+    mean, _ = mc_moments(network, x, 3, rng)
+    np.testing.assert_allclose(mean, raw.mean(axis=0), rtol=1e-12)
+
+
+def test_layer_of_the_page_refuses_sparse_rows(gates):
+    with pytest.raises(TypeError):
+        Network.of_zeros([gates(3), Dense(3, 1)]).infer(csr_array(np.eye(3)))
+
+
+def test_transform_of_the_page_averages_with_its_decay():
+    made = runpy.run_path(str(DOCS / "snippets" / "transform.py"))
+    network = made["network"].select(slice(None))
+    average = network.select(slice(None))
+    network.params[...], average.params[...] = 1.0, 0.0
+    transform = made["AverageWeights"](average, decay=0.5)
+    move = transform.prepare(network, None, None, None)
+    move()
+    move()
+    np.testing.assert_array_equal(average.params, 0.75)
+    np.testing.assert_array_equal(network.params, 1.0)
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, *INITIALIZERS, *SOLVERS, *SCHEDULES])

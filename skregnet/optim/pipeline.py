@@ -84,10 +84,17 @@ class Transform(ABC):
         Returns
         -------
         call : callable() -> None, or None
+            It works in place.
         """
 
     def flush_denormals(self, state):  # noqa: B027
-        """Set denormal numbers in the state to zero; called now and then."""
+        """Set denormal numbers in the state to zero; called now and then.
+
+        Parameters
+        ----------
+        state : TrainingState
+            See `prepare`.
+        """
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,7 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
     Returns
     -------
     pipeline : Pipeline
+        It is prepared for a run by `train`.
 
     Examples
     --------
