@@ -29,16 +29,16 @@ class MLPFeatures(
 ):
     """Hidden layer of a multilayer perceptron as features.
 
-    `fit` trains the network on the targets; `transform` returns what a hidden layer of it makes of
-    the inputs, for another estimator to go on from.
+    `fit` trains the network on the targets. `transform` returns the outputs of a hidden layer, as
+    inputs for another estimator.
 
     Parameters
     ----------
     estimator : RegularizedMLPClassifier or RegularizedMLPRegressor
-        Cloned and fitted. A network that is fitted already is used as it is where it comes as
+        Network, which is cloned and fitted. To use a fitted network as it is, pass
         ``FrozenEstimator(network)`` (of `sklearn.frozen`).
     layer : int, default=-1
-        Which hidden layer, from 0; negative numbers count from the last one.
+        Number of the hidden layer, from 0; negative numbers count from the last one.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class MLPFeatures(
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str of shape (n_features,)
-        Their names, only where `X` has them.
+        Names of the features, only if `X` has them.
 
     See Also
     --------
@@ -93,8 +93,8 @@ class MLPFeatures(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         **fit_params : dict
-            Further arguments of the network's `fit`, such as `sample_weight`; under metadata
-            routing those that it requests.
+            Further arguments of the network's `fit`, such as `sample_weight`; with metadata
+            routing, those that it requests.
 
         Returns
         -------
@@ -127,8 +127,8 @@ class MLPFeatures(
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_units)
-            In the type of the predictions; of an ensemble the units of its members, one after
-            another.
+            Outputs in the type of the predictions. An ensemble has the units of all members, one
+            member after the other.
         """
         check_is_fitted(self)
         hidden = self.estimator_.hidden_activations(X, self.layer)
@@ -140,14 +140,14 @@ class MLPFeatures(
         return network.dense_layers[:-1][self.layer].n_outputs * network.n_members
 
     def get_metadata_routing(self):
-        """Return what metadata goes where: that of `fit` to the network's.
+        """Return the routing of metadata: `fit` passes them to the network's `fit`.
 
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
-            What each method of the network asks for.
+            Requests of the network's methods.
         """
-        # A Pipeline asks for `fit_transform`, which hands all it is given to `fit`.
+        # A Pipeline calls `fit_transform`, which passes all metadata to `fit`.
         mapping = MethodMapping()
         mapping.add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(
@@ -160,7 +160,6 @@ class MLPFeatures(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.target_tags = inner.target_tags
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

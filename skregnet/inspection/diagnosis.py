@@ -1,6 +1,6 @@
 """A table of the layers of a network, and advice."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from html import escape
 from numbers import Real
 
@@ -8,33 +8,31 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimators.base import BaseRegularizedMLP
+from ..fitting.settings import Settings
 from .layers import (
     LayerReport,
+    check_estimator,
     forward_backward,
-    is_stochastic,
-    lowers_rate_to_zero,
     measure_layers,
     network_and_rows,
-    penalty_in_loss,
     update_ratios,
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
 
-# Head and format of each column of the table.
-_COLUMNS = {
-    "layer": ("layer", "{}".format),
-    "units": ("units", "{:d}".format),
-    "activation": ("activation", "{}".format),
-    "dead": ("dead", percent),
-    "saturated": ("saturated", percent),
-    "mean": ("mean", "{:.2g}".format),
-    "std": ("std", "{:.2g}".format),
-    "spread": ("spread", "{:.2g}".format),
-    "gradient_std": ("gradient", "{:.1e}".format),
-    "gradient_ratio": ("to next", "{:.2g}".format),
-    "update_ratio": ("update", "{:.1e}".format),
-}
+# Heads and formats of the columns of the table, one for each attribute of `LayerReport`.
+_COLUMNS = [
+    ("layer", "{}".format),
+    ("units", "{:d}".format),
+    ("activation", "{}".format),
+    ("dead", percent),
+    ("saturated", percent),
+    ("mean", "{:.2g}".format),
+    ("std", "{:.2g}".format),
+    ("spread", "{:.2g}".format),
+    ("gradient", "{:.1e}".format),
+    ("to next", "{:.2g}".format),
+    ("update", "{:.1e}".format),
+]
 _HEALTHY = "Nothing conspicuous."
 
 
@@ -81,13 +79,11 @@ class Diagnosis:
 
     def _table(self):
         """Return the cells as text, a list for each row, without blank columns."""
-        rows = [
-            [_text(value, _COLUMNS[name][1]) for name, value in asdict(layer).items()]
-            for layer in self.layers
+        columns = [
+            [head, *("" if value != value else form(value) for value in values)]  # "" for NaN
+            for (head, form), values in zip(_COLUMNS, self.to_dict().values(), strict=True)
         ]
-        filled = [i for i, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
-        heads = [head for head, _ in _COLUMNS.values()]
-        return [[row[i] for i in filled] for row in (heads, *rows)]
+        return list(zip(*(column for column in columns if any(column[1:])), strict=True))
 
     def _summary(self):
         run = self.run
@@ -117,7 +113,7 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self):
-        """Return the table as HTML, in the colours of the page that shows it."""
+        # In the colours of the page that shows it.
         head, *rows = self._table()
         cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
         table = "border-collapse: collapse; color: inherit; font: inherit"
@@ -140,10 +136,6 @@ class Diagnosis:
             + (f"<ul>{advice}</ul>" if advice else f"<p>{_HEALTHY}</p>")
             + "</div>"
         )
-
-
-def _text(value, form):
-    return "" if isinstance(value, float) and np.isnan(value) else form(value)
 
 
 def _side(column):
@@ -223,20 +215,21 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     >>> [layer.update_ratio > 0 for layer in report.layers]
     [True, True, True, True, True, True, True]
     """
-    if isinstance(estimator, BaseRegularizedMLP):
-        check_is_fitted(estimator)
+    check_estimator(estimator)
+    check_is_fitted(estimator)
     if learning_rate is not None:
         is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
         if not (is_number and 0.0 < learning_rate < np.inf):
             raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
     given = network_and_rows(estimator, X, y, sample_weight=sample_weight, member=member)
+    settings = Settings.of(estimator)
     hidden, raw, raw_gradients = forward_backward(given)
-    rate = _learning_rate(estimator, learning_rate)
+    rate = _learning_rate(estimator, settings, learning_rate)
     run = _run(estimator, given, raw, member, rate)
     updates = update_ratios(given, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
     facts = Facts(
-        *(estimator, layers[:-1], float(np.median(updates)), run),
+        *(estimator, settings, layers[:-1], float(np.median(updates)), run),
         *_reference_and_baseline(estimator, given, run),
         *_size_and_sparsity(given.x),
     )
@@ -253,20 +246,20 @@ def _in_short(estimator, member):
     return text if is_single else f"{text}, network {member} of {network.n_members}"
 
 
-def _learning_rate(estimator, given):
-    if not is_stochastic(estimator.solver):
+def _learning_rate(estimator, settings, given):
+    """Return the learning rate of the measured steps; NaN for full-batch solvers."""
+    if not settings.is_stochastic:
         return np.nan
     if given is not None:
         return float(given)
     known = [rate for rate in estimator.learning_rate_curve_ if np.isfinite(rate)]
     if not known:
-        return float(estimator.learning_rate_init)
-    return float(np.median(known) if lowers_rate_to_zero(estimator) else known[-1])
+        return float(settings.learning_rate_init)
+    return float(np.median(known) if settings.plans_its_end else known[-1])
 
 
 def _run(estimator, given, raw, member, rate):
-    loss = constant_loss = np.nan
-    predictions = given.loss.predict(raw)
+    predictions, loss, constant_loss = given.loss.predict(raw), np.nan, np.nan
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
     if given.y is not None:
@@ -274,10 +267,12 @@ def _run(estimator, given, raw, member, rate):
         loss = given.mean_loss(raw)
         constant_loss = given.mean_loss(np.broadcast_to(constant, raw.shape))
         size = given.y.std(axis=0, dtype=np.float64).reshape(-1, *[1] * (spread.ndim - 1))
-    penalty = penalty_in_loss(estimator)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    penalty, network = estimator._continuation.penalty, estimator.network_
+    training_loss = estimator.loss_
+    with np.errstate(all="ignore"):
         variation = float(np.max(spread / size))  # NaN for constant targets
-        training_loss = float(estimator.loss_ - (0.0 if penalty is None else penalty))
+        if penalty is not None:
+            training_loss -= penalty.value(network.params[:, : network.n_weights]).mean()
     reason, best = estimator.stop_reason_, estimator.best_iter_
     return RunReport(
         n_rows=len(raw),
@@ -285,7 +280,7 @@ def _run(estimator, given, raw, member, rate):
         n_epochs=estimator.n_iter_,
         best_epoch=int(best if np.ndim(best) == 0 else best[member]),
         learning_rate=rate,
-        training_loss=training_loss,
+        training_loss=float(training_loss),
         loss=loss,
         constant_loss=constant_loss,
         variation=variation,

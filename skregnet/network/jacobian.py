@@ -2,7 +2,7 @@
 
 
 def linearize(network, member, x):
-    """Predict some rows, and prepare the way back.
+    """Predict some rows, and prepare the backward pass of derivatives.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def linearize(network, member, x):
     -------
     raw : ndarray of shape (rows, outputs)
         Raw predictions.
-    pull_back : callable(delta) -> gradient
+    backward : callable(delta) -> gradient
         Takes derivatives with respect to the raw predictions, (..., rows, outputs), to those with
         respect to the inputs, (..., rows, features).
 
@@ -28,19 +28,19 @@ def linearize(network, member, x):
     >>> from skregnet.network.jacobian import linearize
     >>> network = build_network(2, 1)
     >>> network.params[:] = [[3.0, 4.0, 1.0]]
-    >>> raw, pull_back = linearize(network, 0, np.ones((1, 2)))
-    >>> raw, pull_back(np.ones((1, 1)))
+    >>> raw, backward = linearize(network, 0, np.ones((1, 2)))
+    >>> raw, backward(np.ones((1, 1)))
     (array([[8.]]), array([[3., 4.]]))
     """
-    ways_back = []
+    steps = []
     for layer in network.layers:
-        x, way_back = layer.linearize(x, member)
-        if way_back is not None:
-            ways_back.append(way_back)
+        x, step = layer.linearize(x, member)
+        if step is not None:
+            steps.append(step)
 
-    def pull_back(delta):
-        for way_back in reversed(ways_back):
-            delta = way_back(delta)
+    def backward(delta):
+        for step in reversed(steps):
+            delta = step(delta)
         return delta
 
-    return x, pull_back
+    return x, backward
