@@ -1,5 +1,7 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
+# ruff: noqa: F401 - some names are imported for other modules.
+
 import copy
 from functools import cache
 from typing import NamedTuple
@@ -145,26 +147,3 @@ def accepts_parameter(cls, name, value):
     except InvalidParameterError:
         return False
     return True
-
-
-__all__ = [
-    "WITHOUT_CALLBACKS",
-    "CallbackSupportMixin",
-    "DocumentationLinkMixin",
-    "HasMethods",
-    "Interval",
-    "InvalidParameterError",
-    "Options",
-    "StrOptions",
-    "accepts_parameter",
-    "begin_callbacks",
-    "feature_checker",
-    "fit_context",
-    "has_callbacks",
-    "mlp_optimizer",
-    "parameter_names",
-    "safe_indexing",
-    "set_mlp_internals",
-    "validate_parameter_constraints",
-    "without_callback_context",
-]

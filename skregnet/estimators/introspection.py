@@ -36,17 +36,17 @@ def check_layer(layer, n_hidden):
 def input_gradients(model, x, n_outputs, response):
     """Return the derivatives of a response with respect to the inputs, in the user's units.
 
-    `x` holds the scaled inputs. ``response(raw)`` returns the derivatives of the response with
-    respect to the raw predictions of each member, (members, n_outputs, rows, n_raw), from the raw
-    predictions, (members, rows, n_raw). The result has the shape (n_samples, n_outputs, n_features).
+    `x` holds the scaled inputs; the result has the shape (n_samples, n_outputs, n_features). From
+    the raw predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the
+    derivatives with respect to them, (members, n_outputs, rows, n_raw).
     """
     network, n_features = model.network, model.inputs.n_features
     scaling = model.inputs.affine_map()
     if scaling is None:
         raise ValueError(
-            f"scaler={model.inputs.scaler!r} has no known derivative: input_gradients needs "
-            f"scaler='standard', 'whiten' or None, or one of {KNOWN_SCALERS}. Use the transformer "
-            "in a Pipeline instead; the gradients are then those with respect to its output."
+            f"scaler={model.inputs.scaler!r} has no derivative that is known here: input_gradients "
+            f"needs scaler='standard', 'whiten' or None, or one of {KNOWN_SCALERS}. Use the "
+            "transformer in a Pipeline instead; the gradients are then those of its output."
         )
     gradients = np.empty((x.shape[0], n_outputs, n_features), network.params.dtype)
     widest = max(layer.n_outputs for layer in network.layers)

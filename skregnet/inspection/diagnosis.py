@@ -6,7 +6,6 @@ from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_is_fitted
 
 from ..fitting.settings import Settings
 from .layers import (
@@ -216,7 +215,6 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     [True, True, True, True, True, True, True]
     """
     check_estimator(estimator)
-    check_is_fitted(estimator)
     if learning_rate is not None:
         is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
         if not (is_number and 0.0 < learning_rate < np.inf):

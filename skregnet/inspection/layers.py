@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from ..estimators import RegularizedMLPClassifier, RegularizedMLPRegressor
 from ..estimators.introspection import is_int_between
@@ -116,8 +117,11 @@ class HiddenLayer(NamedTuple):
     gradients: np.ndarray | None  # of each row's loss with respect to the pre-activations
 
 
-def check_estimator(estimator, classes=(RegularizedMLPClassifier, RegularizedMLPRegressor)):
-    """Raise TypeError unless the estimator is of one of the classes."""
+_ESTIMATORS = RegularizedMLPClassifier, RegularizedMLPRegressor
+
+
+def check_estimator(estimator, classes=_ESTIMATORS, *, is_fitted=True):
+    """Raise TypeError unless the estimator is of one of the classes; check that it is fitted."""
     if not isinstance(estimator, classes):
         names = " or a ".join(cls.__name__ for cls in classes)
         raise TypeError(
@@ -125,11 +129,13 @@ def check_estimator(estimator, classes=(RegularizedMLPClassifier, RegularizedMLP
             "search pass the network itself, such as pipeline[-1], and any X as transformed by the "
             "steps before it."
         )
+    if is_fitted:
+        check_is_fitted(estimator)
 
 
 def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
     """Return one network of an estimator, fitted or initial, with at most 2000 rows."""
-    check_estimator(estimator)
+    check_estimator(estimator, is_fitted=False)
     is_fitted = hasattr(estimator, "network_")
     if not (is_fitted or initial):
         raise NotFittedError(

@@ -1,11 +1,10 @@
 """Histograms of activations and back-propagated gradients, layer by layer."""
 
-from numbers import Integral
-
 import numpy as np
 
+from ...estimators.introspection import is_int_between
 from ..layers import forward_backward, network_and_rows
-from .axes import figure_and_axes
+from .axes import Display
 
 _LABELS = {
     "activations": "Activation",
@@ -19,12 +18,12 @@ _CUT = 0.002
 _MANY_ZEROS = 0.01
 
 
-class LayerHistogramDisplay:
+class LayerHistogramDisplay(Display):
     """Distributions of activations or back-propagated gradients, one line per hidden layer.
 
     If all lines are similar, the signal keeps its size through the layers. If they narrow or widen
-    from layer to layer, it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures 6 and 7). It is
-    recommended to use `from_estimator` to create a display.
+    from layer to layer, it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures 6 and 7). Use
+    `from_estimator` to create a display.
 
     Parameters
     ----------
@@ -35,10 +34,8 @@ class LayerHistogramDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the histograms.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes with the histograms, and their figure.
     lines_ : list of matplotlib Line2D
         Histogram of each layer.
 
@@ -70,21 +67,11 @@ class LayerHistogramDisplay:
     """
 
     def __init__(self, values, kind="activations"):
-        self.values = values
-        self.kind = kind
+        self.values, self.kind = values, kind
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        *,
-        kind="activations",
-        initial=False,
-        member=0,
-        bins=100,
-        ax=None,
+        cls, estimator, X, y=None, *, kind="activations", initial=False, member=0, bins=100, ax=None
     ):
         """Draw the layers of a network for given rows.
 
@@ -135,12 +122,9 @@ class LayerHistogramDisplay:
         """
         _check_kind(kind)
         if kind == "gradients" and y is None:
-            raise ValueError(
-                "kind='gradients' needs y, got y=None: they are gradients of the loss."
-            )
+            raise ValueError("kind='gradients' needs y, got y=None: the loss depends on it.")
         given = network_and_rows(estimator, X, y, initial=initial, member=member)
-        hidden, _, _ = forward_backward(given)
-        values = [getattr(layer, kind) for layer in hidden]
+        values = [getattr(layer, kind) for layer in forward_backward(given)[0]]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
     def plot(self, *, bins=100, ax=None):
@@ -171,33 +155,33 @@ class LayerHistogramDisplay:
                 "LayerHistogramDisplay needs a hidden layer: hidden_layer_sizes=() makes a linear "
                 "model, which has none."
             )
-        if not (isinstance(bins, Integral) and not isinstance(bins, bool) and 1 <= bins <= 10_000):
+        if not is_int_between(bins, 1, 10_000):
             raise ValueError(f"bins must be an int from 1 to 10000, got {bins!r}.")
+        return self._plot(ax, layers=layers, bins=bins)
+
+    def _draw(self, layers, bins):
+        from matplotlib import colormaps
+
         edges = np.linspace(*_limits(layers), bins + 1)
-        self.figure_, self.ax_ = figure_and_axes(ax)
-        colors = _colors(len(layers))
+        centres = (edges[:-1] + edges[1:]) / 2
+        # From dark to light: the colours differ in grey, too.
+        colors = colormaps["viridis"](np.linspace(0.0, 0.72, len(layers)))
         self.lines_ = []
-        for i, (values, color) in enumerate(zip(layers, colors, strict=True)):
+        for i, values in enumerate(layers):
             label = f"layer {i + 1}, std {values.std():.2g}"
-            kept, zeros = values[values != 0.0], np.mean(values == 0.0)
-            if zeros < _MANY_ZEROS:
-                kept = values
-            else:
+            zeros = np.mean(values == 0.0)
+            if zeros >= _MANY_ZEROS:
                 label += f", {100 * zeros:.0f} % zeros"
-            counts, _ = np.histogram(kept, edges)
-            density = counts / (max(len(kept), 1) * np.diff(edges))
-            (line,) = self.ax_.plot(
-                (edges[:-1] + edges[1:]) / 2,
-                density,
-                color=color,
-                linestyle=_LINE_STYLES[i % len(_LINE_STYLES)],
-                label=label,
+                values = values[values != 0.0]
+            counts, _ = np.histogram(values, edges)
+            density = counts / (max(len(values), 1) * np.diff(edges))
+            style = {"color": colors[i], "linestyle": _LINE_STYLES[i % len(_LINE_STYLES)]}
+            self.lines_ += self.ax_.plot(
+                (edges[:-1] + edges[1:]) / 2, density, label=label, **style
             )
-            self.lines_.append(line)
         self.ax_.set(xlabel=_LABELS[self.kind], ylabel="Density")
         self.ax_.set_ylim(bottom=0.0)
         self.ax_.legend()
-        return self
 
 
 def _check_kind(kind):
@@ -217,17 +201,8 @@ def _flat(values, layer):
 
 def _limits(layers):
     """Return the limits of an axis that covers nearly all values."""
-    ends = [np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers]
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    if low == high:  # constant values: one bin in the middle
-        margin = 0.5 * abs(low) or 0.5
-        return low - margin, high + margin
-    margin = 0.01 * (high - low)
+    ends = np.array([np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers])
+    low, high = ends.min(), ends.max()
+    # Constant values are drawn in the middle of the axis.
+    margin = 0.01 * (high - low) or 0.5 * abs(low) or 0.5
     return low - margin, high + margin
-
-
-def _colors(n_layers):
-    """Return colours from dark to light, which can be distinguished in grey, too."""
-    from matplotlib import colormaps
-
-    return colormaps["viridis"](np.linspace(0.0, 0.72, n_layers))
