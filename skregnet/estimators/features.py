@@ -68,8 +68,8 @@ class MLPFeatures(
     (150, 2)
     >>> features.get_feature_names_out()
     array(['mlpfeatures0', 'mlpfeatures1'], dtype=object)
-    >>> model = make_pipeline(MLPFeatures(network), KNeighborsClassifier()).fit(X, y)
-    >>> bool(model.score(X, y) > 0.95)
+    >>> model = make_pipeline(MLPFeatures(network), KNeighborsClassifier())
+    >>> bool(model.fit(X, y).score(X, y) > 0.95)
     True
     """
 
@@ -140,7 +140,7 @@ class MLPFeatures(
         return network.dense_layers[:-1][self.layer].n_outputs * network.n_members
 
     def get_metadata_routing(self):
-        """Return the routing of metadata: `fit` passes them to the network's `fit`.
+        """Return the routing of metadata, from `fit` to the network's `fit`.
 
         Returns
         -------
@@ -148,14 +148,10 @@ class MLPFeatures(
             Requests of the network's methods.
         """
         # A Pipeline calls `fit_transform`, which passes all metadata to `fit`.
-        mapping = MethodMapping()
-        mapping.add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
-        return MetadataRouter(owner=type(self).__name__).add(
-            estimator=self.estimator, method_mapping=mapping
-        )
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "estimator_")
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping.add(caller="fit_transform", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

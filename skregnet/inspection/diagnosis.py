@@ -32,6 +32,7 @@ _COLUMNS = [
     ("to next", "{:.2g}".format),
     ("update", "{:.1e}".format),
 ]
+_LEFT = ("layer", "activation")  # columns that are aligned to the left
 _HEALTHY = "Nothing conspicuous."
 
 
@@ -71,10 +72,8 @@ class Diagnosis:
         columns : dict of str to list
             For each attribute of `LayerReport` a list with one value per layer.
         """
-        return {
-            field.name: [getattr(layer, field.name) for layer in self.layers]
-            for field in fields(LayerReport)
-        }
+        names = (field.name for field in fields(LayerReport))
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names}
 
     def _table(self):
         """Return the cells as text, a list for each row, without blank columns."""
@@ -85,12 +84,12 @@ class Diagnosis:
         return list(zip(*(column for column in columns if any(column[1:])), strict=True))
 
     def _summary(self):
-        run = self.run
-        parts = [f"{run.n_epochs} epoch{'s' * (run.n_epochs != 1)}, stopped by {run.stop_reason}"]
+        run, end = self.run, f"stopped by {self.run.stop_reason}"
+        parts = [f"{run.n_epochs} epoch{'s' * (run.n_epochs != 1)}, {end}"]
         kind = " with the penalty" if run.has_penalty else ""
         if self.is_ensemble:
             kind += " as the mean of all networks"
-            parts = [f"{run.n_epochs} epochs at most of all networks", parts[0].split(", ")[1]]
+            parts = [f"{run.n_epochs} epochs at most of all networks", end]
         if run.best_epoch != run.n_epochs:
             parts.append(f"epoch {run.best_epoch} kept")
         if np.isfinite(run.learning_rate):
@@ -103,25 +102,29 @@ class Diagnosis:
         return f"{'; '.join(parts)}."
 
     def __str__(self):
-        table = self._table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(map(_aligned, row, widths, table[0])).rstrip() for row in table]
+        columns = []
+        for head, *cells in zip(*self._table(), strict=True):
+            width = max(map(len, (head, *cells)))
+            align = str.ljust if head in _LEFT else str.rjust
+            columns.append([align(cell, width) for cell in (head, *cells)])
+        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
         advice = [f"- {sentence}" for sentence in self.advice] or [_HEALTHY]
         return "\n".join([self.estimator, self._summary(), "", *lines, "", *advice])
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        # In the colours of the page that shows it.
+        # The colours are those of the page that shows it.
         head, *rows = self._table()
-        cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
+        style = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
         table = "border-collapse: collapse; color: inherit; font: inherit"
-        line = "border-bottom: 1px solid currentColor"
+        line = "; border-bottom: 1px solid currentColor"
 
         def cells(tag, row, extra=""):
+            sides = ["left" if name in _LEFT else "right" for name in head]
             return "".join(
-                f'<{tag} style="{cell.format(_side(name))}{extra}">{escape(text)}</{tag}>'
-                for name, text in zip(head, row, strict=True)
+                f'<{tag} style="{style.format(side)}{extra}">{escape(text)}</{tag}>'
+                for side, text in zip(sides, row, strict=True)
             )
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
@@ -130,19 +133,11 @@ class Diagnosis:
             '<div style="color: inherit">'
             f"<p><strong>{escape(self.estimator)}</strong><br>{escape(self._summary())}</p>"
             f'<div style="overflow-x: auto"><table style="{table}">'
-            f"<thead><tr>{cells('th', head, f'; {line}')}</tr></thead>"
+            f"<thead><tr>{cells('th', head, line)}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>"
             + (f"<ul>{advice}</ul>" if advice else f"<p>{_HEALTHY}</p>")
             + "</div>"
         )
-
-
-def _side(column):
-    return "left" if column in ("layer", "activation") else "right"
-
-
-def _aligned(text, width, column):
-    return text.ljust(width) if _side(column) == "left" else text.rjust(width)
 
 
 def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rate=None):
@@ -158,19 +153,19 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets. Without them there are no gradients, updates and losses.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. If the network was fitted with weights, pass the same ones, because
-        the losses in training and on these rows are compared.
+        Weights of the rows. Pass those of the fit, because the losses in training and on these
+        rows are compared.
     member : int, default=0
         Index of the network in an ensemble. The curves and the training loss are those of the
         whole ensemble.
     learning_rate : float, default=None
-        Learning rate of the measured steps. None stands for that of the last epoch, or for the
-        median over the epochs if the schedule ends near zero, as ``learning_rate='cosine'`` does.
+        Learning rate of the measured steps. None takes that of the last epoch, or the median over
+        the epochs if the schedule ends near zero, as ``learning_rate='cosine'`` does.
 
     Returns
     -------
     diagnosis : Diagnosis
-        Object with the attributes `layers`, `run` and `advice`, and the method `to_dict`.
+        The result, which is printed as a table.
 
     Raises
     ------
@@ -199,15 +194,11 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     >>> from skregnet import RegularizedMLPClassifier
     >>> from skregnet.inspection import diagnose
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = RegularizedMLPClassifier(
-    ...     (10,) * 6,
-    ...     "logistic",
-    ...     init="standard",
-    ...     max_iter=20,
-    ...     n_iter_no_change=20,
-    ...     learning_rate="cosine",
-    ...     random_state=0,
+    >>> model = RegularizedMLPClassifier((10,) * 6, "logistic", init="standard")
+    >>> model.set_params(
+    ...     max_iter=20, n_iter_no_change=20, learning_rate="cosine", random_state=0
     ... )
+    RegularizedMLPClassifier(...)
     >>> report = diagnose(model.fit(X, y), X, y)
     >>> print(report.advice[0])
     The predictions are constant over these rows: ...

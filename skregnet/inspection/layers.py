@@ -50,16 +50,13 @@ class LayerReport:
     saturated : float
         Share of the activations at which the slope of the activation function is below a tenth of
         its largest slope. NaN if the activation function is not bounded.
-    mean, std : float
-        Mean and standard deviation of the activations over rows and units.
-    spread : float
-        Standard deviation of a unit over the rows, as a root mean square over the units. It
-        measures how much the layer still distinguishes the rows.
-    gradient_std : float
+    mean, std, spread : float
+        Mean and standard deviation of the activations over rows and units; and their standard
+        deviation over the rows, as a root mean square over the units, which measures how much the
+        layer still distinguishes the rows.
+    gradient_std, gradient_ratio : float
         Standard deviation of the derivatives of each row's loss with respect to the
-        pre-activations. NaN without targets.
-    gradient_ratio : float
-        `gradient_std` divided by that of the next layer. NaN for the output layer.
+        pre-activations, and its ratio to that of the next layer. NaN without targets.
     update_ratio : float
         Norm of the change of the layer's weights in one step of the solver, divided by the norm of
         the weights: the median over 20 steps on a copy of the network. NaN without targets and for

@@ -35,17 +35,15 @@ class RunReport:
     stop_reason : str
         The estimator's `stop_reason_`.
     n_epochs, best_epoch : int
-        Epochs (or iterations) of the last fit, and the epoch whose parameters were kept. For an
-        ensemble `n_epochs` is the largest number over its networks.
+        Epochs of the last fit, at most over the networks of an ensemble, and the epoch whose
+        parameters were kept.
     learning_rate : float
         Learning rate of the measured steps; NaN for full-batch solvers.
     training_loss : float
-        The estimator's `loss_` (for an ensemble the mean over its networks) without the penalty;
-        with the penalty if `has_penalty` is true.
-    loss : float
-        Mean loss of the given rows in prediction, without the penalty; NaN without targets.
-    constant_loss : float
-        Loss of the best constant prediction on the given rows; NaN without targets.
+        The estimator's `loss_`, for an ensemble the mean over its networks, without the penalty.
+    loss, constant_loss : float
+        Mean loss on the given rows without the penalty, and loss of the best constant prediction
+        on them; NaN without targets.
     variation : float
         Standard deviation of the predictions over the rows, divided by that of the targets or,
         without targets, by the mean absolute prediction; the maximum over the outputs.
@@ -81,14 +79,14 @@ class Facts:
     is_sparse: bool  # whether most of these inputs are zero
 
     @property
-    def has_enough_rows(self):
+    def has_rows(self):
         """Whether a mean loss, and differences between rows, can be judged."""
         return self.run.n_rows >= MIN_ROWS
 
     @property
     def lossy_layer(self):
         """The first layer that hardly distinguishes the rows; None if dead units come first."""
-        for layer in self.hidden if self.has_enough_rows else ():
+        for layer in self.hidden if self.has_rows else ():
             if layer.dead > _MANY_DEAD:
                 return None
             if layer.spread < 0.01 * np.hypot(layer.mean, layer.std):
@@ -155,24 +153,21 @@ def _name(layer):
 # ---- rules ---------------------------------------------------------------------------------------
 
 
-def diverged(facts):
-    """Find a run that diverged."""
+def _diverged(facts):
     run = facts.run
     if run.stop_reason == "diverged":
         text = f"Training diverged, and the weights were reset to those of epoch {run.best_epoch}"
         return text, "-rate clip scale"
 
 
-def unscaled_inputs(facts):
-    """Find inputs far from unit size."""
+def _unscaled_inputs(facts):
     if facts.is_unscaled:
         return f"The inputs have a root mean square of {facts.input_size:.3g}, far from 1", "scale"
 
 
-def constant_predictions(facts):
-    """Find predictions that are the same for all rows."""
+def _constant_predictions(facts):
     run = facts.run
-    if run.variation < 0.01 and facts.has_enough_rows:
+    if run.variation < 0.01 and facts.has_rows:
         unit = "of that of the targets" if np.isfinite(run.loss) else "of their size"
         text = (
             "The predictions are constant over these rows: their standard deviation is "
@@ -184,8 +179,7 @@ def constant_predictions(facts):
         return text, "-alpha +patience" if passes else "-alpha"
 
 
-def overfitted(facts):
-    """Find a validation loss that has risen, or a higher loss on the given rows."""
+def _overfitted(facts):
     run, remedies = facts.run, "early_stopping dropout +alpha"
     losses = np.asarray((facts.estimator.validation_loss_curve_ or ())[-run.n_epochs :])
     if losses.size and np.isfinite(losses).all() and not facts.estimator.do_early_stopping_:
@@ -197,15 +191,14 @@ def overfitted(facts):
     is_noise = facts.has_large_steps and run.training_loss >= 0.5 * facts.baseline
     has_gap = run.loss - run.training_loss > _GAP * facts.reference
     is_apart = has_gap and run.loss > _APART * run.training_loss
-    if is_apart and facts.has_enough_rows and not is_noise:
+    if is_apart and facts.has_rows and not is_noise:
         return (
             f"The loss is {run.loss:.3g} on these rows and {run.training_loss:.3g} in training, so "
             "the network overfits or these rows differ from the training rows"
         ), remedies
 
 
-def saturated(facts):
-    """Find the layer with the most saturated activations."""
+def _saturated(facts):
     layer = max(facts.hidden, key=lambda layer: np.nan_to_num(layer.saturated), default=None)
     if layer is not None and layer.saturated > _MANY_SATURATED:
         rate = "-rate " if facts.update_ratio > _LARGE_STEPS else ""
@@ -215,8 +208,7 @@ def saturated(facts):
         ), f"scale {rate}init batch_norm +alpha"
 
 
-def signal_lost(facts):
-    """Find a layer with about the same activations for all rows."""
+def _signal_lost(facts):
     layer = facts.lossy_layer
     if layer is not None:
         return (
@@ -225,8 +217,7 @@ def signal_lost(facts):
         ), "scale -alpha batch_norm tanh relu init"
 
 
-def gradients(facts):
-    """Find gradients of the first layer far smaller or far larger than those of the last."""
+def _gradients(facts):
     ratio, text = facts.gradient_ratio, "The gradients of the first hidden layer are "
     if ratio < _VANISHED:
         factor = 1.0 / ratio if ratio else np.inf
@@ -236,8 +227,7 @@ def gradients(facts):
         return f"{text}{ratio:.2g} times larger than those of the last one", "init batch_norm clip"
 
 
-def step_size(facts):
-    """Find updates that are too large for the loss to fall, or too small to learn."""
+def _step_size(facts):
     run, settings = facts.run, facts.settings
     text = "A step changes the weights by {} of their size (0.1 % is usual)"
     if not run.loss > _GAP * facts.baseline:
@@ -252,24 +242,22 @@ def step_size(facts):
         return text.format(percent(facts.update_ratio, 4)), "+rate"
 
 
-def dead(facts):
-    """Find the layer with the most units whose activation is the same for all rows."""
+def _dead(facts):
     # Saturated units may be constant, too.
     layers = [layer for layer in facts.hidden if not layer.saturated > _MANY_SATURATED]
     layer = max(layers, key=lambda layer: layer.dead, default=None)
-    if layer is not None and layer.dead > _MANY_DEAD and facts.has_enough_rows:
+    if layer is not None and layer.dead > _MANY_DEAD and facts.has_rows:
         return (
             f"{percent(layer.dead)} of the {layer.units} {layer.activation} units of "
             f"{_name(layer)} have the same output for all rows"
         ), "scale -alpha -rate leaky_relu batch_norm he_init"
 
 
-def too_short(facts):
-    """Find a run that ended while the loss was still falling, unless more epochs do harm."""
+def _too_short(facts):
     run, limit = facts.run, facts.run.stop_reason
     is_limited = limit in ("max_iter", "max_time") and not facts.settings.plans_its_end
     gap = run.loss - run.training_loss
-    has_gap = facts.has_enough_rows and gap > (_APART - 1.0) * abs(run.training_loss)
+    has_gap = facts.has_rows and gap > (_APART - 1.0) * abs(run.training_loss)
     is_past_best = facts.estimator.do_early_stopping_ and run.best_epoch < 0.9 * run.n_epochs
     if is_limited and facts.fall > _STILL_FALLING and not (has_gap or is_past_best):
         return (
@@ -279,14 +267,12 @@ def too_short(facts):
         ), "+epochs +rate"
 
 
-def strong_dropout(facts):
-    """Find a loss like that of a constant with strong dropout."""
+def _strong_dropout(facts):
     if facts.is_unlearned and facts.dropout >= 0.7:
         return f"{facts.loss_share}, with dropout={facts.settings.dropout!r}", "-dropout"
 
 
-def unlearned(facts):
-    """Find a loss like that of a constant that no other rule explains."""
+def _unlearned(facts):
     if facts.is_unlearned:
         alpha, dropout = facts.settings.alpha, facts.settings.dropout
         return (
@@ -298,19 +284,19 @@ def unlearned(facts):
 # Each rule with the rules that silence it: they find the cause, or advise the opposite. The advice
 # has this order; of two contradictory remedies the first one is given.
 RULES = {
-    diverged: (),
-    unscaled_inputs: (),
-    constant_predictions: (diverged, strong_dropout),
-    strong_dropout: (overfitted,),
-    overfitted: (),
-    saturated: (),
-    signal_lost: (),
-    gradients: (signal_lost,),
-    step_size: (diverged,),
-    dead: (signal_lost,),
-    too_short: (overfitted, step_size, strong_dropout),
+    _diverged: (),
+    _unscaled_inputs: (),
+    _constant_predictions: (_diverged, _strong_dropout),
+    _strong_dropout: (_overfitted,),
+    _overfitted: (),
+    _saturated: (),
+    _signal_lost: (),
+    _gradients: (_signal_lost,),
+    _step_size: (_diverged,),
+    _dead: (_signal_lost,),
+    _too_short: (_overfitted, _step_size, _strong_dropout),
 }
-RULES[unlearned] = tuple(RULES)
+RULES[_unlearned] = tuple(RULES)
 
 
 def advise(facts):

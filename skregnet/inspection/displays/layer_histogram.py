@@ -58,9 +58,8 @@ class LayerHistogramDisplay(Display):
     >>> model = RegularizedMLPClassifier((50, 50, 50), "tanh", random_state=0)
     >>> fig, axes = plt.subplots(1, 2)
     >>> for ax, kind in zip(axes, ("activations", "gradients")):
-    ...     display = LayerHistogramDisplay.from_estimator(
-    ...         model, X, y, kind=kind, initial=True, ax=ax
-    ...     )
+    ...     options = {"kind": kind, "initial": True, "ax": ax}
+    ...     display = LayerHistogramDisplay.from_estimator(model, X, y, **options)
     >>> [values.shape for values in display.values]
     [(150, 50), (150, 50), (150, 50)]
     >>> plt.close(fig)
@@ -81,17 +80,16 @@ class LayerHistogramDisplay(Display):
             Estimator, fitted unless `initial` is true. It is not changed.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows. If there are more than 2000 (fewer for wide networks), a sample is used, the same
-            one in each call, so that there are at most two million values.
+            one in each call.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, needed for gradients and for `initial`.
         kind : {'activations', 'gradients'}, default='activations'
             Outputs of the hidden layers, after their activation functions, or derivatives of each
             row's loss (not divided by the number of rows) with respect to the pre-activations.
         initial : bool, default=False
-            Whether to show the network that `fit` starts from, with the same random numbers,
-            instead of the fitted one. For a fitted estimator it is the start of its own fit, if
-            `X` and `y` are the training data. For an unfitted one it is the start of
-            ``fit(X, y)``, which differs from call to call with ``random_state=None``.
+            Whether to show the network that ``fit(X, y)`` starts from, with the same random
+            numbers. For a fitted estimator this is the start of its own fit, if `X` and `y` are
+            the training data. With ``random_state=None`` an unfitted one differs in each call.
         member : int, default=0
             Index of the network in an ensemble.
         bins : int, default=100
@@ -116,9 +114,8 @@ class LayerHistogramDisplay(Display):
         Notes
         -----
         Values are computed as in prediction: no unit is dropped, and batch normalisation uses its
-        running statistics. The initial network has none yet and uses those of the given rows, as
-        the first training step uses those of its batch. Gradients treat the statistics as
-        constants.
+        running statistics. The initial network has none and uses those of the given rows.
+        Gradients treat the statistics as constants.
         """
         _check_kind(kind)
         if kind == "gradients" and y is None:
@@ -145,8 +142,8 @@ class LayerHistogramDisplay(Display):
 
         Notes
         -----
-        A line is the density of the values. Many exact zeros, as rectifiers produce them, are left
-        out; the legend shows their share and the standard deviation of all values.
+        A line is the density of the values. Many exact zeros, as of rectifiers, are left out. The
+        legend shows their share and the standard deviation of all values.
         """
         _check_kind(self.kind)
         layers = [_flat(values, i) for i, values in enumerate(self.values, 1)]
@@ -176,9 +173,7 @@ class LayerHistogramDisplay(Display):
             counts, _ = np.histogram(values, edges)
             density = counts / (max(len(values), 1) * np.diff(edges))
             style = {"color": colors[i], "linestyle": _LINE_STYLES[i % len(_LINE_STYLES)]}
-            self.lines_ += self.ax_.plot(
-                (edges[:-1] + edges[1:]) / 2, density, label=label, **style
-            )
+            self.lines_ += self.ax_.plot(centres, density, label=label, **style)
         self.ax_.set(xlabel=_LABELS[self.kind], ylabel="Density")
         self.ax_.set_ylim(bottom=0.0)
         self.ax_.legend()
