@@ -18,20 +18,20 @@ from .layers import (
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
 
-# Heads and formats of the columns of the table, one for each attribute of `LayerReport`.
-_COLUMNS = [
-    ("layer", "{}".format),
-    ("units", "{:d}".format),
-    ("activation", "{}".format),
-    ("dead", percent),
-    ("saturated", percent),
-    ("mean", "{:.2g}".format),
-    ("std", "{:.2g}".format),
-    ("spread", "{:.2g}".format),
-    ("gradient", "{:.1e}".format),
-    ("to next", "{:.2g}".format),
-    ("update", "{:.1e}".format),
-]
+# Head and format of each column of the table, in the order of the attributes of `LayerReport`.
+_COLUMNS = {
+    "layer": str,
+    "units": str,
+    "activation": str,
+    "dead": percent,
+    "saturated": percent,
+    "mean": "{:.2g}".format,
+    "std": "{:.2g}".format,
+    "spread": "{:.2g}".format,
+    "gradient": "{:.1e}".format,
+    "to next": "{:.2g}".format,
+    "update": "{:.1e}".format,
+}
 _LEFT = ("layer", "activation")  # columns that are aligned to the left
 _HEALTHY = "Nothing conspicuous."
 
@@ -79,7 +79,7 @@ class Diagnosis:
         """Return the cells as text, a list for each row, without blank columns."""
         columns = [
             [head, *("" if value != value else form(value) for value in values)]  # "" for NaN
-            for (head, form), values in zip(_COLUMNS, self.to_dict().values(), strict=True)
+            for (head, form), values in zip(_COLUMNS.items(), self.to_dict().values(), strict=True)
         ]
         return list(zip(*(column for column in columns if any(column[1:])), strict=True))
 

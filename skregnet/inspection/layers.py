@@ -87,21 +87,17 @@ class NetworkAndRows:
     loss: Any
     run: Run | None  # a training run on these rows, for `update_ratios`
 
-    @property
-    def _targets_and_weight(self):
-        """Both with an axis of members."""
-        return self.y[np.newaxis], None if self.weight is None else self.weight[np.newaxis]
-
     def mean_loss(self, raw):
         """Return the weighted mean loss of raw predictions, (rows, outputs)."""
-        y, weight = self._targets_and_weight
+        weight = None if self.weight is None else self.weight[np.newaxis]
         scale = 1.0 / (len(raw) if weight is None else float(weight.sum(dtype=np.float64)))
-        return float(self.loss.value(raw[np.newaxis], y, weight, scale)[0])
+        return float(self.loss.value(raw[np.newaxis], self.y[np.newaxis], weight, scale)[0])
 
     def loss_gradient(self, raw):
         """Return the derivatives of each row's loss with respect to its raw predictions."""
         gradient, raw = np.empty((1, *raw.shape), raw.dtype), np.array(raw[np.newaxis], order="C")
-        self.loss.value_and_gradient(raw, *self._targets_and_weight, 1.0, gradient)
+        weight = None if self.weight is None else self.weight[np.newaxis]
+        self.loss.value_and_gradient(raw, self.y[np.newaxis], weight, 1.0, gradient)
         return gradient[0]
 
 
@@ -154,21 +150,14 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if initial:
             return _initial_network(estimator, X, y, sample_weight, member, is_fitted)
-        return _fitted_network(estimator, X, y, sample_weight, member)
-
-
-def _fitted_network(estimator, X, y, sample_weight, member):
-    model, network = estimator._model, estimator.network_.select([member])
-    n_rows = _n_rows(network)
-    if y is not None:
-        run = _continued_run(estimator, X, y, sample_weight)
-        x, y, weight = run.sample(run.training, n_rows)
-        return NetworkAndRows(network, _in_memory(x), y, weight, run.loss, run)
-    X = model.inputs.read(X)
-    if X.shape[0] > n_rows:
-        X = X[some_rows(X.shape[0], n_rows)]
-    x = _in_memory(model.inputs.scaled(X, model.dtype))
-    return NetworkAndRows(network, x, None, None, model.loss, None)
+        model, network = estimator._model, estimator.network_.select([member])
+        if y is not None:
+            return _with_rows(network, _continued_run(estimator, X, y, sample_weight))
+        X, n_rows = model.inputs.read(X), _n_rows(network)
+        if X.shape[0] > n_rows:
+            X = X[some_rows(X.shape[0], n_rows)]
+        x = _in_memory(model.inputs.scaled(X, model.dtype))
+        return NetworkAndRows(network, x, None, None, model.loss, None)
 
 
 def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
@@ -182,19 +171,16 @@ def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
             )
         number, run = numbers[member], _continued_run(estimator, X, y, sample_weight)
     else:
-        number = member * estimator.n_init
-        estimator = clone(estimator)
+        number, estimator = member * estimator.n_init, clone(estimator)
         estimator._validate_params()
         settings = Settings.of(estimator)
         check_combinations(settings)
         run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
-    network = run.initial_network().select([number])
-    x, y, weight = run.sample(run.training, _n_rows(network))
-    x = _in_memory(x)
-    if network.batch_norm_layers:
+    given = _with_rows(run.initial_network().select([number]), run)
+    if given.network.batch_norm_layers:
         # There are no running statistics yet; the first step uses those of its batch.
-        network.set_population_statistics(x, weight)
-    return NetworkAndRows(network, x, y, weight, run.loss, run)
+        given.network.set_population_statistics(given.x, given.weight)
+    return given
 
 
 def _continued_run(estimator, X, y, sample_weight):
@@ -204,6 +190,11 @@ def _continued_run(estimator, X, y, sample_weight):
     rows = weighted(settings, targets, rows).without_zero_weights()
     plan, seeds = Plan.of_fit(settings, stops_early=False), start.continuation.seeds
     return Run(settings, plan, inputs, targets, rows, None, seeds, start)
+
+
+def _with_rows(network, run):
+    x, y, weight = run.sample(run.training, _n_rows(network))
+    return NetworkAndRows(network, _in_memory(x), y, weight, run.loss, run)
 
 
 def _n_rows(network):
@@ -307,14 +298,12 @@ class RecordUpdates(Transform):
         before = network.params.copy()
 
         def record():
-            pairs = zip(*map(network.views, (network.params - before, before)), strict=True)
-            self.ratios.append(
-                [
-                    np.linalg.norm(change["weight"]) / np.linalg.norm(old["weight"])
-                    for change, old in pairs
-                    if "weight" in change
-                ]
-            )
+            changes, weights = map(network.views, (network.params - before, before))
+            norms = [
+                [np.linalg.norm(view["weight"]) for view in views if "weight" in view]
+                for views in (changes, weights)
+            ]
+            self.ratios.append(np.divide(*norms))
             np.copyto(before, network.params)
 
         return record

@@ -1,6 +1,6 @@
 """A network rewritten as affine maps with one of scikit-learn's activations."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -33,28 +33,12 @@ _FORMS = {
 }
 
 
-@dataclass
-class PlainNetwork:
+class PlainNetwork(NamedTuple):
     """Affine maps with one activation between them; `coefs` and `intercepts` are in float64."""
 
     activation: str  # of all hidden layers
     coefs: list  # (fan_in, fan_out)
     intercepts: list  # (fan_out,)
-
-    @property
-    def hidden_layer_sizes(self):
-        """Units of the hidden layers."""
-        return tuple(len(intercept) for intercept in self.intercepts[:-1])
-
-    def fold_input(self, affine):
-        """Let the network take the inputs of an affine map instead of its outputs."""
-        self.coefs[0], self.intercepts[0] = affine.fold(self.coefs[0], self.intercepts[0])
-
-    def fold_output(self, scale, shift):
-        """Keep the first outputs, as many as `scale` has, and return ``output * scale + shift``."""
-        n = len(scale)
-        self.coefs[-1] = self.coefs[-1][:, :n] * scale
-        self.intercepts[-1] = self.intercepts[-1][:n] * scale + shift
 
 
 def _hidden_functions(network):

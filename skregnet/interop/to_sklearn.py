@@ -49,7 +49,7 @@ def to_sklearn(estimator, model):
             "of one network. Fit with n_estimators=1."
         )
     plain = mean_network([plain_network(network.member(i), activation) for i in range(n_members)])
-    plain.fold_input(scaling)
+    plain.coefs[0], plain.intercepts[0] = scaling.fold(plain.coefs[0], plain.intercepts[0])
     if not model.targets.is_classifier:
         _fold_targets(plain, model.targets)
     exported = _unfitted(estimator, plain)
@@ -73,10 +73,12 @@ def _fold_targets(plain, targets):
             f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
             "only one: it cannot be exported. Fit an estimator for each quantile."
         )
+    factor, shift = scale, targets.y_mean
     if loss.out_activation == "exp":
-        plain.fold_output(np.ones_like(scale), np.log(scale))
-    else:
-        plain.fold_output(scale, targets.y_mean)
+        factor, shift = 1.0, np.log(scale)
+    n = len(scale)  # of several heads, the first one makes the prediction
+    plain.coefs[-1] = plain.coefs[-1][:, :n] * factor
+    plain.intercepts[-1] = plain.intercepts[-1][:n] * factor + shift
 
 
 def _unfitted(estimator, plain):
@@ -88,7 +90,7 @@ def _unfitted(estimator, plain):
     known, solver = cls().get_params(), estimator.solver
     parameters = estimator.get_params(deep=False)
     parameters |= {
-        "hidden_layer_sizes": plain.hidden_layer_sizes,
+        "hidden_layer_sizes": tuple(map(len, plain.intercepts[:-1])),
         "activation": plain.activation,
         "solver": _SOLVERS.get(solver, solver) if isinstance(solver, str) else "adam",
         "early_stopping": estimator.do_early_stopping_,

@@ -159,7 +159,11 @@ class LayerHistogramDisplay(Display):
     def _draw(self, layers, bins):
         from matplotlib import colormaps
 
-        edges = np.linspace(*_limits(layers), bins + 1)
+        ends = np.array([np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers])
+        low, high = ends.min(), ends.max()
+        # Constant values are drawn in the middle of the axis.
+        margin = 0.01 * (high - low) or 0.5 * abs(low) or 0.5
+        edges = np.linspace(low - margin, high + margin, bins + 1)
         centres = (edges[:-1] + edges[1:]) / 2
         # From dark to light: the colours differ in grey, too.
         colors = colormaps["viridis"](np.linspace(0.0, 0.72, len(layers)))
@@ -192,12 +196,3 @@ def _flat(values, layer):
             "the activations overflow."
         )
     return values
-
-
-def _limits(layers):
-    """Return the limits of an axis that covers nearly all values."""
-    ends = np.array([np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers])
-    low, high = ends.min(), ends.max()
-    # Constant values are drawn in the middle of the axis.
-    margin = 0.01 * (high - low) or 0.5 * abs(low) or 0.5
-    return low - margin, high + margin
