@@ -217,20 +217,26 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     run = _run(estimator, given, raw, member, rate)
     updates = update_ratios(given, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
+    n_inputs = given.x.shape[0] * given.x.shape[1]
+    values = given.x.data if issparse(given.x) else given.x
     facts = Facts(
-        *(estimator, settings, layers[:-1], float(np.median(updates)), run),
+        estimator,
+        settings,
+        layers[:-1],
+        float(np.median(updates)),
+        run,
         *_reference_and_baseline(estimator, given, run),
-        *_size_and_sparsity(given.x),
+        input_size=float(np.sqrt(np.square(values, dtype=np.float64).sum() / n_inputs)),
+        is_sparse=bool(np.count_nonzero(values) < 0.5 * n_inputs),
     )
     is_ensemble = estimator.network_.n_members > 1
     return Diagnosis(_in_short(estimator, member), layers, run, advise(facts), is_ensemble)
 
 
 def _in_short(estimator, member):
-    network, solver = estimator.network_, estimator.solver
+    network = estimator.network_
     sizes = [network.dense_layers[0].n_inputs, *(each.n_outputs for each in network.dense_layers)]
-    solver = solver if isinstance(solver, str) else repr(solver)
-    text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {solver}"
+    text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {estimator.solver}"
     is_single = network.n_members == 1
     return text if is_single else f"{text}, network {member} of {network.n_members}"
 
@@ -286,11 +292,3 @@ def _reference_and_baseline(estimator, given, run):
         return start, np.nan
     reference = float(given.y.shape[1]) if given.loss.in_nats else run.constant_loss
     return reference, np.nan if is_constant or run.n_rows < MIN_ROWS else run.constant_loss
-
-
-def _size_and_sparsity(x):
-    """Return the root mean square, and whether most values are zero."""
-    n = x.shape[0] * x.shape[1]
-    values = x.data if issparse(x) else x
-    size = float(np.sqrt(np.square(values, dtype=np.float64).sum() / n))
-    return size, bool(np.count_nonzero(values) < 0.5 * n)

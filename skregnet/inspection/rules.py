@@ -324,12 +324,13 @@ def _remedies(facts):
     # of He's rule are too large if all activation functions are bounded.
     is_bounded = not np.isnan([layer.saturated for layer in facts.hidden]).any()
     unsound = {"standard", "he_uniform", "he_normal"} if is_bounded else {"standard"}
-    is_named = isinstance(settings.init, str)
-    is_sound = is_named and settings.init in {"auto", *INITIALIZERS} - unsound
+    sound = {"auto", *INITIALIZERS} - unsound
+    is_sound = isinstance(settings.init, str) and settings.init in sound
     init, he_init = "init='auto'", "init='he_uniform'"
     if estimator._continuation.started_as is None:  # a network of scikit-learn
         is_sound, init, he_init = False, *["a new fit with initial weights of this package"] * 2
     rate, alpha, limit = settings.learning_rate_init, settings.alpha, facts.run.stop_reason
+    can_wait = limit in ("tol", "early_stopping")
     remedies = {
         "scale": (facts.is_unscaled, "scaler='standard'"),
         "-rate": (is_sgd, f"learning_rate_init below {rate:g}"),
@@ -347,10 +348,7 @@ def _remedies(facts):
         "dropout": (is_sgd and facts.hidden and not np.any(settings.dropout), "dropout=0.2"),
         "-dropout": (True, f"dropout below {facts.dropout:g}"),
         "early_stopping": (not estimator.do_early_stopping_, "early_stopping=True"),
-        "+patience": (
-            limit in ("tol", "early_stopping"),
-            f"n_iter_no_change above {settings.n_iter_no_change}",
-        ),
+        "+patience": (can_wait, f"n_iter_no_change above {settings.n_iter_no_change}"),
         "+epochs": (True, f"{limit} above {getattr(settings, limit, None)}"),
     }
     return {name: text for name, (is_possible, text) in remedies.items() if is_possible}

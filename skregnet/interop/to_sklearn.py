@@ -53,8 +53,7 @@ def to_sklearn(estimator, model):
     if not model.targets.is_classifier:
         _fold_targets(plain, model.targets)
     exported = _unfitted(estimator, plain)
-    _set_weights(exported, plain, network.params.dtype)
-    _set_records(exported, estimator)
+    _set_attributes(exported, estimator, plain)
     return exported
 
 
@@ -96,7 +95,16 @@ def _unfitted(estimator, plain):
         "early_stopping": estimator.do_early_stopping_,
     }
     if cls is MLPRegressor:
-        parameters["loss"] = _loss(estimator, known)
+        losses, output = {"identity": "squared_error"}, estimator.out_activation_
+        if "loss" in known:  # scikit-learn 1.7 and later
+            losses["exp"] = "poisson"
+        if output not in losses:
+            version = " before version 1.7" if output == "exp" else ""
+            raise ValueError(
+                f"loss={estimator.loss!r} cannot be exported: scikit-learn's MLPRegressor{version} "
+                f"has no output activation {output!r}."
+            )
+        parameters["loss"] = losses[output]
     # Clones: a random generator that both estimators draw from would let one change the other.
     return cls(
         **{
@@ -107,33 +115,16 @@ def _unfitted(estimator, plain):
     )
 
 
-def _loss(estimator, known):
-    """Return the loss of scikit-learn that has the estimator's output activation."""
-    out_activation = estimator.out_activation_
-    if out_activation == "identity":
-        return "squared_error"
-    if out_activation == "exp" and "loss" in known:
-        return "poisson"
-    version = " before version 1.7" if out_activation == "exp" else ""
-    raise ValueError(
-        f"loss={estimator.loss!r} cannot be exported: scikit-learn's MLPRegressor{version} has no "
-        f"output activation {out_activation!r}."
-    )
-
-
-def _set_weights(model, plain, dtype):
-    arrays = [*plain.coefs, *plain.intercepts]
+def _set_attributes(model, estimator, plain):
+    """Set the fitted attributes, and those that further training needs."""
+    dtype = estimator.network_.params.dtype
     # The type of the network is kept if this loses nothing: if no scaling was folded in.
-    if not all(np.array_equal(array.astype(dtype), array) for array in arrays):
+    if not all(np.array_equal(a.astype(dtype), a) for a in (*plain.coefs, *plain.intercepts)):
         dtype = np.float64
     model.coefs_ = [np.array(coef, dtype) for coef in plain.coefs]
     model.intercepts_ = [np.array(intercept, dtype) for intercept in plain.intercepts]
     model.n_layers_ = len(plain.coefs) + 1
     model.n_outputs_ = len(plain.intercepts[-1])
-
-
-def _set_records(model, estimator):
-    """Set the other fitted attributes, and those that further training needs."""
     for name in _COPIED:
         setattr(model, name, getattr(estimator, name))
     if hasattr(estimator, "feature_names_in_"):

@@ -27,10 +27,8 @@ class CalibrationOfIntervalsDisplay(Display):
 
     Parameters
     ----------
-    coverage : ndarray of shape (n_levels,)
-        Nominal coverages.
-    observed : ndarray of shape (n_levels,)
-        Shares of the targets inside the intervals.
+    coverage, observed : ndarray of shape (n_levels,)
+        Nominal coverages, and shares of the targets inside the intervals.
     name : str, default=None
         Label in the legend.
 
@@ -84,11 +82,6 @@ class CalibrationOfIntervalsDisplay(Display):
         -------
         display : CalibrationOfIntervalsDisplay
             The display, drawn.
-
-        Raises
-        ------
-        TypeError
-            If the estimator predicts no standard deviations.
         """
         name = type(estimator).__name__ if name is None else name
         if isinstance(estimator, RegularizedMLPRegressor):
@@ -112,7 +105,7 @@ class CalibrationOfIntervalsDisplay(Display):
         Parameters
         ----------
         y_true, y_mean, y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, and their predicted means and standard deviations.
+            Targets, and their predicted means and standard deviations, which are positive.
         name : str, default=None
             Label in the legend.
         ax : matplotlib Axes, default=None
@@ -122,19 +115,14 @@ class CalibrationOfIntervalsDisplay(Display):
         -------
         display : CalibrationOfIntervalsDisplay
             The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ, or a standard deviation is not positive.
         """
         arrays = [
             check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
             for values, label in ((y_true, "y_true"), (y_mean, "y_mean"), (y_std, "y_std"))
         ]
-        # A single column is a vector.
+        # A vector and a single column are the same.
         y_true, y_mean, y_std = arrays = [
-            array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in arrays
+            array[:, 0] if array.shape[1:] == (1,) else array for array in arrays
         ]
         if len({array.shape for array in arrays}) > 1:
             shapes = ", ".join(str(array.shape) for array in arrays)

@@ -77,7 +77,7 @@ class LayerHistogramDisplay(Display):
         Parameters
         ----------
         estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-            Estimator, fitted unless `initial` is true. It is not changed.
+            Estimator with a hidden layer, fitted unless `initial` is true. It is not changed.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows. If there are more than 2000 (fewer for wide networks), a sample is used, the same
             one in each call.
@@ -101,15 +101,6 @@ class LayerHistogramDisplay(Display):
         -------
         display : LayerHistogramDisplay
             The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If there is no hidden layer, `y` is missing, or an argument is out of range.
-        TypeError
-            If `estimator` is not an estimator of this package.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted and `initial` is false.
 
         Notes
         -----

@@ -156,9 +156,8 @@ def _column(estimator, X, feature):
         )
     number = int(number) % n_features
     values = safe_indexing(X.tocsr() if issparse(X) else X, [number], axis=1)
-    values = values.toarray() if issparse(values) else np.asarray(values)
     try:
-        values = values.astype(np.float64).ravel()
+        values = np.ravel(values.toarray() if issparse(values) else values).astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
             f"feature={feature!r} holds no numbers, so its values cannot be drawn on an axis."
