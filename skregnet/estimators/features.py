@@ -60,16 +60,14 @@ class MLPFeatures(
     >>> from sklearn.pipeline import make_pipeline
     >>> from skregnet import MLPFeatures, RegularizedMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = RegularizedMLPClassifier(
-    ...     (8, 2), "tanh", solver="lbfgs", random_state=0
-    ... )
+    >>> network = RegularizedMLPClassifier((8, 2), solver="lbfgs", random_state=0)
     >>> features = MLPFeatures(network)
     >>> features.fit_transform(X, y).shape
     (150, 2)
     >>> features.get_feature_names_out()
     array(['mlpfeatures0', 'mlpfeatures1'], dtype=object)
-    >>> model = make_pipeline(MLPFeatures(network), KNeighborsClassifier())
-    >>> bool(model.fit(X, y).score(X, y) > 0.95)
+    >>> model = make_pipeline(features, KNeighborsClassifier()).fit(X, y)
+    >>> bool(model.score(X, y) > 0.95)
     True
     """
 
@@ -100,20 +98,15 @@ class MLPFeatures(
         -------
         self : MLPFeatures
             The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If the network has no such layer, or cannot be fitted.
         """
         if get_config().get("enable_metadata_routing", False):
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         check_layer(self.layer, len(hidden_sizes(self.estimator.hidden_layer_sizes)))
-        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
-        self.n_features_in_ = self.estimator_.n_features_in_
+        network = self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
+        self.n_features_in_ = network.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
-        if hasattr(self.estimator_, "feature_names_in_"):
-            self.feature_names_in_ = self.estimator_.feature_names_in_
+        if hasattr(network, "feature_names_in_"):
+            self.feature_names_in_ = network.feature_names_in_
         return self
 
     def transform(self, X):

@@ -185,8 +185,7 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     -----
     Activations and gradients are computed as in prediction: no unit is dropped, and batch
     normalisation uses its running statistics. The updates are real training steps, with dropout
-    and batch statistics, on a copy that starts from the fitted weights. The thresholds of the
-    advice are rules of thumb and prove nothing about a network.
+    and batch statistics, on a copy of the network. The thresholds of the advice are rules of thumb.
 
     Examples
     --------
@@ -195,15 +194,14 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     >>> from skregnet.inspection import diagnose
     >>> X, y = load_iris(return_X_y=True)
     >>> model = RegularizedMLPClassifier((10,) * 6, "logistic", init="standard")
-    >>> model.set_params(
-    ...     max_iter=20, n_iter_no_change=20, learning_rate="cosine", random_state=0
-    ... )
+    >>> options = {"n_iter_no_change": 20, "learning_rate": "cosine"}
+    >>> model.set_params(max_iter=20, random_state=0, **options).fit(X, y)
     RegularizedMLPClassifier(...)
-    >>> report = diagnose(model.fit(X, y), X, y)
+    >>> report = diagnose(model, X, y)
     >>> print(report.advice[0])
     The predictions are constant over these rows: ...
-    >>> [layer.update_ratio > 0 for layer in report.layers]
-    [True, True, True, True, True, True, True]
+    >>> all(layer.update_ratio > 0 for layer in report.layers)
+    True
     """
     check_estimator(estimator)
     if learning_rate is not None:

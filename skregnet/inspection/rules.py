@@ -122,8 +122,8 @@ class Facts:
         return 0.0 < _UNLEARNED * self.baseline < self.run.loss < np.inf
 
     @property
-    def loss_share(self):
-        """The loss as a share of that of the best constant."""
+    def loss_text(self):
+        """The loss as a share of that of the best constant, in words."""
         share = percent(self.run.loss / self.baseline)
         return f"The loss on these rows is {share} of that of the best constant"
 
@@ -269,14 +269,14 @@ def _too_short(facts):
 
 def _strong_dropout(facts):
     if facts.is_unlearned and facts.dropout >= 0.7:
-        return f"{facts.loss_share}, with dropout={facts.settings.dropout!r}", "-dropout"
+        return f"{facts.loss_text}, with dropout={facts.settings.dropout!r}", "-dropout"
 
 
 def _unlearned(facts):
     if facts.is_unlearned:
         alpha, dropout = facts.settings.alpha, facts.settings.dropout
         return (
-            f"{facts.loss_share}: X tells little about y, or the network is too small, was trained "
+            f"{facts.loss_text}: X tells little about y, or the network is too small, was trained "
             f"too little, or is limited by alpha={alpha:g} and dropout={dropout!r}"
         ), ""
 

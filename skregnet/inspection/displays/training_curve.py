@@ -18,8 +18,7 @@ class TrainingCurveDisplay(Display):
     validation_loss : array-like of shape (n_epochs,) or None, default=None
         Validation loss, `validation_loss_curve_`.
     best_iter : int, array-like of int or None, default=None
-        Epoch whose parameters were kept, counted from 1 at the start of the curves; one for each
-        member of an ensemble.
+        Epoch whose parameters were kept, from 1; one for each member of an ensemble.
     learning_rate : array-like of shape (n_epochs,) or None, default=None
         Learning rate of each epoch, `learning_rate_curve_`.
 
