@@ -1,5 +1,7 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
+# ruff: noqa: F401 - some names are imported for other modules.
+
 import copy
 from functools import cache
 from typing import NamedTuple
@@ -16,35 +18,21 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.metaestimators import available_if
 
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # before 1.9
 
-    def _has_callbacks(estimator):
-        raise AttributeError(
-            "Callbacks need scikit-learn 1.9 or later: upgrade it, or set verbose=True to see the "
-            "progress of training."
-        )
-
     class CallbackSupportMixin:
-        """What tells users of older versions why there is no set_callbacks."""
+        """Replacement that says which version `set_callbacks` needs."""
 
-        @available_if(_has_callbacks)
-        def set_callbacks(self, *callbacks):
-            """Set callbacks; not available before scikit-learn 1.9.
-
-            Parameters
-            ----------
-            *callbacks : callback instances
-                The callbacks.
-
-            Returns
-            -------
-            self : object
-                The estimator.
-            """
+        @property
+        def set_callbacks(self):
+            """Method of scikit-learn 1.9 and later."""
+            raise AttributeError(
+                "Callbacks need scikit-learn 1.9 or later: upgrade it, or set verbose=True to see "
+                "the progress of training."
+            )
 
 
 @cache
@@ -53,9 +41,9 @@ def _class_named(name):
 
 
 def feature_checker(name, n_features=None, feature_names=None):
-    """Return an object by which `validate_data` records or compares features.
+    """Return an estimator for `validate_data` to record or compare features; do not pickle it.
 
-    Its class has the name of an estimator's, which appears in messages. It is not to be pickled.
+    Its class has the given name, which appears in messages.
     """
     checker = _class_named(name)()
     if n_features is not None:
@@ -65,7 +53,7 @@ def feature_checker(name, n_features=None, feature_names=None):
     return checker
 
 
-# Address of the published documentation, with a slash at the end. While it is empty, diagrams of
+# Address of the published documentation, with a slash at the end. If it is empty, diagrams of
 # estimators have no links and no descriptions of parameters.
 DOCUMENTATION_ROOT = ""
 
@@ -74,7 +62,7 @@ class DocumentationLinkMixin:
     """Links to the documentation of this package instead of scikit-learn's."""
 
     def _get_doc_link(self):
-        """Address of the page of the class; empty for a class that is defined elsewhere."""
+        """Address of the page of the class; empty for a class of another package."""
         cls = type(self)
         package = cls.__module__.partition(".")[0]
         if not DOCUMENTATION_ROOT or package != __name__.partition(".")[0]:
@@ -82,10 +70,10 @@ class DocumentationLinkMixin:
         return f"{DOCUMENTATION_ROOT}generated/{package}.{cls.__name__}.html"
 
 
-# Attributes of a fitted estimator that a callback keeps, saves or trains: no callbacks come along.
+# Attributes of a fitted estimator that a callback keeps, saves or trains: it has no callbacks.
 WITHOUT_CALLBACKS = {"_skl_callbacks": []}
-# Where scikit-learn keeps what `fit_context` tears the callbacks down by.
-_CONTEXT_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+# Attributes of an estimator during a fit.
+_CONTEXT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 
 
 def has_callbacks(estimator):
@@ -98,77 +86,50 @@ def begin_callbacks(estimator, **task):
     return estimator._init_callback_context(**task)
 
 
+def without_callback_context(state):
+    """Return the attributes of an estimator without those of a running fit.
+
+    A callback may keep or save a copy of the estimator, which has no part in the tree of tasks.
+    """
+    return {name: value for name, value in state.items() if name not in _CONTEXT}
+
+
 def parameter_names(cls):
     """Return the names of the constructor's parameters."""
     return cls._get_param_names()
 
 
-def without_callback_context(state):
-    """Return the state of an estimator without what is there only while it is being fitted.
-
-    A copy of it that is kept or saved by a callback is to be no part of the tree of tasks.
-    """
-    names = (*_CONTEXT_ATTRIBUTES, "_parent_callback_ctx")
-    return {name: value for name, value in state.items() if name not in names}
-
-
 class MLPOptimizer(NamedTuple):
-    """State of the optimiser of scikit-learn's MLP; arrays are in the order coefs, intercepts.
+    """State of the optimiser of scikit-learn's MLP; arrays are in the order coefs, intercepts."""
 
-    Parameters
-    ----------
-    first_moments, second_moments : list of ndarray or None
-        Moments of Adam: decaying means.
-    beta_1, beta_2 : float or None
-        Decay of these.
-    t : int or None
-        Steps of Adam.
-    velocities : list of ndarray or None
-        Velocities of SGD.
-    momentum, nesterov : float, bool
-        Of SGD.
-    rate_factor : float
-        The learning rate divided by its initial value, for an adaptive rate.
-    """
-
-    first_moments: list | None = None
-    second_moments: list | None = None
-    beta_1: float | None = None
-    beta_2: float | None = None
-    t: int | None = None
-    velocities: list | None = None
-    momentum: float = 0.0
+    moments: tuple  # lists of arrays: the two decaying means of Adam, or the velocities of SGD
+    decay_rates: tuple  # beta_1 and beta_2 of Adam, or the momentum of SGD
+    t: int = 0  # steps of Adam
     nesterov: bool = False
-    rate_factor: float = 1.0
+    rate_factor: float = 1.0  # an adaptive learning rate divided by its initial value
 
 
 def mlp_optimizer(model):
-    """Return the state of a fitted MLP's optimiser, or None where there is none."""
+    """Return the state of a fitted MLP's optimiser; None for 'lbfgs'."""
     optimizer = getattr(model, "_optimizer", None)
     if optimizer is None:
         return None
     if model.solver == "adam":
-        return MLPOptimizer(
-            optimizer.ms, optimizer.vs, optimizer.beta_1, optimizer.beta_2, optimizer.t
-        )
+        decay_rates = optimizer.beta_1, optimizer.beta_2
+        return MLPOptimizer((optimizer.ms, optimizer.vs), decay_rates, optimizer.t)
     is_adaptive = optimizer.lr_schedule == "adaptive"
     return MLPOptimizer(
-        velocities=optimizer.velocities,
-        momentum=optimizer.momentum,
+        (optimizer.velocities,),
+        (optimizer.momentum,),
         nesterov=optimizer.nesterov,
         rate_factor=optimizer.learning_rate / optimizer.learning_rate_init if is_adaptive else 1.0,
     )
 
 
 def set_mlp_internals(model, labels=None):
-    """Give an MLP with weights the private attributes that it needs to predict and to be trained.
+    """Set the private attributes that an MLP with weights needs for prediction and training.
 
-    Parameters
-    ----------
-    model : MLPClassifier or MLPRegressor
-        With `coefs_` and `intercepts_`.
-    labels : ndarray, default=None
-        Classes, or an indicator matrix, of a classifier.
+    `labels` are the classes of a classifier, or an indicator matrix.
     """
     model._no_improvement_count = 0
     if model.early_stopping:
@@ -180,32 +141,9 @@ def set_mlp_internals(model, labels=None):
 
 
 def accepts_parameter(cls, name, value):
-    """Whether one of scikit-learn's classes takes a value of a constructor's parameter."""
+    """Whether a class of scikit-learn accepts the value of a constructor's parameter."""
     try:
         validate_parameter_constraints(cls._parameter_constraints, {name: value}, cls.__name__)
     except InvalidParameterError:
         return False
     return True
-
-
-__all__ = [
-    "WITHOUT_CALLBACKS",
-    "CallbackSupportMixin",
-    "DocumentationLinkMixin",
-    "HasMethods",
-    "Interval",
-    "InvalidParameterError",
-    "Options",
-    "StrOptions",
-    "accepts_parameter",
-    "begin_callbacks",
-    "feature_checker",
-    "fit_context",
-    "has_callbacks",
-    "mlp_optimizer",
-    "parameter_names",
-    "safe_indexing",
-    "set_mlp_internals",
-    "validate_parameter_constraints",
-    "without_callback_context",
-]

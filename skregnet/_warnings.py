@@ -7,18 +7,7 @@ _LIBRARIES = ("skregnet", "sklearn", "joblib")
 
 
 def warn_user(message, category=UserWarning):
-    """Warn from the innermost caller that is none of the libraries.
-
-    How deep that is depends on whether fit or partial_fit was called, and through which
-    meta-estimator.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong and what to do.
-    category : type, default=UserWarning
-        Class of the warning.
-    """
+    """Warn at the innermost caller outside these libraries; meta-estimators add to the depth."""
     stacklevel, frame = 2, sys._getframe(1)
     while frame is not None and _package(frame) in _LIBRARIES:
         stacklevel, frame = stacklevel + 1, frame.f_back
@@ -26,7 +15,7 @@ def warn_user(message, category=UserWarning):
 
 
 def warn_interrupted_callback():
-    """Warn that the user has pressed the keys in a hook, when there was no training left to end."""
+    """Warn of a KeyboardInterrupt in a hook that was called after the end of training."""
     warn_user("A callback was interrupted by user after the training was over: it is complete.")
 
 

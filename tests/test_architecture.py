@@ -56,6 +56,21 @@ FOREIGN = {
 }
 # The numerical half knows no scikit-learn, nor the door to it.
 WITHOUT_SKLEARN = ("_warnings", "kernels", "functions", "network", "optim", "training")
+# Private attributes of scikit-learn's objects, which only `_sklearn_compat` names.
+SKLEARN_PRIVATE = {
+    "_best_coefs",
+    "_best_intercepts",
+    "_callback_fit_ctx",
+    "_get_doc_link",
+    "_get_param_names",
+    "_init_callback_context",
+    "_label_binarizer",
+    "_no_improvement_count",
+    "_optimizer",
+    "_parent_callback_ctx",
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+}
 # Not needed by most users of the package, who would wait for them at its import.
 ONLY_INSIDE_FUNCTIONS = {"matplotlib", "sklearn.neural_network"}
 
@@ -203,7 +218,10 @@ def breaks_foreign(module, imported):
 
 
 def private_attributes(module):
-    """(line, dotted name) of every ``sklearn. ... ._name`` reached through an imported name."""
+    """(line, name) of each private name of scikit-learn: ``sklearn. ... ._name``, or a known one.
+
+    Known names count as an attribute of any object, and as a string, for ``getattr``.
+    """
     aliases = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
@@ -212,12 +230,15 @@ def private_attributes(module):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             aliases.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})
     for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and node.value in SKLEARN_PRIVATE:
+            yield node.lineno, node.value
         # A dunder, such as __name__, is Python's and not private.
-        if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
+        elif isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
             base = node.value
             while isinstance(base, ast.Attribute):
                 base = base.value
-            if isinstance(base, ast.Name) and aliases.get(base.id, "").startswith("sklearn"):
+            root = aliases.get(base.id, "") if isinstance(base, ast.Name) else ""
+            if root.startswith("sklearn") or node.attr in SKLEARN_PRIVATE:
                 yield node.lineno, ast.unparse(node)
 
 
@@ -380,7 +401,7 @@ def test_modules_and_functions_are_short(package):
 SOUND = {
     "__init__.py": "from skregnet.estimators import MLP\nfrom .network.layers import Dense\n",
     "_sklearn_compat.py": (
-        "import sklearn\nfrom sklearn.utils._tags import x\nx = sklearn._config\n"
+        "import sklearn\nfrom sklearn.utils._tags import x\nx = sklearn._config\ny = x._optimizer\n"
     ),
     "functions/__init__.py": "from skregnet.functions.activations import relu\n",
     "functions/activations.py": "import math\nimport numpy as np\nfrom scipy.special import erf\n",
@@ -455,6 +476,13 @@ def test_checker_accepts_a_sound_tree(tmp_path):
         ("estimators/base.py", "from sklearn.utils import _x\n", "_x, which is private"),
         ("inspection/display.py", "import sklearn.utils\nsklearn.utils._x()\n", "utils._x, which"),
         ("inspection/display.py", "from sklearn import utils as u\nu._x.y()\n", "uses u._x, which"),
+        (
+            "estimators/base.py",
+            "def f(x):\n    x.y._optimizer.t\n",
+            "uses x.y._optimizer, which",
+        ),
+        ("estimators/base.py", "x = [].f()._label_binarizer\n", "._label_binarizer, which is priv"),
+        ("estimators/base.py", "getattr(x, '_skl_callbacks')\n", "uses _skl_callbacks, which is"),
         ("estimators/base.py", "def f():\n    import matplotlib\n", "floor 8 and imports matplot"),
         ("inspection/display.py", "import matplotlib.pyplot as plt\n", "outside a function"),
         ("inspection/display.py", "class A:\n    import matplotlib\n", "outside a function"),

@@ -29,16 +29,16 @@ class MLPFeatures(
 ):
     """Hidden layer of a multilayer perceptron as features.
 
-    `fit` trains the network on the targets; `transform` returns what a hidden layer of it makes of
-    the inputs, for another estimator to go on from.
+    `fit` trains the network on the targets. `transform` returns the outputs of a hidden layer, as
+    inputs for another estimator.
 
     Parameters
     ----------
     estimator : RegularizedMLPClassifier or RegularizedMLPRegressor
-        Cloned and fitted. A network that is fitted already is used as it is where it comes as
+        Network, which is cloned and fitted. To use a fitted network as it is, pass
         ``FrozenEstimator(network)`` (of `sklearn.frozen`).
     layer : int, default=-1
-        Which hidden layer, from 0; negative numbers count from the last one.
+        Number of the hidden layer, from 0; negative numbers count from the last one.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class MLPFeatures(
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str of shape (n_features,)
-        Their names, only where `X` has them.
+        Names of the features, only if `X` has them.
 
     See Also
     --------
@@ -60,15 +60,13 @@ class MLPFeatures(
     >>> from sklearn.pipeline import make_pipeline
     >>> from skregnet import MLPFeatures, RegularizedMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = RegularizedMLPClassifier(
-    ...     (8, 2), "tanh", solver="lbfgs", random_state=0
-    ... )
+    >>> network = RegularizedMLPClassifier((8, 2), solver="lbfgs", random_state=0)
     >>> features = MLPFeatures(network)
     >>> features.fit_transform(X, y).shape
     (150, 2)
     >>> features.get_feature_names_out()
     array(['mlpfeatures0', 'mlpfeatures1'], dtype=object)
-    >>> model = make_pipeline(MLPFeatures(network), KNeighborsClassifier()).fit(X, y)
+    >>> model = make_pipeline(features, KNeighborsClassifier()).fit(X, y)
     >>> bool(model.score(X, y) > 0.95)
     True
     """
@@ -93,27 +91,22 @@ class MLPFeatures(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         **fit_params : dict
-            Further arguments of the network's `fit`, such as `sample_weight`; under metadata
-            routing those that it requests.
+            Further arguments of the network's `fit`, such as `sample_weight`; with metadata
+            routing, those that it requests.
 
         Returns
         -------
         self : MLPFeatures
             The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If the network has no such layer, or cannot be fitted.
         """
         if get_config().get("enable_metadata_routing", False):
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         check_layer(self.layer, len(hidden_sizes(self.estimator.hidden_layer_sizes)))
-        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
-        self.n_features_in_ = self.estimator_.n_features_in_
+        network = self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
+        self.n_features_in_ = network.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
-        if hasattr(self.estimator_, "feature_names_in_"):
-            self.feature_names_in_ = self.estimator_.feature_names_in_
+        if hasattr(network, "feature_names_in_"):
+            self.feature_names_in_ = network.feature_names_in_
         return self
 
     def transform(self, X):
@@ -127,8 +120,8 @@ class MLPFeatures(
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_units)
-            In the type of the predictions; of an ensemble the units of its members, one after
-            another.
+            Outputs in the type of the predictions. An ensemble has the units of all members, one
+            member after the other.
         """
         check_is_fitted(self)
         hidden = self.estimator_.hidden_activations(X, self.layer)
@@ -140,27 +133,22 @@ class MLPFeatures(
         return network.dense_layers[:-1][self.layer].n_outputs * network.n_members
 
     def get_metadata_routing(self):
-        """Return what metadata goes where: that of `fit` to the network's.
+        """Return the routing of metadata, from `fit` to the network's `fit`.
 
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
-            What each method of the network asks for.
+            Requests of the network's methods.
         """
-        # A Pipeline asks for `fit_transform`, which hands all it is given to `fit`.
-        mapping = MethodMapping()
-        mapping.add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
-        return MetadataRouter(owner=type(self).__name__).add(
-            estimator=self.estimator, method_mapping=mapping
-        )
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "estimator_")
+        # A Pipeline calls `fit_transform`, which passes all metadata to `fit`.
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping.add(caller="fit_transform", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.target_tags = inner.target_tags
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,4 +1,4 @@
-"""Views inside a trained network: its hidden layers, and its derivatives with respect to inputs."""
+"""Inside a fitted network: its hidden layers, and its derivatives with respect to the inputs."""
 
 from numbers import Integral
 
@@ -17,12 +17,16 @@ def hidden_activations(network, x, layer):
     return network.infer_hidden(x, int(layer))
 
 
+def is_int_between(value, low, high):
+    """Whether a value is an int, not a bool, from `low` to `high`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+
+
 def check_layer(layer, n_hidden):
-    """Raise ValueError where there is no hidden layer of that number."""
+    """Raise ValueError if there is no hidden layer of that number."""
     if n_hidden == 0:
         raise ValueError("hidden_layer_sizes=() makes a linear model, which has no hidden layer.")
-    is_known = isinstance(layer, Integral) and not isinstance(layer, bool)
-    if not (is_known and -n_hidden <= layer < n_hidden):
+    if not is_int_between(layer, -n_hidden, n_hidden - 1):
         raise ValueError(
             f"layer must be an int from {-n_hidden} to {n_hidden - 1}, the number of one of the "
             f"{n_hidden} hidden layers, got {layer!r}."
@@ -32,20 +36,9 @@ def check_layer(layer, n_hidden):
 def input_gradients(model, x, n_outputs, response):
     """Return the derivatives of a response with respect to the inputs, in the user's units.
 
-    Parameters
-    ----------
-    model : FittedModel
-    x : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-        Scaled inputs.
-    n_outputs : int
-        Of the response.
-    response : callable(raw) -> ndarray of shape (members, n_outputs, rows, n_raw)
-        Derivatives of the response with respect to the raw predictions of each member,
-        (members, rows, n_raw).
-
-    Returns
-    -------
-    gradients : ndarray of shape (n_samples, n_outputs, n_features)
+    `x` holds the scaled inputs; the result has the shape (n_samples, n_outputs, n_features). From
+    the raw predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the
+    derivatives with respect to them, (members, n_outputs, rows, n_raw).
     """
     network, n_features = model.network, model.inputs.n_features
     scaling = model.inputs.affine_map()
@@ -60,7 +53,7 @@ def input_gradients(model, x, n_outputs, response):
     for rows in row_chunks(x.shape[0], n_outputs * max(widest, x.shape[1])):
         passes = [linearize(network, member, x[rows]) for member in range(network.n_members)]
         deltas = response(np.stack([raw for raw, _ in passes]))
-        total = sum(way_back(delta) for (_, way_back), delta in zip(passes, deltas, strict=True))
+        total = sum(backward(delta) for (_, backward), delta in zip(passes, deltas, strict=True))
         gradients[rows] = scaling.pull_back(total).swapaxes(0, 1)
     return gradients
 
@@ -94,7 +87,8 @@ def decision_response(loss, target_type):
     def response(raw):
         if len(raw) == 1:
             return diagonal_jacobian(np.ones_like(raw))
-        # The logarithm of a mean of probabilities: the share of each member in it is a softmax.
+        # The logarithm of a mean of probabilities: its derivative is a mean over the members, with
+        # a softmax over them as weights.
         if target_type == "multiclass":
             log_proba = loss.log_predict(raw)
             return softmax_jacobian(np.exp(log_proba), softmax(log_proba, axis=0))

@@ -1,40 +1,38 @@
 """A table of the layers of a network, and advice."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from html import escape
 from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_is_fitted
 
-from ..estimators.base import BaseRegularizedMLP
+from ..fitting.settings import Settings
 from .layers import (
     LayerReport,
+    check_estimator,
     forward_backward,
-    is_stochastic,
-    lowers_rate_to_zero,
     measure_layers,
     network_and_rows,
-    penalty_in_loss,
     update_ratios,
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
 
-# Head and format of each column of the table.
+# Head and format of each column of the table, in the order of the attributes of `LayerReport`.
 _COLUMNS = {
-    "layer": ("layer", "{}".format),
-    "units": ("units", "{:d}".format),
-    "activation": ("activation", "{}".format),
-    "dead": ("dead", percent),
-    "saturated": ("saturated", percent),
-    "mean": ("mean", "{:.2g}".format),
-    "std": ("std", "{:.2g}".format),
-    "spread": ("spread", "{:.2g}".format),
-    "gradient_std": ("gradient", "{:.1e}".format),
-    "gradient_ratio": ("to next", "{:.2g}".format),
-    "update_ratio": ("update", "{:.1e}".format),
+    "layer": str,
+    "units": str,
+    "activation": str,
+    "dead": percent,
+    "saturated": percent,
+    "mean": "{:.2g}".format,
+    "std": "{:.2g}".format,
+    "spread": "{:.2g}".format,
+    "gradient": "{:.1e}".format,
+    "to next": "{:.2g}".format,
+    "update": "{:.1e}".format,
 }
+_LEFT = ("layer", "activation")  # columns that are aligned to the left
 _HEALTHY = "Nothing conspicuous."
 
 
@@ -74,28 +72,24 @@ class Diagnosis:
         columns : dict of str to list
             For each attribute of `LayerReport` a list with one value per layer.
         """
-        return {
-            field.name: [getattr(layer, field.name) for layer in self.layers]
-            for field in fields(LayerReport)
-        }
+        names = (field.name for field in fields(LayerReport))
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names}
 
     def _table(self):
         """Return the cells as text, a list for each row, without blank columns."""
-        rows = [
-            [_text(value, _COLUMNS[name][1]) for name, value in asdict(layer).items()]
-            for layer in self.layers
+        columns = [
+            [head, *("" if value != value else form(value) for value in values)]  # "" for NaN
+            for (head, form), values in zip(_COLUMNS.items(), self.to_dict().values(), strict=True)
         ]
-        filled = [i for i, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
-        heads = [head for head, _ in _COLUMNS.values()]
-        return [[row[i] for i in filled] for row in (heads, *rows)]
+        return list(zip(*(column for column in columns if any(column[1:])), strict=True))
 
     def _summary(self):
-        run = self.run
-        parts = [f"{run.n_epochs} epoch{'s' * (run.n_epochs != 1)}, stopped by {run.stop_reason}"]
+        run, end = self.run, f"stopped by {self.run.stop_reason}"
+        parts = [f"{run.n_epochs} epoch{'s' * (run.n_epochs != 1)}, {end}"]
         kind = " with the penalty" if run.has_penalty else ""
         if self.is_ensemble:
             kind += " as the mean of all networks"
-            parts = [f"{run.n_epochs} epochs at most of all networks", parts[0].split(", ")[1]]
+            parts = [f"{run.n_epochs} epochs at most of all networks", end]
         if run.best_epoch != run.n_epochs:
             parts.append(f"epoch {run.best_epoch} kept")
         if np.isfinite(run.learning_rate):
@@ -108,25 +102,29 @@ class Diagnosis:
         return f"{'; '.join(parts)}."
 
     def __str__(self):
-        table = self._table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(map(_aligned, row, widths, table[0])).rstrip() for row in table]
+        columns = []
+        for head, *cells in zip(*self._table(), strict=True):
+            width = max(map(len, (head, *cells)))
+            align = str.ljust if head in _LEFT else str.rjust
+            columns.append([align(cell, width) for cell in (head, *cells)])
+        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
         advice = [f"- {sentence}" for sentence in self.advice] or [_HEALTHY]
         return "\n".join([self.estimator, self._summary(), "", *lines, "", *advice])
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        """Return the table as HTML, in the colours of the page that shows it."""
+        # The colours are those of the page that shows it.
         head, *rows = self._table()
-        cell = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
+        style = "padding: 0.2em 0.7em; text-align: {}; color: inherit; background: none"
         table = "border-collapse: collapse; color: inherit; font: inherit"
-        line = "border-bottom: 1px solid currentColor"
+        line = "; border-bottom: 1px solid currentColor"
 
         def cells(tag, row, extra=""):
+            sides = ["left" if name in _LEFT else "right" for name in head]
             return "".join(
-                f'<{tag} style="{cell.format(_side(name))}{extra}">{escape(text)}</{tag}>'
-                for name, text in zip(head, row, strict=True)
+                f'<{tag} style="{style.format(side)}{extra}">{escape(text)}</{tag}>'
+                for side, text in zip(sides, row, strict=True)
             )
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
@@ -135,23 +133,11 @@ class Diagnosis:
             '<div style="color: inherit">'
             f"<p><strong>{escape(self.estimator)}</strong><br>{escape(self._summary())}</p>"
             f'<div style="overflow-x: auto"><table style="{table}">'
-            f"<thead><tr>{cells('th', head, f'; {line}')}</tr></thead>"
+            f"<thead><tr>{cells('th', head, line)}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>"
             + (f"<ul>{advice}</ul>" if advice else f"<p>{_HEALTHY}</p>")
             + "</div>"
         )
-
-
-def _text(value, form):
-    return "" if isinstance(value, float) and np.isnan(value) else form(value)
-
-
-def _side(column):
-    return "left" if column in ("layer", "activation") else "right"
-
-
-def _aligned(text, width, column):
-    return text.ljust(width) if _side(column) == "left" else text.rjust(width)
 
 
 def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rate=None):
@@ -167,19 +153,19 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets. Without them there are no gradients, updates and losses.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows. If the network was fitted with weights, pass the same ones, because
-        the losses in training and on these rows are compared.
+        Weights of the rows. Pass those of the fit, because the losses in training and on these
+        rows are compared.
     member : int, default=0
         Index of the network in an ensemble. The curves and the training loss are those of the
         whole ensemble.
     learning_rate : float, default=None
-        Learning rate of the measured steps. None stands for that of the last epoch, or for the
-        median over the epochs if the schedule ends near zero, as ``learning_rate='cosine'`` does.
+        Learning rate of the measured steps. None takes that of the last epoch, or the median over
+        the epochs if the schedule ends near zero, as ``learning_rate='cosine'`` does.
 
     Returns
     -------
     diagnosis : Diagnosis
-        Object with the attributes `layers`, `run` and `advice`, and the method `to_dict`.
+        The result, which is printed as a table.
 
     Raises
     ------
@@ -199,8 +185,7 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     -----
     Activations and gradients are computed as in prediction: no unit is dropped, and batch
     normalisation uses its running statistics. The updates are real training steps, with dropout
-    and batch statistics, on a copy that starts from the fitted weights. The thresholds of the
-    advice are rules of thumb and prove nothing about a network.
+    and batch statistics, on a copy of the network. The thresholds of the advice are rules of thumb.
 
     Examples
     --------
@@ -208,65 +193,66 @@ def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rat
     >>> from skregnet import RegularizedMLPClassifier
     >>> from skregnet.inspection import diagnose
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = RegularizedMLPClassifier(
-    ...     (10,) * 6,
-    ...     "logistic",
-    ...     init="standard",
-    ...     max_iter=20,
-    ...     n_iter_no_change=20,
-    ...     learning_rate="cosine",
-    ...     random_state=0,
-    ... )
-    >>> report = diagnose(model.fit(X, y), X, y)
+    >>> model = RegularizedMLPClassifier((10,) * 6, "logistic", init="standard")
+    >>> options = {"n_iter_no_change": 20, "learning_rate": "cosine"}
+    >>> model.set_params(max_iter=20, random_state=0, **options).fit(X, y)
+    RegularizedMLPClassifier(...)
+    >>> report = diagnose(model, X, y)
     >>> print(report.advice[0])
     The predictions are constant over these rows: ...
-    >>> [layer.update_ratio > 0 for layer in report.layers]
-    [True, True, True, True, True, True, True]
+    >>> all(layer.update_ratio > 0 for layer in report.layers)
+    True
     """
-    if isinstance(estimator, BaseRegularizedMLP):
-        check_is_fitted(estimator)
+    check_estimator(estimator)
     if learning_rate is not None:
         is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
         if not (is_number and 0.0 < learning_rate < np.inf):
             raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
     given = network_and_rows(estimator, X, y, sample_weight=sample_weight, member=member)
+    settings = Settings.of(estimator)
     hidden, raw, raw_gradients = forward_backward(given)
-    rate = _learning_rate(estimator, learning_rate)
+    rate = _learning_rate(estimator, settings, learning_rate)
     run = _run(estimator, given, raw, member, rate)
     updates = update_ratios(given, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
+    n_inputs = given.x.shape[0] * given.x.shape[1]
+    values = given.x.data if issparse(given.x) else given.x
     facts = Facts(
-        *(estimator, layers[:-1], float(np.median(updates)), run),
+        estimator,
+        settings,
+        layers[:-1],
+        float(np.median(updates)),
+        run,
         *_reference_and_baseline(estimator, given, run),
-        *_size_and_sparsity(given.x),
+        input_size=float(np.sqrt(np.square(values, dtype=np.float64).sum() / n_inputs)),
+        is_sparse=bool(np.count_nonzero(values) < 0.5 * n_inputs),
     )
     is_ensemble = estimator.network_.n_members > 1
     return Diagnosis(_in_short(estimator, member), layers, run, advise(facts), is_ensemble)
 
 
 def _in_short(estimator, member):
-    network, solver = estimator.network_, estimator.solver
+    network = estimator.network_
     sizes = [network.dense_layers[0].n_inputs, *(each.n_outputs for each in network.dense_layers)]
-    solver = solver if isinstance(solver, str) else repr(solver)
-    text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {solver}"
+    text = f"{type(estimator).__name__}: {'-'.join(map(str, sizes))}, {estimator.solver}"
     is_single = network.n_members == 1
     return text if is_single else f"{text}, network {member} of {network.n_members}"
 
 
-def _learning_rate(estimator, given):
-    if not is_stochastic(estimator.solver):
+def _learning_rate(estimator, settings, given):
+    """Return the learning rate of the measured steps; NaN for full-batch solvers."""
+    if not settings.is_stochastic:
         return np.nan
     if given is not None:
         return float(given)
     known = [rate for rate in estimator.learning_rate_curve_ if np.isfinite(rate)]
     if not known:
-        return float(estimator.learning_rate_init)
-    return float(np.median(known) if lowers_rate_to_zero(estimator) else known[-1])
+        return float(settings.learning_rate_init)
+    return float(np.median(known) if settings.plans_its_end else known[-1])
 
 
 def _run(estimator, given, raw, member, rate):
-    loss = constant_loss = np.nan
-    predictions = given.loss.predict(raw)
+    predictions, loss, constant_loss = given.loss.predict(raw), np.nan, np.nan
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
     if given.y is not None:
@@ -274,10 +260,12 @@ def _run(estimator, given, raw, member, rate):
         loss = given.mean_loss(raw)
         constant_loss = given.mean_loss(np.broadcast_to(constant, raw.shape))
         size = given.y.std(axis=0, dtype=np.float64).reshape(-1, *[1] * (spread.ndim - 1))
-    penalty = penalty_in_loss(estimator)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    penalty, network = estimator._continuation.penalty, estimator.network_
+    training_loss = estimator.loss_
+    with np.errstate(all="ignore"):
         variation = float(np.max(spread / size))  # NaN for constant targets
-        training_loss = float(estimator.loss_ - (0.0 if penalty is None else penalty))
+        if penalty is not None:
+            training_loss -= penalty.value(network.params[:, : network.n_weights]).mean()
     reason, best = estimator.stop_reason_, estimator.best_iter_
     return RunReport(
         n_rows=len(raw),
@@ -285,7 +273,7 @@ def _run(estimator, given, raw, member, rate):
         n_epochs=estimator.n_iter_,
         best_epoch=int(best if np.ndim(best) == 0 else best[member]),
         learning_rate=rate,
-        training_loss=training_loss,
+        training_loss=float(training_loss),
         loss=loss,
         constant_loss=constant_loss,
         variation=variation,
@@ -302,11 +290,3 @@ def _reference_and_baseline(estimator, given, run):
         return start, np.nan
     reference = float(given.y.shape[1]) if given.loss.in_nats else run.constant_loss
     return reference, np.nan if is_constant or run.n_rows < MIN_ROWS else run.constant_loss
-
-
-def _size_and_sparsity(x):
-    """Return the root mean square, and whether most values are zero."""
-    n = x.shape[0] * x.shape[1]
-    values = x.data if issparse(x) else x
-    size = float(np.sqrt(np.square(values, dtype=np.float64).sum() / n))
-    return size, bool(np.count_nonzero(values) < 0.5 * n)

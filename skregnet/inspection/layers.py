@@ -1,35 +1,33 @@
-"""The layers of a network on given rows: activations, gradients and sizes of the updates.
-
-The last section alone knows how an estimator is fitted: its model, and the runs of `fitting`.
-"""
+"""Layers of a network for given rows: activations, gradients and sizes of the updates."""
 
 from dataclasses import dataclass
-from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
-from ..estimators.base import BaseRegularizedMLP
+from ..estimators import RegularizedMLPClassifier, RegularizedMLPRegressor
+from ..estimators.introspection import is_int_between
 from ..fitting.fit import Data, prepare, read_data, weighted
 from ..fitting.judge import some_rows
 from ..fitting.plan import Plan
 from ..fitting.result import Start
 from ..fitting.run import Run
-from ..fitting.settings import Settings, check_combinations, is_stochastic
+from ..fitting.settings import Settings, check_combinations
 from ..functions.activations import ACTIVATIONS
-from ..functions.schedules import PLANNED_SCHEDULES
 from ..network import Network
 from ..optim.pipeline import Transform
 from ..training import TrainingState
 
-# 2000 rows are enough for shares and moments, 2 million values for a histogram.
+# 2000 rows suffice for shares and moments, 2 million values for a histogram.
 _MAX_ROWS, _MAX_VALUES = 2000, 2_000_000
 _MIN_ROWS = 50
-# A unit is constant if its activations differ by no more than this share: that is rounding.
+# The activations of a constant unit differ by at most this share, which is rounding error.
 _CONSTANT = 1e-6
-# An activation is saturated if its slope is below this share of the largest one.
+# The slope of a saturated activation is below this share of the largest slope.
 _FLAT = 0.1
 # Measured steps. The first ones do not count if the moments of the solver start at zero.
 _N_STEPS, _N_WARM_UP_STEPS = 30, 10
@@ -54,16 +52,13 @@ class LayerReport:
     saturated : float
         Share of the activations at which the slope of the activation function is below a tenth of
         its largest slope. NaN if the activation function is not bounded.
-    mean, std : float
-        Mean and standard deviation of the activations over rows and units.
-    spread : float
-        Standard deviation of a unit over the rows, as a root mean square over the units. It
-        measures how much the layer still distinguishes the rows.
-    gradient_std : float
+    mean, std, spread : float
+        Mean and standard deviation of the activations over rows and units; and their standard
+        deviation over the rows, as a root mean square over the units, which measures how much the
+        layer still distinguishes the rows.
+    gradient_std, gradient_ratio : float
         Standard deviation of the derivatives of each row's loss with respect to the
-        pre-activations. NaN without targets.
-    gradient_ratio : float
-        `gradient_std` divided by that of the next layer. NaN for the output layer.
+        pre-activations, and its ratio to that of the next layer. NaN without targets.
     update_ratio : float
         Norm of the change of the layer's weights in one step of the solver, divided by the norm of
         the weights: the median over 20 steps on a copy of the network. NaN without targets and for
@@ -88,10 +83,10 @@ class NetworkAndRows:
     """One network of an estimator, and rows in the form that the network takes."""
 
     network: Network  # a copy with one member
-    x: object  # encoded and scaled inputs, an array or a CSR matrix of shape (rows, inputs)
+    x: Any  # encoded and scaled inputs, an array or a CSR matrix
     y: np.ndarray | None  # scaled targets, (rows, targets)
     weight: np.ndarray | None  # (rows, 1)
-    loss: object
+    loss: Any
     run: Run | None  # a training run on these rows, for `update_ratios`
 
     def mean_loss(self, raw):
@@ -102,31 +97,40 @@ class NetworkAndRows:
 
     def loss_gradient(self, raw):
         """Return the derivatives of each row's loss with respect to its raw predictions."""
-        gradient = np.empty((1, *raw.shape), raw.dtype)
+        gradient, raw = np.empty((1, *raw.shape), raw.dtype), np.array(raw[np.newaxis], order="C")
         weight = None if self.weight is None else self.weight[np.newaxis]
-        raw = np.array(raw[np.newaxis], order="C")
         self.loss.value_and_gradient(raw, self.y[np.newaxis], weight, 1.0, gradient)
         return gradient[0]
 
 
-@dataclass(frozen=True)
-class HiddenLayer:
-    """Values of one hidden layer in prediction, each of shape (rows, units)."""
+class HiddenLayer(NamedTuple):
+    """Values of one hidden layer in prediction; arrays have the shape (rows, units)."""
 
-    function: object  # the activation function
+    function: Any  # the activation function
     activations: np.ndarray
     slopes: np.ndarray  # derivatives of the activation function
     gradients: np.ndarray | None  # of each row's loss with respect to the pre-activations
 
 
+_ESTIMATORS = RegularizedMLPClassifier, RegularizedMLPRegressor
+
+
+def check_estimator(estimator, classes=_ESTIMATORS, *, is_fitted=True):
+    """Raise TypeError unless the estimator is of one of the classes; check that it is fitted."""
+    if not isinstance(estimator, classes):
+        names = " or a ".join(cls.__name__ for cls in classes)
+        raise TypeError(
+            f"estimator must be a {names}, got {type(estimator).__name__}. For a Pipeline or a "
+            "search pass the network itself, such as pipeline[-1], and any X as transformed by the "
+            "steps before it."
+        )
+    if is_fitted:
+        check_is_fitted(estimator)
+
+
 def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
     """Return one network of an estimator, fitted or initial, with at most 2000 rows."""
-    if not isinstance(estimator, BaseRegularizedMLP):
-        raise TypeError(
-            "estimator must be a RegularizedMLPClassifier or a RegularizedMLPRegressor, got "
-            f"{type(estimator).__name__}. For a Pipeline or a search pass the network itself, such "
-            "as pipeline[-1], and X as transformed by the steps before it."
-        )
+    check_estimator(estimator, is_fitted=False)
     is_fitted = hasattr(estimator, "network_")
     if not (is_fitted or initial):
         raise NotFittedError(
@@ -140,8 +144,7 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
     if sample_weight is not None and y is None:
         raise ValueError("sample_weight needs y, got y=None: it weights the losses of the rows.")
     n_members = estimator.network_.n_members if is_fitted else estimator.n_estimators
-    is_int = isinstance(member, Integral) and not isinstance(member, bool)
-    if not (is_int and 0 <= member < n_members):
+    if not is_int_between(member, 0, n_members - 1):
         raise ValueError(
             f"member must be an int from 0 to {n_members - 1}, one of the {n_members} networks of "
             f"the ensemble, got {member!r}."
@@ -149,27 +152,78 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if initial:
             return _initial_network(estimator, X, y, sample_weight, member, is_fitted)
-        rows = _rows(estimator, X, y, sample_weight)
-        return NetworkAndRows(estimator.network_.select([member]), *rows)
+        model, network = estimator._model, estimator.network_.select([member])
+        if y is not None:
+            return _with_rows(network, _continued_run(estimator, X, y, sample_weight))
+        X, n_rows = model.inputs.read(X), _n_rows(network)
+        if X.shape[0] > n_rows:
+            X = X[some_rows(X.shape[0], n_rows)]
+        x = _in_memory(model.inputs.scaled(X, model.dtype))
+        return NetworkAndRows(network, x, None, None, model.loss, None)
+
+
+def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
+    """Draw the network that `fit` starts from, with the same random numbers."""
+    if is_fitted:
+        numbers = estimator._continuation.started_as
+        if numbers is None:
+            raise ValueError(
+                "initial=True needs a network that was started by fit or partial_fit. This one "
+                "comes from scikit-learn, and its initial weights are not known."
+            )
+        number, run = numbers[member], _continued_run(estimator, X, y, sample_weight)
+    else:
+        number, estimator = member * estimator.n_init, clone(estimator)
+        estimator._validate_params()
+        settings = Settings.of(estimator)
+        check_combinations(settings)
+        run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
+    given = _with_rows(run.new_network().select([number]), run)
+    if given.network.batch_norm_layers:
+        # There are no running statistics yet; the first step uses those of its batch.
+        given.network.set_population_statistics(given.x, given.weight)
+    return given
+
+
+def _continued_run(estimator, X, y, sample_weight):
+    """Return a run of training that continues from a fitted estimator with the given rows."""
+    settings, start = Settings.of(estimator), Start(estimator._model, estimator._continuation)
+    inputs, targets, rows, _ = read_data(settings, Data(X, y, sample_weight), start)
+    rows = weighted(settings, targets, rows).without_zero_weights()
+    plan, seeds = Plan.of_fit(settings, stops_early=False), start.continuation.seeds
+    return Run(settings, plan, inputs, targets, rows, None, seeds, start)
+
+
+def _with_rows(network, run):
+    x, y, weight = run.sample(run.training, _n_rows(network))
+    return NetworkAndRows(network, _in_memory(x), y, weight, run.loss, run)
+
+
+def _n_rows(network):
+    n_units = sum(layer.n_outputs for layer in network.dense_layers)
+    return min(_MAX_ROWS, max(_MIN_ROWS, _MAX_VALUES // n_units))
+
+
+def _in_memory(x):
+    return x if issparse(x) else x[:]
 
 
 def forward_backward(given):
-    """Return a list of HiddenLayer, the raw predictions, and the gradients of each row's loss.
+    """Return a list of HiddenLayer, the raw predictions, and their gradients (None without y).
 
-    The network predicts: no unit is dropped, and batch normalisation uses its running statistics.
-    The gradients with respect to the raw predictions are None without targets.
+    As in prediction, no unit is dropped, and batch normalisation uses its running statistics.
     """
     x, steps = given.x, []
     with np.errstate(over="ignore", invalid="ignore"):
         for layer in given.network.layers:
-            x, way_back = layer.linearize(x, 0)
-            slopes = way_back(np.ones_like(x)) if layer.function is not None else None
-            steps.append((layer, x, slopes, way_back))
+            x, backward = layer.linearize(x, 0)
+            slopes = backward(np.ones_like(x)) if layer.function is not None else None
+            steps.append((layer, x, slopes, backward))
         raw_gradients = delta = None if given.y is None else given.loss_gradient(x)
         hidden = []
-        for layer, out, slopes, way_back in reversed(steps):
-            if delta is not None and way_back is not None and layer is not given.network.layers[0]:
-                delta = way_back(delta.copy())  # it may overwrite its argument
+        for layer, out, slopes, backward in reversed(steps):
+            if delta is not None and backward is not None and layer is not given.network.layers[0]:
+                delta = backward(delta.copy())  # it may overwrite its argument
             if slopes is not None:
                 hidden.append(HiddenLayer(layer.function, out, slopes, delta))
     return hidden[::-1], x, raw_gradients
@@ -192,7 +246,12 @@ def measure_layers(hidden, raw, raw_gradients, updates, out_activation):
     )
 
 
+def _name_of(activation):
+    return next((n for n, known in ACTIVATIONS.items() if known == activation), repr(activation))
+
+
 def _moments(layer):
+    """Return `dead`, `saturated`, `mean`, `std` and `spread` of a LayerReport."""
     a, slope = layer.activations, largest_slope(layer.function)
     return (
         float(np.mean(np.ptp(a, axis=0) <= _CONSTANT * np.abs(a).max(axis=0))),
@@ -203,100 +262,31 @@ def _moments(layer):
     )
 
 
-def _name_of(activation):
-    return next((n for n, known in ACTIVATIONS.items() if known == activation), repr(activation))
-
-
-def lowers_rate_to_zero(estimator):
-    """Whether the schedule lowers the learning rate to about zero at the end of the run."""
-    rate = estimator.learning_rate
-    return is_stochastic(estimator.solver) and isinstance(rate, str) and rate in PLANNED_SCHEDULES
-
-
 def largest_slope(activation):
     """Return the largest slope of an activation function; None if it is not bounded."""
     z = np.concatenate([[-50.0], np.linspace(-8.0, 8.0, 321), [50.0]])
     slopes, out = np.ones_like(z), activation(z)
     inputs = out.copy() if activation.in_place else z.copy()
     activation.backward(slopes, inputs, inputs if activation.in_place else out, np.empty_like(z))
-    largest = float(np.abs(slopes).max())
-    is_flat = max(abs(slopes[0]), abs(slopes[-1])) < 0.01 * largest
-    return largest if is_flat else None
-
-
-# ---- the fitted model, and runs of training ------------------------------------------------------
-
-
-def _rows(estimator, X, y, sample_weight):
-    """Return x, y, weight, loss and run of a fitted estimator; see `NetworkAndRows`."""
-    model = estimator._model
-    n_rows = _n_rows(model.network)
-    if y is None:
-        X = model.inputs.read(X)
-        if X.shape[0] > n_rows:
-            X = X[some_rows(X.shape[0], n_rows)]
-        return _in_memory(model.inputs.scaled(X, model.dtype)), None, None, model.loss, None
-    run = _run(estimator, X, y, sample_weight)
-    x, y, weight = run.sample(run.training, n_rows)
-    return _in_memory(x), y, weight, run.loss, run
-
-
-def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
-    """Return the network that `fit` starts from, with the same random numbers, and rows."""
-    if is_fitted and started_by_sklearn(estimator):
-        raise ValueError(
-            "initial=True needs a network that was started by fit or partial_fit. This one comes "
-            "from scikit-learn, and its initial weights are not known."
-        )
-    if is_fitted:
-        number = estimator._continuation.started_as[member]
-        run = _run(estimator, X, y, sample_weight)
-    else:
-        number = member * estimator.n_init
-        estimator = clone(estimator)
-        estimator._validate_params()
-        settings = Settings.of(estimator)
-        check_combinations(settings)
-        run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
-    network = run.new_network().select([number])
-    x, y, weight = run.sample(run.training, _n_rows(network))
-    x = _in_memory(x)
-    if network.batch_norm_layers:
-        # There are no running statistics yet; the first step uses those of its batch.
-        network.set_population_statistics(x, weight)
-    return NetworkAndRows(network, x, y, weight, run.loss, run)
-
-
-def started_by_sklearn(estimator):
-    """Whether the weights come from scikit-learn."""
-    return estimator._continuation.started_as is None
-
-
-def penalty_in_loss(estimator):
-    """Return the penalty in `loss_`, as a mean over the members; None if it is not known."""
-    penalty, network = estimator._continuation.penalty, estimator.network_
-    if penalty is None:
-        return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        return penalty.value(network.params[:, : network.n_weights]).mean()
+    slopes = np.abs(slopes)
+    return float(slopes.max()) if max(slopes[0], slopes[-1]) < 0.01 * slopes.max() else None
 
 
 def update_ratios(given, estimator, member, learning_rate):
     """Return the relative sizes of the updates of each layer; see `LayerReport.update_ratio`.
 
-    The steps are made on the network of `given`, which is changed. They continue with the moments
-    of the estimator if it has kept them.
+    The steps change the network of `given`. They continue with the moments of the estimator if it
+    has kept them. The learning rate is NaN for full-batch solvers.
     """
-    network, run = given.network, given.run
-    if run is None or not is_stochastic(estimator.solver) or not learning_rate > 0.0:
-        return np.full(len(network.dense_layers), np.nan)
-    state, n_warm_up = _training_state(estimator, member)
-    recorder = RecordUpdates()
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        data = given.x, given.y, given.weight
-        run.make_steps(network, state, data, _N_STEPS, learning_rate, recorder)
-    ratios = recorder.ratios[n_warm_up:_N_STEPS]
-    return np.median(ratios, axis=0) if ratios else np.full(len(network.dense_layers), np.nan)
+    network, run, recorder = given.network, given.run, RecordUpdates()
+    if run is not None and learning_rate > 0.0:
+        state, n_warm_up = _training_state(estimator, member)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            data = given.x, given.y, given.weight
+            run.make_steps(network, state, data, _N_STEPS, learning_rate, recorder)
+        if ratios := recorder.ratios[n_warm_up:_N_STEPS]:
+            return np.median(ratios, axis=0)
+    return np.full(len(network.dense_layers), np.nan)
 
 
 class RecordUpdates(Transform):
@@ -310,35 +300,15 @@ class RecordUpdates(Transform):
         before = network.params.copy()
 
         def record():
-            pairs = zip(*map(network.views, (network.params - before, before)), strict=True)
-            self.ratios.append(
-                [
-                    np.linalg.norm(change["weight"]) / np.linalg.norm(old["weight"])
-                    for change, old in pairs
-                    if "weight" in change
-                ]
-            )
+            changes, weights = map(network.views, (network.params - before, before))
+            norms = [
+                [np.linalg.norm(view["weight"]) for view in views if "weight" in view]
+                for views in (changes, weights)
+            ]
+            self.ratios.append(np.divide(*norms))
             np.copyto(before, network.params)
 
         return record
-
-
-def _run(estimator, X, y, sample_weight):
-    """Return a run of training that continues from a fitted estimator with some rows."""
-    settings, start = Settings.of(estimator), Start(estimator._model, estimator._continuation)
-    inputs, targets, rows, _ = read_data(settings, Data(X, y, sample_weight), start)
-    rows = weighted(settings, targets, rows).without_zero_weights()
-    plan, seeds = Plan.of_fit(settings, stops_early=False), start.continuation.seeds
-    return Run(settings, plan, inputs, targets, rows, None, seeds, start)
-
-
-def _n_rows(network):
-    n_units = sum(layer.n_outputs for layer in network.dense_layers)
-    return min(_MAX_ROWS, max(_MIN_ROWS, _MAX_VALUES // n_units))
-
-
-def _in_memory(x):
-    return x if issparse(x) else x[:]
 
 
 def _training_state(estimator, member):
@@ -349,7 +319,7 @@ def _training_state(estimator, member):
         if state.optimizer is not None:
             state.rate_factors = np.ones(1)  # the given learning rate includes them
             return state, 0
-    # Random streams of their own: those of the estimator must not advance.
+    # New random streams: those of the estimator must not advance.
     shuffling, dropout = (
         [np.random.Generator(np.random.SFC64(seed))] for seed in np.random.SeedSequence(0).spawn(2)
     )

@@ -1,16 +1,18 @@
 """Rules that find the defects of a network, and the remedies for them.
 
-A rule is a function of `Facts` that returns None, or the defect in words and the names of remedies.
-Rules do not call each other: `RULES` tells which of them silence another one, and `advise` leaves
-out remedies that are in use or contradict an earlier one.
+A rule is a function of `Facts`. It returns None, or the defect in words and the names of remedies.
+Rules do not call each other: `RULES` lists which rules silence another one. `advise` leaves out
+remedies that are in use or contradict an earlier one.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..fitting.settings import Settings
 from ..functions.initializers import INITIALIZERS
-from .layers import LayerReport, is_stochastic, lowers_rate_to_zero, started_by_sklearn
+from .layers import LayerReport
 
 # Thresholds that several rules share; all of them are rules of thumb.
 MIN_ROWS = 10  # to judge a mean loss, and differences between rows
@@ -33,17 +35,15 @@ class RunReport:
     stop_reason : str
         The estimator's `stop_reason_`.
     n_epochs, best_epoch : int
-        Epochs (or iterations) of the last fit, and the epoch whose parameters were kept. For an
-        ensemble `n_epochs` is the largest number over its networks.
+        Epochs of the last fit, at most over the networks of an ensemble, and the epoch whose
+        parameters were kept.
     learning_rate : float
         Learning rate of the measured steps; NaN for full-batch solvers.
     training_loss : float
-        The estimator's `loss_` (for an ensemble the mean over its networks) without the penalty;
-        with the penalty if `has_penalty` is true.
-    loss : float
-        Mean loss of the given rows in prediction, without the penalty; NaN without targets.
-    constant_loss : float
-        Loss of the best constant prediction on the given rows; NaN without targets.
+        The estimator's `loss_`, for an ensemble the mean over its networks, without the penalty.
+    loss, constant_loss : float
+        Mean loss on the given rows without the penalty, and loss of the best constant prediction
+        on them; NaN without targets.
     variation : float
         Standard deviation of the predictions over the rows, divided by that of the targets or,
         without targets, by the mean absolute prediction; the maximum over the outputs.
@@ -66,26 +66,27 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules read."""
+    """Input of the rules."""
 
-    estimator: object  # for its parameters and curves
+    estimator: Any  # for its curves
+    settings: Settings  # its parameters
     hidden: tuple[LayerReport, ...]
     update_ratio: float  # median over all layers
     run: RunReport
     reference: float  # unit for differences of losses
-    baseline: float  # loss of the best constant; NaN if there is nothing to compare
+    baseline: float  # loss of the best constant; NaN if a comparison is not possible
     input_size: float  # root mean square of the inputs of the network
     is_sparse: bool  # whether most of these inputs are zero
 
     @property
-    def has_enough_rows(self):
-        """Whether differences between rows, and a mean loss, can be judged."""
+    def has_rows(self):
+        """Whether a mean loss, and differences between rows, can be judged."""
         return self.run.n_rows >= MIN_ROWS
 
     @property
     def lossy_layer(self):
-        """The first layer that hardly distinguishes the rows; None, too, behind dead units."""
-        for layer in self.hidden if self.has_enough_rows else ():
+        """The first layer that hardly distinguishes the rows; None if dead units come first."""
+        for layer in self.hidden if self.has_rows else ():
             if layer.dead > _MANY_DEAD:
                 return None
             if layer.spread < 0.01 * np.hypot(layer.mean, layer.std):
@@ -111,45 +112,62 @@ class Facts:
         return (before - after) / max(abs(before), 1e-2 * self.reference)
 
     @property
+    def has_large_steps(self):
+        """Whether the updates are large and the training loss no longer falls."""
+        return self.update_ratio > _LARGE_STEPS and self.fall <= _STILL_FALLING
+
+    @property
     def is_unlearned(self):
         """Whether the loss is about that of the best constant, or larger."""
         return 0.0 < _UNLEARNED * self.baseline < self.run.loss < np.inf
 
     @property
+    def loss_text(self):
+        """The loss as a share of that of the best constant, in words."""
+        share = percent(self.run.loss / self.baseline)
+        return f"The loss on these rows is {share} of that of the best constant"
+
+    @property
     def dropout(self):
         """The largest rate of dropout of the hidden layers."""
-        return float(np.max(self.estimator.dropout, initial=0.0)) if self.hidden else 0.0
+        return float(np.max(self.settings.dropout, initial=0.0)) if self.hidden else 0.0
 
     @property
     def is_unscaled(self):
         """Whether the inputs are far from unit size, and no scaler is used."""
         # One-hot columns and word counts are small because most values are zero. Scaled to unit
-        # variance, the rarest would be the largest.
+        # variance, the rarest columns would have the largest values.
         is_small = self.input_size <= 0.1 and not self.is_sparse
-        return self.estimator.scaler is None and (is_small or self.input_size >= 10.0)
+        return self.settings.scaler is None and (is_small or self.input_size >= 10.0)
+
+
+def percent(share, digits=0):
+    """Return a share as text."""
+    return f"{100.0 * share:.{digits}f} %"
+
+
+def _name(layer):
+    return f"hidden layer {layer.layer.removeprefix('hidden ')}"
 
 
 # ---- rules ---------------------------------------------------------------------------------------
 
 
-def diverged(facts):
-    """Find a loss or weights that became infinite, or a loss far above that of the start."""
+def _diverged(facts):
     run = facts.run
     if run.stop_reason == "diverged":
         text = f"Training diverged, and the weights were reset to those of epoch {run.best_epoch}"
         return text, "-rate clip scale"
 
 
-def unscaled_inputs(facts):
-    """Find inputs far from unit size."""
+def _unscaled_inputs(facts):
     if facts.is_unscaled:
         return f"The inputs have a root mean square of {facts.input_size:.3g}, far from 1", "scale"
 
 
-def constant_predictions(facts):
-    """Find predictions that are the same for all rows."""
+def _constant_predictions(facts):
     run = facts.run
-    if run.variation < 0.01 and facts.has_enough_rows:
+    if run.variation < 0.01 and facts.has_rows:
         unit = "of that of the targets" if np.isfinite(run.loss) else "of their size"
         text = (
             "The predictions are constant over these rows: their standard deviation is "
@@ -161,8 +179,7 @@ def constant_predictions(facts):
         return text, "-alpha +patience" if passes else "-alpha"
 
 
-def overfitted(facts):
-    """Find a validation loss that has risen, or a higher loss on the given rows."""
+def _overfitted(facts):
     run, remedies = facts.run, "early_stopping dropout +alpha"
     losses = np.asarray((facts.estimator.validation_loss_curve_ or ())[-run.n_epochs :])
     if losses.size and np.isfinite(losses).all() and not facts.estimator.do_early_stopping_:
@@ -171,32 +188,27 @@ def overfitted(facts):
             text = f"The validation loss rose from {lowest:.3g} in epoch {losses.argmin() + 1} to "
             return f"{text}{last:.3g}, so the network overfits", remedies
     # Steps that are too large prevent a fit of any rows, also of the training rows.
-    has_large_steps = facts.update_ratio > _LARGE_STEPS and facts.fall <= _STILL_FALLING
-    is_noise = has_large_steps and run.training_loss >= 0.5 * facts.baseline
+    is_noise = facts.has_large_steps and run.training_loss >= 0.5 * facts.baseline
     has_gap = run.loss - run.training_loss > _GAP * facts.reference
     is_apart = has_gap and run.loss > _APART * run.training_loss
-    if is_apart and facts.has_enough_rows and not is_noise:
-        text = f"The loss is {run.loss:.3g} on these rows and {run.training_loss:.3g} in training"
+    if is_apart and facts.has_rows and not is_noise:
         return (
-            f"{text}, so the network overfits or these rows differ from the training rows",
-            remedies,
-        )
+            f"The loss is {run.loss:.3g} on these rows and {run.training_loss:.3g} in training, so "
+            "the network overfits or these rows differ from the training rows"
+        ), remedies
 
 
-def saturated(facts):
-    """Find the layer with the most saturated activations."""
+def _saturated(facts):
     layer = max(facts.hidden, key=lambda layer: np.nan_to_num(layer.saturated), default=None)
     if layer is not None and layer.saturated > _MANY_SATURATED:
-        text = (
+        rate = "-rate " if facts.update_ratio > _LARGE_STEPS else ""
+        return (
             f"{percent(layer.saturated)} of the {layer.activation} activations of {_name(layer)} "
             "are saturated and pass almost no gradient"
-        )
-        remedies = "scale -rate init" if facts.update_ratio > _LARGE_STEPS else "scale init"
-        return text, f"{remedies} batch_norm +alpha"
+        ), f"scale {rate}init batch_norm +alpha"
 
 
-def signal_lost(facts):
-    """Find a layer with about the same activations for all rows."""
+def _signal_lost(facts):
     layer = facts.lossy_layer
     if layer is not None:
         return (
@@ -205,8 +217,7 @@ def signal_lost(facts):
         ), "scale -alpha batch_norm tanh relu init"
 
 
-def gradients(facts):
-    """Find gradients of the first layer far smaller or far larger than those of the last."""
+def _gradients(facts):
     ratio, text = facts.gradient_ratio, "The gradients of the first hidden layer are "
     if ratio < _VANISHED:
         factor = 1.0 / ratio if ratio else np.inf
@@ -216,93 +227,84 @@ def gradients(facts):
         return f"{text}{ratio:.2g} times larger than those of the last one", "init batch_norm clip"
 
 
-def step_size(facts):
-    """Find updates that are too large for the loss to fall, or too small to learn."""
-    run, ratio, init = facts.run, facts.update_ratio, facts.estimator.learning_rate_init
+def _step_size(facts):
+    run, settings = facts.run, facts.settings
+    text = "A step changes the weights by {} of their size (0.1 % is usual)"
     if not run.loss > _GAP * facts.baseline:
         return None
-    if ratio > _LARGE_STEPS and facts.fall <= _STILL_FALLING:
-        return (
-            f"A step changes the weights by {percent(ratio, 1)} of their size (0.1 % is usual), "
-            "and the loss no longer falls"
-        ), "-rate cosine"
+    if facts.has_large_steps:
+        text += ", and the loss no longer falls"
+        return text.format(percent(facts.update_ratio, 1)), "-rate cosine"
     falls = facts.fall > 0.0 and run.stop_reason in ("max_iter", "max_time", "tol")
-    is_lowered = lowers_rate_to_zero(facts.estimator) or run.learning_rate < 0.5 * init
-    if ratio < _SMALL_STEPS and (facts.is_unlearned or falls) and not is_lowered:
-        text = f"A step changes the weights by {percent(ratio, 4)} of their size (0.1 % is usual)"
-        return text, "+rate"
+    is_lowered = settings.plans_its_end or run.learning_rate < 0.5 * settings.learning_rate_init
+    is_small = facts.update_ratio < _SMALL_STEPS and not is_lowered
+    if is_small and (facts.is_unlearned or falls):
+        return text.format(percent(facts.update_ratio, 4)), "+rate"
 
 
-def dead(facts):
-    """Find the layer with the most units whose activation is the same for all rows."""
+def _dead(facts):
     # Saturated units may be constant, too.
     layers = [layer for layer in facts.hidden if not layer.saturated > _MANY_SATURATED]
     layer = max(layers, key=lambda layer: layer.dead, default=None)
-    if layer is not None and layer.dead > _MANY_DEAD and facts.has_enough_rows:
-        text = (
+    if layer is not None and layer.dead > _MANY_DEAD and facts.has_rows:
+        return (
             f"{percent(layer.dead)} of the {layer.units} {layer.activation} units of "
             f"{_name(layer)} have the same output for all rows"
-        )
-        return text, "scale -alpha -rate leaky_relu batch_norm he_init"
+        ), "scale -alpha -rate leaky_relu batch_norm he_init"
 
 
-def too_short(facts):
-    """Find a run that ended while the loss was still falling, unless more epochs do harm."""
+def _too_short(facts):
     run, limit = facts.run, facts.run.stop_reason
-    is_limited = limit in ("max_iter", "max_time") and not lowers_rate_to_zero(facts.estimator)
+    is_limited = limit in ("max_iter", "max_time") and not facts.settings.plans_its_end
     gap = run.loss - run.training_loss
-    has_gap = facts.has_enough_rows and gap > (_APART - 1.0) * abs(run.training_loss)
+    has_gap = facts.has_rows and gap > (_APART - 1.0) * abs(run.training_loss)
     is_past_best = facts.estimator.do_early_stopping_ and run.best_epoch < 0.9 * run.n_epochs
     if is_limited and facts.fall > _STILL_FALLING and not (has_gap or is_past_best):
         return (
-            f"Training ended at {limit}={getattr(facts.estimator, limit)} while the training loss "
+            f"Training ended at {limit}={getattr(facts.settings, limit)} while the training loss "
             f"was still falling, by {percent(facts.fall)} over the last "
             f"{max(2, run.n_epochs // 10)} of {run.n_epochs} epochs"
         ), "+epochs +rate"
 
 
-def strong_dropout(facts):
-    """Find a loss like that of a constant under strong dropout."""
+def _strong_dropout(facts):
     if facts.is_unlearned and facts.dropout >= 0.7:
-        text = f"The loss on these rows is {_share(facts)} of that of the best constant, with "
-        return f"{text}dropout={facts.estimator.dropout!r}", "-dropout"
+        return f"{facts.loss_text}, with dropout={facts.settings.dropout!r}", "-dropout"
 
 
-def unlearned(facts):
-    """Find a loss like that of a constant, for which no other rule has an explanation."""
+def _unlearned(facts):
     if facts.is_unlearned:
-        alpha, dropout = facts.estimator.alpha, facts.estimator.dropout
+        alpha, dropout = facts.settings.alpha, facts.settings.dropout
         return (
-            f"The loss on these rows is {_share(facts)} of that of the best constant: X tells "
-            "little about y, or the network is too small, was trained too little, or is limited by "
-            f"alpha={alpha:g} and dropout={dropout!r}"
+            f"{facts.loss_text}: X tells little about y, or the network is too small, was trained "
+            f"too little, or is limited by alpha={alpha:g} and dropout={dropout!r}"
         ), ""
 
 
-# Each rule with those that silence it, as they tell the cause or advise the opposite. The order is
-# that of the advice; of two contradictory remedies the first one is given.
+# Each rule with the rules that silence it: they find the cause, or advise the opposite. The advice
+# has this order; of two contradictory remedies the first one is given.
 RULES = {
-    diverged: (),
-    unscaled_inputs: (),
-    constant_predictions: (diverged, strong_dropout),
-    strong_dropout: (overfitted,),
-    overfitted: (),
-    saturated: (),
-    signal_lost: (),
-    gradients: (signal_lost,),
-    step_size: (diverged,),
-    dead: (signal_lost,),
-    too_short: (overfitted, step_size, strong_dropout),
+    _diverged: (),
+    _unscaled_inputs: (),
+    _constant_predictions: (_diverged, _strong_dropout),
+    _strong_dropout: (_overfitted,),
+    _overfitted: (),
+    _saturated: (),
+    _signal_lost: (),
+    _gradients: (_signal_lost,),
+    _step_size: (_diverged,),
+    _dead: (_signal_lost,),
+    _too_short: (_overfitted, _step_size, _strong_dropout),
 }
-RULES[unlearned] = tuple(RULES)
+RULES[_unlearned] = tuple(RULES)
 
 
 def advise(facts):
     """Return a sentence for each defect, as a tuple."""
-    found = {rule: finding for rule in RULES if (finding := rule(facts))}
+    defects = {rule: defect for rule in RULES if (defect := rule(facts))}
     remedies, sentences = _remedies(facts), []
-    for rule, (text, names) in found.items():
-        if any(other in found for other in RULES[rule]):
+    for rule, (text, names) in defects.items():
+        if any(other in defects for other in RULES[rule]):
             continue
         given = [name for name in names.split() if name in remedies]
         *first, last = [remedies[name] for name in given] or [""]
@@ -316,27 +318,26 @@ def advise(facts):
 
 def _remedies(facts):
     """Return the remedies that are possible and not in use, by name; + and - are opposites."""
-    estimator, is_sgd = facts.estimator, is_stochastic(facts.estimator.solver)
-    activations = {layer.activation for layer in facts.hidden}
+    settings, estimator = facts.settings, facts.estimator
+    is_sgd, activations = settings.is_stochastic, {layer.activation for layer in facts.hidden}
     # The variance of the activations shrinks by three in each layer with 'standard'. The weights
     # of He's rule are too large if all activation functions are bounded.
     is_bounded = not np.isnan([layer.saturated for layer in facts.hidden]).any()
     unsound = {"standard", "he_uniform", "he_normal"} if is_bounded else {"standard"}
-    is_named = isinstance(estimator.init, str)
-    is_sound = is_named and estimator.init in {"auto", *INITIALIZERS} - unsound
+    sound = {"auto", *INITIALIZERS} - unsound
+    is_sound = isinstance(settings.init, str) and settings.init in sound
     init, he_init = "init='auto'", "init='he_uniform'"
-    if started_by_sklearn(estimator):
+    if estimator._continuation.started_as is None:  # a network of scikit-learn
         is_sound, init, he_init = False, *["a new fit with initial weights of this package"] * 2
-    rate, alpha, limit = estimator.learning_rate_init, estimator.alpha, facts.run.stop_reason
-    can_drop = is_sgd and facts.hidden and not np.any(estimator.dropout)
+    rate, alpha, limit = settings.learning_rate_init, settings.alpha, facts.run.stop_reason
     can_wait = limit in ("tol", "early_stopping")
     remedies = {
         "scale": (facts.is_unscaled, "scaler='standard'"),
         "-rate": (is_sgd, f"learning_rate_init below {rate:g}"),
         "+rate": (is_sgd, f"learning_rate_init above {rate:g}"),
-        "cosine": (not lowers_rate_to_zero(estimator), "learning_rate='cosine'"),
-        "clip": (is_sgd and estimator.max_grad_norm is None, "max_grad_norm=1.0"),
-        "batch_norm": (is_sgd and not estimator.batch_norm, "batch_norm=True"),
+        "cosine": (not settings.plans_its_end, "learning_rate='cosine'"),
+        "clip": (is_sgd and settings.max_grad_norm is None, "max_grad_norm=1.0"),
+        "batch_norm": (is_sgd and not settings.batch_norm, "batch_norm=True"),
         "leaky_relu": ("relu" in activations, "activation='leaky_relu'"),
         "tanh": ("logistic" in activations, "activation='tanh'"),
         "relu": ("tanh" in activations, "activation='relu'"),
@@ -344,23 +345,10 @@ def _remedies(facts):
         "he_init": (not is_sound, he_init),
         "-alpha": (alpha >= 0.1, f"alpha below {alpha:g}"),
         "+alpha": (True, f"alpha above {alpha:g}"),
-        "dropout": (can_drop, "dropout=0.2"),
+        "dropout": (is_sgd and facts.hidden and not np.any(settings.dropout), "dropout=0.2"),
         "-dropout": (True, f"dropout below {facts.dropout:g}"),
         "early_stopping": (not estimator.do_early_stopping_, "early_stopping=True"),
-        "+patience": (can_wait, f"n_iter_no_change above {estimator.n_iter_no_change}"),
-        "+epochs": (True, f"{limit} above {getattr(estimator, limit, None)}"),
+        "+patience": (can_wait, f"n_iter_no_change above {settings.n_iter_no_change}"),
+        "+epochs": (True, f"{limit} above {getattr(settings, limit, None)}"),
     }
     return {name: text for name, (is_possible, text) in remedies.items() if is_possible}
-
-
-def percent(share, digits=0):
-    """Return a share as text."""
-    return f"{100.0 * share:.{digits}f} %"
-
-
-def _share(facts):
-    return percent(facts.run.loss / facts.baseline)
-
-
-def _name(layer):
-    return f"hidden layer {layer.layer.removeprefix('hidden ')}"

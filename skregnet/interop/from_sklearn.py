@@ -1,4 +1,4 @@
-"""From a fitted network of scikit-learn to the result of a fit."""
+"""Conversion of a fitted network of scikit-learn to the result of a fit."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from ..preprocessing.inputs import Inputs
 from ..training import TrainingState
 from ..uncertainty.noise import noise_before_fit
 
-# They would make another network of it, or other predictions.
-_FIXED = (
+# Parameters that would change the network or its predictions.
+_FIXED = {
     "hidden_layer_sizes",
     "activation",
     "batch_norm",
@@ -26,74 +26,17 @@ _FIXED = (
     "normalize_y",
     "loss",
     "n_estimators",
-)
-
-
-def from_sklearn(settings, model):
-    """Return the result of a fit whose model predicts what a network of scikit-learn does.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of an estimator with the parameters of `parameters_from_sklearn`.
-    model : MLPClassifier or MLPRegressor
-        Fitted; it is not changed, and no memory is shared with it.
-
-    Returns
-    -------
-    result : FitResult
-    """
-    network = settings.architecture.build(
-        model.n_features_in_,
-        model.n_outputs_,
-        dtype=np.dtype(settings.dtype or model.coefs_[0].dtype),
-    )
-    network.params[:] = _flat(network, model.coefs_, model.intercepts_)
-    names = getattr(model, "feature_names_in_", None)
-    inputs = Inputs(settings.cls.__name__, model.n_features_in_, names)
-    if is_classifier(model):
-        targets = replace(
-            settings.targets, classes=model.classes_.copy(), target_type=_target_type(model)
-        )
-    else:
-        targets = settings.targets.unscaled(model.n_outputs_)
-    seeds = Seeds(settings.random_state)
-    attributes = _attributes(settings, model)
-    continuation = Continuation(
-        settings.architecture,
-        settings.fixed(),
-        seeds,
-        rows_seen=model.t_,
-        loss=model.loss_,
-        best_loss=attributes["best_loss_"],
-        best_validation_score=attributes["best_validation_score_"],
-        held_back=model.early_stopping,
-        penalty=None,  # scikit-learn divides it by the rows of a batch, not by all
-        started_as=None,  # from weights that nothing here could draw again
-        state=_training_state(model, network, seeds),
-    )
-    noise = None
-    if not targets.is_classifier:
-        noise = noise_before_fit(targets.loss, settings.noise_precision)
-    fitted = FittedModel(inputs, network, targets, noise)
-    return FitResult(fitted, continuation, False, attributes)
+}
 
 
 def parameters_from_sklearn(cls, model, given):
-    """Return the constructor's parameters for a fitted network of scikit-learn.
+    """Return the constructor's parameters of `cls` for a fitted network of scikit-learn.
 
-    Parameters
-    ----------
-    cls : type
-        RegularizedMLPClassifier or RegularizedMLPRegressor.
-    model : MLPClassifier or MLPRegressor
-        Fitted.
-    given : dict
-        Parameters beside the model's or in place of them.
+    `given` holds the user's parameters; they replace those of the network.
     """
     _check_model(cls, model)
     known = cls().get_params(deep=False)
-    fixed = sorted(set(given) & set(_FIXED))
+    fixed = sorted(_FIXED.intersection(given))
     if fixed:
         raise ValueError(
             f"from_sklearn takes no {', '.join(fixed)}: the network and its units are those of the "
@@ -104,7 +47,7 @@ def parameters_from_sklearn(cls, model, given):
         raise TypeError(
             f"from_sklearn got the parameters {unknown}, which {cls.__name__} does not have."
         )
-    # A generator that both draw from would let the one change the other.
+    # Clones: a random generator that both estimators draw from would let one change the other.
     parameters = {
         name: clone(value, safe=False)
         for name, value in model.get_params().items()
@@ -119,53 +62,88 @@ def parameters_from_sklearn(cls, model, given):
 
 
 def _check_model(cls, model):
-    # Not loaded before it is needed.
+    # Loading it takes time that most users of the package need not spend.
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     expected = MLPClassifier if issubclass(cls, ClassifierMixin) else MLPRegressor
     if not isinstance(model, expected):
         raise TypeError(
-            f"{cls.__name__}.from_sklearn takes a fitted {expected.__name__}, got {model!r}. Of a "
+            f"{cls.__name__}.from_sklearn takes a fitted {expected.__name__}, got {model!r}. For a "
             "Pipeline or a search pass the network itself, such as pipeline[-1] or "
             "search.best_estimator_."
         )
     check_is_fitted(model)
     if expected is MLPClassifier and len(model.classes_) < 2:
         raise ValueError(
-            f"{model!r} knows only the class {model.classes_.tolist()}, but gives probabilities of "
-            "two: there is no equal network. Fit a new one."
+            f"{model!r} knows only the class {model.classes_.tolist()}, but returns probabilities "
+            "of two: no network of this package equals it. Fit a new one."
         )
 
 
 def _scoring(model):
-    """Return the score that the model's early stopping goes by."""
+    """Return the score that early stopping of scikit-learn uses."""
     return "accuracy" if is_classifier(model) else "r2"
 
 
-def _target_type(model):
-    if model.out_activation_ == "softmax":
-        return "multiclass"
-    return "binary" if model.n_outputs_ == 1 else "multilabel-indicator"
+def from_sklearn(settings, model):
+    """Return the FitResult for a fitted network of scikit-learn, with the same predictions.
+
+    `settings` are those of an estimator with the parameters of `parameters_from_sklearn`. The
+    network is not changed, and no memory is shared with it.
+    """
+    network = settings.architecture.build(
+        model.n_features_in_,
+        model.n_outputs_,
+        dtype=np.dtype(settings.dtype or model.coefs_[0].dtype),
+    )
+    network.params[:] = _flat(network, [*model.coefs_, *model.intercepts_])
+    names = getattr(model, "feature_names_in_", None)
+    inputs = Inputs(settings.cls.__name__, model.n_features_in_, names)
+    noise = None
+    if is_classifier(model):
+        kind = "binary" if model.n_outputs_ == 1 else "multilabel-indicator"
+        kind = "multiclass" if model.out_activation_ == "softmax" else kind
+        targets = replace(settings.targets, classes=model.classes_.copy(), target_type=kind)
+    else:
+        targets = settings.targets.unscaled(model.n_outputs_)
+        noise = noise_before_fit(targets.loss, settings.noise_precision)
+    seeds = Seeds(settings.random_state)
+    attributes = _attributes(settings, model)
+    continuation = Continuation(
+        settings.architecture,
+        settings.fixed(),
+        seeds,
+        rows_seen=model.t_,
+        loss=model.loss_,
+        best_loss=attributes["best_loss_"],
+        best_validation_score=attributes["best_validation_score_"],
+        held_back=model.early_stopping,
+        penalty=None,  # scikit-learn divides it by the rows of a batch, not by all rows
+        started_as=None,  # the initial weights are unknown
+        state=_training_state(model, network, seeds),
+    )
+    return FitResult(FittedModel(inputs, network, targets, noise), continuation, False, attributes)
 
 
-def _flat(network, coefs, intercepts):
-    """Return arrays of the shapes of weights and biases as a vector like the parameters."""
+def _flat(network, arrays):
+    """Return arrays in the order coefs, intercepts as a vector in the layout of the parameters."""
     vector = np.zeros_like(network.params)
     views = [view for view in network.views(vector) if view]
+    coefs, intercepts = arrays[: len(views)], arrays[len(views) :]
     for view, coef, intercept in zip(views, coefs, intercepts, strict=True):
         view["weight"][0], view["bias"][0] = coef, intercept
     return vector
 
 
 def _attributes(settings, model):
-    """Return the public attributes that tell of the run, by name."""
+    """Return the public attributes of the training run, by name."""
     losses = list(getattr(model, "loss_curve_", ()))
     attributes = {
         "n_iter_": model.n_iter_,
         "t_": model.t_,
         "loss_": model.loss_,
         "loss_curve_": losses,
-        "learning_rate_curve_": [np.nan] * len(losses),  # it is not recorded
+        "learning_rate_curve_": [np.nan] * len(losses),  # scikit-learn does not record it
         "best_loss_": min([model.loss_, *losses]),
         "do_early_stopping_": model.early_stopping,
         "refit_": False,
@@ -188,23 +166,22 @@ def _attributes(settings, model):
 
 
 def _training_state(model, network, seeds):
-    """Return a state with the moments of the model's optimiser, where they are of these weights."""
+    """Return a state with the moments of the model's optimiser; None if it has none."""
     optimizer = mlp_optimizer(model)
-    if optimizer is None or model.early_stopping:  # that has gone back to the weights of an epoch
+    # Early stopping restores the weights of an earlier epoch, but not their moments.
+    if optimizer is None or model.early_stopping:
         return None
-    n_coefs = len(model.coefs_)
-
-    def flat(arrays, factor):
-        return factor * _flat(network, arrays[:n_coefs], arrays[n_coefs:])
-
+    moments = [_flat(network, arrays) for arrays in optimizer.moments]
     if model.solver == "adam":
-        # Sums instead of means.
-        first = flat(optimizer.first_moments, 1.0 / (1.0 - optimizer.beta_1))
-        second = flat(optimizer.second_moments, 1.0 / (1.0 - optimizer.beta_2))
-        state = AdamState(first, second, optimizer.t, optimizer.beta_1, optimizer.beta_2)
+        # AdamState holds decaying sums, scikit-learn decaying means.
+        for moment, beta in zip(moments, optimizer.decay_rates, strict=True):
+            moment *= 1.0 / (1.0 - beta)
+        state = AdamState(*moments, optimizer.t, *optimizer.decay_rates)
     else:
-        factor = optimizer.momentum if optimizer.nesterov else 1.0
-        state = SGDState(flat(optimizer.velocities, factor) if optimizer.momentum else None)
+        (velocity,), (momentum,) = moments, optimizer.decay_rates
+        if optimizer.nesterov:
+            velocity *= momentum
+        state = SGDState(velocity if momentum else None)
     return TrainingState(
         shuffling=seeds.shuffling(1, model.t_),
         dropout=seeds.dropout(1, model.t_),

@@ -1,4 +1,4 @@
-"""Export: scikit-learn's own network, equal to a fitted estimator."""
+"""Conversion of a fitted estimator to an equal network of scikit-learn."""
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -6,31 +6,18 @@ from sklearn.base import clone, is_classifier
 from .._sklearn_compat import accepts_parameter, set_mlp_internals
 from ..functions.losses import REGRESSION_LOSSES
 from ..preprocessing.affine import KNOWN_SCALERS
-from .plain_network import hidden_functions, mean_network, plain_activation, plain_network
+from .plain_network import mean_network, plain_activation, plain_network
 
-# What comes closest in scikit-learn, for training on.
+# The most similar solvers of scikit-learn, for further training.
 _SOLVERS = {"adamw": "adam", "rmsprop": "adam", "cg": "lbfgs", "scg": "lbfgs"}
 _COPIED = ("n_iter_", "t_", "loss_", "n_features_in_", "out_activation_")
 
 
 def to_sklearn(estimator, model):
-    """Return scikit-learn's network that predicts what a fitted estimator does.
+    """Return scikit-learn's network with the predictions of a fitted estimator.
 
-    Parameters
-    ----------
-    estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-        Fitted; its parameters and the record of its training are copied.
-    model : FittedModel
-        Its model.
-
-    Returns
-    -------
-    model : MLPClassifier or MLPRegressor
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message says why and what is possible.
+    `model` is its FittedModel. The estimator's parameters and the record of its training are
+    copied. ValueError says why there is no such network, and what is possible.
     """
     if model.inputs.encoder is not None:
         raise ValueError(
@@ -39,89 +26,88 @@ def to_sklearn(estimator, model):
             "only. Encode the columns before, in a Pipeline, and export the last step."
         )
     network = model.network
-    functions = hidden_functions(network)
-    activation = plain_activation(functions)
+    activation = plain_activation(network)
     if activation is None:
         raise ValueError(
             f"activation={estimator.activation!r} has no counterpart in scikit-learn's MLP, whose "
-            "hidden layers share one of 'identity', 'logistic', 'tanh' and 'relu'. What can be "
-            "written exactly with these: 'lecun_tanh', 'logistic' and 'tanh' in any mixture, "
-            "'relu' and 'leaky_relu' in any mixture, and 'identity' among all."
+            "hidden layers share one of 'identity', 'logistic', 'tanh' and 'relu'. Exact forms "
+            "exist for 'lecun_tanh', 'logistic' and 'tanh' in any mixture, for 'relu' and "
+            "'leaky_relu' in any mixture, and for 'identity' among all."
         )
     scaling = model.inputs.affine_map()
     if scaling is None:
         raise ValueError(
-            f"scaler={estimator.scaler!r} cannot be made part of the first layer's weights: that "
-            f"it is an affine map is known of {KNOWN_SCALERS} only. Fit with scaler=None behind "
-            "the transformer in a Pipeline, and export the last step."
+            f"scaler={estimator.scaler!r} cannot be made part of the first layer's weights: only "
+            f"{KNOWN_SCALERS} are known to be affine maps. Fit with scaler=None behind the "
+            "transformer in a Pipeline, and export the last step."
         )
-    _check_members(estimator)
-    members = [
-        plain_network(network.member(member), activation) for member in range(network.n_members)
-    ]
-    plain = mean_network(members)
-    plain.fold_input(scaling)
-    if not model.targets.is_classifier:
-        _fold_targets(plain, model.targets, estimator.loss)
-    exported = _unfitted(estimator, plain)
-    _set_weights(exported, plain, network.params.dtype)
-    _set_records(exported, estimator)
-    return exported
-
-
-def _fold_targets(plain, targets, loss_name):
-    """Let the network put out the mean of the targets in their units, or its logarithm."""
-    loss, scale = targets.loss, targets.y_scale
-    # A subclass may do anything.
-    if type(loss) not in {type(known) for known in REGRESSION_LOSSES.values()}:
-        raise ValueError(
-            f"loss={loss!r} cannot be exported: what scikit-learn's MLPRegressor would have to "
-            "predict is known of the losses of skregnet only, not of your own or of subclasses. "
-            f"Fit with one of {sorted(REGRESSION_LOSSES)}."
-        )
-    if loss.predicted_levels is not None:
-        raise ValueError(
-            f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
-            "only one: it cannot be exported. Fit an estimator for each quantile."
-        )
-    plain.keep_outputs(len(scale))  # of several heads that of the prediction comes first
-    if loss.out_activation == "exp":
-        plain.fold_output(1.0, np.log(scale))
-    else:
-        plain.fold_output(scale, targets.y_mean)
-
-
-def _check_members(estimator):
-    n_members = estimator.network_.n_members
+    n_members = network.n_members
     if n_members > 1 and estimator.out_activation_ != "identity":
         raise ValueError(
             f"n_estimators={n_members} cannot be exported with the output activation "
             f"{estimator.out_activation_!r}: a mean of {n_members} such outputs is not the output "
             "of one network. Fit with n_estimators=1."
         )
+    plain = mean_network([plain_network(network.member(i), activation) for i in range(n_members)])
+    plain.coefs[0], plain.intercepts[0] = scaling.fold(plain.coefs[0], plain.intercepts[0])
+    if not model.targets.is_classifier:
+        _fold_targets(plain, model.targets)
+    exported = _unfitted(estimator, plain)
+    _set_attributes(exported, estimator, plain)
+    return exported
+
+
+def _fold_targets(plain, targets):
+    """Let the network return the mean of the targets in their units, or its logarithm."""
+    loss, scale = targets.loss, targets.y_scale
+    # A subclass may predict anything.
+    if type(loss) not in {type(known) for known in REGRESSION_LOSSES.values()}:
+        raise ValueError(
+            f"loss={loss!r} cannot be exported: the predictions of scikit-learn's MLPRegressor are "
+            "known for the losses of skregnet only, not for your own or for subclasses. Fit with "
+            f"one of {sorted(REGRESSION_LOSSES)}."
+        )
+    if loss.predicted_levels is not None:
+        raise ValueError(
+            f"{loss!r} makes several predictions for each target, and scikit-learn's MLPRegressor "
+            "only one: it cannot be exported. Fit an estimator for each quantile."
+        )
+    factor, shift = scale, targets.y_mean
+    if loss.out_activation == "exp":
+        factor, shift = 1.0, np.log(scale)
+    n = len(scale)  # of several heads, the first one makes the prediction
+    plain.coefs[-1] = plain.coefs[-1][:, :n] * factor
+    plain.intercepts[-1] = plain.intercepts[-1][:n] * factor + shift
 
 
 def _unfitted(estimator, plain):
-    """Return scikit-learn's estimator with what it has of the same parameters."""
-    # Not loaded before it is needed.
+    """Return scikit-learn's estimator with the parameters that both have."""
+    # Loading it takes time that most users of the package need not spend.
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     cls = MLPClassifier if is_classifier(estimator) else MLPRegressor
+    known, solver = cls().get_params(), estimator.solver
     parameters = estimator.get_params(deep=False)
     parameters |= {
-        "hidden_layer_sizes": plain.hidden_layer_sizes,
+        "hidden_layer_sizes": tuple(map(len, plain.intercepts[:-1])),
         "activation": plain.activation,
-        "solver": _SOLVERS.get(estimator.solver, estimator.solver)
-        if isinstance(estimator.solver, str)
-        else "adam",
+        "solver": _SOLVERS.get(solver, solver) if isinstance(solver, str) else "adam",
         "early_stopping": estimator.do_early_stopping_,
     }
-    known = cls().get_params()
     if cls is MLPRegressor:
-        parameters["loss"] = _loss(estimator, known)
+        losses, output = {"identity": "squared_error"}, estimator.out_activation_
+        if "loss" in known:  # scikit-learn 1.7 and later
+            losses["exp"] = "poisson"
+        if output not in losses:
+            version = " before version 1.7" if output == "exp" else ""
+            raise ValueError(
+                f"loss={estimator.loss!r} cannot be exported: scikit-learn's MLPRegressor{version} "
+                f"has no output activation {output!r}."
+            )
+        parameters["loss"] = losses[output]
+    # Clones: a random generator that both estimators draw from would let one change the other.
     return cls(
         **{
-            # A generator that both draw from would let the one change the other.
             name: clone(value, safe=False)
             for name, value in parameters.items()
             if name in known and accepts_parameter(cls, name, value)
@@ -129,33 +115,16 @@ def _unfitted(estimator, plain):
     )
 
 
-def _loss(estimator, known):
-    """Return the loss of scikit-learn whose output activation is the estimator's."""
-    out_activation = estimator.out_activation_
-    if out_activation == "identity":
-        return "squared_error"
-    if out_activation == "exp" and "loss" in known:
-        return "poisson"
-    needs = " before version 1.7" if out_activation == "exp" else ""
-    raise ValueError(
-        f"loss={estimator.loss!r} cannot be exported: scikit-learn's MLPRegressor{needs} has no "
-        f"output activation {out_activation!r}."
-    )
-
-
-def _set_weights(model, plain, dtype):
-    arrays = [*plain.coefs, *plain.intercepts]
-    # In the network's own precision where nothing was folded into it.
-    if not all(np.array_equal(array.astype(dtype), array) for array in arrays):
+def _set_attributes(model, estimator, plain):
+    """Set the fitted attributes, and those that further training needs."""
+    dtype = estimator.network_.params.dtype
+    # The type of the network is kept if this loses nothing: if no scaling was folded in.
+    if not all(np.array_equal(a.astype(dtype), a) for a in (*plain.coefs, *plain.intercepts)):
         dtype = np.float64
     model.coefs_ = [np.array(coef, dtype) for coef in plain.coefs]
     model.intercepts_ = [np.array(intercept, dtype) for intercept in plain.intercepts]
     model.n_layers_ = len(plain.coefs) + 1
     model.n_outputs_ = len(plain.intercepts[-1])
-
-
-def _set_records(model, estimator):
-    """Set the other fitted attributes, and what scikit-learn's MLP needs to be trained on."""
     for name in _COPIED:
         setattr(model, name, getattr(estimator, name))
     if hasattr(estimator, "feature_names_in_"):
@@ -166,7 +135,7 @@ def _set_records(model, estimator):
         model.validation_scores_ = list(estimator.validation_scores_ or ())
         model.best_validation_score_ = max(model.validation_scores_, default=-np.inf)
     else:
-        # Losses of a normalised target would be compared with others.
+        # Losses of a normalised target cannot be compared with those of further training.
         is_comparable = np.all(getattr(estimator, "y_scale_", 1.0) == 1.0)
         model.best_loss_ = estimator.best_loss_ if is_comparable else np.inf
         model.validation_scores_ = model.best_validation_score_ = None
@@ -174,12 +143,12 @@ def _set_records(model, estimator):
 
 
 def _labels(model, estimator):
-    """Return what tells scikit-learn's classifier its classes: these, or an indicator matrix."""
+    """Return the classes, or an indicator matrix for several labels per row."""
     classes = estimator.classes_
     if len(classes) < 2:
         raise ValueError(
             f"A classifier that knows only the class {classes.tolist()} cannot be exported: "
-            "scikit-learn's MLPClassifier would give probabilities of two. Fit with two classes."
+            "scikit-learn's MLPClassifier would return probabilities of two. Fit with two classes."
         )
     is_multilabel = estimator.out_activation_ == "logistic" and len(classes) == model.n_outputs_
     return np.eye(len(classes), dtype=int) if is_multilabel else classes

@@ -213,9 +213,9 @@ def test_prediction_is_its_linearization_and_keeps_the_inputs(kind, place, n_mem
     raw = network.infer(x)
     assert_array_equal(x, kept)
     for member in range(n_members):
-        out, pull_back = linearize(network, member, x)
+        out, backward = linearize(network, member, x)
         assert_allclose(out, raw[member], rtol=1e-12)
-        pulled = pull_back(np.ones_like(out))
+        pulled = backward(np.ones_like(out))
         shifted = [linearize(network, member, x + step)[0].sum(axis=1) for step in (1e-6, -1e-6)]
         assert_allclose(pulled.sum(axis=1), (shifted[0] - shifted[1]) / 2e-6, rtol=1e-6, atol=1e-8)
 

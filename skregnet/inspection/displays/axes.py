@@ -1,24 +1,36 @@
-"""Colours and axes of the displays."""
+"""Colours, axes and the base class of the displays."""
 
 # Colours of Okabe & Ito, which colour-blind readers can distinguish. Line styles and shades differ,
 # too, for prints without colours.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 LIGHT, DARK = "#cfe3f1", "#7fb6d9"
-# Styles of successive curves on the same axes.
-CURVES = (
-    {"color": BLUE, "linestyle": "-"},
-    {"color": ORANGE, "linestyle": "--"},
-    {"color": "#009E73", "linestyle": "-."},
-    {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
-)
 
 
-def figure_and_axes(ax=None):
-    """Return the figure and the axes to draw on, new ones if `ax` is None."""
-    if ax is None:
-        import matplotlib.pyplot as plt
+class Display:
+    """Base class of displays, which draw on `ax_` in the method ``_draw``."""
 
-        return plt.subplots()
-    if not (hasattr(ax, "plot") and hasattr(ax, "figure")):
-        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
-    return ax.figure, ax
+    def plot(self, ax=None):
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None creates a figure.
+
+        Returns
+        -------
+        display : object
+            The display itself, with `ax_` and `figure_`.
+        """
+        return self._plot(ax)
+
+    def _plot(self, ax, **options):
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+        elif not (hasattr(ax, "plot") and hasattr(ax, "figure")):
+            raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
+        self.figure_, self.ax_ = ax.figure, ax
+        self._draw(**options)
+        return self

@@ -7,32 +7,35 @@ from scipy.special import ndtr
 from sklearn.utils import check_array
 
 from ...estimators import RegularizedMLPRegressor
-from .axes import CURVES, GREY, figure_and_axes
+from .axes import BLUE, GREY, ORANGE, Display
 
 _DIAGONAL = "as promised"
+# Styles of successive curves on the same axes.
+_CURVES = (
+    {"color": BLUE, "linestyle": "-"},
+    {"color": ORANGE, "linestyle": "--"},
+    {"color": "#009E73", "linestyle": "-."},
+    {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+)
 
 
-class CalibrationOfIntervalsDisplay:
+class CalibrationOfIntervalsDisplay(Display):
     """Observed coverage of central intervals against their nominal coverage.
 
-    On the diagonal both are equal. Below it the intervals are too narrow, above it too wide. It is
-    recommended to use `from_estimator` or `from_predictions` to create a display.
+    On the diagonal both are equal. Below it the intervals are too narrow, above it too wide. Use
+    `from_estimator` or `from_predictions` to create a display.
 
     Parameters
     ----------
-    coverage : ndarray of shape (n_levels,)
-        Nominal coverages.
-    observed : ndarray of shape (n_levels,)
-        Shares of the targets inside the intervals.
+    coverage, observed : ndarray of shape (n_levels,)
+        Nominal coverages, and shares of the targets inside the intervals.
     name : str, default=None
         Label in the legend.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the curve.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes with the curve, and their figure.
     line_ : matplotlib Line2D
         The curve.
 
@@ -46,18 +49,14 @@ class CalibrationOfIntervalsDisplay:
     >>> import numpy as np
     >>> from skregnet.inspection import CalibrationOfIntervalsDisplay
     >>> y = np.random.default_rng(0).standard_normal(1000)
-    >>> display = CalibrationOfIntervalsDisplay.from_predictions(
-    ...     y, np.zeros(1000), np.ones(1000)
-    ... )
+    >>> display = CalibrationOfIntervalsDisplay.from_predictions(y, 0 * y, 0 * y + 1)
     >>> bool(np.abs(display.observed - display.coverage).max() < 0.05)
     True
     >>> plt.close(display.figure_)
     """
 
     def __init__(self, coverage, observed, name=None):
-        self.coverage = coverage
-        self.observed = observed
-        self.name = name
+        self.coverage, self.observed, self.name = coverage, observed, name
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, n_samples=100, random_state=0, name=None, ax=None):
@@ -83,18 +82,12 @@ class CalibrationOfIntervalsDisplay:
         -------
         display : CalibrationOfIntervalsDisplay
             The display, drawn.
-
-        Raises
-        ------
-        TypeError
-            If the estimator predicts no standard deviations.
         """
         name = type(estimator).__name__ if name is None else name
         if isinstance(estimator, RegularizedMLPRegressor):
             distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
             # Coverage of the narrowest central interval that contains the target.
-            needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
-            return cls(*_curve(needed), name).plot(ax=ax)
+            return cls._of_needed(np.abs(2.0 * distribution.cdf(y) - 1.0), name, ax)
         predict = getattr(estimator, "predict", None)
         if predict is None or "return_std" not in signature(predict).parameters:
             raise TypeError(
@@ -112,7 +105,7 @@ class CalibrationOfIntervalsDisplay:
         Parameters
         ----------
         y_true, y_mean, y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, and their predicted means and standard deviations.
+            Targets, and their predicted means and standard deviations, which are positive.
         name : str, default=None
             Label in the legend.
         ax : matplotlib Axes, default=None
@@ -122,63 +115,35 @@ class CalibrationOfIntervalsDisplay:
         -------
         display : CalibrationOfIntervalsDisplay
             The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If the shapes differ, or a standard deviation is not positive.
         """
-        y_true, y_mean, y_std = arrays = [
-            _without_single_column(
-                check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
-            )
+        arrays = [
+            check_array(values, ensure_2d=False, dtype=np.float64, input_name=label)
             for values, label in ((y_true, "y_true"), (y_mean, "y_mean"), (y_std, "y_std"))
+        ]
+        # A vector and a single column are the same.
+        y_true, y_mean, y_std = arrays = [
+            array[:, 0] if array.shape[1:] == (1,) else array for array in arrays
         ]
         if len({array.shape for array in arrays}) > 1:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise ValueError(f"y_true, y_mean and y_std must have the same shape, got {shapes}.")
         if not (y_std > 0).all():
             raise ValueError(f"y_std must be positive, got a smallest value of {y_std.min()}.")
-        needed = 2.0 * ndtr(np.abs(y_true - y_mean) / y_std) - 1.0
-        return cls(*_curve(needed), name).plot(ax=ax)
+        return cls._of_needed(2.0 * ndtr(np.abs(y_true - y_mean) / y_std) - 1.0, name, ax)
 
-    def plot(self, ax=None):
-        """Draw the curve.
+    @classmethod
+    def _of_needed(cls, needed, name, ax):
+        """Draw the curve from the coverage that an interval needs to contain each target."""
+        coverage = np.linspace(0.0, 1.0, 101)
+        n_inside = np.searchsorted(np.sort(needed, axis=None), coverage, side="right")
+        return cls(coverage, n_inside / needed.size, name).plot(ax)
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None creates a figure.
-
-        Returns
-        -------
-        display : CalibrationOfIntervalsDisplay
-            The display itself, with `ax_` and `figure_`.
-        """
-        self.figure_, self.ax_ = figure_and_axes(ax)
+    def _draw(self):
         _, others = self.ax_.get_legend_handles_labels()
         if _DIAGONAL not in others:
             self.ax_.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_DIAGONAL)
-        style = CURVES[sum(label != _DIAGONAL for label in others) % len(CURVES)]
+        style = _CURVES[sum(label != _DIAGONAL for label in others) % len(_CURVES)]
         (self.line_,) = self.ax_.plot(self.coverage, self.observed, label=self.name, **style)
-        self.ax_.set(
-            xlabel="Nominal coverage of the interval",
-            ylabel="Share of targets inside",
-            xlim=(0, 1),
-            ylim=(0, 1),
-            aspect="equal",
-        )
+        self.ax_.set(xlabel="Nominal coverage of the interval", ylabel="Share of targets inside")
+        self.ax_.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         self.ax_.legend()
-        return self
-
-
-def _curve(needed):
-    """Return nominal and observed coverages, from the coverage that each target needs."""
-    coverage = np.linspace(0.0, 1.0, 101)
-    return coverage, np.searchsorted(np.sort(needed, axis=None), coverage, side="right") / (
-        needed.size
-    )
-
-
-def _without_single_column(array):
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -1,11 +1,10 @@
 """Histograms of activations and back-propagated gradients, layer by layer."""
 
-from numbers import Integral
-
 import numpy as np
 
+from ...estimators.introspection import is_int_between
 from ..layers import forward_backward, network_and_rows
-from .axes import figure_and_axes
+from .axes import Display
 
 _LABELS = {
     "activations": "Activation",
@@ -19,12 +18,12 @@ _CUT = 0.002
 _MANY_ZEROS = 0.01
 
 
-class LayerHistogramDisplay:
+class LayerHistogramDisplay(Display):
     """Distributions of activations or back-propagated gradients, one line per hidden layer.
 
     If all lines are similar, the signal keeps its size through the layers. If they narrow or widen
-    from layer to layer, it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures 6 and 7). It is
-    recommended to use `from_estimator` to create a display.
+    from layer to layer, it vanishes or explodes (Glorot & Bengio 2010 [1]_, figures 6 and 7). Use
+    `from_estimator` to create a display.
 
     Parameters
     ----------
@@ -35,10 +34,8 @@ class LayerHistogramDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the histograms.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes with the histograms, and their figure.
     lines_ : list of matplotlib Line2D
         Histogram of each layer.
 
@@ -61,50 +58,38 @@ class LayerHistogramDisplay:
     >>> model = RegularizedMLPClassifier((50, 50, 50), "tanh", random_state=0)
     >>> fig, axes = plt.subplots(1, 2)
     >>> for ax, kind in zip(axes, ("activations", "gradients")):
-    ...     display = LayerHistogramDisplay.from_estimator(
-    ...         model, X, y, kind=kind, initial=True, ax=ax
-    ...     )
+    ...     options = {"kind": kind, "initial": True, "ax": ax}
+    ...     display = LayerHistogramDisplay.from_estimator(model, X, y, **options)
     >>> [values.shape for values in display.values]
     [(150, 50), (150, 50), (150, 50)]
     >>> plt.close(fig)
     """
 
     def __init__(self, values, kind="activations"):
-        self.values = values
-        self.kind = kind
+        self.values, self.kind = values, kind
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        *,
-        kind="activations",
-        initial=False,
-        member=0,
-        bins=100,
-        ax=None,
+        cls, estimator, X, y=None, *, kind="activations", initial=False, member=0, bins=100, ax=None
     ):
         """Draw the layers of a network for given rows.
 
         Parameters
         ----------
         estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-            Estimator, fitted unless `initial` is true. It is not changed.
+            Estimator with a hidden layer, fitted unless `initial` is true. It is not changed.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows. If there are more than 2000 (fewer for wide networks), a sample is used, the same
-            one in each call, so that there are at most two million values.
+            one in each call.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, needed for gradients and for `initial`.
         kind : {'activations', 'gradients'}, default='activations'
             Outputs of the hidden layers, after their activation functions, or derivatives of each
             row's loss (not divided by the number of rows) with respect to the pre-activations.
         initial : bool, default=False
-            Whether to show the network that `fit` starts from, with the same random numbers,
-            instead of the fitted one. For a fitted estimator it is the start of its own fit, if
-            `X` and `y` are the training data. For an unfitted one it is the start of
-            ``fit(X, y)``, which differs from call to call with ``random_state=None``.
+            Whether to show the network that ``fit(X, y)`` starts from, with the same random
+            numbers. For a fitted estimator this is the start of its own fit, if `X` and `y` are
+            the training data. With ``random_state=None`` an unfitted one differs in each call.
         member : int, default=0
             Index of the network in an ensemble.
         bins : int, default=100
@@ -117,30 +102,17 @@ class LayerHistogramDisplay:
         display : LayerHistogramDisplay
             The display, drawn.
 
-        Raises
-        ------
-        ValueError
-            If there is no hidden layer, `y` is missing, or an argument is out of range.
-        TypeError
-            If `estimator` is not an estimator of this package.
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted and `initial` is false.
-
         Notes
         -----
         Values are computed as in prediction: no unit is dropped, and batch normalisation uses its
-        running statistics. The initial network has none yet and uses those of the given rows, as
-        the first training step uses those of its batch. Gradients treat the statistics as
-        constants.
+        running statistics. The initial network has none and uses those of the given rows.
+        Gradients treat the statistics as constants.
         """
         _check_kind(kind)
         if kind == "gradients" and y is None:
-            raise ValueError(
-                "kind='gradients' needs y, got y=None: they are gradients of the loss."
-            )
+            raise ValueError("kind='gradients' needs y, got y=None: the loss depends on it.")
         given = network_and_rows(estimator, X, y, initial=initial, member=member)
-        hidden, _, _ = forward_backward(given)
-        values = [getattr(layer, kind) for layer in hidden]
+        values = [getattr(layer, kind) for layer in forward_backward(given)[0]]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
     def plot(self, *, bins=100, ax=None):
@@ -161,8 +133,8 @@ class LayerHistogramDisplay:
 
         Notes
         -----
-        A line is the density of the values. Many exact zeros, as rectifiers produce them, are left
-        out; the legend shows their share and the standard deviation of all values.
+        A line is the density of the values. Many exact zeros, as of rectifiers, are left out. The
+        legend shows their share and the standard deviation of all values.
         """
         _check_kind(self.kind)
         layers = [_flat(values, i) for i, values in enumerate(self.values, 1)]
@@ -171,33 +143,35 @@ class LayerHistogramDisplay:
                 "LayerHistogramDisplay needs a hidden layer: hidden_layer_sizes=() makes a linear "
                 "model, which has none."
             )
-        if not (isinstance(bins, Integral) and not isinstance(bins, bool) and 1 <= bins <= 10_000):
+        if not is_int_between(bins, 1, 10_000):
             raise ValueError(f"bins must be an int from 1 to 10000, got {bins!r}.")
-        edges = np.linspace(*_limits(layers), bins + 1)
-        self.figure_, self.ax_ = figure_and_axes(ax)
-        colors = _colors(len(layers))
+        return self._plot(ax, layers=layers, bins=bins)
+
+    def _draw(self, layers, bins):
+        from matplotlib import colormaps
+
+        ends = np.array([np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers])
+        low, high = ends.min(), ends.max()
+        # Constant values are drawn in the middle of the axis.
+        margin = 0.01 * (high - low) or 0.5 * abs(low) or 0.5
+        edges = np.linspace(low - margin, high + margin, bins + 1)
+        centres = (edges[:-1] + edges[1:]) / 2
+        # From dark to light: the colours differ in grey, too.
+        colors = colormaps["viridis"](np.linspace(0.0, 0.72, len(layers)))
         self.lines_ = []
-        for i, (values, color) in enumerate(zip(layers, colors, strict=True)):
+        for i, values in enumerate(layers):
             label = f"layer {i + 1}, std {values.std():.2g}"
-            kept, zeros = values[values != 0.0], np.mean(values == 0.0)
-            if zeros < _MANY_ZEROS:
-                kept = values
-            else:
+            zeros = np.mean(values == 0.0)
+            if zeros >= _MANY_ZEROS:
                 label += f", {100 * zeros:.0f} % zeros"
-            counts, _ = np.histogram(kept, edges)
-            density = counts / (max(len(kept), 1) * np.diff(edges))
-            (line,) = self.ax_.plot(
-                (edges[:-1] + edges[1:]) / 2,
-                density,
-                color=color,
-                linestyle=_LINE_STYLES[i % len(_LINE_STYLES)],
-                label=label,
-            )
-            self.lines_.append(line)
+                values = values[values != 0.0]
+            counts, _ = np.histogram(values, edges)
+            density = counts / (max(len(values), 1) * np.diff(edges))
+            style = {"color": colors[i], "linestyle": _LINE_STYLES[i % len(_LINE_STYLES)]}
+            self.lines_ += self.ax_.plot(centres, density, label=label, **style)
         self.ax_.set(xlabel=_LABELS[self.kind], ylabel="Density")
         self.ax_.set_ylim(bottom=0.0)
         self.ax_.legend()
-        return self
 
 
 def _check_kind(kind):
@@ -213,21 +187,3 @@ def _flat(values, layer):
             "the activations overflow."
         )
     return values
-
-
-def _limits(layers):
-    """Return the limits of an axis that covers nearly all values."""
-    ends = [np.quantile(values, (_CUT, 1.0 - _CUT)) for values in layers]
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    if low == high:  # constant values: one bin in the middle
-        margin = 0.5 * abs(low) or 0.5
-        return low - margin, high + margin
-    margin = 0.01 * (high - low)
-    return low - margin, high + margin
-
-
-def _colors(n_layers):
-    """Return colours from dark to light, which can be distinguished in grey, too."""
-    from matplotlib import colormaps
-
-    return colormaps["viridis"](np.linspace(0.0, 0.72, n_layers))

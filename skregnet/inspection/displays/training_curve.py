@@ -1,16 +1,15 @@
 """Loss by epoch."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from ...estimators.base import BaseRegularizedMLP
-from .axes import BLUE, GREY, ORANGE, figure_and_axes
+from ..layers import check_estimator
+from .axes import BLUE, GREY, ORANGE, Display
 
 
-class TrainingCurveDisplay:
+class TrainingCurveDisplay(Display):
     """Training and validation loss by epoch, the best epoch, and the learning rate.
 
-    It is recommended to use `from_estimator` to create a display.
+    Use `from_estimator` to create a display.
 
     Parameters
     ----------
@@ -19,23 +18,18 @@ class TrainingCurveDisplay:
     validation_loss : array-like of shape (n_epochs,) or None, default=None
         Validation loss, `validation_loss_curve_`.
     best_iter : int, array-like of int or None, default=None
-        Epoch whose parameters were kept, counted from 1 at the start of the curves; one for each
-        member of an ensemble.
+        Epoch whose parameters were kept, from 1; one for each member of an ensemble.
     learning_rate : array-like of shape (n_epochs,) or None, default=None
         Learning rate of each epoch, `learning_rate_curve_`.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the losses.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes with the losses, and their figure.
     rate_ax_ : matplotlib Axes or None
         Axes with the learning rate, if it is drawn.
-    figure_ : matplotlib Figure
-        Figure of both axes.
-    loss_line_ : matplotlib Line2D
-        Training loss.
-    validation_line_ : matplotlib Line2D or None
-        Validation loss, if there is one.
+    loss_line_, validation_line_ : matplotlib Line2D
+        Training and validation loss; None without a validation loss.
 
     See Also
     --------
@@ -56,10 +50,8 @@ class TrainingCurveDisplay:
     """
 
     def __init__(self, loss, validation_loss=None, best_iter=None, learning_rate=None):
-        self.loss = loss
-        self.validation_loss = validation_loss
-        self.best_iter = best_iter
-        self.learning_rate = learning_rate
+        self.loss, self.validation_loss = loss, validation_loss
+        self.best_iter, self.learning_rate = best_iter, learning_rate
 
     @classmethod
     def from_estimator(cls, estimator, *, learning_rate=False, ax=None):
@@ -79,13 +71,7 @@ class TrainingCurveDisplay:
         display : TrainingCurveDisplay
             The display, drawn.
         """
-        if not isinstance(estimator, BaseRegularizedMLP):
-            raise TypeError(
-                "TrainingCurveDisplay draws a RegularizedMLPClassifier or a "
-                f"RegularizedMLPRegressor, got {type(estimator).__name__}. For a Pipeline or a "
-                "search pass the network itself, such as pipeline[-1]."
-            )
-        check_is_fitted(estimator)
+        check_estimator(estimator)
         # With warm_start the curves start with the first fit, but `best_iter_` with the last.
         n_before = len(estimator.loss_curve_) - estimator.n_iter_
         display = cls(
@@ -94,22 +80,9 @@ class TrainingCurveDisplay:
             np.add(estimator.best_iter_, n_before) if estimator.do_early_stopping_ else None,
             estimator.learning_rate_curve_ if learning_rate else None,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax)
 
-    def plot(self, ax=None):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None creates a figure.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            The display itself, with `ax_` and `figure_`.
-        """
-        self.figure_, self.ax_ = figure_and_axes(ax)
+    def _draw(self):
         epochs = np.arange(1, len(self.loss) + 1)
         (self.loss_line_,) = self.ax_.plot(epochs, self.loss, color=BLUE, label="training")
         self.validation_line_ = self.rate_ax_ = None
@@ -132,4 +105,3 @@ class TrainingCurveDisplay:
             self.rate_ax_.set_ylabel("Learning rate")
             lines.append(line)
         self.ax_.legend(handles=lines)
-        return self

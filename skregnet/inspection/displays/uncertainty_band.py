@@ -1,20 +1,21 @@
 """Predicted mean and uncertainty bands along one feature."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_is_fitted
 
 from ..._sklearn_compat import safe_indexing
 from ...estimators import RegularizedMLPRegressor
-from .axes import BLUE, DARK, LIGHT, figure_and_axes
+from ...estimators.introspection import is_int_between
+from ..layers import check_estimator
+from .axes import BLUE, DARK, LIGHT, Display
 
 
-class UncertaintyBandDisplay:
+class UncertaintyBandDisplay(Display):
     """Predicted mean with epistemic and total bands along one feature.
 
-    It is recommended to use `from_estimator` to create a display.
+    Use `from_estimator` to create a display.
 
     Parameters
     ----------
@@ -28,10 +29,8 @@ class UncertaintyBandDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the bands.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes with the bands, and their figure.
     line_ : matplotlib Line2D
         The mean.
     bands_ : list of matplotlib collections
@@ -55,11 +54,8 @@ class UncertaintyBandDisplay:
     """
 
     def __init__(self, x, mean, epistemic_std, std, feature_name="x"):
-        self.x = x
-        self.mean = mean
-        self.epistemic_std = epistemic_std
-        self.std = std
-        self.feature_name = feature_name
+        self.x, self.feature_name = x, feature_name
+        self.mean, self.epistemic_std, self.std = mean, epistemic_std, std
 
     @classmethod
     def from_estimator(
@@ -87,13 +83,7 @@ class UncertaintyBandDisplay:
         display : UncertaintyBandDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator)
-        if not isinstance(estimator, RegularizedMLPRegressor):
-            raise TypeError(
-                "UncertaintyBandDisplay draws a RegularizedMLPRegressor, got "
-                f"{type(estimator).__name__}. For a Pipeline pass the last step, and X as "
-                "transformed by the others."
-            )
+        check_estimator(estimator, (RegularizedMLPRegressor,))
         if len(estimator.y_scale_) > 1:
             raise ValueError(
                 "UncertaintyBandDisplay draws one output, but the estimator predicts "
@@ -103,8 +93,8 @@ class UncertaintyBandDisplay:
         values, name = _column(estimator, X, feature)
         distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
         order = np.argsort(values, kind="stable")
-        parts = (distribution.mean, distribution.epistemic_std, distribution.std)
-        return cls(values[order], *(part[order] for part in parts), name).plot(n_std=n_std, ax=ax)
+        curves = values, distribution.mean, distribution.epistemic_std, distribution.std
+        return cls(*(curve[order] for curve in curves), name).plot(n_std=n_std, ax=ax)
 
     def plot(self, *, n_std=2.0, ax=None):
         """Draw the mean and the bands.
@@ -122,7 +112,10 @@ class UncertaintyBandDisplay:
             The display itself, with `ax_` and `figure_`.
         """
         _check_n_std(n_std)
-        self.figure_, self.ax_ = figure_and_axes(ax)
+        return self._plot(ax, n_std=n_std)
+
+    def _draw(self, n_std):
+        bands = (self.std, LIGHT, "with noise"), (self.epistemic_std, DARK, "epistemic")
         self.bands_ = [
             self.ax_.fill_between(
                 self.x,
@@ -132,15 +125,11 @@ class UncertaintyBandDisplay:
                 linewidth=0,
                 label=f"±{n_std:g} std, {label}",
             )
-            for std, color, label in (
-                (self.std, LIGHT, "with noise"),
-                (self.epistemic_std, DARK, "epistemic"),
-            )
+            for std, color, label in bands
         ]
         (self.line_,) = self.ax_.plot(self.x, self.mean, color=BLUE, label="mean")
         self.ax_.set(xlabel=self.feature_name, ylabel="Target")
         self.ax_.legend()
-        return self
 
 
 def _check_n_std(n_std):
@@ -153,8 +142,7 @@ def _column(estimator, X, feature):
     names = list(getattr(estimator, "feature_names_in_", ()))
     n_features = estimator.n_features_in_
     number = names.index(feature) if feature in names else feature
-    is_number = isinstance(number, Integral) and not isinstance(number, bool)
-    if not (is_number and -n_features <= number < n_features):
+    if not is_int_between(number, -n_features, n_features - 1):
         known = f", or one of {names}" if names else ""
         raise ValueError(
             f"feature must be the index of one of the {n_features} columns{known}, got {feature!r}."
@@ -168,9 +156,8 @@ def _column(estimator, X, feature):
         )
     number = int(number) % n_features
     values = safe_indexing(X.tocsr() if issparse(X) else X, [number], axis=1)
-    values = values.toarray() if issparse(values) else np.asarray(values)
     try:
-        values = values.astype(np.float64).ravel()
+        values = np.ravel(values.toarray() if issparse(values) else values).astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
             f"feature={feature!r} holds no numbers, so its values cannot be drawn on an axis."

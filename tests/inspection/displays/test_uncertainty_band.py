@@ -96,7 +96,7 @@ def test_a_width_that_is_none_is_named(model, n_std):
 
 
 def test_other_estimators_are_refused(model):
-    with pytest.raises(TypeError, match=r"got Pipeline\. For a Pipeline pass the last step"):
+    with pytest.raises(TypeError, match=r"RegularizedMLPRegressor, got Pipeline\. For a Pipeline"):
         UncertaintyBandDisplay.from_estimator(make_pipeline(model), np.zeros((3, 2)))
 
 
