@@ -1,4 +1,4 @@
-"""Columns of a DataFrame of pandas or polars, or of an array."""
+"""Columns of a pandas or polars DataFrame, or of an array."""
 
 import math
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def is_frame(X):
-    """Whether `X` is a DataFrame: its columns have names and types."""
+    """Whether `X` is a DataFrame, whose columns have names and types."""
     return hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "shape")
 
 
 def as_table(X):
-    """Return a frame or an array unchanged, and anything else as an array."""
+    """Return a DataFrame or an array unchanged, and anything else as an array."""
     if is_frame(X) or isinstance(X, np.ndarray):
         return X
     values = np.asarray(X)
-    # NumPy turns the numbers of a list that also holds text into text.
+    # NumPy would convert the numbers in a list of numbers and strings to strings.
     return np.array(X, dtype=object) if values.dtype.kind in "US" else values
 
 
@@ -32,7 +32,7 @@ def column_dtypes(X):
 
 
 def column_names(X, feature_names=None):
-    """Return the names of the columns; those of an array are `feature_names`, or numbers."""
+    """Return the column names; for an array `feature_names`, or else column numbers."""
     if is_frame(X):
         return list(X.columns)
     if feature_names is not None and len(feature_names) == X.shape[1]:
@@ -41,13 +41,13 @@ def column_names(X, feature_names=None):
 
 
 def is_category(dtype):
-    """Whether a type is the one for categories of pandas ('category') or polars (two types)."""
+    """Whether a column type is a categorical type of pandas or polars."""
     name = getattr(dtype, "__name__", type(dtype).__name__)
     return name in ("CategoricalDtype", "Categorical", "Enum")
 
 
 def is_date(dtype):
-    """Whether a type is one of points in time, periods or durations."""
+    """Whether a column type holds points in time, periods or durations."""
     if type(dtype).__name__ == "PeriodDtype":  # of pandas
         return True
     is_temporal = getattr(dtype, "is_temporal", None)  # of polars
@@ -61,7 +61,7 @@ def is_missing(value):
     try:
         return bool(value != value)
     except (TypeError, ValueError):
-        # pandas.NA is neither equal nor unequal to itself; an array is not a single value.
+        # The comparison fails for pandas.NA, which is missing, and for arrays, which are not.
         return type(value).__name__ == "NAType"
 
 
@@ -71,10 +71,7 @@ def is_infinite(value):
 
 
 def to_floats(values):
-    """Return a column as an array of float64, with NaN for missing values.
-
-    TypeError or ValueError is raised if another value is not a number.
-    """
+    """Return a column as float64, with NaN for missing values; raise if it holds no numbers."""
     values = np.asarray(values)
     if values.dtype.kind in "mMc":
         raise TypeError(f"a column of {values.dtype} holds no real numbers")
@@ -85,14 +82,14 @@ def to_floats(values):
 
 
 def listed(names, at_most=5):
-    """Return the names of columns as text for a message, and a count of those that it omits."""
+    """Return column names as text for a message; names after the first few are only counted."""
     shown = ", ".join(map(repr, names[:at_most]))
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return f"{'column' if len(names) == 1 else 'columns'} {shown}{more}"
 
 
 def categorical_mask(X, categorical_features):
-    """Return which columns the constructor's parameter chooses, as a mask of (n_features,)."""
+    """Return the columns that the parameter `categorical_features` selects, as a mask."""
     n_features, name = X.shape[1], "categorical_features"
     if isinstance(categorical_features, str):  # 'from_dtype'
         return np.array([is_frame(X) and is_category(dtype) for dtype in column_dtypes(X)], bool)
@@ -115,12 +112,12 @@ def categorical_mask(X, categorical_features):
                 "model is fitted on data without feature names."
             )
         names = list(X.columns)
-        for item in chosen.tolist():
-            if item not in names:
-                raise ValueError(
-                    f"{name} has an item value {item!r} which is not a valid feature name of the "
-                    f"training data. Observed feature names: {names}."
-                )
+        unknown = [item for item in chosen.tolist() if item not in names]
+        if unknown:
+            raise ValueError(
+                f"{name} has an item value {unknown[0]!r} which is not a valid feature name of the "
+                f"training data. Observed feature names: {names}."
+            )
         return np.isin(np.array(names, object), chosen.astype(object))
     if chosen.dtype.kind != "b" and not 0 <= chosen.min() <= chosen.max() < n_features:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Errors for inputs that are not numbers, missing or infinite: they name columns and remedies."""
+"""Error messages that name the columns that cannot be used, and what helps."""
 
 import datetime
 from collections import Counter
@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 from scipy.sparse import issparse
 
-from ..data.source import row_chunks
 from .columns import (
     as_table,
     column,
@@ -21,38 +20,38 @@ from .columns import (
 )
 
 _PAGE = "see 'Categories and missing values' in the user guide"
+_TIMES = datetime.date | datetime.time | datetime.timedelta
 
 
 def check_no_dates(X, categorical=()):
-    """Raise ValueError if a column of a frame that is not categorical holds dates.
-
-    scikit-learn would take them for numbers, in a unit that depends on the library, and NaT too.
-    """
+    """Raise ValueError if a column of a DataFrame that is not categorical holds dates."""
+    # scikit-learn would convert dates, and missing ones too, to numbers in a unit that depends on
+    # the library.
     dtypes = enumerate(X.dtypes if is_frame(X) else ())
     if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
         raise ValueError("X holds points in time or durations, where numbers are needed.")
 
 
 def explained(error, X, encoder, feature_names, is_fit):
-    """Return an error that also names the columns and what helps; None if no column is the cause.
+    """Return an error that also names columns and remedies, or None if no column is the cause.
 
-    `error` was raised for `X`, as the user gave it; `is_fit` says whether features are learned,
-    not compared with those of an earlier fit.
+    `error` was raised for the user's `X`. `is_fit` is False if features were compared with those
+    of an earlier fit.
     """
     try:
         X = X if issparse(X) else as_table(X)
     except ValueError:
-        return None  # rows of different lengths
+        return None  # the rows have different lengths
     has_known_type = is_frame(X) or X.dtype.kind in "fObiuUSMm"
     if isinstance(X, np.matrix) or len(X.shape) != 2 or not has_known_type:
         return None
-    found = _look_for(X, () if encoder is None else encoder.vocabulary)
+    found = _unusable_columns(X, () if encoder is None else encoder.vocabulary)
     if encoder is not None and encoder.allow_missing:
         found["missing"] = []
-    if not any(found.values()):
-        return None
     names = column_names(X, feature_names)
     columns = {why: listed([names[j] for j in which]) for why, which in found.items() if which}
+    if not columns:
+        return None
     before = "" if is_fit else ", where fit was given numbers"
     sentences = {
         "categories": "X has no numbers in {}" + before + ".",
@@ -61,67 +60,47 @@ def explained(error, X, encoder, feature_names, is_fit):
         "missing": "Values are missing in {}.",
         "infinite": "Values are infinite in {}.",
     }
-    text = [_without_advice(error), *(sentences[why].format(columns[why]) for why in columns)]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
+    first, _, rest = str(error).partition("\n")
+    # The lines after "Input X contains NaN" are advice that does not apply to this package.
+    text = first if "contains" in first else " ".join([first, *rest.split()])
+    text = [f"{text.rstrip('.')}.", *(sentences[why].format(columns[why]) for why in columns)]
+    repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
-        repeated = ", ".join(map(repr, repeated))
-        text.append(f"X has more than one column named {repeated}: rename them.")
+        text.append(f"X has more than one column named {', '.join(repeated)}: rename them.")
     elif (is_fit and "categories" in columns) or "missing" in columns:
         text.append(_remedy(columns, X, is_fit))
     is_of_type = isinstance(error, TypeError) and "dates" not in columns
     return (TypeError if is_of_type else ValueError)(" ".join(text))
 
 
-def _without_advice(error):
-    """Return the text of an error as a sentence, without the advice of scikit-learn."""
-    first, _, rest = str(error).partition("\n")
-    text = first if "contains" in first else " ".join([first, *rest.split()])
-    return f"{text.rstrip('.')}."
-
-
-def _look_for(X, categorical):
-    """Return a dict from the reason to the numbers of the columns that cannot be used."""
+def _unusable_columns(X, categorical):
+    """Return the numbers of the columns that cannot be used, by reason."""
     found = {"categories": [], "dates": [], "missing": [], "infinite": []}
-    tests = (("missing", np.isnan), ("infinite", np.isinf))
     if issparse(X):
         X = X.tocoo()
-        return found | {why: np.unique(X.col[test(X.data)]).tolist() for why, test in tests}
-    if not is_frame(X) and X.dtype.kind == "f":
-        for why, test in tests:
-            chunks = [test(X[rows]).any(axis=0) for rows in row_chunks(*X.shape)]
-            found[why] = np.flatnonzero(np.any(chunks, axis=0)).tolist()
+        found["missing"] = np.unique(X.col[np.isnan(X.data)]).tolist()
+        found["infinite"] = np.unique(X.col[np.isinf(X.data)]).tolist()
         return found
     for j, dtype in enumerate(column_dtypes(X)):
         if j not in categorical and is_date(dtype):
             found["dates"].append(j)
             continue
         values = np.asarray(column(X, j))
-        numbers = None if j in categorical else _numbers(values)
+        try:
+            numbers = None if j in categorical else to_floats(values)
+        except (TypeError, ValueError):
+            numbers = None
+            present = next(value for value in values.tolist() if not is_missing(value))
+            is_time = isinstance(present, _TIMES) or type(present).__name__ == "Period"
+            found["dates" if is_time else "categories"].append(j)
         if numbers is not None:
             has_missing, has_infinite = np.isnan(numbers).any(), np.isinf(numbers).any()
         else:
             values = values.tolist()
             has_missing, has_infinite = any(map(is_missing, values)), any(map(is_infinite, values))
-            if j not in categorical:
-                present = next(value for value in values if not is_missing(value))
-                found["dates" if _is_point_in_time(present) else "categories"].append(j)
-        if has_missing:
-            found["missing"].append(j)
-        if has_infinite:
-            found["infinite"].append(j)
+        found["missing"] += [j] if has_missing else []
+        found["infinite"] += [j] if has_infinite else []
     return found
-
-
-def _numbers(values):
-    try:
-        return to_floats(values)
-    except (TypeError, ValueError):
-        return None
-
-
-def _is_point_in_time(value):
-    kinds = datetime.date | datetime.time | datetime.timedelta
-    return isinstance(value, kinds) or type(value).__name__ == "Period"  # of pandas
 
 
 def _remedy(columns, X, is_fit):

@@ -7,7 +7,7 @@ from sklearn.utils import check_array, column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..preprocessing.checks import is_plain_array
-from ..preprocessing.moments import column_means, standardisation
+from ..preprocessing.moments import standardisation
 from .averages import mean_over_members
 
 # Standard deviations of targets, and their means, that leave room for predictions in float32.
@@ -49,7 +49,7 @@ class TargetScaler:
     @classmethod
     def fit_scale(cls, y, sample_weight=None):
         """Weighted mean of positive targets as their scale; they are not centred."""
-        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], column_means(y, sample_weight))
+        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], standardisation(y, sample_weight)[0])
         return cls(np.zeros_like(mean), mean)
 
     @classmethod
