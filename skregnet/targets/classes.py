@@ -233,8 +233,20 @@ def _plain_labels(y):
 
 
 def _type_of(y):
-    """Return scikit-learn's type of targets; ValueError if labels are missing or no classes."""
-    _check_none_missing(y)
+    """Return scikit-learn's type of targets; raise ValueError if they are missing or no classes."""
+    # `type_of_target` cannot sort missing objects. NumPy would convert NaN in a list of strings to
+    # the string 'nan', which would become a class. scikit-learn finds NaN among numbers.
+    values = y
+    if not isinstance(y, list):
+        values = np.asarray(y)
+        is_column = values.dtype == object and values.ndim > 0 and values.size == len(values)
+        values = values.ravel() if is_column else ()
+    missing = [i for i, value in enumerate(values) if is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"Input y contains NaN: the class is missing in {len(missing)} of {len(values)} rows, "
+            f"the first of which is number {missing[0]}. Leave these rows out."
+        )
     with np.errstate(invalid="ignore"):  # NaN raises an error, without a warning of a cast
         check_classification_targets(y)
         target_type = type_of_target(y, input_name="y", raise_unknown=True)
@@ -244,20 +256,3 @@ def _type_of(y):
             "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
         )
     return target_type
-
-
-def _check_none_missing(y):
-    """Raise ValueError if labels are missing among objects, which `type_of_target` cannot sort."""
-    # NumPy would convert NaN in a list of strings to the string 'nan', which would become a class.
-    values = y
-    if not isinstance(y, list):
-        values = np.asarray(y)
-        if values.dtype != object or values.ndim == 0 or values.size != len(values):
-            return  # scikit-learn finds NaN among numbers
-        values = values.ravel()
-    missing = [i for i, value in enumerate(values) if is_missing(value)]
-    if missing:
-        raise ValueError(
-            f"Input y contains NaN: the class is missing in {len(missing)} of {len(values)} rows, "
-            f"the first of which is number {missing[0]}. Leave these rows out."
-        )

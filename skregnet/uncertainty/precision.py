@@ -14,8 +14,8 @@ def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
     the noise precision :math:`\tau` satisfy :math:`\tau = (1 - p)\, l^2 / (2 N \lambda)`, where
     :math:`N` is the number of rows. In the paper a mask multiplies the weights :math:`M` by zero or
     one. Here kept units are multiplied by :math:`1 / (1 - p)`, so the weights are
-    :math:`W = (1 - p) M`. With
-    :math:`\lambda \lVert M \rVert^2 = \alpha / (2 N) \lVert W \rVert^2` follows
+    :math:`W = (1 - p) M`. From :math:`\lambda \lVert M \rVert^2 = \alpha / (2 N) \lVert W \rVert^2`
+    follows
 
     .. math:: \alpha = \frac{l^2}{(1 - p)\, \tau s_y^2}.
 
@@ -59,11 +59,8 @@ def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
     >>> length_scale_alpha(noise_precision=2.0, length_scale=1.0, dropout=0.5)
     1.0
     """
-    for name, value in {
-        "noise_precision": noise_precision,
-        "length_scale": length_scale,
-        "y_scale": y_scale,
-    }.items():
+    named = {"noise_precision": noise_precision, "length_scale": length_scale, "y_scale": y_scale}
+    for name, value in named.items():
         if not (isinstance(value, Real) and 0 < value < np.inf):
             raise ValueError(f"{name} must be a positive, finite number, got {value!r}.")
     if not (isinstance(dropout, Real) and 0 <= dropout < 1):
