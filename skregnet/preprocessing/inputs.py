@@ -10,8 +10,8 @@ from .._sklearn_compat import feature_checker
 from ..data.source import Source, row_chunks
 from .affine import affine_map
 from .checks import is_plain_array
+from .columns import check_no_dates, explained
 from .encoder import TableEncoder, make_encoder
-from .errors import check_no_dates, explained
 from .scalers import fit_scaler, scaled_inputs, with_folded_scaler
 
 
@@ -97,11 +97,8 @@ class Inputs:
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""
-        if issparse(x):
-            is_finite = bool(np.isfinite(x.data).all())
-        else:
-            is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
-        if not is_finite:
+        chunks = [x.data] if issparse(x) else (x[rows] for rows in row_chunks(*x.shape))
+        if not all(np.isfinite(chunk).all() for chunk in chunks):
             raise ValueError(
                 f"X holds NaN or infinity after scaler={self.given_scaler!r} and the conversion to "
                 f"{x.dtype}. Check the output of the scaler, and whether values of X are out of "

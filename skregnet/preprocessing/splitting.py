@@ -89,10 +89,14 @@ def _last_split(rows, splitter, seed):
         )
     splits = splitter
     if hasattr(splitter, "split"):
+        seeded = splitter
+        if hasattr(splitter, "random_state"):
+            # Training that is resumed must hold back the same rows again, so the user's generator
+            # is not advanced.
+            seeded, state = copy.copy(splitter), splitter.random_state
+            seeded.random_state = seed if state is None else copy.deepcopy(state)
         try:
-            splits = deque(
-                _seeded(splitter, seed).split(rows.X, rows.labels, rows.groups), maxlen=1
-            )
+            splits = deque(seeded.split(rows.X, rows.labels, rows.groups), maxlen=1)
         except (TypeError, ValueError) as error:
             hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
             raise ValueError(f"{name} cannot split the {n_rows} rows: {error}{hint}") from error
@@ -121,17 +125,6 @@ def _named(splitter):
     value = " ".join(repr(splitter).split())
     longest = 300 if hasattr(splitter, "split") else 60
     return f"validation_fraction={value if len(value) <= longest else f'{value[:longest]}...'}"
-
-
-def _seeded(splitter, seed):
-    """Return a copy of a splitter with a fixed seed; the user's generator is not advanced."""
-    # Training that is resumed must hold back the same rows again.
-    if not hasattr(splitter, "random_state"):
-        return splitter
-    splitter = copy.copy(splitter)
-    state = splitter.random_state
-    splitter.random_state = seed if state is None else copy.deepcopy(state)
-    return splitter
 
 
 def _row_numbers(part, n_rows, name):

@@ -171,8 +171,10 @@ class PredictiveDistribution:
         centre = centre.mean(axis=0, dtype=np.float64)
         mean, *variances = predictive_moments(draws, centre)
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
-        parts = (mean * draws.y_scale + draws.y_mean, *stds)
-        return cls(*(_unwriteable(_without_single_target(part)) for part in parts), draws)
+        parts = [_without_single_target(p) for p in (mean * draws.y_scale + draws.y_mean, *stds)]
+        for part in parts:
+            part.setflags(write=False)
+        return cls(*parts, draws)
 
     @property
     def std(self):
@@ -279,18 +281,15 @@ class PredictiveClasses:
         most = votes.max(axis=1) if exclusive else np.maximum(votes, 1.0 - votes)
         # The mean of the entropies exceeds the entropy of the mean only by rounding.
         mutual_information = np.maximum(predictive - expected, 0.0)
-        parts = (classes, proba, predictive, mutual_information, 1.0 - most)
-        return cls(*(_unwriteable(part.view()) for part in parts))
+        parts = [classes.view(), proba, predictive, mutual_information, 1.0 - most]
+        for part in parts:
+            part.setflags(write=False)
+        return cls(*parts)
 
 
 def _without_single_target(array):
     """Return an array (n_rows, n_targets), or (n_rows,) for one target."""
     return array[:, 0] if array.shape[1] == 1 else array
-
-
-def _unwriteable(array):
-    array.setflags(write=False)
-    return array
 
 
 def check_coverage(coverage):

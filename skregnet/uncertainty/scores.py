@@ -5,8 +5,6 @@ from numbers import Integral
 import numpy as np
 from scipy.special import ndtr
 
-_SQRT_PI = np.sqrt(np.pi)
-
 
 def gaussian_crps(y, mean, std):
     r"""Compute the continuous ranked probability score of normal distributions.
@@ -46,7 +44,7 @@ def gaussian_crps(y, mean, std):
     # Beyond |z| = 50 the score is |error| - std / sqrt(pi), whatever the value of z.
     z = np.clip(np.divide(error, std, out=np.zeros(error.shape), where=std > 0), -50.0, 50.0)
     density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-    score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / _SQRT_PI)
+    score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / np.sqrt(np.pi))
     return np.where(std == 0, np.abs(error), score)
 
 
