@@ -135,7 +135,7 @@ def check_no_dates(X, categorical=()):
     # the library.
     dtypes = enumerate(X.dtypes if is_frame(X) else ())
     if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
-        raise ValueError("X holds points in time or durations, where numbers are needed.")
+        raise ValueError("X must hold numbers, but holds points in time or durations.")
 
 
 def explained(error, X, encoder, feature_names, is_fit):
@@ -210,7 +210,7 @@ def _unusable_columns(X, categorical):
 
 
 def _remedy(columns, X, is_fit):
-    """Return what to do about categories and missing values."""
+    """Return the advice for categories and missing values."""
     own, transformers = [], []
     if "categories" in columns and is_fit:
         own.append(f"list {columns['categories']} in categorical_features")

@@ -254,7 +254,7 @@ def _explained_if_unhashable(X, j):
         yield
     except TypeError as error:
         raise TypeError(
-            "The argument must be a string or a number where it is a category, but "
+            "The argument must be a string or a number if it is a category, but "
             f"{listed([column_names(X)[j]])} of X holds something else: {error}."
         ) from error
 

@@ -34,10 +34,10 @@ class WhiteningScaler(
 ):
     """Centre, scale and decorrelate the features, with sample weights.
 
-    The features are standardised and rotated to the eigenvectors of their correlation matrix, where
-    they are scaled to variance one (LeCun et al. 1998, section 4.3). Then they are rotated back
-    (zero-phase whitening), so that each output stays close to its feature. Constant features and
-    directions without variance give zeros.
+    The features are standardised, rotated to the eigenvectors of their correlation matrix, scaled
+    to variance one (LeCun et al. 1998, section 4.3), and rotated back (zero-phase whitening), so
+    that each output stays close to its feature. Constant features and directions without variance
+    give zeros.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class WhiteningScaler(
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
-        Names of the features, where `X` has them.
+        Names of the features, if `X` has them.
 
     See Also
     --------

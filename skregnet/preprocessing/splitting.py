@@ -36,15 +36,14 @@ def split_validation(rows, validation_fraction, rng, stratify=None):
     parts = []
     numbers = _last_split(rows, validation_fraction, seed)
     for name, part in zip(("training", "validation"), numbers, strict=True):
-        if rows.weight is not None:
-            part = part[rows.weight[part] > 0]
+        part = rows.take(part).without_zero_weights()
         if len(part) == 0:
             raise ValueError(
                 f"{_named(validation_fraction)} leaves no row of positive weight in the {name} "
                 f"part of n_samples={len(rows)}. Give more rows, another "
                 "validation_fraction, or set early_stopping=False."
             )
-        parts.append(rows.take(part))
+        parts.append(part)
     return tuple(parts)
 
 
@@ -84,8 +83,8 @@ def _last_split(rows, splitter, seed):
     if isinstance(splitter, PredefinedSplit) and len(splitter.test_fold) != n_rows:
         raise ValueError(
             f"{name} was made for {len(splitter.test_fold)} rows, but X has {n_rows}. Inside a "
-            "search or cross-validation X is a part of the rows: use a splitter that goes by "
-            "groups, and pass them to fit."
+            "search or cross-validation X is a part of the rows: use a splitter that "
+            "splits by groups, and pass them to fit."
         )
     splits = splitter
     if hasattr(splitter, "split"):

@@ -132,8 +132,8 @@ class ClassTargets:
             return None
         if self._is_multilabel:
             raise ValueError(
-                f"class_weight={class_weight!r} cannot be used with multilabel targets, where a "
-                "row has no single class. Set class_weight=None and pass sample_weight."
+                f"class_weight={class_weight!r} cannot be used with multilabel targets, whose "
+                "rows have no single class. Set class_weight=None and pass sample_weight."
             )
         codes = np.searchsorted(classes, rows.labels)
         if class_weight == "balanced":

@@ -36,12 +36,10 @@ class Draws:
 
     def kept(self):
         """Return the draws with a copy of the inputs, if these are small."""
-        x = self.x
-        if issparse(x):
-            n_bytes, copy = x.data.nbytes, x.copy
-        else:
-            n_bytes, copy = x.shape[0] * x.shape[1] * x.dtype.itemsize, lambda: np.array(x[:])
-        return replace(self, x=copy()) if n_bytes <= _KEPT_BYTES else self
+        x, is_sparse = self.x, issparse(self.x)
+        if (x.data if is_sparse else x).nbytes > _KEPT_BYTES:
+            return self
+        return replace(self, x=x.copy() if is_sparse else np.array(x[:]))
 
     @property
     def has_spread(self):

@@ -1,4 +1,4 @@
-"""MC dropout: dropout as a Bayesian approximation (Gal & Ghahramani 2016).
+"""MC dropout (Gal & Ghahramani: Dropout as a Bayesian Approximation, ICML 2016).
 
 A network that was trained with dropout predicts with new masks for each sample. The samples come
 from an approximate posterior predictive distribution, without the noise of the targets. Batch
@@ -39,11 +39,6 @@ def mc_moments(network, x, n_samples, generator):
     -------
     mean, variance : ndarray of shape (rows, outputs), float64
         The variance is the mean squared deviation from the mean.
-
-    References
-    ----------
-    Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty in
-    Deep Learning, ICML 2016.
 
     Examples
     --------
