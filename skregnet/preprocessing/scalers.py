@@ -265,9 +265,8 @@ def with_folded_scaler(network, scaler, shape):
     Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
     unless a mean is much larger than its standard deviation.
     """
-    if math.prod(shape) < _SMALLEST_FOLDED + network.params.size:
-        return None
-    if type(scaler) is not StandardScaler or not _is_known(scaler):
+    is_large = math.prod(shape) >= _SMALLEST_FOLDED + network.params.size
+    if not is_large or type(scaler) is not StandardScaler or not _is_known(scaler):
         return None
     mean, scale, (smallest, largest) = scaler.mean_, scaler.scale_, _FOLDED_SCALES
     in_range = (scale > smallest) & (scale < largest)

@@ -43,11 +43,7 @@ class ClassTargets:
         in a small integer type.
         """
         check_is_given(y, self.owner)
-        labels, found = _plain_labels(y)
-        if found is None:
-            target_type = _type_of(y)
-        else:
-            target_type = "binary" if len(found) <= 2 else "multiclass"
+        found, target_type = _classes_and_type(y)
         is_multilabel = target_type == "multilabel-indicator"
         if self.classes is not None and is_multilabel != self._is_multilabel:
             raise ValueError(
@@ -60,6 +56,8 @@ class ClassTargets:
         elif found is None:
             labels = column_or_1d(y, warn=True)
             found = unique_labels(labels)
+        else:
+            labels = y
         classes = self._all_classes(found, classes)
         if is_multilabel:
             if len(classes) != len(found):
@@ -218,22 +216,19 @@ def log_of_mean(log_proba):
     return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
 
 
-def _plain_labels(y):
-    """Return labels and their unique values, or None twice if they need scikit-learn's checks.
+def _classes_and_type(y):
+    """Return the unique labels, or None if they are not found yet, and scikit-learn's type of `y`.
 
-    An array of integers or strings that repeat passes all checks of scikit-learn, which would take
-    longer than training on a small table.
+    ValueError is raised if labels are missing or no classes.
     """
+    # An array of integers or strings that repeat passes all checks of scikit-learn, which would
+    # take longer than training on a small table.
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
         found = np.unique(y)
         if 0 < len(found) <= 0.5 * len(y):
             # As in `unique_labels`, strings have the length of the longest.
-            return y, np.array(found.tolist()) if y.dtype.kind == "U" else found
-    return None, None
-
-
-def _type_of(y):
-    """Return scikit-learn's type of targets; raise ValueError if they are missing or no classes."""
+            found = np.array(found.tolist()) if y.dtype.kind == "U" else found
+            return found, "binary" if len(found) <= 2 else "multiclass"
     # `type_of_target` cannot sort missing objects. NumPy would convert NaN in a list of strings to
     # the string 'nan', which would become a class. scikit-learn finds NaN among numbers.
     values = y
@@ -255,4 +250,4 @@ def _type_of(y):
             "Unknown label type: y has several columns that are not 0 or 1. Use "
             "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
         )
-    return target_type
+    return None, target_type
