@@ -490,7 +490,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         return self._fitted.targets.classes
 
     def _unfitted_targets(self):
-        return ClassTargets.unfitted(self.label_smoothing, self.class_weight, type(self).__name__)
+        return ClassTargets(self.label_smoothing, self.class_weight, type(self).__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

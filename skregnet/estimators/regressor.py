@@ -536,7 +536,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
 
     def _unfitted_targets(self):
         loss = get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
-        return RealTargets.unfitted(loss, self.normalize_y, type(self).__name__)
+        return RealTargets(loss, self.normalize_y, type(self).__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

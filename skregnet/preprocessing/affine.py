@@ -1,4 +1,4 @@
-"""Known scalers as affine maps, which can be folded into the first layer of a network."""
+"""Fitted scalers as affine maps, which can be folded into the first layer of a network."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,27 @@ from .scalers import WhiteningScaler
 
 @dataclass(frozen=True)
 class AffineMap:
-    """``x @ matrix + shift`` of rows of inputs, in float64; a vector is a diagonal matrix."""
+    """``x @ matrix + shift`` in float64; a one-dimensional `matrix` holds a diagonal."""
 
     matrix: np.ndarray
     shift: np.ndarray
 
     def fold(self, weight, bias):
-        """Return the weights and biases that act on the input as the given ones on the output."""
+        """Return the weight and bias of a layer that takes inputs before the map."""
         is_diagonal = self.matrix.ndim == 1
         product = self.matrix[:, np.newaxis] * weight if is_diagonal else self.matrix @ weight
         return product, bias + self.shift @ weight
 
     def pull_back(self, gradients):
-        """Return the gradients with respect to the input, from those with respect to the output."""
+        """Return gradients with respect to `x`, from those with respect to the mapped rows."""
         return gradients * self.matrix if self.matrix.ndim == 1 else gradients @ self.matrix.T
 
 
 def affine_map(scaler, n_features):
-    """Return the map of a fitted scaler, or None if it is unknown: a subclass may do anything."""
+    """Return the `AffineMap` of a fitted scaler, or None if its type is unknown."""
     if scaler is None:
         return AffineMap(np.ones(n_features), np.zeros(n_features))
+    # A subclass may transform in another way, so the type must match exactly.
     read = _KNOWN.get(type(scaler))
     if read is None or getattr(scaler, "clip", False):
         return None
@@ -40,7 +41,7 @@ def affine_map(scaler, n_features):
 
 
 def _centred(centre, scale):
-    """Return factor and shift of ``(x - centre) / scale``; None leaves a step out."""
+    """Return factor and shift of ``(x - centre) / scale``; None omits the step."""
     factor = 1.0 if scale is None else 1.0 / np.asarray(scale, np.float64)
     return factor, 0.0 if centre is None else -np.asarray(centre, np.float64) * factor
 
@@ -51,9 +52,9 @@ _KNOWN = {
         s.center_ if s.with_centering else None, s.scale_ if s.with_scaling else None
     ),
     MaxAbsScaler: lambda s: _centred(None, s.scale_),
-    MinMaxScaler: lambda s: (np.asarray(s.scale_), s.min_),
+    MinMaxScaler: lambda s: (s.scale_, s.min_),
     WhiteningScaler: lambda s: (s.whitening_, -s.mean_ @ s.whitening_),
 }
-_NAMES = [known.__name__ for known in _KNOWN]
-# For messages.
-KNOWN_SCALERS = f"{', '.join(_NAMES[:-1])} and {_NAMES[-1]} (without clip)"
+*_FIRST, _LAST = (known.__name__ for known in _KNOWN)
+# For error messages.
+KNOWN_SCALERS = f"{', '.join(_FIRST)} and {_LAST} (without clip)"

@@ -1,21 +1,26 @@
-"""Columns of a DataFrame of pandas or polars, or of an array."""
+"""Columns of pandas and polars DataFrames and of arrays, and errors that name columns."""
 
+import datetime
 import math
+from collections import Counter
 
 import numpy as np
+from scipy.sparse import issparse
+
+_TIMES = datetime.date | datetime.time | datetime.timedelta
 
 
 def is_frame(X):
-    """Whether `X` is a DataFrame: its columns have names and types."""
+    """Whether `X` is a DataFrame, whose columns have names and types."""
     return hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "shape")
 
 
 def as_table(X):
-    """Return a frame or an array unchanged, and anything else as an array."""
+    """Return a DataFrame or an array unchanged, and anything else as an array."""
     if is_frame(X) or isinstance(X, np.ndarray):
         return X
     values = np.asarray(X)
-    # NumPy turns the numbers of a list that also holds text into text.
+    # NumPy would convert the numbers in a list of numbers and strings to strings.
     return np.array(X, dtype=object) if values.dtype.kind in "US" else values
 
 
@@ -32,7 +37,7 @@ def column_dtypes(X):
 
 
 def column_names(X, feature_names=None):
-    """Return the names of the columns; those of an array are `feature_names`, or numbers."""
+    """Return the column names; for an array `feature_names`, or else column numbers."""
     if is_frame(X):
         return list(X.columns)
     if feature_names is not None and len(feature_names) == X.shape[1]:
@@ -40,14 +45,8 @@ def column_names(X, feature_names=None):
     return list(range(X.shape[1]))
 
 
-def is_category(dtype):
-    """Whether a type is the one for categories of pandas ('category') or polars (two types)."""
-    name = getattr(dtype, "__name__", type(dtype).__name__)
-    return name in ("CategoricalDtype", "Categorical", "Enum")
-
-
 def is_date(dtype):
-    """Whether a type is one of points in time, periods or durations."""
+    """Whether a column type holds points in time, periods or durations."""
     if type(dtype).__name__ == "PeriodDtype":  # of pandas
         return True
     is_temporal = getattr(dtype, "is_temporal", None)  # of polars
@@ -61,7 +60,7 @@ def is_missing(value):
     try:
         return bool(value != value)
     except (TypeError, ValueError):
-        # pandas.NA is neither equal nor unequal to itself; an array is not a single value.
+        # The comparison fails for pandas.NA, which is missing, and for arrays, which are not.
         return type(value).__name__ == "NAType"
 
 
@@ -71,10 +70,7 @@ def is_infinite(value):
 
 
 def to_floats(values):
-    """Return a column as an array of float64, with NaN for missing values.
-
-    TypeError or ValueError is raised if another value is not a number.
-    """
+    """Return a column as float64, with NaN for missing values; raise if it holds no numbers."""
     values = np.asarray(values)
     if values.dtype.kind in "mMc":
         raise TypeError(f"a column of {values.dtype} holds no real numbers")
@@ -85,17 +81,19 @@ def to_floats(values):
 
 
 def listed(names, at_most=5):
-    """Return the names of columns as text for a message, and a count of those that it omits."""
+    """Return column names as text for a message; names after the first few are only counted."""
     shown = ", ".join(map(repr, names[:at_most]))
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return f"{'column' if len(names) == 1 else 'columns'} {shown}{more}"
 
 
 def categorical_mask(X, categorical_features):
-    """Return which columns the constructor's parameter chooses, as a mask of (n_features,)."""
+    """Return the columns that the parameter `categorical_features` selects, as a mask."""
     n_features, name = X.shape[1], "categorical_features"
     if isinstance(categorical_features, str):  # 'from_dtype'
-        return np.array([is_frame(X) and is_category(dtype) for dtype in column_dtypes(X)], bool)
+        # The name of a type of polars is that of a class, which is not always instantiated.
+        names = [getattr(d, "__name__", type(d).__name__) for d in column_dtypes(X)]
+        return np.isin(names, ["CategoricalDtype", "Categorical", "Enum"])
     chosen, mask = np.asarray(categorical_features), np.zeros(n_features, bool)
     if chosen.size == 0:
         return mask
@@ -115,12 +113,12 @@ def categorical_mask(X, categorical_features):
                 "model is fitted on data without feature names."
             )
         names = list(X.columns)
-        for item in chosen.tolist():
-            if item not in names:
-                raise ValueError(
-                    f"{name} has an item value {item!r} which is not a valid feature name of the "
-                    f"training data. Observed feature names: {names}."
-                )
+        unknown = [item for item in chosen.tolist() if item not in names]
+        if unknown:
+            raise ValueError(
+                f"{name} has an item value {unknown[0]!r} which is not a valid feature name of the "
+                f"training data. Observed feature names: {names}."
+            )
         return np.isin(np.array(names, object), chosen.astype(object))
     if chosen.dtype.kind != "b" and not 0 <= chosen.min() <= chosen.max() < n_features:
         raise ValueError(
@@ -129,3 +127,99 @@ def categorical_mask(X, categorical_features):
         )
     mask[chosen] = True
     return mask
+
+
+def check_no_dates(X, categorical=()):
+    """Raise ValueError if a column of a DataFrame that is not categorical holds dates."""
+    # scikit-learn would convert dates, and missing ones too, to numbers in a unit that depends on
+    # the library.
+    dtypes = enumerate(X.dtypes if is_frame(X) else ())
+    if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
+        raise ValueError("X must hold numbers, but holds points in time or durations.")
+
+
+def explained(error, X, encoder, feature_names, is_fit):
+    """Return an error that also names columns and remedies, or None if no column is the cause.
+
+    `error` was raised for the user's `X`. `is_fit` is False if features were compared with those
+    of an earlier fit.
+    """
+    try:
+        X = X if issparse(X) else as_table(X)
+    except ValueError:
+        return None  # the rows have different lengths
+    has_known_type = is_frame(X) or X.dtype.kind in "fObiuUSMm"
+    if isinstance(X, np.matrix) or len(X.shape) != 2 or not has_known_type:
+        return None
+    found = _unusable_columns(X, () if encoder is None else encoder.vocabulary)
+    if encoder is not None and encoder.allow_missing:
+        found["missing"] = []
+    names = column_names(X, feature_names)
+    columns = {why: listed([names[j] for j in which]) for why, which in found.items() if which}
+    if not columns:
+        return None
+    before = "" if is_fit else ", where fit was given numbers"
+    sentences = {
+        "categories": "X has no numbers in {}" + before + ".",
+        "dates": "X has points in time or durations in {}: turn them into numbers, such as the "
+        "days since a date.",
+        "missing": "Values are missing in {}.",
+        "infinite": "Values are infinite in {}.",
+    }
+    first, _, rest = str(error).partition("\n")
+    # The lines after "Input X contains NaN" are advice that does not apply to this package.
+    text = first if "contains" in first else " ".join([first, *rest.split()])
+    text = [f"{text.rstrip('.')}.", *(sentences[why].format(columns[why]) for why in columns)]
+    repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        text.append(f"X has more than one column named {', '.join(repeated)}: rename them.")
+    elif (is_fit and "categories" in columns) or "missing" in columns:
+        text.append(_remedy(columns, X, is_fit))
+    is_of_type = isinstance(error, TypeError) and "dates" not in columns
+    return (TypeError if is_of_type else ValueError)(" ".join(text))
+
+
+def _unusable_columns(X, categorical):
+    """Return the numbers of the columns that cannot be used, by reason."""
+    found = {"categories": [], "dates": [], "missing": [], "infinite": []}
+    if issparse(X):
+        X = X.tocoo()
+        found["missing"] = np.unique(X.col[np.isnan(X.data)]).tolist()
+        found["infinite"] = np.unique(X.col[np.isinf(X.data)]).tolist()
+        return found
+    for j, dtype in enumerate(column_dtypes(X)):
+        if j not in categorical and is_date(dtype):
+            found["dates"].append(j)
+            continue
+        values = np.asarray(column(X, j))
+        try:
+            numbers = None if j in categorical else to_floats(values)
+        except (TypeError, ValueError):
+            numbers = None
+            present = next(value for value in values.tolist() if not is_missing(value))
+            is_time = isinstance(present, _TIMES) or type(present).__name__ == "Period"
+            found["dates" if is_time else "categories"].append(j)
+        if numbers is not None:
+            has_missing, has_infinite = np.isnan(numbers).any(), np.isinf(numbers).any()
+        else:
+            values = values.tolist()
+            has_missing, has_infinite = any(map(is_missing, values)), any(map(is_infinite, values))
+        found["missing"] += [j] if has_missing else []
+        found["infinite"] += [j] if has_infinite else []
+    return found
+
+
+def _remedy(columns, X, is_fit):
+    """Return the advice for categories and missing values."""
+    own, transformers = [], []
+    if "categories" in columns and is_fit:
+        own.append(f"list {columns['categories']} in categorical_features")
+        transformers.append("OneHotEncoder")
+    if "missing" in columns:
+        own += [] if issparse(X) else ["fit with handle_missing='indicator'"]
+        transformers.append("SimpleImputer")
+    ways = [" and ".join(own)] if own else []
+    ways.append(f"transform X before, by {' and '.join(transformers)} in a Pipeline")
+    text = ", or ".join(ways)
+    page = "see 'Categories and missing values' in the user guide"
+    return f"{text[0].upper()}{text[1:]}: {page}."

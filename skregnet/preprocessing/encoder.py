@@ -1,9 +1,9 @@
 """Tables with categories and missing values, turned into arrays of floats in two steps.
 
-`TableEncoder.read` replaces categories by codes: its result is a float array with the user's
-columns, and NaN for missing values and unknown categories. `Encoding.encode` makes the network's
-inputs from such rows when they are read. The fill values, and which categories are known, are
-learned from the training part alone.
+`TableEncoder.read` replaces categories by codes: it returns a float array with the user's columns,
+and NaN for missing values and unknown categories. `Encoding.encode` computes the network's inputs
+from such rows when they are needed. Only the training part decides which categories are known and
+what replaces missing numbers.
 """
 
 from contextlib import contextmanager
@@ -30,37 +30,22 @@ from .columns import (
     to_floats,
 )
 
-# As in scikit-learn's gradient boosting. A column with more is hardly one of categories.
+# The limit of scikit-learn's gradient boosting.
 MAX_CATEGORIES = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """How rows with codes and NaN become the inputs of a network.
+    """Maps rows with codes and NaN to the inputs of a network."""
 
-    Parameters
-    ----------
-    outputs : list of (str, int, str)
-        For each output its prefix, feature and suffix: as scikit-learn's encoders, it is called
-        ``missingindicator_age`` or ``work_private``.
-    numbers : ndarray of int of shape (2, n)
-        The features that are numbers, and their outputs.
-    means : ndarray of shape (n,)
-        They replace missing values of `numbers`.
-    indicators : ndarray of int of shape (2, m)
-        Those of `numbers` that were missing in training, and the outputs that indicate this.
-    categorical : list of int
-        The features that are categories.
-    places : ndarray of int of shape (len(categorical), n_codes + 1)
-        The output that is one for each code; the last is that of missing and unknown values. -1
-        stands for none.
-    """
-
+    # Prefix, feature and suffix of each output, as in ``missingindicator_age``, ``work_private``.
     outputs: list
-    numbers: np.ndarray
-    means: np.ndarray
-    indicators: np.ndarray
+    numbers: np.ndarray  # numeric features and their outputs, (2, n)
+    means: np.ndarray  # replacements of missing numbers, (n,)
+    indicators: np.ndarray  # features with missing numbers in training, and indicators, (2, m)
     categorical: list
+    # The output of each code of a categorical feature, or -1. The last column is for missing and
+    # unknown values.
     places: np.ndarray
 
     @property
@@ -71,7 +56,8 @@ class Encoding:
     def encode(self, rows):
         """Return the inputs of the network, in the dtype of `rows`."""
         missing = np.isnan(rows)
-        out = np.zeros((len(rows), self.n_outputs + 1), rows.dtype)  # the last is thrown away
+        # The last column takes the ones of codes without an output, and is dropped.
+        out = np.zeros((len(rows), self.n_outputs + 1), rows.dtype)
         features, places = self.numbers
         out[:, places] = np.where(missing[:, features], self.means, rows[:, features])
         features, places = self.indicators
@@ -85,37 +71,27 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class TableEncoder:
-    """Codes of the categories in a table, and the encoding that was learned from its rows.
+    """Codes of the categories in a table, and the encoding that was learned from its rows."""
 
-    Parameters
-    ----------
-    vocabulary : dict of int to dict
-        For each categorical column, the code of each category.
-    allow_missing : bool
-        Whether values may be missing.
-    names : list of str, default=None
-        Names of the columns, for messages; None stands for numbers.
-    encoding : Encoding, default=None
-        None before `fitted`.
-    """
-
-    vocabulary: dict
+    vocabulary: dict  # for each categorical column number, a dict from category to code
     allow_missing: bool
-    names: list | None = None
-    encoding: Encoding | None = None
+    names: list | None = None  # of columns, for messages; None for column numbers
+    encoding: Encoding | None = None  # None before `fitted`
 
     def read(self, X, checker, reset):
         """Return a dense table as a checked float array, with codes in place of categories.
 
-        `checker` is the object whose features scikit-learn's `validate_data` records or compares.
+        `validate_data` records the features in `checker`, or compares them with its own.
         """
         if issparse(X):
             raise TypeError(
                 "Sparse data was passed for X, but categorical_features and handle_missing need "
                 "dense data. Leave them at their defaults, or pass X.toarray()."
             )
-        finite = "allow-nan" if self.allow_missing else True
-        if not self.vocabulary and not _has_objects(X):
+        # scikit-learn rejects pandas.NA in columns of objects.
+        has_objects = is_frame(X) and any(str(dtype) == "object" for dtype in X.dtypes)
+        if not self.vocabulary and not has_objects:
+            finite = "allow-nan" if self.allow_missing else True
             dtypes = (np.float64, np.float32)
             return validate_data(checker, X, dtype=dtypes, reset=reset, ensure_all_finite=finite)
         X = _two_dimensional(X, checker)
@@ -144,22 +120,23 @@ class TableEncoder:
         return found
 
     def _warn_of_unknown(self, X, j, unknown):
-        """Warn that all categories of a column are unknown, if some are text.
-
-        Among numbers alone there is no spelling that could differ.
-        """
+        """Warn that all categories of a column are unknown, if some of them are text."""
         unknown = _ordered(value for value in unknown if not is_missing(value))
         known = _ordered(self.vocabulary[j])
-        name = listed(column_names(X, self.names)[j : j + 1])
+        # Numbers have no spelling that could differ.
         if len(unknown) > 1 and any(isinstance(value, str) for value in (*unknown, *known)):
+            unknown, known = (
+                ", ".join(map(repr, some[:3])) + (", ..." if len(some) > 3 else "")
+                for some in (unknown, known)
+            )
             warn_user(
-                f"All categories in {name} of X are unknown, and are treated as missing: it has "
-                f"{_shown(unknown)}, where fit was given {_shown(known)}. Check their spelling and "
-                "type."
+                f"All categories in {listed([column_names(X, self.names)[j]])} of X are unknown, "
+                f"and are treated as missing: it has {unknown}, where fit was given {known}. Check "
+                "their spelling and type."
             )
 
     def _numbers(self, n_features):
-        return np.array([j for j in range(n_features) if j not in self.vocabulary], int)
+        return np.setdiff1d(np.arange(n_features), list(self.vocabulary))
 
     def with_categories_of(self, X):
         """Return an encoder that also has codes for the categories of further rows.
@@ -168,7 +145,7 @@ class TableEncoder:
         """
         X = X if issparse(X) else as_table(X)
         if issparse(X) or len(X.shape) != 2 or X.shape[1] <= max(self.vocabulary, default=-1):
-            return self  # `read` says what is wrong
+            return self  # `read` raises the error
         vocabulary = {}
         for j, codes in self.vocabulary.items():
             with _explained_if_unhashable(X, j):
@@ -178,7 +155,7 @@ class TableEncoder:
         return replace(self, vocabulary=vocabulary)
 
     def of_codes(self):
-        """Return an encoder that reads codes, for callers that have only these."""
+        """Return an encoder for rows that `read` returned."""
         return replace(self, vocabulary={}, allow_missing=True)
 
     def fitted(self, X, weight):
@@ -200,7 +177,15 @@ class TableEncoder:
             for j, is_seen in seen.items():
                 is_seen[chunk[~missing[:, j], j].astype(np.intp)] = True
         names = self.names or range(n_features)
-        _check_cardinality(seen, names)
+        for j, is_seen in seen.items():
+            if is_seen.sum() > MAX_CATEGORIES:
+                name = repr(names[j]) if isinstance(names[j], str) else f"at index {names[j]}"
+                raise ValueError(
+                    f"Categorical feature {name} is expected to have a cardinality <= "
+                    f"{MAX_CATEGORIES} but actually has a cardinality of {is_seen.sum()}. Join "
+                    "rare categories, leave the feature out, or encode it before, for instance by "
+                    "TargetEncoder in a ColumnTransformer, which makes one column of it."
+                )
         is_known = total > 0
         if not is_known.all():
             warn_user(
@@ -215,36 +200,34 @@ class TableEncoder:
         outputs, numbers, indicators = [], [], []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
         places = np.full((len(seen), n_codes + 1), -1)
+        place_of = dict(zip(seen, places, strict=True))  # views of its rows
         for j in range(n_features):
             first, codes = len(outputs), self.vocabulary.get(j, {})
             known = _ordered(category for category, code in codes.items() if seen[j][code])
-            outputs += (
-                [("", j, f"_{category}") for category in known] if j in seen else [("", j, "")]
-            )
+            suffixes = [f"_{category}" for category in known] if j in seen else [""]
+            outputs += [("", j, suffix) for suffix in suffixes]
             has_indicator = has_missing[j] and (j in seen or j in means)
             outputs += [("missingindicator_", j, "")] if has_indicator else []
             if j in means:
                 numbers.append((j, first))
                 indicators += [(j, first + 1)] if has_indicator else []
-            # A single level remains zero: it tells nothing, and cannot mislead when others come.
+            # A single level stays zero: it carries no information, and other levels may come.
             elif j in seen and len(outputs) - first > 1:
-                place = places[list(seen).index(j)]
-                place[:] = len(outputs) - 1 if has_indicator else -1
-                place[[codes[category] for category in known]] = range(first, first + len(known))
+                place_of[j][:] = len(outputs) - 1 if has_indicator else -1
+                place_of[j][[codes[category] for category in known]] = first + np.arange(len(known))
         numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
-        return Encoding(
-            outputs, numbers, np.array([*means.values()], float), indicators, list(seen), places
-        )
+        means = np.array([*means.values()], float)
+        return Encoding(outputs, numbers, means, indicators, list(seen), places)
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):
-    """Return an encoder for an `X` to be fitted to, or None if there is nothing to encode."""
+    """Return an encoder for the training `X`, or None if there is nothing to encode."""
     allow_missing = handle_missing == "indicator"
     names = list(X.columns) if is_frame(X) else None
     columns = []
     if categorical_features is not None:
         if issparse(X):
-            return TableEncoder({}, allow_missing)  # `read` says what is wrong
+            return TableEncoder({}, allow_missing)  # `read` raises the error
         X = _two_dimensional(X, owner)
         columns = np.flatnonzero(categorical_mask(X, categorical_features)).tolist()
     if not columns:
@@ -259,14 +242,9 @@ def _two_dimensional(X, owner):
     return X
 
 
-def _has_objects(X):
-    """Whether a frame has columns of objects: scikit-learn does not take pandas.NA in these."""
-    return is_frame(X) and any(str(dtype) == "object" for dtype in X.dtypes)
-
-
 def _values(X, j):
     values = np.asarray(column(X, j))
-    # `tolist` would make numbers of points in time.
+    # `tolist` would convert points in time to numbers.
     return list(values) if values.dtype.kind in "mM" else values.tolist()
 
 
@@ -276,32 +254,15 @@ def _explained_if_unhashable(X, j):
         yield
     except TypeError as error:
         raise TypeError(
-            "The argument must be a string or a number where it is a category, but "
+            "The argument must be a string or a number if it is a category, but "
             f"{listed([column_names(X)[j]])} of X holds something else: {error}."
         ) from error
 
 
 def _ordered(categories):
-    """Sort, so that the order of rows and codes does not matter."""
+    """Sort, so that the order of rows and codes has no effect."""
     categories = list(categories)
     try:
         return sorted(categories)
     except TypeError:  # numbers and text
         return sorted(categories, key=lambda value: (type(value).__name__, str(value)))
-
-
-def _shown(categories, at_most=3):
-    more = ", ..." if len(categories) > at_most else ""
-    return ", ".join(map(repr, categories[:at_most])) + more
-
-
-def _check_cardinality(seen, names):
-    for j, is_seen in seen.items():
-        if is_seen.sum() > MAX_CATEGORIES:
-            name = repr(names[j]) if isinstance(names[j], str) else f"at index {names[j]}"
-            raise ValueError(
-                f"Categorical feature {name} is expected to have a cardinality <= "
-                f"{MAX_CATEGORIES} but actually has a cardinality of {is_seen.sum()}. Join rare "
-                "categories, leave the feature out, or encode it before, for instance by "
-                "TargetEncoder in a ColumnTransformer, which makes one column of it."
-            )

@@ -10,66 +10,33 @@ from .._sklearn_compat import feature_checker
 from ..data.source import Source, row_chunks
 from .affine import affine_map
 from .checks import is_plain_array
+from .columns import check_no_dates, explained
 from .encoder import TableEncoder, make_encoder
-from .errors import check_no_dates, explained
-from .scalers import fit_scaler, scaled_inputs, takes_sparse, with_folded_scaler
+from .scalers import fit_scaler, scaled_inputs, with_folded_scaler
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Everything between the user's `X` and what a network takes; an immutable value.
+    """All steps from the user's `X` to the inputs of a network; an immutable value.
 
-    `describe` makes one from the `X` of fit, `fitted` returns one that has learned from the
-    training part. Rows pass through it in two steps: `read` checks a user's `X` and returns an
-    array of floats, or a CSR matrix; `scaled` makes the network's inputs from it.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator's class, for messages.
-    n_features : int
-        Number of features.
-    feature_names : ndarray of str of shape (n_features,), default=None
-        Names of the features; None if the training `X` had none.
-    encoder : TableEncoder, default=None
-        None if there are neither categories nor missing values.
-    scaler : transformer, default=None
-        Fitted.
-    given_scaler : {'standard', 'whiten'}, transformer or None, default=None
-        The constructor's value, for messages.
+    `describe` records the features of the training `X`; `fitted` learns encoder and scaler from
+    the training part. `read` then checks a user's `X` and returns an array of floats or a CSR
+    matrix, and `scaled` computes the network's inputs from that.
     """
 
-    owner: str
+    owner: str  # the estimator's class name, for messages
     n_features: int
-    feature_names: np.ndarray | None = None
-    encoder: TableEncoder | None = None
-    scaler: object = None
-    given_scaler: object = None
+    feature_names: np.ndarray | None = None  # None if the training `X` had none
+    encoder: TableEncoder | None = None  # None without categories and missing values
+    scaler: object = None  # fitted
+    given_scaler: object = None  # the parameter of the estimator
 
     @classmethod
     def describe(cls, X, *, owner, categorical_features=None, handle_missing="error"):
-        """Record the features of the training `X`, and read it.
+        """Return inputs for the features of the training `X`, not fitted, and `X` as it is read.
 
-        Parameters
-        ----------
-        X : {array-like, DataFrame, sparse matrix} of shape (n_samples, n_features)
-            As the user gave it.
-        owner : type or str
-            The estimator's class, or its name.
-        categorical_features, handle_missing : object
-            The constructor's parameters.
-
-        Returns
-        -------
-        inputs : Inputs
-            Not yet fitted.
-        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-            What `read` would return.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `X` cannot be used; the message names the columns and what helps.
+        `owner` is the estimator's class or its name. TypeError or ValueError names the columns
+        that cannot be used.
         """
         owner = owner if isinstance(owner, str) else owner.__name__
         encoder = make_encoder(X, owner, categorical_features, handle_missing)
@@ -83,8 +50,8 @@ class Inputs:
     def read(self, X):
         """Return a checked `X`: an array of float64 or float32, or a CSR matrix.
 
-        A plain array of finite floats is returned as it is. Categories are codes, and NaN stands
-        for missing values and unknown categories.
+        A plain array of finite floats is returned as it is. Codes replace categories, and NaN
+        replaces missing values and unknown categories.
         """
         if self.feature_names is None and _is_plain(X, self.encoder):
             if X.shape[1] == self.n_features:
@@ -93,33 +60,22 @@ class Inputs:
         return _read(X, self.encoder, checker, reset=False)
 
     def with_categories_of(self, X):
-        """Return inputs that also read the categories of further rows, which the user gave."""
+        """Return inputs that also read the categories of further rows of the user."""
         if self.encoder is None:
             return self
         return replace(self, encoder=self.encoder.with_categories_of(X))
 
     def of_codes(self):
-        """Return inputs for rows that were read before: codes, and no names of features."""
+        """Return inputs for rows that `read` returned: codes, without feature names."""
         encoder = None if self.encoder is None else self.encoder.of_codes()
         return replace(self, feature_names=None, encoder=encoder)
 
     def fitted(self, X, weight, scaler):
-        """Return inputs with encoder and scaler fitted to the training part.
+        """Return inputs with encoder and scaler fitted to the training part that `read` returned.
 
-        Parameters
-        ----------
-        X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-            Training part, as it was read.
-        weight : ndarray of shape (n_samples,) or None
-            Weights of the rows, positive.
-        scaler : {'standard', 'whiten'}, transformer or None
-            The constructor's value.
-
-        Returns
-        -------
-        inputs : Inputs
+        The weights are positive, or None. `scaler` is the parameter of the estimator.
         """
-        # The encoder's columns have other names than the features.
+        # The encoder's outputs do not have the names of the features.
         names = self.feature_names if self.encoder is None else None
         encoder = None if self.encoder is None else self.encoder.fitted(X, weight)
         inputs = replace(self, encoder=encoder)
@@ -127,54 +83,30 @@ class Inputs:
         return replace(inputs, scaler=fitted_scaler, given_scaler=scaler)
 
     def encoded(self, X, dtype=None):
-        """Return what the scaler takes, for an `X` that was read.
+        """Return what the scaler takes, for an `X` that `read` returned.
 
-        Parameters
-        ----------
-        X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-            As it was read.
-        dtype : dtype, default=None
-            That of a network which contains the scaler, as `foldable_network` returns it.
-
-        Returns
-        -------
-        X : {ndarray, Source, CSR matrix} of shape (n_samples, n_inputs)
+        With a `dtype`, what a network takes that contains the scaler; see `foldable_network`.
         """
         if self.encoder is not None:
             X = (X if isinstance(X, Source) else Source(X)).encoded(self.encoder.encoding)
         return X if dtype is None else scaled_inputs(None, X, dtype)
 
     def scaled(self, X, dtype):
-        """Return what the network takes, for an `X` that was read.
-
-        Parameters
-        ----------
-        X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-            As it was read.
-        dtype : dtype
-            That of the network.
-
-        Returns
-        -------
-        x : {ndarray, Source, CSR matrix} of shape (n_samples, n_inputs)
-        """
+        """Return what a network of a dtype takes, for an `X` that `read` returned."""
         return scaled_inputs(self.scaler, self.encoded(X), dtype)
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""
-        if issparse(x):
-            is_finite = bool(np.isfinite(x.data).all())
-        else:
-            is_finite = all(np.isfinite(x[rows]).all() for rows in row_chunks(*x.shape))
-        if not is_finite:
+        chunks = [x.data] if issparse(x) else (x[rows] for rows in row_chunks(*x.shape))
+        if not all(np.isfinite(chunk).all() for chunk in chunks):
             raise ValueError(
                 f"X holds NaN or infinity after scaler={self.given_scaler!r} and the conversion to "
-                f"{x.dtype}. Look at what the scaler makes of X, and for values that are out of "
+                f"{x.dtype}. Check the output of the scaler, and whether values of X are out of "
                 "the range of the dtype."
             )
 
     def foldable_network(self, network, shape):
-        """Return a network for encoded, unscaled inputs of a shape; None if that does not pay."""
+        """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
         return with_folded_scaler(network, self.scaler, shape)
 
     def affine_map(self):
@@ -183,14 +115,14 @@ class Inputs:
 
     @property
     def is_categorical(self):
-        """Which features are categories, ndarray of bool of shape (n_features,); None if none."""
+        """Mask of the categorical features, (n_features,), or None if there are none."""
         if self.encoder is None or not self.encoder.vocabulary:
             return None
         return np.isin(np.arange(self.n_features), list(self.encoder.vocabulary))
 
     @property
     def input_names(self):
-        """Names of what the scaler takes, ndarray of str of shape (n_inputs,)."""
+        """Names of the encoded inputs, ndarray of str of shape (n_inputs,)."""
         names = self.feature_names
         if names is None:
             names = np.array([f"x{j}" for j in range(self.n_features)], dtype=object)
@@ -199,14 +131,9 @@ class Inputs:
         outputs = self.encoder.encoding.outputs
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
 
-    @property
-    def takes_sparse(self):
-        """Whether `X` may be sparse."""
-        return self.encoder is None and takes_sparse(self.given_scaler)
-
 
 def _is_plain(X, encoder):
-    """Whether `X` needs no conversion: a two-dimensional array of finite floats, all numbers."""
+    """Whether `read` returns `X` unchanged: a 2-D array of finite floats without categories."""
     has_categories = encoder is not None and encoder.vocabulary
     return not has_categories and is_plain_array(X) and X.ndim == 2
 

@@ -6,28 +6,61 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..data.source import row_chunks
 
-# Between these bounds the square of a deviation neither overflows nor loses digits, summed over any
-# number of rows. If the mean exceeds the root of the smaller bound, smaller deviations are rounding
-# errors.
+# Within these bounds squared deviations, summed over any number of rows, neither overflow nor lose
+# digits. Below the smaller variance a column is safe only if its mean exceeds the smaller bound of
+# means: its deviations are then rounding errors.
 _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
 
 
-def moments(X, weight):
+def standardisation(X, weight):
+    """Return mean, variance, standard deviation, constancy of each column, and the total weight.
+
+    `X` is an array or `Source`, which is read in chunks of rows, or a CSR matrix. A column is
+    constant if its values differ by rounding errors alone; its standard deviation is then one, or
+    of its own magnitude in extreme units. If the squares of a column leave the range of float64,
+    its variance is zero or infinite, but its standard deviation is accurate.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        mean, variance, total = _moments(X, weight)
+        deviation, is_constant = _deviation(mean, variance, total)
+        (lowest, highest), (small, large) = _SAFE_VARIANCES, _SAFE_MEANS
+        size = np.abs(mean)
+        # Comparisons with NaN are false.
+        is_extreme = ~((variance < highest) & (size < large))
+        is_extreme |= (variance < lowest) & (size < small)
+        columns = np.flatnonzero(is_extreme)
+        if len(columns):
+            # Columns in units of a power of two close to their largest magnitude.
+            exponent = _exponents(X, columns)
+            means, variances, _ = _moments(X, weight, columns, exponent)
+            deviations, is_constant[columns] = _deviation(means, variances, total)
+            mean[columns] = np.ldexp(means, exponent)
+            variance[columns] = np.ldexp(variances, 2 * exponent)
+            deviation[columns] = np.ldexp(deviations, exponent)
+    return mean, variance, deviation, is_constant, total
+
+
+def _moments(X, weight, columns=None, exponent=None):
     """Return mean and variance of each column in float64, and the total weight.
 
-    `X` is an array or `Source`, which is read once, in chunks of rows, or a CSR matrix. The numbers
-    are those of `StandardScaler`, whose algorithm it is: Chan, Golub & LeVeque (1983).
+    With `columns`, those columns alone, divided by two to the power of `exponent`. The results
+    equal those of `StandardScaler`, whose algorithm this is: Chan, Golub & LeVeque (1983).
     """
     if issparse(X):
+        if columns is not None:
+            X = X[:, columns].astype(np.float64)
+            X.data = np.ldexp(X.data, -exponent[X.indices])
         weight = None if weight is None else weight.astype(X.dtype)
         mean, variance, total = mean_variance_axis(
             X, axis=0, weights=weight, return_sum_weights=True
         )
         return mean.astype(np.float64), variance.astype(np.float64), total[0]
     total = 0
-    for rows in row_chunks(*X.shape):
+    for rows in row_chunks(X.shape[0], X.shape[1] if columns is None else len(columns)):
         chunk = X[rows]
+        if columns is not None:
+            chunk = np.ldexp(chunk[:, columns].astype(np.float64), -exponent)
         if weight is None:
             n_new, sums = len(chunk), chunk.sum(axis=0, dtype=np.float64)
         else:
@@ -51,33 +84,6 @@ def moments(X, weight):
     return mean, squares / total, total
 
 
-def standardisation(X, weight):
-    """Return mean, variance, standard deviation, constancy of each column, and the total weight.
-
-    A column is constant if it differs from a constant by rounding errors alone. Its deviation is
-    one, or of its own magnitude in extreme units. If the squares of a column leave the range of
-    float64, its variance is zero or infinite, but its deviation is computed in units of a power of
-    two close to its largest magnitude.
-    """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        mean, variance, total = moments(X, weight)
-        deviation, is_constant = _deviation(mean, variance, total)
-        columns = np.flatnonzero(_is_extreme(mean, variance))
-        if len(columns):
-            scaled, exponent = _in_own_units(X, columns)
-            means, variances, _ = moments(scaled, weight)
-            deviations, is_constant[columns] = _deviation(means, variances, total)
-            mean[columns] = np.ldexp(means, exponent)
-            variance[columns] = np.ldexp(variances, 2 * exponent)
-            deviation[columns] = np.ldexp(deviations, exponent)
-    return mean, variance, deviation, is_constant, total
-
-
-def column_means(X, weight):
-    """Return the weighted mean of each column, also where the sum overflows."""
-    return standardisation(X, weight)[0]
-
-
 def _deviation(mean, variance, total):
     """Return the standard deviation of each column, and whether it is constant."""
     epsilon = np.finfo(np.float64).eps
@@ -85,35 +91,12 @@ def _deviation(mean, variance, total):
     return np.where(is_constant, 1.0, np.sqrt(np.maximum(variance, 0.0))), is_constant
 
 
-def _is_extreme(mean, variance):
-    """Whether the squares of a column may have left the range of float64."""
-    (lowest, highest), (small, large) = _SAFE_VARIANCES, _SAFE_MEANS
-    size = np.abs(mean)
-    # A comparison with NaN is false.
-    is_too_large = ~((variance < highest) & (size < large))
-    return is_too_large | ((variance < lowest) & (size < small))
-
-
-def _in_own_units(X, columns):
-    """Return columns divided by powers of two, so that none exceeds one, and the exponents."""
+def _exponents(X, columns):
+    """Return for each column the least power of two that its magnitudes do not exceed."""
     if issparse(X):
-        X = X[:, columns].astype(np.float64)
-        exponent = np.frexp(np.abs(X).max(axis=0).toarray().ravel())[1]
-        X.data = np.ldexp(X.data, -exponent[X.indices])
-        return X, exponent
-    largest = np.zeros(len(columns))
-    for rows in row_chunks(*X.shape):
-        np.maximum(largest, np.abs(X[rows][:, columns]).max(axis=0), out=largest)
-    exponent = np.frexp(largest)[1]
-    return _ScaledColumns(X, columns, exponent), exponent
-
-
-class _ScaledColumns:
-    """Some columns of an array or `Source`, divided by powers of two when rows are read."""
-
-    def __init__(self, X, columns, exponent):
-        self.shape = (X.shape[0], len(columns))
-        self._X, self._columns, self._exponent = X, columns, exponent
-
-    def __getitem__(self, rows):
-        return np.ldexp(self._X[rows][:, self._columns].astype(np.float64), -self._exponent)
+        largest = np.abs(X[:, columns].astype(np.float64)).max(axis=0).toarray().ravel()
+    else:
+        largest = np.zeros(len(columns))
+        for rows in row_chunks(*X.shape):
+            np.maximum(largest, np.abs(X[rows][:, columns]).max(axis=0), out=largest)
+    return np.frexp(largest)[1]

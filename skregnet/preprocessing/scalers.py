@@ -1,9 +1,8 @@
-"""Scalers of inputs: how they are fitted, and what they do to rows."""
+"""Scalers of inputs: fitting them, and applying them to rows."""
 
 import math
 from contextlib import suppress
 from copy import deepcopy
-from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -19,14 +18,14 @@ from ..data.source import Source, row_chunks
 from .checks import check_weights
 from .moments import standardisation
 
-# Share of the largest variance. Directions with less are rounding errors of a rank-deficient
-# covariance; scaled to variance one they would be the noisiest inputs.
+# As a share of the largest variance. Directions with less variance are rounding errors of a
+# rank-deficient covariance matrix; scaled to variance one they would be noise.
 _NEGLIGIBLE_VARIANCE = 1e-10
-# Prediction folds the scaler into the first layer if X.size exceeds params.size by this,
+# Prediction folds the scaler into the first layer if X.size exceeds params.size by this number.
 _SMALLEST_FOLDED = 1 << 16
-# if no mean exceeds so many standard deviations,
+# Folding needs means of at most this many standard deviations,
 _LARGEST_OFFSET = 8.0
-# and if the standard deviations are between these, so that float32 holds the weights.
+# and standard deviations between these bounds, so that float32 holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
@@ -35,10 +34,10 @@ class WhiteningScaler(
 ):
     """Centre, scale and decorrelate the features, with sample weights.
 
-    After the features are standardised, the eigenvectors of their correlation matrix turn them into
-    decorrelated ones of variance one (LeCun et al. 1998, section 4.3), and are turned back
-    (zero-phase whitening), so that an output stays close to the feature whose place it has.
-    Constant features, and directions without variance, give zeros.
+    The features are standardised, rotated to the eigenvectors of their correlation matrix, scaled
+    to variance one (LeCun et al. 1998, section 4.3), and rotated back (zero-phase whitening), so
+    that each output stays close to its feature. Constant features and directions without variance
+    give zeros.
 
     Attributes
     ----------
@@ -49,7 +48,7 @@ class WhiteningScaler(
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
-        Names of the features, where `X` has them.
+        Names of the features, if `X` has them.
 
     See Also
     --------
@@ -66,12 +65,9 @@ class WhiteningScaler(
     >>> import numpy as np
     >>> from skregnet import WhiteningScaler
     >>> X = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 3.0], [3.0, 2.0]])
-    >>> (
-    ...     np.cov(WhiteningScaler().fit_transform(X), rowvar=False, bias=True).round(6)
-    ...     + 0.0
-    ... )
-    array([[1., 0.],
-           [0., 1.]])
+    >>> Z = WhiteningScaler().fit_transform(X)
+    >>> bool(np.allclose(Z.T @ Z / 4, np.eye(2)))
+    True
     """
 
     def fit(self, X, y=None, sample_weight=None):
@@ -97,7 +93,7 @@ class WhiteningScaler(
     def _fit(self, X, weight):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        # Dividing by infinity leaves nothing of constant features, nor of their rounding errors.
+        # Division by infinity makes constant features, and their rounding errors, zero.
         scale[is_constant] = np.inf
         correlation = np.zeros((len(mean), len(mean)))
         for rows in row_chunks(*X.shape):
@@ -136,15 +132,15 @@ class WhiteningScaler(
 
 
 def fit_scaler(scaler, X, sample_weight, feature_names=None):
-    """Return a fitted scaler for the constructor's value, or None.
+    """Return a fitted scaler for the parameter `scaler`, or None.
 
-    A transformer is cloned. The fitted transformer in a `FrozenEstimator` is copied, and must have
-    been fitted to features of these names. Weights are passed on if the scaler's fit takes them.
+    A transformer is cloned and given the weights if its `fit` takes them. The transformer in a
+    `FrozenEstimator` is copied; it must have been fitted to features of these names.
     """
     if scaler is None:
         return None
     if isinstance(scaler, FrozenEstimator):
-        return unfrozen(scaler, X.shape[1], feature_names)
+        return _unfrozen(scaler, X.shape[1], feature_names)
     if isinstance(scaler, str):
         if scaler == "whiten" and issparse(X):
             raise ValueError(
@@ -165,8 +161,8 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
     return scaler.fit(X)
 
 
-def unfrozen(frozen, n_features, feature_names):
-    """Return a copy of the transformer in a `FrozenEstimator`, which takes and returns arrays."""
+def _unfrozen(frozen, n_features, feature_names):
+    """Return a copy of the transformer in a `FrozenEstimator` that takes and returns arrays."""
     try:
         check_is_fitted(frozen.estimator)
     except NotFittedError as error:
@@ -186,7 +182,7 @@ def unfrozen(frozen, n_features, feature_names):
             f"scaler={frozen!r} was fitted to the features {list(names)}, X has "
             f"{list(feature_names)}."
         )
-    # Each step is given arrays from now on, and would warn that they have no names.
+    # The steps would warn that the arrays they are given have no feature names.
     for step in dict(scaler.steps).values() if isinstance(scaler, Pipeline) else [scaler]:
         getattr(step, "__dict__", {}).pop("feature_names_in_", None)
     _return_arrays(scaler)
@@ -201,7 +197,7 @@ def _return_arrays(scaler):
 
 
 def takes_sparse(scaler):
-    """Whether the scaler for the constructor's value can be fitted to sparse rows."""
+    """Whether the parameter `scaler` allows sparse rows."""
     if scaler is None or isinstance(scaler, str):
         return scaler != "whiten"
     try:
@@ -211,15 +207,16 @@ def takes_sparse(scaler):
 
 
 def _is_known(scaler):
-    """Whether the effect of a scaler on dense rows is known here; a subclass may do anything."""
+    """Whether this module can apply a scaler to dense rows itself."""
+    # A subclass may transform in another way, so the type must match exactly.
     is_full = type(scaler) is StandardScaler and scaler.with_mean and scaler.with_std
     return is_full or type(scaler) is WhiteningScaler
 
 
 def _fit_known(scaler, X, weight):
-    """Fit a scaler of this package or a `StandardScaler`; dense rows are read in chunks."""
+    """Fit a `WhiteningScaler` or `StandardScaler`; dense rows are read in chunks."""
     if issparse(X):
-        _return_arrays(scaler)  # its own method transforms sparse rows
+        _return_arrays(scaler)  # sparse rows are transformed by its own method
     scaler.n_features_in_ = X.shape[1]
     if type(scaler) is WhiteningScaler:
         return scaler._fit(X, weight)
@@ -231,17 +228,28 @@ def _fit_known(scaler, X, weight):
 def scaled_inputs(scaler, X, dtype):
     """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
 
-    With a known scaler or none, a `Source` scales dense rows when they are read. A transformer of
-    the user is given all rows at once.
+    With a known scaler or none, dense rows are scaled when they are read from a `Source`. Any other
+    transformer is given all rows at once.
     """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
-        X = X.toarray()  # it was fitted to dense rows
+        X = X.toarray()  # the scaler was fitted to dense rows
     if not issparse(X) and (scaler is None or _is_known(scaler)):
         is_array = isinstance(X, np.ndarray)
         if scaler is None and is_array and X.flags.c_contiguous and X.dtype == dtype:
             return X
         source = X if isinstance(X, Source) else Source(X)
-        return source.transformed(_row_transform(scaler, source.dtype, dtype), dtype)
+        transform = None
+        if type(scaler) is WhiteningScaler:
+            transform = scaler._whiten
+        elif scaler is not None:
+            wider = np.result_type(source.dtype, dtype)
+            mean, scale = (v.astype(wider, copy=False) for v in (scaler.mean_, scaler.scale_))
+
+            def transform(rows, out):
+                centred = np.subtract(rows, mean, out=out if out.dtype == wider else None)
+                np.divide(centred, scale, out=out, casting="same_kind")
+
+        return source.transformed(transform, dtype)
     if isinstance(X, Source):
         X = X.to_array()
     if scaler is not None:
@@ -251,35 +259,17 @@ def scaled_inputs(scaler, X, dtype):
     return np.ascontiguousarray(X, dtype=dtype)
 
 
-def _row_transform(scaler, *dtypes):
-    """Return what a known scaler does to some rows, as a function (rows, out), or None."""
-    if scaler is None:
-        return None
-    if type(scaler) is WhiteningScaler:
-        return scaler._whiten
-    dtype = np.result_type(*dtypes)
-    mean, scale = (values.astype(dtype, copy=False) for values in (scaler.mean_, scaler.scale_))
-    return partial(_standardise, mean, scale)
-
-
-def _standardise(mean, scale, rows, out):
-    centred = np.subtract(rows, mean, out=out if out.dtype == mean.dtype else None)
-    np.divide(centred, scale, out=out, casting="same_kind")
-
-
 def with_folded_scaler(network, scaler, shape):
-    """Return a network for unscaled inputs of a shape, or None if that does not pay.
+    """Return a network for unscaled inputs of a shape, or None if folding does not pay.
 
-    Scaling passes over the inputs twice; folding the scaler into the weights and biases of the
-    first layer costs a copy of the network. It is as accurate if no mean is much larger than its
-    standard deviation, because sums of products of the inputs are then centred.
+    Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
+    unless a mean is much larger than its standard deviation.
     """
-    if math.prod(shape) < _SMALLEST_FOLDED + network.params.size:
+    is_large = math.prod(shape) >= _SMALLEST_FOLDED + network.params.size
+    if not is_large or type(scaler) is not StandardScaler or not _is_known(scaler):
         return None
-    if type(scaler) is not StandardScaler or not _is_known(scaler):
-        return None
-    mean, scale = scaler.mean_, scaler.scale_
-    in_range = (scale > _FOLDED_SCALES[0]) & (scale < _FOLDED_SCALES[1])
+    mean, scale, (smallest, largest) = scaler.mean_, scaler.scale_, _FOLDED_SCALES
+    in_range = (scale > smallest) & (scale < largest)
     if not (in_range & (np.abs(mean) < _LARGEST_OFFSET * scale)).all():
         return None
     scaled = network.select(slice(None))

@@ -1,11 +1,11 @@
-"""The split into a training and a validation part."""
+"""The split of rows into a training part and a validation part."""
 
 import copy
 from collections import deque
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, PredefinedSplit
+from sklearn.model_selection import GroupShuffleSplit, PredefinedSplit, StratifiedShuffleSplit
 
 from .._warnings import warn_user
 
@@ -14,16 +14,15 @@ SMALL_VALIDATION_PART = 30
 
 
 def split_validation(rows, validation_fraction, rng, stratify=None):
-    """Return a training and a validation part of `Rows`, in their order and without zero weights.
+    """Return the training and the validation part of `Rows`, in order, without zero weights.
 
-    `validation_fraction` is a share or number of the rows of positive weight, or of the groups if
-    there are any; or a splitter, or a list of its splits, whose last split is taken. A splitter
-    sees all rows, because it may know them by their numbers. If it draws at random without a seed,
-    it gets one from `rng`, a `numpy.random.Generator`.
+    `validation_fraction` is a share or a number of the rows of positive weight, or of the groups if
+    there are any; or a splitter or a list of splits, whose last split is used. A splitter without a
+    seed gets one from the generator `rng`.
 
-    A draw by share or number keeps the frequencies of the classes in `stratify` as far as possible.
-    A class with a single row stays in the training part. If the validation part has fewer rows than
-    classes, they are ignored.
+    If `stratify` holds labels, a draw by share or number keeps their frequencies: classes with a
+    single row stay in the training part. Labels are ignored if the validation part has fewer rows
+    than there are classes.
     """
     seed = int(rng.integers(2**31))
     if isinstance(validation_fraction, Real):
@@ -31,65 +30,72 @@ def split_validation(rows, validation_fraction, rng, stratify=None):
             stratify = stratify[rows.weight > 0]
         rows = rows.without_zero_weights()
         validation = _draw(rows, validation_fraction, seed, stratify)
-        is_training = np.ones(len(rows), bool)
-        is_training[validation] = False
-        return rows.take(np.flatnonzero(is_training)), rows.take(validation)
-    numbers = _last_split(rows, validation_fraction, seed)
+        training = np.delete(np.arange(len(rows)), validation)
+        return rows.take(training), rows.take(validation)
+    # A splitter may know the rows by their numbers, so it is given those of weight zero, too.
     parts = []
+    numbers = _last_split(rows, validation_fraction, seed)
     for name, part in zip(("training", "validation"), numbers, strict=True):
-        if rows.weight is not None:
-            part = part[rows.weight[part] > 0]
+        part = rows.take(part).without_zero_weights()
         if len(part) == 0:
             raise ValueError(
                 f"{_named(validation_fraction)} leaves no row of positive weight in the {name} "
                 f"part of n_samples={len(rows)}. Give more rows, another "
                 "validation_fraction, or set early_stopping=False."
             )
-        parts.append(rows.take(part))
+        parts.append(part)
     return tuple(parts)
 
 
 def _draw(rows, validation_fraction, seed, stratify):
     """Return the sorted numbers of the validation rows, for a share or a number."""
-    names = "n_samples" if rows.groups is None else "the number of groups"
-    n_units = len(rows) if rows.groups is None else len(np.unique(rows.groups))
-    if isinstance(validation_fraction, Integral):
-        n_validation = int(validation_fraction)
-    else:
+    unit, name, n_units = "row", "n_samples", len(rows)
+    if rows.groups is not None:
+        unit, name, n_units = "group", "the number of groups", len(np.unique(rows.groups))
+    n_validation = validation_fraction
+    if not isinstance(validation_fraction, Integral):
         n_validation = int(np.ceil(validation_fraction * n_units))
     if not 1 <= n_validation <= n_units - 1:
-        unit, more = ("row", "rows") if rows.groups is None else ("group", "groups")
         raise ValueError(
             f"early_stopping needs at least one {unit} to train on and one to validate with, but "
-            f"validation_fraction={validation_fraction!r} of {names}={n_units} gives "
-            f"{n_validation} for validation. Give more {more}, another validation_fraction, or set "
-            "early_stopping=False."
+            f"validation_fraction={validation_fraction!r} of {name}={n_units} gives "
+            f"{n_validation} for validation. Give more {unit}s, another validation_fraction, or "
+            "set early_stopping=False."
         )
-    if rows.groups is None:
-        return _draw_rows(len(rows), n_validation, seed, stratify)
-    splitter = GroupShuffleSplit(1, test_size=n_validation, random_state=seed)
-    _, validation = next(splitter.split(rows.y, groups=rows.groups))
-    return np.sort(validation)
+    if rows.groups is not None:
+        splitter = GroupShuffleSplit(1, test_size=n_validation, random_state=seed)
+        return np.sort(next(splitter.split(rows.y, groups=rows.groups))[1])
+    if stratify is not None:
+        _, codes, counts = np.unique(stratify, return_inverse=True, return_counts=True)
+        n_classes, divisible = np.count_nonzero(counts > 1), np.flatnonzero(counts[codes] > 1)
+        if n_classes <= n_validation <= len(divisible) - n_classes:
+            splitter = StratifiedShuffleSplit(1, test_size=n_validation, random_state=seed)
+            return np.sort(divisible[next(splitter.split(divisible, codes[divisible]))[1]])
+    return np.sort(np.random.RandomState(seed).permutation(len(rows))[:n_validation])
 
 
 def _last_split(rows, splitter, seed):
-    """Return the sorted numbers of the training and the validation rows, by a splitter.
+    """Return the sorted numbers of the training and the validation rows of the last split.
 
-    The last split of a time series, or of ordered groups, validates with the latest rows.
+    In the last split of a time series, or of ordered groups, the latest rows validate.
     """
     name, n_rows = _named(splitter), len(rows)
     if isinstance(splitter, PredefinedSplit) and len(splitter.test_fold) != n_rows:
         raise ValueError(
             f"{name} was made for {len(splitter.test_fold)} rows, but X has {n_rows}. Inside a "
-            "search or cross-validation X is a part of the rows: use a splitter that goes by "
-            "groups, and pass them to fit."
+            "search or cross-validation X is a part of the rows: use a splitter that "
+            "splits by groups, and pass them to fit."
         )
     splits = splitter
     if hasattr(splitter, "split"):
+        seeded = splitter
+        if hasattr(splitter, "random_state"):
+            # Training that is resumed must hold back the same rows again, so the user's generator
+            # is not advanced.
+            seeded, state = copy.copy(splitter), splitter.random_state
+            seeded.random_state = seed if state is None else copy.deepcopy(state)
         try:
-            splits = deque(
-                _seeded(splitter, seed).split(rows.X, rows.labels, rows.groups), maxlen=1
-            )
+            splits = deque(seeded.split(rows.X, rows.labels, rows.groups), maxlen=1)
         except (TypeError, ValueError) as error:
             hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
             raise ValueError(f"{name} cannot split the {n_rows} rows: {error}{hint}") from error
@@ -112,25 +118,12 @@ def _last_split(rows, splitter, seed):
 
 
 def _named(splitter):
-    """Return name and value of the parameter for messages, cut short."""
+    """Return the name and the shortened value of the parameter, for messages."""
     if hasattr(splitter, "shape"):
         return f"validation_fraction, a {type(splitter).__name__} of shape {splitter.shape},"
     value = " ".join(repr(splitter).split())
     longest = 300 if hasattr(splitter, "split") else 60
     return f"validation_fraction={value if len(value) <= longest else f'{value[:longest]}...'}"
-
-
-def _seeded(splitter, seed):
-    """Return a copy of a splitter with a fixed seed, which leaves the user's generator unchanged.
-
-    Training that is resumed must hold back the same rows again.
-    """
-    if not hasattr(splitter, "random_state"):
-        return splitter
-    splitter = copy.copy(splitter)
-    state = splitter.random_state
-    splitter.random_state = seed if state is None else copy.deepcopy(state)
-    return splitter
 
 
 def _row_numbers(part, n_rows, name):
@@ -152,47 +145,6 @@ def _row_numbers(part, n_rows, name):
             "by the rows it is given."
         )
     return part
-
-
-def _draw_rows(n_samples, n_validation, seed, stratify):
-    """Return the sorted numbers of the validation rows, drawn by class if there are classes."""
-    rng = np.random.RandomState(seed)
-    if stratify is not None:
-        by_class = [rows for rows in _rows_by_class(stratify) if len(rows) > 1]
-        counts = np.array([len(rows) for rows in by_class], int)
-        if len(counts) <= n_validation <= counts.sum() - len(counts):
-            # The draws are those of scikit-learn's StratifiedShuffleSplit, which would make a list
-            # of all rows.
-            n_left = _apportion(counts, counts.sum() - n_validation, rng)
-            n_drawn = _apportion(counts - n_left, n_validation, rng)
-            chosen = []
-            for rows, left, drawn in zip(by_class, n_left, n_drawn, strict=True):
-                chosen.append(rows[rng.permutation(len(rows))[left : left + drawn]])
-            return np.sort(np.concatenate(chosen))
-    return np.sort(rng.permutation(n_samples)[:n_validation])
-
-
-def _rows_by_class(labels):
-    """Return the numbers of the rows of each class."""
-    order = np.argsort(labels, kind="stable")
-    in_order = labels[order]
-    return np.split(order, np.flatnonzero(in_order[1:] != in_order[:-1]) + 1)
-
-
-def _apportion(counts, n_draws, rng):
-    """Divide a number of draws in proportion to the counts; the largest remainders round up."""
-    quota = counts / counts.sum() * n_draws
-    n_drawn = np.floor(quota).astype(int)
-    missing = n_draws - n_drawn.sum()
-    remainder = quota - n_drawn
-    for value in np.unique(remainder)[::-1]:
-        if missing == 0:
-            break
-        (tied,) = np.nonzero(remainder == value)
-        chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
-        n_drawn[chosen] += 1
-        missing -= len(chosen)
-    return n_drawn
 
 
 def warn_small_validation(n_validation):

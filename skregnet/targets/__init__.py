@@ -1,4 +1,4 @@
-"""Targets: their checks, encoding and scaling, and the loss that they are given to."""
+"""Targets: their checks, encoding and scaling, and the loss for them."""
 
 from .classes import ClassTargets
 from .real import RealTargets

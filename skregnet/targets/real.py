@@ -7,30 +7,19 @@ from sklearn.utils import check_array, column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..preprocessing.checks import is_plain_array
-from ..preprocessing.moments import column_means, standardisation
-from .averages import mean_over_members
+from ..preprocessing.moments import standardisation
 
-# Standard deviations of targets, and their means, that leave room for predictions in float32.
+# Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
 
 
 @dataclass(frozen=True)
 class TargetScaler:
-    """Standardisation of targets: zero mean and unit standard deviation for each output.
-
-    Parameters
-    ----------
-    mean, scale : ndarray of shape (n_outputs,)
-        In the units of the target.
-
-    Attributes
-    ----------
-    fits_float32 : bool
-        Whether float32 holds predictions in the units of the target.
-    """
+    """Subtracts a mean and divides by a scale, for each output, both (n_outputs,)."""
 
     mean: np.ndarray
     scale: np.ndarray
+    # Whether float32 holds predictions in the units of the target.
     fits_float32: bool = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -41,15 +30,16 @@ class TargetScaler:
 
     @classmethod
     def fit(cls, y, sample_weight=None):
-        """Weighted mean and standard deviation of ``y`` (n_samples, n_outputs)."""
+        """Standardise ``y`` (n_samples, n_outputs) by weighted means and standard deviations."""
         mean, _, scale, _, _ = standardisation(y, sample_weight)
         is_constant = np.ptp(y, axis=0) == 0.0
         return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
 
     @classmethod
     def fit_scale(cls, y, sample_weight=None):
-        """Weighted mean of positive targets as their scale; they are not centred."""
-        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], column_means(y, sample_weight))
+        """Scale positive targets to the weighted mean one, without centring them."""
+        mean, *_ = standardisation(y, sample_weight)
+        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], mean)
         return cls(np.zeros_like(mean), mean)
 
     @classmethod
@@ -58,11 +48,11 @@ class TargetScaler:
         return cls(np.zeros(n_outputs), np.ones(n_outputs))
 
     def transform(self, y):
-        """Standardise."""
+        """Return targets for the loss."""
         return (y - self.mean) / self.scale
 
     def inverse_transform(self, y):
-        """Return to the units of the target; there may be a last axis of quantiles."""
+        """Return `y` in the units of the target; there may be a last axis of quantiles."""
         mean, scale = self.mean, self.scale
         if y.ndim == 3:
             mean, scale = mean[:, np.newaxis], scale[:, np.newaxis]
@@ -71,75 +61,30 @@ class TargetScaler:
 
 @dataclass(frozen=True, eq=False)
 class RealTargets:
-    """Real targets, their scaling for the loss, and the way back from raw predictions.
-
-    Nothing of it is ever changed: methods return new objects.
-
-    Parameters
-    ----------
-    loss : Loss
-        The loss of the normalised targets.
-    normalize_y : bool or 'auto'
-        The parameter of the regressor.
-    owner : str
-        Name of the class of the estimator, for messages.
-    n_targets : int, default=None
-        Columns of the targets. None before `read`.
-    scaling : TargetScaler, default=None
-        None before `fitted`.
-    """
+    """Scales real targets for the loss, and raw predictions back to their units; immutable."""
 
     loss: Loss
     normalize_y: bool | str
-    owner: str
-    n_targets: int | None = None
-    scaling: TargetScaler | None = None
+    owner: str  # the estimator's class name, for messages
+    n_targets: int | None = None  # None before `read`
+    scaling: TargetScaler | None = None  # None before `fitted`
 
     is_classifier = False
 
-    @classmethod
-    def unfitted(cls, loss, normalize_y, owner):
-        """Return targets of which no value has been seen."""
-        return cls(loss, normalize_y, owner)
-
-    @property
-    def n_outputs_of_network(self):
-        """Number of raw predictions for a row."""
-        return self.loss.n_heads * self.n_targets
-
     @property
     def y_mean(self):
-        """What is subtracted from the targets, (n_targets,)."""
+        """Value that is subtracted from the targets, (n_targets,)."""
         return self.scaling.mean
 
     @property
     def y_scale(self):
-        """What the targets are divided by, (n_targets,)."""
+        """Value that the targets are divided by, (n_targets,)."""
         return self.scaling.scale
 
     def read(self, y, classes=None):
-        """Check targets.
+        """Check targets; return targets that know their number, and `y` as float64 twice.
 
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets in the user's units.
-        classes : None
-            Real targets have none.
-
-        Returns
-        -------
-        targets : RealTargets
-            With `n_targets`. If that is known already, `y` must agree.
-        encoded : ndarray of shape (n_samples, n_targets), float64
-            The targets, not scaled.
-        labels : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            The same in the shape of `y`.
-
-        Raises
-        ------
-        ValueError
-            If `y` does not hold finite numbers, or another number of targets than before.
+        The first array has the shape (n_samples, n_targets), the second that of `y`.
         """
         check_is_given(y, self.owner)
         if is_plain_array(y) and y.ndim in (1, 2):
@@ -161,86 +106,42 @@ class RealTargets:
         return self, encoded, y
 
     def continued(self, unfitted):
-        """Return what a later fit with other parameters continues from: the same targets."""
+        """Return the same targets for a later fit, whose scaling must not change."""
         return self
 
     def unscaled(self, n_targets):
-        """Return so many targets that are not normalised."""
+        """Return targets of which `n_targets` are known and none is scaled."""
         return replace(self, n_targets=n_targets, scaling=TargetScaler.identity(n_targets))
 
     def check_rows(self, encoded, weight):
-        """Raise ValueError if a target that counts is out of the range of the loss.
-
-        Parameters
-        ----------
-        encoded : ndarray of shape (n_samples, n_targets)
-            See `read`.
-        weight : ndarray of shape (n_samples,) or None
-            Rows whose weight is zero may hold anything.
-        """
+        """Raise ValueError if a target of positive weight is out of the range of the loss."""
         self.loss.check_targets(encoded if weight is None else encoded[weight > 0.0])
 
     def fitted(self, rows):
-        """Return targets with the scaling of some rows.
-
-        Parameters
-        ----------
-        rows : Rows
-            The training part: `y` as `read` returns it, and `relative_weight`.
-
-        Returns
-        -------
-        targets : RealTargets
-
-        Raises
-        ------
-        ValueError
-            If the loss needs a positive mean and the targets or `normalize_y` do not allow it.
-        """
-        positive_mean = self.loss.positive_mean
-        if self.normalize_y is True and positive_mean:
-            raise ValueError(
-                f"normalize_y=True cannot be used with loss={self._loss_name}, whose mean is "
-                "positive: a centred target is not. Use normalize_y='auto' or False."
-            )
-        if positive_mean:
-            scaling = TargetScaler.fit_scale(rows.y, rows.relative_weight)
+        """Return targets with the scaling of the training part."""
+        y, weight = rows.y, rows.relative_weight
+        if self.loss.positive_mean:
+            names = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
+            name = repr(next(names, self.loss))  # as the user writes it
+            if self.normalize_y is True:
+                raise ValueError(
+                    f"normalize_y=True cannot be used with loss={name}, whose mean is "
+                    "positive: a centred target is not. Use normalize_y='auto' or False."
+                )
+            scaling = TargetScaler.fit_scale(y, weight)
             if not (scaling.scale > 0.0).all():
                 raise ValueError(
-                    f"loss={self._loss_name} needs a target whose mean over the training rows is "
+                    f"loss={name} needs a target whose mean over the training rows is "
                     f"positive, got {scaling.scale.min()}."
                 )
+        elif self.normalize_y is not False:
+            scaling = TargetScaler.fit(y, weight)
         if self.normalize_y is False:
-            scaling = TargetScaler.identity(rows.y.shape[1])
-        elif not positive_mean:
-            scaling = TargetScaler.fit(rows.y, rows.relative_weight)
+            scaling = TargetScaler.identity(y.shape[1])
         return replace(self, scaling=scaling)
 
-    @property
-    def _loss_name(self):
-        """The loss as the user writes it: its name in the registry, or the instance."""
-        named = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
-        return repr(next(named, self.loss))
-
     def for_loss(self, encoded, dtype):
-        """Return normalised targets, (n_samples, n_targets), C-contiguous.
-
-        Parameters
-        ----------
-        encoded : ndarray of shape (n_samples, n_targets)
-            See `read`.
-        dtype : dtype
-            Of what is returned.
-
-        Returns
-        -------
-        targets : ndarray of shape (n_samples, n_targets)
-
-        Raises
-        ------
-        ValueError
-            If they are out of the range of `dtype`.
-        """
+        """Return scaled targets, (n_samples, n_targets), C-contiguous."""
         scaled = np.ascontiguousarray(self.scaling.transform(encoded), dtype)
         if not np.isfinite(scaled).all():
             raise ValueError(
@@ -250,32 +151,22 @@ class RealTargets:
         return scaled
 
     def class_weights(self, rows):
-        """Return None: real targets have no classes."""
+        """Return None, because there are no classes."""
         return None
 
     def stratify(self, rows):
-        """Return None: there are no classes whose shares a split could keep."""
+        """Return None, because there are no classes."""
         return None
 
     def exact(self, rows):
-        """Return a mask of the targets whose best constant is exact, (n_targets,), or None.
-
-        They are constant: there is nothing else to predict.
-        """
+        """Return a mask of the targets that are constant, (n_targets,), or None if not scaled."""
         return None if self.normalize_y is False else np.ptp(rows.y, axis=0) == 0.0
 
     def predict(self, raw):
-        """Return predictions in the user's units, the mean over the members.
+        """Return the mean prediction over the members, (n_samples,) or (n_samples, n_targets).
 
-        Parameters
-        ----------
-        raw : ndarray of shape (members, n_samples, n_outputs)
-            Raw predictions.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            With a last axis of levels where the loss predicts several quantiles.
+        `raw` has the shape (members, n_samples, n_outputs). The result has a last axis of levels
+        if the loss predicts several quantiles.
         """
         y = mean_over_members(self.loss.predict(raw))
         y = self.scaling.inverse_transform(y).astype(self.float_type(raw.dtype), copy=False)
@@ -284,6 +175,11 @@ class RealTargets:
     def float_type(self, dtype):
         """Return `dtype`, or float64 if float32 does not hold the units of the targets."""
         return dtype if self.scaling.fits_float32 else np.float64
+
+
+def mean_over_members(values):
+    """Mean over the members, the leading axis; a view if there is a single member."""
+    return values[0] if len(values) == 1 else values.mean(axis=0)
 
 
 def check_is_given(y, owner):

@@ -7,7 +7,7 @@ from .mixtures import (
     mixture_quantiles,
     predictive_moments,
 )
-from .precision import length_scale_alpha
+from .noise import length_scale_alpha
 from .sampling import mc_moments, mc_samples
 from .scores import expected_calibration_error, gaussian_crps
 

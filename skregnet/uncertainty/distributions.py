@@ -24,51 +24,39 @@ _KEPT_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Draws:
-    """Raw predictions of all members with random masks.
+    """Raw predictions of all members with random masks; each iteration draws the same ones.
 
-    Each iteration draws the same ones. So none of them are kept: there are as many as rows times
-    masks.
-
-    Parameters
-    ----------
-    network : Network
-    x : {ndarray, Source, CSR matrix} of shape (n_rows, n_inputs)
-        Scaled inputs.
-    n_samples : int
-        Masks for each row and member.
-    seed : numpy.random.SeedSequence
+    The draws are not kept, because there are as many as rows times masks.
     """
 
     network: Network
-    x: object
-    n_samples: int
+    x: object  # scaled inputs: ndarray, Source or CSR matrix
+    n_samples: int  # masks for each row and member
     seed: np.random.SeedSequence
 
     def kept(self):
-        """Return the draws for a copy of the inputs, if these are small."""
-        x = self.x
-        if issparse(x):
-            n_bytes, copy = x.data.nbytes, x.copy
-        else:
-            n_bytes, copy = x.shape[0] * x.shape[1] * x.dtype.itemsize, lambda: np.array(x[:])
-        return replace(self, x=copy()) if n_bytes <= _KEPT_BYTES else self
+        """Return the draws with a copy of the inputs, if these are small."""
+        x, is_sparse = self.x, issparse(self.x)
+        if (x.data if is_sparse else x).nbytes > _KEPT_BYTES:
+            return self
+        return replace(self, x=x.copy() if is_sparse else np.array(x[:]))
 
     @property
     def has_spread(self):
-        """Whether the draws of a row differ: there are several members, or masks."""
+        """Whether the draws of a row differ, by members or by masks."""
         return self.network.n_members > 1 or self.network.is_stochastic
 
     @property
     def n_masks(self):
-        """Number of draws of each row and member that differ: one without dropout."""
+        """Number of different draws for each row and member: one without dropout."""
         return self.n_samples if self.network.is_stochastic else 1
 
     def generator(self, *key):
-        """Return a new generator; the same for the same key."""
+        """Return a new generator, the same one for the same key."""
         return np.random.Generator(np.random.SFC64(self._child(*key)))
 
     def of_member(self, member, n_samples):
-        """Return draws of a single member, with masks of their own."""
+        """Return draws of a single member, with other masks."""
         seed = self._child(2, int(member))
         return replace(self, network=self.network.member(member), n_samples=n_samples, seed=seed)
 
@@ -81,67 +69,56 @@ class Draws:
 
 @dataclass(frozen=True)
 class TargetDraws:
-    """Means and variances of normalised targets, as each member predicts them with each mask.
+    """Means and variances of scaled targets, as each member predicts them with each mask.
 
-    Sums over them are converted to the units of the target, not the draws themselves: in these
-    units a variance can be out of the range of float64.
-
-    Parameters
-    ----------
-    draws : Draws
-    loss : skregnet.functions.losses.Loss
-        Turns raw predictions into means, and where it has a variance head, variances.
-    y_mean, y_scale : ndarray of shape (n_targets,)
-        Of the normalised targets.
-    noise_std : ndarray of shape (n_targets,) or None
-        Of the normalised targets, the same for all rows; None where the loss has a variance head.
+    Only sums of them are converted to the units of the target: in these units a variance may leave
+    the range of float64.
     """
 
     draws: Draws
     loss: object
-    y_mean: np.ndarray
-    y_scale: np.ndarray
+    y_mean: np.ndarray  # (n_targets,)
+    y_scale: np.ndarray  # (n_targets,)
+    # The same for all rows, (n_targets,); None if the loss has a variance head.
     noise_std: np.ndarray | None
 
     def __iter__(self):
         for rows, raw in self.draws:
             means = self.loss.predict(raw).astype(np.float64, copy=False)
-            yield rows, means, self._variances(raw)
+            if self.noise_std is None:
+                variances = self.loss.predict_variance(raw).astype(np.float64, copy=False)
+            else:
+                variances = np.broadcast_to(self.noise_std**2, means.shape)
+            yield rows, means, variances
 
-    def _variances(self, raw):
-        if self.noise_std is None:
-            return self.loss.predict_variance(raw).astype(np.float64, copy=False)
-        return np.broadcast_to(self.noise_std**2, (len(raw), raw.shape[1], len(self.y_mean)))
-
-    def centre(self):
-        """Means without masks over the members, (n_rows, n_targets), float64."""
-        means = self.loss.predict(self.draws.network.infer(self.draws.x))
-        return means.mean(axis=0, dtype=np.float64)
+    @property
+    def shape(self):
+        """Numbers of rows and targets."""
+        return self.draws.x.shape[0], len(self.y_mean)
 
     def kept(self):
-        """See `Draws.kept`."""
+        """Return the draws with a copy of the inputs, if these are small."""
         return replace(self, draws=self.draws.kept())
 
     def interval(self, coverage):
-        """Lower and upper bounds; see `PredictiveDistribution.interval`."""
+        """Return lower and upper bounds; see `PredictiveDistribution.interval`."""
         tail = 0.5 * (1.0 - check_coverage(coverage))
-        shape = (self.draws.x.shape[0], len(self.y_mean))
-        bounds = mixture_quantiles(self, (tail, 1.0 - tail), shape) * self.y_scale + self.y_mean
-        return tuple(_without_single_target(bound) for bound in bounds)
+        bounds = mixture_quantiles(self, (tail, 1.0 - tail), self.shape)
+        return tuple(_without_single_target(b) for b in bounds * self.y_scale + self.y_mean)
 
     def samples(self):
-        """Draw targets, noise included: an array of shape (n_rows, n_targets, n_samples).
+        """Draw targets with noise, (n_rows, n_targets, n_samples).
 
-        For each sample a member is chosen at random, and for each of its rows a mask and a noise.
+        Each sample has a random member, and each of its rows a mask and a noise.
         """
-        draws, shape = self.draws, (self.draws.x.shape[0], len(self.y_mean), self.draws.n_samples)
-        samples = np.empty(shape)
-        chosen = draws.generator(0).integers(draws.network.n_members, size=shape[2])
+        draws, n_rows = self.draws, self.shape[0]
+        samples = np.empty((*self.shape, draws.n_samples))
+        chosen = draws.generator(0).integers(draws.network.n_members, size=draws.n_samples)
         for member in np.unique(chosen):
             columns = np.flatnonzero(chosen == member)
             of_member = draws.of_member(member, len(columns))
             noise = of_member.generator(1)
-            seen = np.zeros(shape[0], int)
+            seen = np.zeros(n_rows, int)
             for rows, means, variances in replace(self, draws=of_member):
                 # Without dropout all samples of a member have the same mean and variance.
                 first, last = seen[rows.start], seen[rows.start] + len(means)
@@ -160,9 +137,9 @@ class TargetDraws:
 class PredictiveDistribution:
     """Predictive distribution of a regressor for some rows: a mixture of normal distributions.
 
-    Each member of an ensemble gives one component for each mask of dropout. The components are not
-    kept: the same ones are drawn again when they are needed. For this the inputs are kept. Inputs
-    of more than 16 MB are not copied; do not change them while the distribution is used.
+    Each member of an ensemble gives one component for each mask of dropout. The same components are
+    drawn again from the inputs when they are needed. Inputs of more than 16 MB are not copied: do
+    not change them while the distribution is used.
 
     Parameters
     ----------
@@ -170,18 +147,13 @@ class PredictiveDistribution:
         Mean over members and masks, in units of the target.
     epistemic_std : ndarray, shaped like `mean`
         Standard deviation of the predictions over members and masks, which more data would reduce.
-        It is the root mean squared deviation of these draws from their mean: with two draws it is
-        71 % of the true one on average, with five 89 %.
+        It divides by the number of draws: with two draws it is on average 71 % of the true value,
+        with five 89 %.
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
         of ``loss='gaussian_nll'`` predicts.
     draws : TargetDraws
         Draws the components again.
-
-    Attributes
-    ----------
-    std : ndarray, shaped like `mean`
-        Standard deviation of noise and predictions together.
     """
 
     mean: np.ndarray
@@ -191,11 +163,16 @@ class PredictiveDistribution:
 
     @classmethod
     def from_draws(cls, draws):
-        """Sum up what was drawn."""
-        mean, *variances = predictive_moments(draws, draws.centre())
+        """Compute the moments of the draws."""
+        # Means without masks are close to those with masks.
+        centre = draws.loss.predict(draws.draws.network.infer(draws.draws.x))
+        centre = centre.mean(axis=0, dtype=np.float64)
+        mean, *variances = predictive_moments(draws, centre)
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
-        parts = (mean * draws.y_scale + draws.y_mean, *stds)
-        return cls(*(_unwriteable(_without_single_target(part)) for part in parts), draws)
+        parts = [_without_single_target(p) for p in (mean * draws.y_scale + draws.y_mean, *stds)]
+        for part in parts:
+            part.setflags(write=False)
+        return cls(*parts, draws)
 
     @property
     def std(self):
@@ -203,10 +180,10 @@ class PredictiveDistribution:
         return np.hypot(self.epistemic_std, self.aleatoric_std)
 
     def interval(self, coverage=0.9):
-        """Return the central interval: the same probability lies below and above it.
+        """Return the central interval, with the same probability below and above it.
 
-        Its bounds are quantiles of the mixture. A normal distribution with the same mean and
-        standard deviation would give too wide an interval if some components are far off.
+        Its bounds are quantiles of the mixture. If some components are far off, the interval of a
+        normal distribution with the same mean and standard deviation would be too wide.
 
         Parameters
         ----------
@@ -217,18 +194,13 @@ class PredictiveDistribution:
         -------
         lower, upper : ndarray, shaped like `mean`
             In units of the target.
-
-        Raises
-        ------
-        ValueError
-            If `coverage` is not between 0 and 1.
         """
         return self.draws.interval(coverage)
 
     def cdf(self, y):
         """Return the distribution function at targets, the probability of a smaller target.
 
-        If the distributions are right, its values over many targets are uniformly distributed
+        If the distributions are right, its values at many targets are uniformly distributed
         between 0 and 1 (probability integral transform).
 
         Parameters
@@ -239,12 +211,7 @@ class PredictiveDistribution:
         Returns
         -------
         probability : ndarray, shaped like `mean`
-            Of each output by itself.
-
-        Raises
-        ------
-        ValueError
-            If `y` has another shape.
+            Separately for each output.
         """
         return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
 
@@ -259,15 +226,10 @@ class PredictiveDistribution:
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            Logarithm of the mean density over members and masks; of all outputs jointly.
-
-        Raises
-        ------
-        ValueError
-            If `y` has another shape.
+            Logarithm of the mean density over members and masks, jointly for all outputs.
         """
-        scale = self.draws.y_scale
-        return log_likelihood(self.draws, self._normalised(y)) - np.log(scale).sum()
+        log_likelihoods = log_likelihood(self.draws, self._normalised(y))
+        return log_likelihoods - np.log(self.draws.y_scale).sum()
 
     def _normalised(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -290,7 +252,7 @@ class PredictiveClasses:
     classes : ndarray of shape (n_classes,)
         Class labels, in the order of the columns.
     proba : ndarray of shape (n_samples, n_classes)
-        Probabilities, the mean over members and masks; of each label where targets are multilabel.
+        Mean probabilities over members and masks; of each label for multilabel targets.
     predictive_entropy : ndarray of shape (n_samples,) or (n_samples, n_labels)
         Entropy of `proba` in nats: the total uncertainty.
     mutual_information : ndarray, shaped like `predictive_entropy`
@@ -311,28 +273,25 @@ class PredictiveClasses:
 
     @classmethod
     def from_draws(cls, classes, draws, n_rows, *, exclusive):
-        """Sum up draws of (rows, probabilities)."""
+        """Compute the moments of draws of (rows, probabilities)."""
         proba, expected, votes = class_moments(draws, n_rows, len(classes), exclusive=exclusive)
         predictive = entropy(proba, exclusive=exclusive)
         most = votes.max(axis=1) if exclusive else np.maximum(votes, 1.0 - votes)
-        # Only rounding makes a mean of entropies larger than the entropy of the mean.
+        # The mean of the entropies exceeds the entropy of the mean only by rounding.
         mutual_information = np.maximum(predictive - expected, 0.0)
-        parts = (classes, proba, predictive, mutual_information, 1.0 - most)
-        return cls(*(_unwriteable(part.view()) for part in parts))
+        parts = [classes.view(), proba, predictive, mutual_information, 1.0 - most]
+        for part in parts:
+            part.setflags(write=False)
+        return cls(*parts)
 
 
 def _without_single_target(array):
-    """Return an array (n_rows, n_targets) as the estimators do: (n_rows,) for one target."""
+    """Return an array (n_rows, n_targets), or (n_rows,) for one target."""
     return array[:, 0] if array.shape[1] == 1 else array
 
 
-def _unwriteable(array):
-    array.setflags(write=False)
-    return array
-
-
 def check_coverage(coverage):
-    """Return `coverage` if it is a probability of an interval."""
+    """Return `coverage` as a float; raise ValueError if it is not between 0 and 1."""
     if not (isinstance(coverage, Real) and 0 < coverage < 1):
         raise ValueError(
             f"coverage must be a probability between 0 and 1, both excluded, got {coverage!r}."

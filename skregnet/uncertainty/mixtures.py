@@ -1,7 +1,6 @@
-"""Predictive distributions as mixtures of what each member and mask predicts.
+"""Predictive distributions as mixtures, with one component for each member and mask.
 
-The draws come block by block, as `mc_samples` yields them, and only sums of them are kept: the
-memory does not depend on their number.
+The draws come in blocks, as `mc_samples` yields them, and only sums over them are kept.
 """
 
 from itertools import groupby
@@ -11,23 +10,23 @@ from scipy.special import entr, logsumexp, ndtr, ndtri
 
 _LOG_2_PI = np.log(2.0 * np.pi)
 _SQRT_2_PI = np.sqrt(2.0 * np.pi)
-# The last step of Newton's method for a quantile, in standard deviations of the components around
-# it. The error that is left is about the square of it.
+# Largest last step of Newton's method for a quantile, in standard deviations of the components
+# around it; the remaining error is about its square.
 _QUANTILE_TOLERANCE = 1e-5
-# And in probability: no component that is too narrow to be seen from there lies within that step.
+# Largest error in probability. It excludes that a narrow component lies within the last step.
 _PROBABILITY_TOLERANCE = 1e-8
 
 
 def predictive_moments(draws, shift):
-    """Mean and variances of a mixture of distributions of real targets.
+    """Mean and variances of mixtures of distributions of real targets.
 
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        Some rows (a slice), and for these the means and variances of some components: arrays that
-        broadcast to shape (components, rows, outputs).
+        A slice of rows, and the means and variances of some of their components, which broadcast
+        to the shape (components, rows, outputs).
     shift : ndarray of shape (n_rows, outputs)
-        Values near the means: deviations from them keep the sum of squares accurate.
+        Values near the means. Sums of squared deviations from them are accurate.
 
     Returns
     -------
@@ -36,7 +35,7 @@ def predictive_moments(draws, shift):
     epistemic_variance : ndarray of shape (n_rows, outputs)
         Variance of the means of the components (their mean squared deviation).
     aleatoric_variance : ndarray of shape (n_rows, outputs)
-        Mean of the variances of the components; the two add up to the variance of the mixture.
+        Mean of the variances of the components. Both add up to the variance of the mixture.
 
     Examples
     --------
@@ -80,7 +79,7 @@ def log_likelihood(draws, y):
     Returns
     -------
     log_likelihood : ndarray of shape (n_rows,), float64
-        In nats, of all outputs jointly.
+        Jointly for all outputs, in nats.
 
     Examples
     --------
@@ -110,12 +109,12 @@ def cumulative_probability(draws, y):
     draws : iterable of (rows, means, variances)
         See `predictive_moments`.
     y : ndarray of shape (n_rows, outputs)
-        Where it is evaluated.
+        Points at which it is evaluated.
 
     Returns
     -------
     probability : ndarray of shape (n_rows, outputs), float64
-        Of each output by itself.
+        Separately for each output.
 
     Examples
     --------
@@ -139,18 +138,18 @@ def mixture_quantiles(draws, probabilities, shape):
     Parameters
     ----------
     draws : iterable of (rows, means, variances)
-        See `predictive_moments`. All components of some rows must come one after another, before
-        those of other rows: they are held together.
+        See `predictive_moments`. All components of a slice of rows must come one after another,
+        because they are held together.
     probabilities : sequence of float
-        Between 0 and 1.
+        Probabilities between 0 and 1.
     shape : tuple of int
-        Of the result for one of them, (n_rows, outputs).
+        Shape of the result for one probability, (n_rows, outputs).
 
     Returns
     -------
     quantiles : ndarray of shape (n_probabilities, n_rows, outputs), float64
-        They never decrease with the probability, and are accurate to a small share of the standard
-        deviations of the components around them.
+        Quantiles, which never decrease with the probability. Their errors are small in comparison
+        with the standard deviations of the components around them.
 
     Examples
     --------
@@ -163,7 +162,7 @@ def mixture_quantiles(draws, probabilities, shape):
     quantiles = np.empty((len(probabilities), *shape))
     increasing = np.argsort(probabilities)
     for rows, blocks in groupby(draws, key=lambda block: block[0]):
-        # The arrays are buffers that the next block overwrites.
+        # The next block overwrites these buffers.
         pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
         means, variances = np.concatenate(pairs, axis=1)
         stds = np.sqrt(variances)
@@ -171,14 +170,14 @@ def mixture_quantiles(draws, probabilities, shape):
             smallest = -np.inf
             for i in increasing:
                 found = _quantile(means[..., output], stds[..., output], probabilities[i])
-                # Levels that hardly differ must not cross by a rounding error.
+                # Rounding errors must not make quantiles cross.
                 quantiles[i, rows, output] = smallest = np.maximum(found, smallest)
     return quantiles
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def _quantile(means, stds, probability):
-    """Quantiles of columns: Newton's method, and bisection where that leaves the bracket."""
+    """Quantiles of columns by Newton's method, and bisection if a step leaves the bracket."""
     z = ndtri(probability)
     of_components = means + z * stds
     low, high = of_components.min(axis=0), of_components.max(axis=0)
@@ -192,8 +191,8 @@ def _quantile(means, stds, probability):
         low, high = np.where(excess < 0.0, at, low), np.where(excess < 0.0, high, at)
         bells = np.exp(-0.5 * deviation**2)
         density = (bells / stds).mean(axis=0)
-        # Far from all components the distribution function is flat. What is a small step follows
-        # from the components that have a density there, not from the distance of the others.
+        # Far from all components the distribution function is flat. The components that have a
+        # density at this point decide which step is small, not those far from it.
         step, local_std = _SQRT_2_PI * excess / density, bells.mean(axis=0) / density
         is_small = np.abs(step) <= _QUANTILE_TOLERANCE * local_std
         is_small &= np.abs(excess) <= _PROBABILITY_TOLERANCE
@@ -201,7 +200,7 @@ def _quantile(means, stds, probability):
         is_inside = (new > low) & (new < high)
         new = np.where(is_small | is_inside, new, 0.5 * low + 0.5 * high)
         quantile[left] = new
-        # A bracket that no other number lies in is as narrow as it gets.
+        # Stop if there is no other number within the bracket.
         go_on = ~is_small & (new > low) & (new < high)
         if not go_on.all():
             left, low, high = left[go_on], low[go_on], high[go_on]
@@ -210,27 +209,27 @@ def _quantile(means, stds, probability):
 
 
 def class_moments(draws, n_rows, n_columns, *, exclusive):
-    """Mean, entropies and votes of a mixture of distributions over classes.
+    """Mean, entropies and votes of mixtures of distributions over classes.
 
     Parameters
     ----------
     draws : iterable of (rows, proba)
-        Some rows (a slice), and for these the probabilities that some components give, of shape
-        (components, rows, columns).
+        A slice of rows, and the probabilities of some of their components, of shape (components,
+        rows, columns).
     n_rows, n_columns : int
-        Size of what is returned.
+        Numbers of all rows and columns.
     exclusive : bool
-        Whether the columns are exclusive classes; otherwise each is the probability of a label.
+        Whether the columns are exclusive classes; otherwise each column is a label by itself.
 
     Returns
     -------
     proba : ndarray of shape (n_rows, n_columns), float64
         Mean over the components.
     expected_entropy : ndarray of shape (n_rows,) or (n_rows, n_columns)
-        Mean entropy of the components, in nats; of each label where they are not exclusive.
+        Mean entropy of the components, in nats; of each label if they are not exclusive.
     votes : ndarray of shape (n_rows, n_columns)
-        Share of the components for which the class is the most probable, or the label more
-        probable than not.
+        Share of the components that give the class the largest probability, or the label a
+        probability above 0.5.
     """
     proba, votes = np.zeros((n_rows, n_columns)), np.zeros((n_rows, n_columns))
     entropies = np.zeros(n_rows if exclusive else (n_rows, n_columns))
@@ -246,15 +245,9 @@ def class_moments(draws, n_rows, n_columns, *, exclusive):
         votes[rows] += chosen.sum(axis=0)
         counts[rows] += len(components)
     of_rows = counts[:, np.newaxis]
-    return (
-        proba / of_rows,
-        entropies / (counts if exclusive else of_rows),
-        votes / of_rows,
-    )
+    return proba / of_rows, entropies / (counts if exclusive else of_rows), votes / of_rows
 
 
 def entropy(proba, *, exclusive):
-    """Entropy in nats over the last axis; of each label where classes are not exclusive."""
-    if exclusive:
-        return entr(proba).sum(axis=-1)
-    return entr(proba) + entr(1.0 - proba)
+    """Entropy in nats over the last axis; of each label if classes are not exclusive."""
+    return entr(proba).sum(axis=-1) if exclusive else entr(proba) + entr(1.0 - proba)

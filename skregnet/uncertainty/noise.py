@@ -1,6 +1,7 @@
-"""The variance of the noise of targets, estimated from residuals."""
+"""The noise of the targets: its precision, estimated from residuals, and the penalty."""
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -11,13 +12,11 @@ from .sampling import mc_moments
 # 2 000 rows give a variance to about 3 %. Masks take much longer: 500 rows give it to about 6 %, in
 # the time of a few epochs.
 _MAX_ROWS, _MAX_ROWS_WITH_MASKS = 2000, 500
-_N_MASKS = 20
-# A call of `partial_fit` is to take little time, and its estimate is one of many.
-_N_MASKS_IN_STREAM = 4
-# The estimate of a stream is a weighted mean over about so many of its last rows.
+# A call of `partial_fit` must be fast, and its estimate is averaged with others.
+_N_MASKS, _N_MASKS_IN_STREAM = 20, 4
+# The estimate of a stream is a weighted mean over about this number of its last rows.
 _MEMORY_OF_STREAM = 5000
-# Lower bound of the noise variance in units of the normalised target: without noise there would be
-# no density.
+# Lower bound of the noise variance of scaled targets: without noise there would be no density.
 _SMALLEST_VARIANCE = 1e-10
 # Lower bound of the noise variance, as a fraction of the mean squared residual, in case the
 # epistemic spread exceeds the errors.
@@ -25,49 +24,38 @@ _SMALLEST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
+class ResidualStream:
+    """Running means over the residuals of a stream, in which the weight of old rows decays."""
+
+    n_rows: float  # all rows so far
+    n_remembered: float  # rows in the means
+    square: np.ndarray  # mean squared residuals on new rows, (n_targets,)
+    spread: np.ndarray  # mean variance of the predictions, (n_targets,)
+
+
+@dataclass(frozen=True)
 class NoiseEstimate:
-    """What is known of the noise of the targets.
+    """The inverse variance of the noise of the targets, and how it was estimated."""
 
-    Parameters
-    ----------
-    precision : float, ndarray of shape (n_targets,) or None
-        Inverse variance in units of 1 / y^2, one number for one target. NaN as long as it is
-        unknown, and None for a loss without a constant noise.
-    is_rough : bool, default=False
-        Whether it stems from few rows, all of them training rows.
-    stream : ResidualStream, default=None
-        What the estimate of the next call of `partial_fit` starts from.
-    """
-
+    # In units of 1 / y^2; a float for one target. NaN if unknown; None if the loss has no constant
+    # noise.
     precision: float | np.ndarray | None
-    is_rough: bool = False
-    stream: "ResidualStream | None" = None
+    is_rough: bool = False  # whether it comes from few rows, all of them training rows
+    stream: ResidualStream | None = None  # which the next call of `partial_fit` continues
 
 
 def noise_before_fit(loss, noise_precision):
-    """Return what is known before any residual: nothing (NaN), or the precision that is given.
-
-    Parameters
-    ----------
-    loss : Loss
-    noise_precision : float, array-like of shape (n_targets,) or 'auto'
-        The parameter of the regressor.
-
-    Returns
-    -------
-    noise : NoiseEstimate
-    """
+    """Return the estimate before any residual: the given precision, or NaN for 'auto'."""
     if loss.noise != "constant":
         return NoiseEstimate(None)
     if isinstance(noise_precision, str):
         return NoiseEstimate(np.nan)
-    if np.ndim(noise_precision):
-        return NoiseEstimate(np.array(noise_precision, np.float64))
-    return NoiseEstimate(float(noise_precision))
+    precision = np.array(noise_precision, np.float64)
+    return NoiseEstimate(precision if precision.ndim else precision.item())
 
 
 def n_residual_rows(network, loss, noise_precision):
-    """Return the largest number of rows that `estimate_noise` asks for; zero if it needs none."""
+    """Return the largest number of rows that `estimate_noise` needs; it may be zero."""
     if loss.noise != "constant" or not isinstance(noise_precision, str):
         return 0
     return _MAX_ROWS_WITH_MASKS if network.is_stochastic else _MAX_ROWS
@@ -85,67 +73,108 @@ def estimate_noise(
     stream=None,
     is_stream=False,
 ):
-    """Estimate the noise after a fit, or after a call of `partial_fit`.
+    """Estimate the noise after a fit, or after a call of `partial_fit` if `is_stream`.
 
-    Parameters
-    ----------
-    network : Network
-        Trained.
-    loss : Loss
-    rows : tuple of (x, y, weight), or None
-        Scaled inputs, normalised targets (rows, targets), and weights (rows, 1) or None, of no more
-        than `n_residual_rows` rows. They are not looked at, and may be None, where that is zero.
-    is_held_out : bool
-        Whether they are validation rows; otherwise the residuals of rows that were learned from are
-        corrected.
-    n_training_rows : float
-        See `count_rows`.
-    y_scale : ndarray of shape (n_targets,)
-        Unit of the normalised targets.
-    noise_precision : float, array-like of shape (n_targets,) or 'auto', default='auto'
-        The parameter of the regressor.
-    stream : ResidualStream, default=None
-        That of the estimate before.
-    is_stream : bool, default=False
-        Whether the rows are those of one call of `partial_fit`.
-
-    Returns
-    -------
-    noise : NoiseEstimate
-        Its precision is NaN where the network has diverged.
+    `rows` holds scaled inputs, scaled targets, (rows, targets), and weights, (rows, 1) or None, of
+    up to `n_residual_rows` rows; it may be None if that number is zero. If they are training rows
+    and not held out, their residuals are corrected by `n_training_rows`, see `count_rows`.
+    `y_scale` is the unit of the scaled targets, and `stream` that of the previous estimate. The
+    precision is NaN if the network has diverged.
     """
-    known = noise_before_fit(loss, noise_precision)
     n_weights = network.layers[-1].n_inputs + 1  # of an output of the last layer
-    is_rough = not is_held_out and n_weights > n_training_rows / 2
     if not n_residual_rows(network, loss, noise_precision):
-        # A given precision is exact, and that of a stream cannot be judged by a single call.
-        return replace(known, is_rough=is_rough and loss.noise == "predicted" and not is_stream)
+        # A given precision is exact, and a single call cannot show that a stream has few rows.
+        is_rough = loss.noise == "predicted" and not is_held_out and not is_stream
+        is_rough = is_rough and n_weights > n_training_rows / 2
+        return replace(noise_before_fit(loss, noise_precision), is_rough=is_rough)
     if is_stream:
-        stream = ResidualStream.after(stream, network, loss, rows, n_training_rows, n_weights)
-        is_rough = n_weights > stream.n_rows / 2
-        variance = stream.variance()
+        n_rows = n_training_rows + (0.0 if stream is None else stream.n_rows)
+        # A call may bring a single row. New masks in each call average out.
+        square, spread, share = _residuals(network, loss, *rows, _N_MASKS_IN_STREAM, int(n_rows))
+        square, spread = share @ square, share @ spread
+        square *= error_on_new_rows(n_rows, n_weights)
+        n_remembered = n_training_rows
+        if stream is not None:
+            n_old = max(0.0, 1.0 - n_training_rows / _MEMORY_OF_STREAM) * stream.n_remembered
+            n_remembered = n_old + n_training_rows
+            new_share = n_training_rows / n_remembered
+            square = stream.square + new_share * (square - stream.square)
+            spread = stream.spread + new_share * (spread - stream.spread)
+        least = np.maximum(_SMALLEST_SHARE * square, _SMALLEST_VARIANCE)
+        variance = np.maximum(square - spread, least)
     else:
-        residuals = Residuals.of(network, loss, *rows, _N_MASKS)
+        n_rows, n_remembered = n_training_rows, min(n_training_rows, _MEMORY_OF_STREAM)
+        square, spread, share = _residuals(network, loss, *rows, _N_MASKS)
         if not is_held_out:
-            residuals = residuals.times(error_on_new_rows(n_training_rows, n_weights))
-        stream = ResidualStream.of_fit(residuals, n_training_rows)
-        variance = residuals.variance()
+            square *= error_on_new_rows(n_rows, n_weights)
+        pairs = zip(square.T, spread.T, strict=True)
+        variance = np.array([most_likely_variance(*pair, share) for pair in pairs])
+        square, spread = share @ square, share @ spread
     precision = 1.0 / (variance * y_scale**2)
     return NoiseEstimate(
-        precision.item() if len(precision) == 1 else precision, bool(is_rough), stream
+        precision.item() if len(precision) == 1 else precision,
+        bool(not is_held_out and n_weights > n_rows / 2),
+        ResidualStream(n_rows, n_remembered, square, spread),
     )
 
 
-def count_rows(training):
-    """Return the number of rows learned from, where a weight of k stands for k of them.
+def _residuals(network, loss, x, y, weight, n_masks, seed=0):
+    """Return squared residuals, the variance of the predictions, and weights with the sum one."""
+    if network.is_stochastic:
+        # The link is the identity: moments of raw predictions are those of the predictions.
+        generator = np.random.Generator(np.random.SFC64(seed))
+        mean, spread = mc_moments(network, x, n_masks, generator)
+        n_draws = n_masks * network.n_members
+        spread *= n_draws / (n_draws - 1)
+    else:
+        predictions = loss.predict(network.infer(x)).astype(np.float64)
+        mean, spread = predictions.mean(axis=0), predictions.var(axis=0)
+    weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
+    return np.square(y - mean), spread, weight / weight.sum()
 
-    Weights that sum up to less than the number of rows, such as shares, count as one row each.
+
+def error_on_new_rows(n_rows, n_parameters):
+    """Return the ratio of the mean squared error on new rows to that on the training rows.
+
+    It is Akaike's final prediction error (1969), (n + d) / (n - d), of a linear model with d
+    parameters. Here d counts the parameters of one output of the last layer, up to half of the
+    rows. The layers below are fitted too, so the error is still underestimated.
+    """
+    n_parameters = min(n_parameters, n_rows / 2)
+    return (n_rows + n_parameters) / (n_rows - n_parameters)
+
+
+def most_likely_variance(square, spread, share):
+    """Return the noise variance that makes the residuals of a target most likely.
+
+    The rows have squared residuals, variances of the predictions, to which the noise is added, and
+    weights with the sum one. The result is at most the mean squared residual, which includes the
+    noise, and at least a twentieth of it; NaN if predictions are not finite.
+    """
+    if not np.isfinite(share @ (square + spread)):
+        return np.nan  # the network has diverged
+    mean_square = max(float(share @ square), _SMALLEST_VARIANCE)
+    if not spread.any():
+        return mean_square
+
+    def minus_log_likelihood(log_variance):
+        variance = spread + np.exp(log_variance)
+        return float(share @ (np.log(variance) + square / variance))
+
+    bounds = np.log(_SMALLEST_SHARE * mean_square), np.log(mean_square)
+    return float(np.exp(minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded").x))
+
+
+def count_rows(training):
+    """Return the number of training rows; a weight of k counts as k of them.
+
+    Weights with a smaller sum than the number of rows, such as shares, count as one row each.
     """
     return max(training.total_weight, float(training.n_counted))
 
 
 def check_noise_precision(value, n_targets):
-    """Raise ValueError if the parameter of the regressor does not fit so many targets."""
+    """Raise ValueError if `noise_precision` is not valid for this number of targets."""
     if isinstance(value, str):
         return
     precision = np.asarray(value)
@@ -158,7 +187,7 @@ def check_noise_precision(value, n_targets):
 
 
 def check_noise_is_known(noise):
-    """Raise ValueError where there is no estimate."""
+    """Raise ValueError if the precision is unknown or out of range."""
     precision = noise.precision
     if np.isnan(precision).any():
         raise ValueError(
@@ -174,154 +203,77 @@ def check_noise_is_known(noise):
 
 
 def warn_of_rough_noise(noise):
-    """Warn where the noise was estimated from few rows, all of them training rows."""
+    """Warn if the noise was estimated from few rows, all of them training rows."""
     if noise.is_rough:
         warn_user(
             "The noise was estimated from the residuals of fewer training rows than twice the "
             "weights of an output. Such a network can overfit its rows, and its standard "
-            "deviations are then far too small; where it has stopped early, they can be too large. "
-            "Fit with early_stopping=True or with X_val and y_val, of a hundred rows or more, for "
-            "residuals that it has not seen; or set noise_precision, or with "
+            "deviations are then far too small; if it has stopped early, they can be too large. "
+            "For residuals of rows that it has not seen, fit with early_stopping=True or with "
+            "X_val and y_val, of a hundred rows or more. Or set noise_precision, or with "
             "loss='gaussian_nll' choose alpha by the log-likelihood of held-out rows."
         )
 
 
-@dataclass(frozen=True)
-class Residuals:
-    """Residuals of rows whose weights have the sum one.
+def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
+    r"""Return the penalty `alpha` that corresponds to a prior length-scale under MC dropout.
+
+    According to Gal & Ghahramani (2016), equation 7, dropout approximates a deep Gaussian process.
+    Let :math:`p` be the dropout probability and :math:`\lambda \lVert M \rVert^2` the penalty that
+    is added to the mean of half the squared error. Then the length-scale :math:`l` of the prior and
+    the noise precision :math:`\tau` satisfy :math:`\tau = (1 - p)\, l^2 / (2 N \lambda)`, where
+    :math:`N` is the number of rows. In the paper a mask multiplies the weights :math:`M` by zero or
+    one. Here kept units are multiplied by :math:`1 / (1 - p)`, so the weights are
+    :math:`W = (1 - p) M`. From :math:`\lambda \lVert M \rVert^2 = \alpha / (2 N) \lVert W \rVert^2`
+    follows
+
+    .. math:: \alpha = \frac{l^2}{(1 - p)\, \tau s_y^2}.
+
+    The factor :math:`s_y^2` converts the precision to the units of the standardised targets.
 
     Parameters
     ----------
-    square, spread : ndarray of shape (rows, targets)
-        Squared residuals of normalised targets, and the variance of the predictions over masks and
-        members.
-    weight : ndarray of shape (rows,)
-    """
-
-    square: np.ndarray
-    spread: np.ndarray
-    weight: np.ndarray
-
-    @classmethod
-    def of(cls, network, loss, x, y, weight, n_masks, seed=0):
-        """Predict the rows, without masks where the network has none."""
-        if network.is_stochastic:
-            # The link is the identity: moments of raw predictions are those of the predictions.
-            generator = np.random.Generator(np.random.SFC64(seed))
-            mean, spread = mc_moments(network, x, n_masks, generator)
-            n_draws = n_masks * network.n_members
-            spread *= n_draws / (n_draws - 1)
-        else:
-            predictions = loss.predict(network.infer(x)).astype(np.float64)
-            mean, spread = predictions.mean(axis=0), predictions.var(axis=0)
-        weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
-        return cls(np.square(y - mean), spread, weight / weight.sum())
-
-    def times(self, ratio):
-        """Return them with other squared residuals."""
-        return replace(self, square=self.square * ratio)
-
-    def means(self):
-        """Weighted means of the squared residuals and of the spread, (targets,) each."""
-        return self.weight @ self.square, self.weight @ self.spread
-
-    def variance(self):
-        """Variance of the noise of each target, (targets,); see `most_likely_variance`."""
-        pairs = zip(self.square.T, self.spread.T, strict=True)
-        return np.array([most_likely_variance(*pair, self.weight) for pair in pairs])
-
-
-@dataclass(frozen=True)
-class ResidualStream:
-    """Running means over the residuals of a stream, in which the weight of old rows decays.
-
-    Parameters
-    ----------
-    n_rows, n_remembered : float
-        Number of all rows so far, and of those in the means.
-    square, spread : ndarray of shape (n_targets,)
-        Weighted means of the squared residuals, corrected for rows that were learned from, and of
-        the variance of the predictions.
-    """
-
-    n_rows: float
-    n_remembered: float
-    square: np.ndarray
-    spread: np.ndarray
-
-    @classmethod
-    def of_fit(cls, residuals, n_rows):
-        """Return what calls of `partial_fit` after a fit start from."""
-        square, spread = residuals.means()
-        return cls(n_rows, min(n_rows, _MEMORY_OF_STREAM), square, spread)
-
-    @classmethod
-    def after(cls, before, network, loss, rows, n_new, n_weights):
-        """Return the means after the rows of a call; `before` is None in the first call."""
-        n_rows = n_new if before is None else before.n_rows + n_new
-        # A call may bring a single row. New masks in each call average out.
-        residuals = Residuals.of(network, loss, *rows, _N_MASKS_IN_STREAM, seed=int(n_rows))
-        square, spread = residuals.means()
-        square *= error_on_new_rows(n_rows, n_weights)
-        if before is None:
-            return cls(n_rows, n_rows, square, spread)
-        old = max(0.0, 1.0 - n_new / _MEMORY_OF_STREAM) * before.n_remembered
-        share = n_new / (old + n_new)
-        square = before.square + share * (square - before.square)
-        spread = before.spread + share * (spread - before.spread)
-        return cls(n_rows, old + n_new, square, spread)
-
-    def variance(self):
-        """Variance of the noise of each normalised target, (targets,)."""
-        least = np.maximum(_SMALLEST_SHARE * self.square, _SMALLEST_VARIANCE)
-        return np.maximum(self.square - self.spread, least)
-
-
-def error_on_new_rows(n_rows, n_parameters):
-    """Ratio of the mean squared error on new rows to that on the rows that were learned from.
-
-    It is that of Akaike's final prediction error, (n + d) / (n - d), for a linear model of d
-    parameters. Here d counts those of one output of the last layer, and no more than half of the
-    rows; as the layers below are fitted too, the error remains underestimated.
-
-    References
-    ----------
-    H. Akaike: Fitting Autoregressive Models for Prediction, Annals of the Institute of Statistical
-    Mathematics 21, 1969.
-    """
-    n_parameters = min(n_parameters, n_rows / 2)
-    return (n_rows + n_parameters) / (n_rows - n_parameters)
-
-
-def most_likely_variance(square, spread, share):
-    """Variance of the noise under which residuals are the most likely.
-
-    It is no larger than the mean squared residual, of which noise is a part, and no smaller than a
-    twentieth of it.
-
-    Parameters
-    ----------
-    square : ndarray of shape (rows,)
-        Squared residuals.
-    spread : ndarray of shape (rows,)
-        Variance of the predictions, to which that of the noise is added.
-    share : ndarray of shape (rows,)
-        Weights with sum one.
+    noise_precision : float
+        Inverse variance :math:`\tau` of the noise, in units of 1 / y^2.
+    length_scale : float
+        Length-scale :math:`l`; larger values mean smoother functions.
+    dropout : float, default=0.0
+        Probability of dropping a unit, which must be the same for inputs and hidden units for one
+        `alpha` to apply to all weights.
+    y_scale : float, default=1.0
+        Standard deviation of the targets: ``y_scale_[0]`` of a fitted regressor, or ``y.std()``.
 
     Returns
     -------
-    variance : float
-        Not a number where the predictions are not finite.
+    alpha : float
+        Value for the parameter `alpha` of the estimators.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not a positive, finite number, or `dropout` is not in [0, 1).
+
+    Notes
+    -----
+    The authors' experiments use :math:`(1 - p)\, l^2` also with inverted dropout; for their small
+    dropout rates the difference is small.
+
+    References
+    ----------
+    Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty in
+    Deep Learning, ICML 2016.
+
+    Examples
+    --------
+    >>> from skregnet.uncertainty import length_scale_alpha
+    >>> length_scale_alpha(noise_precision=2.0, length_scale=1.0, dropout=0.5)
+    1.0
     """
-    if not np.isfinite(share @ (square + spread)):
-        return np.nan  # a network that has diverged
-    mean_square = max(float(share @ square), _SMALLEST_VARIANCE)
-    if not spread.any():
-        return mean_square
-
-    def minus_log_likelihood(log_variance):
-        variance = spread + np.exp(log_variance)
-        return float(share @ (np.log(variance) + square / variance))
-
-    bounds = np.log(_SMALLEST_SHARE * mean_square), np.log(mean_square)
-    return float(np.exp(minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded").x))
+    named = {"noise_precision": noise_precision, "length_scale": length_scale, "y_scale": y_scale}
+    for name, value in named.items():
+        if not (isinstance(value, Real) and 0 < value < np.inf):
+            raise ValueError(f"{name} must be a positive, finite number, got {value!r}.")
+    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
+        raise ValueError(f"dropout must be in [0, 1), got {dropout!r}.")
+    # Ratios of equal units come first, because products could leave the range of float64.
+    return float((length_scale / y_scale) ** 2 / noise_precision / (1.0 - dropout))

@@ -1,9 +1,8 @@
-"""MC dropout: dropout as a Bayesian approximation (Gal & Ghahramani 2016).
+"""MC dropout (Gal & Ghahramani: Dropout as a Bayesian Approximation, ICML 2016).
 
-A network that was trained with dropout predicts with masks drawn anew for each sample; the samples
-are draws from an approximate posterior predictive distribution, without the noise of the targets.
-Everything else is as in prediction: batch normalisation uses its running moments, and nothing of
-the network is changed.
+A network that was trained with dropout predicts with new masks for each sample. The samples come
+from an approximate posterior predictive distribution, without the noise of the targets. Batch
+normalisation uses its running moments, and the network is not changed.
 """
 
 import numpy as np
@@ -15,38 +14,31 @@ from ..network.layers import Run
 from ..network.network import go_forward, inference_passes, sampling_passes
 from .mixtures import predictive_moments
 
-# The widest layer of a block of rows and samples takes about this many bytes. Measured with 100
-# samples of 10 000 rows and layers of 100 units: 128 kB to 1 MB are alike within 5 %, more is
-# slower.
+# Size of the widest layer for a block of rows and samples. Measured with 100 samples of 10 000 rows
+# and layers of 100 units: 128 kB to 1 MB are equally fast within 5 %, more is slower.
 _BLOCK_BYTES = 1 << 18
-# Predictions of a block of rows by all members and masks, which quantiles need at the same time.
+# Number of predictions for a block of rows by all members and masks, which quantiles need at once.
 _MOST_COMPONENTS = 1 << 20
 
 
 def mc_moments(network, x, n_samples, generator):
-    """Mean and variance of the raw predictions over random masks, and over members.
+    """Mean and variance of the raw predictions over random masks and members.
 
     Parameters
     ----------
     network : Network
-        With stochastic layers; without them, all samples of a member are the same.
-    x : {ndarray, CSR matrix} of shape (rows, features)
-        Inputs as the network takes them: scaled, in the dtype of its parameters. Or what gives
-        such an array for a slice of rows.
+        A network with stochastic layers; without them, all samples of a member are equal.
+    x : {ndarray, CSR matrix, Source} of shape (rows, features)
+        Scaled inputs in the dtype of the parameters.
     n_samples : int
-        Masks for each row and member.
+        Number of masks for each row and member.
     generator : numpy.random.Generator
-        Of a bit generator with words of 64 bits: all of NumPy's but MT19937.
+        Generator whose bit generator has words of 64 bits: any of NumPy's but MT19937.
 
     Returns
     -------
     mean, variance : ndarray of shape (rows, outputs), float64
         The variance is the mean squared deviation from the mean.
-
-    References
-    ----------
-    Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty in
-    Deep Learning, ICML 2016.
 
     Examples
     --------
@@ -72,8 +64,8 @@ def mc_moments(network, x, n_samples, generator):
 def mc_samples(network, x, n_samples, generator):
     """Yield ``(rows, samples)``: raw predictions of some rows with some of the masks.
 
-    The layers below the first dropout are computed once for all masks of a row, and a block of rows
-    and masks goes through the others together: memory is bounded, whatever the numbers of both.
+    The layers below the first dropout are computed once for all masks of a row. Blocks of rows and
+    masks go through the layers above it, so that memory is bounded.
 
     Parameters
     ----------
@@ -83,16 +75,20 @@ def mc_samples(network, x, n_samples, generator):
     Yields
     ------
     rows : slice
-        Of `x`; each comes up until there are `n_samples` of it for each member, one member after
-        another, and then the next rows.
+        Rows of `x`. A slice comes again until it has `n_samples` for each member, one member after
+        another; then the next slice follows.
     samples : ndarray of shape (samples, rows, outputs)
-        A buffer that the next ones overwrite.
+        A buffer that the next samples overwrite.
     """
     if isinstance(generator.bit_generator, np.random.MT19937):
         raise ValueError("generator must have words of 64 bits, got MT19937, whose have 32.")
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if layer.is_stochastic), len(layers))
-    n_rows, n_copies = _block_shape(network, x, n_samples)
+    n_features = 0 if issparse(x) else x.shape[1]
+    widest = max(n_features, *(layer.n_outputs for layer in layers))
+    size = max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
+    n_rows = max(1, min(x.shape[0], size, _MOST_COMPONENTS // (n_samples * network.n_members)))
+    n_copies = max(1, min(n_samples, size // n_rows))
     if issparse(x) and first == 0:
         n_copies = 1  # the entries are dropped in the sparse rows themselves
     below = Run(1, n_rows, network.params.dtype)
@@ -112,17 +108,8 @@ def mc_samples(network, x, n_samples, generator):
                 yield rows, outputs.reshape(copies, size, outputs.shape[-1])
 
 
-def _block_shape(network, x, n_samples):
-    """Return how many rows, and masks of each, go through the network together."""
-    n_features = 0 if issparse(x) else x.shape[1]
-    widest = max(n_features, *(layer.n_outputs for layer in network.layers))
-    size = max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
-    n_rows = max(1, min(x.shape[0], size, _MOST_COMPONENTS // (n_samples * network.n_members)))
-    return n_rows, max(1, min(n_samples, size // n_rows))
-
-
 def _sample(passes, h, copies):
-    """Return outputs for copies of the input of the first stochastic layer, with new masks."""
+    """Return outputs for copies of the first stochastic layer's input `h`, with new masks."""
     if isinstance(h, SparseBatch):
         return go_forward(passes, h)
     if passes and hasattr(passes[0], "forward_copies"):

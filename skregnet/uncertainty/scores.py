@@ -5,8 +5,6 @@ from numbers import Integral
 import numpy as np
 from scipy.special import ndtr
 
-_SQRT_PI = np.sqrt(np.pi)
-
 
 def gaussian_crps(y, mean, std):
     r"""Compute the continuous ranked probability score of normal distributions.
@@ -43,19 +41,18 @@ def gaussian_crps(y, mean, std):
     if (std < 0).any():
         raise ValueError(f"std must not be negative, got a smallest value of {std.min()}.")
     error = y - mean
-    # For large |z| the score is |error| - std / sqrt(pi); beyond |z| = 50 the value of z has no
-    # effect.
+    # Beyond |z| = 50 the score is |error| - std / sqrt(pi), whatever the value of z.
     z = np.clip(np.divide(error, std, out=np.zeros(error.shape), where=std > 0), -50.0, 50.0)
     density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-    score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / _SQRT_PI)
+    score = error * (2.0 * ndtr(z) - 1.0) + std * (2.0 * density - 1.0 / np.sqrt(np.pi))
     return np.where(std == 0, np.abs(error), score)
 
 
 def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weight=None):
     """Compute the expected calibration error of a classifier.
 
-    The rows are put into bins of equal width by the probability of the predicted class (the
-    confidence). In each bin the mean confidence is compared with the accuracy.
+    The rows are put into bins of equal width by their confidence, the probability of the predicted
+    class. In each bin the mean confidence is compared with the accuracy.
 
     Parameters
     ----------
@@ -66,8 +63,8 @@ def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weigh
     n_bins : int, default=15
         Number of bins of [0, 1].
     labels : array-like of shape (n_classes,), default=None
-        Class of each column of `proba`, such as ``classes_`` of a classifier. None means that the
-        classes are the column numbers.
+        Class of each column of `proba`, such as ``classes_`` of a classifier. None stands for the
+        column numbers.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
 

@@ -119,9 +119,6 @@ def test_what_is_known_of_the_scaler():
     np.testing.assert_allclose(X * affine.matrix + affine.shift, scaled, rtol=1e-5, atol=1e-6)
     assert fitted(X, FunctionTransformer(np.tanh)).affine_map() is None
     assert fitted(table(), **SWITCHES).affine_map() is None
-    assert inputs.takes_sparse
-    assert not fitted(X, "whiten").takes_sparse
-    assert not fitted(table(), **SWITCHES).takes_sparse
 
 
 def test_sparse_rows_stay_sparse():

@@ -17,12 +17,11 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from skregnet import RegularizedMLPClassifier
 from skregnet.data.rows import Rows
 from skregnet.functions.losses import CLASSIFICATION_LOSSES
-from skregnet.targets.averages import log_of_mean
-from skregnet.targets.classes import ClassTargets
+from skregnet.targets.classes import ClassTargets, log_of_mean
 
 
 def unread(label_smoothing=0.0, class_weight=None):
-    return ClassTargets.unfitted(label_smoothing, class_weight, "Owner")
+    return ClassTargets(label_smoothing, class_weight, "Owner")
 
 
 def described(classes, target_type, **parameters):
@@ -268,7 +267,8 @@ def described_as(target_type):
 
 
 def raw_predictions(targets, n_members, scale=3.0, dtype=float):
-    shape = (n_members, 20, targets.n_outputs_of_network)
+    n_outputs = 1 if targets.target_type == "binary" else len(targets.classes)
+    shape = (n_members, 20, n_outputs)
     return (scale * np.random.default_rng(0).standard_normal(shape)).astype(dtype)
 
 

@@ -24,7 +24,7 @@ POSITIVE = {name for name, loss in REGRESSION_LOSSES.items() if loss.positive_me
 
 
 def unread(loss="squared_error", normalize_y="auto"):
-    return RealTargets.unfitted(get_loss(loss), normalize_y, "Owner")
+    return RealTargets(get_loss(loss), normalize_y, "Owner")
 
 
 def rows_of(encoded, weight=None):
@@ -45,7 +45,7 @@ def real_values(n_targets=2, n_rows=50):
 def test_one_target_is_a_column(dtype):
     y = np.arange(1, 6).astype(dtype)
     targets, encoded, labels = unread().read(y)
-    assert targets.n_targets == targets.n_outputs_of_network == 1
+    assert targets.n_targets == 1
     assert_array_equal(encoded, y[:, np.newaxis])
     assert_array_equal(labels, y)
     assert encoded.dtype == labels.dtype == np.float64
@@ -168,7 +168,7 @@ def test_targets_out_of_the_range_of_the_dtype():
 def test_predictions_are_the_mean_over_members_in_units_of_the_target(loss, n_targets, n_members):
     y = real_values(n_targets)
     targets = fitted(y, loss=loss)
-    shape = (n_members, 4, targets.n_outputs_of_network)
+    shape = (n_members, 4, targets.loss.n_heads * n_targets)
     raw = np.random.default_rng(2).standard_normal(shape)
     expected = targets.loss.predict(raw).mean(axis=0) * targets.y_scale + targets.y_mean
     predicted = targets.predict(raw)
@@ -178,7 +178,7 @@ def test_predictions_are_the_mean_over_members_in_units_of_the_target(loss, n_ta
 def test_several_quantiles_have_an_axis_of_levels():
     y, loss = real_values(2), Quantile([0.1, 0.5, 0.9])
     targets = fitted(y, loss=loss)
-    assert targets.n_outputs_of_network == 6
+    assert targets.loss.n_heads * targets.n_targets == 6
     raw = np.random.default_rng(2).standard_normal((2, 4, 6))
     expected = loss.predict(raw).mean(axis=0)
     expected = expected * targets.y_scale[:, np.newaxis] + targets.y_mean[:, np.newaxis]
@@ -188,7 +188,7 @@ def test_several_quantiles_have_an_axis_of_levels():
 
 def test_heads_count_as_outputs():
     targets, _, _ = unread(GaussianNLL()).read(real_values(3))
-    assert targets.n_outputs_of_network == 6
+    assert targets.loss.n_heads * targets.n_targets == 6
 
 
 @pytest.mark.parametrize(("unit", "dtype"), [(1.0, np.float32), (1e35, np.float64)])
