@@ -2,45 +2,32 @@
 
 
 def linearize(network, member, x):
-    """Predict some rows, and prepare the way back.
+    """Predict some rows with one member, and return what carries derivatives back to the inputs.
+
+    Dropout is off, and batch normalisation uses its running statistics.
 
     Parameters
     ----------
     network : Network
-        In prediction: without dropout, with the running statistics of batch normalisation.
     member : int
-        Which of its members.
     x : {ndarray, CSR matrix} of shape (rows, features)
-        Inputs.
 
     Returns
     -------
     raw : ndarray of shape (rows, outputs)
-        Raw predictions.
     pull_back : callable(delta) -> gradient
-        Takes derivatives with respect to the raw predictions, (..., rows, outputs), to those with
+        Turns derivatives with respect to the raw predictions, (..., rows, outputs), into those with
         respect to the inputs, (..., rows, features).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.network import build_network
-    >>> from skregnet.network.jacobian import linearize
-    >>> network = build_network(2, 1)
-    >>> network.params[:] = [[3.0, 4.0, 1.0]]
-    >>> raw, pull_back = linearize(network, 0, np.ones((1, 2)))
-    >>> raw, pull_back(np.ones((1, 1)))
-    (array([[8.]]), array([[3., 4.]]))
     """
-    ways_back = []
+    steps = []
     for layer in network.layers:
-        x, way_back = layer.linearize(x, member)
-        if way_back is not None:
-            ways_back.append(way_back)
+        x, step = layer.linearize(x, member)
+        if step is not None:
+            steps.insert(0, step)
 
     def pull_back(delta):
-        for way_back in reversed(ways_back):
-            delta = way_back(delta)
+        for step in steps:
+            delta = step(delta)
         return delta
 
     return x, pull_back

@@ -1,4 +1,4 @@
-"""What all layers share, and what the buffers of a run depend on."""
+"""The interface of a layer, and the buffers of a run."""
 
 import math
 
@@ -8,25 +8,11 @@ from ...kernels.products import Products
 
 
 class Run:
-    """Members, rows, dtype and random generators of a run; it hands out the buffers.
+    """Members, rows, dtype and random generators of a run; it allocates the buffers.
 
-    Parameters
-    ----------
-    n_members, n_rows : int
-        Leading axes of the buffers; there is no axis of members where there is one.
-    dtype : dtype
-        That of the parameters.
-    generators : sequence of numpy.random.Generator
-        One per member, for dropout; of bit generators with words of 64 bits (SFC64, PCG64).
-    member : int, default=0
-        For a run of one member: which of the network's.
-    products : Products, default=None
-        Those of another run of as many rows.
-
-    Attributes
-    ----------
-    products : Products
-        The matrix products.
+    The generators, one for each member, are for dropout. Their bit generators have words of 64 bits
+    (SFC64, PCG64). A run with one member computes the member of the network with number `member`.
+    Runs with the same number of rows can share `products`.
     """
 
     def __init__(self, n_members, n_rows, dtype, generators=(), member=0, products=None):
@@ -40,9 +26,9 @@ class Run:
         self._n_handed_out = 0
 
     def for_rows(self, n_rows, member=0):
-        """Return a run of as many or fewer rows whose buffers lie in the memory of this one's.
+        """Return a run with at most as many rows whose buffers share the memory of this run's.
 
-        They are handed out in the same order as those of this run were.
+        Its n-th buffer shares the memory of the n-th buffer of this run.
         """
         products = self.products if n_rows == self.n_rows else None
         sharing = Run(self.n_members, n_rows, self.dtype, self.generators, member, products)
@@ -54,7 +40,7 @@ class Run:
         return array[self._member] if self.n_members == 1 else array
 
     def rows_buffer(self, n_units):
-        """Return an uninitialised buffer for the rows of a batch, C-contiguous."""
+        """Return an uninitialised, C-contiguous buffer for the rows of a batch."""
         shape = (self.n_members, self.n_rows, n_units)
         if self._n_handed_out == len(self._memory):
             self._memory.append(np.empty(math.prod(shape), self.dtype))
@@ -69,7 +55,7 @@ class Run:
 
 
 class CopyPass:
-    """A copy of the input, for a next pass that overwrites it."""
+    """Copies the input for a pass that overwrites it."""
 
     def __init__(self, run, n_units):
         self.out = run.rows_buffer(n_units)
@@ -78,44 +64,41 @@ class CopyPass:
         np.copyto(self.out, x)
         return self.out
 
-    def backward(self, delta):
-        return delta
-
 
 class Layer:
-    """What a network needs of a layer. Nothing outside this folder asks for the class of a layer.
+    """Base class of the layers. No code outside this folder depends on the class of a layer.
 
-    The attributes below answer the questions that the rest of the package has; the defaults are
-    those of a layer without parameters about which nothing else is known.
+    The attributes describe the layer to the rest of the package. The defaults are those of a layer
+    without parameters.
 
     Parameters
     ----------
     n_outputs : int
         Units of the output.
     n_inputs : int, default=None
-        Units of the input; None stands for `n_outputs`.
+        Units of the input; None means `n_outputs`.
 
     Attributes
     ----------
     weight_shapes, free_shapes, stat_shapes : dict of str to tuple
         Shapes of the penalised parameters, of the others, and of the running statistics. A bound
-        layer has them as attributes under the same names, each with a leading axis of members.
+        layer has attributes of the same names, each with a leading axis of members.
     takes_initializer : bool
-        Whether `initialize` needs an initialiser; such a layer has parameters ``weight``,
-        (n_inputs, n_outputs), the columns of which `max_norm` bounds.
+        Whether `initialize` needs an initialiser. Such a layer has a parameter ``weight``,
+        (n_inputs, n_outputs), whose columns `max_norm` bounds.
     is_stochastic : bool
-        Whether Monte Carlo samples differ: `allocate_sampling` then draws random numbers.
+        Whether the pass of `allocate_sampling` draws random numbers.
     is_identity : bool
-        Whether the output is the input in prediction.
+        Whether the output equals the input in prediction.
     takes_row_weights : bool
-        Whether the pass of training has a method ``set_row_weight(share)``, which gets the share
-        of each row in the batch, (rows, 1) for one member, or None for equal shares.
+        Whether the training pass has a method ``set_row_weight(share)``. It gets the share of each
+        row in the batch, (rows, 1) for one member, or None for equal shares.
     overwrites_input : bool
         Whether ``forward`` may overwrite its input, in training or in prediction.
     keeps_output : bool
         Whether ``backward`` needs the output of ``forward`` unchanged.
     function : skregnet.functions.activations.Activation or None
-        The non-linearity that the layer is; a hidden layer ends with one.
+        The non-linearity, if the layer is one. A hidden layer ends with one.
     """
 
     weight_shapes: dict = {}
@@ -135,7 +118,7 @@ class Layer:
 
     @property
     def has_parameters(self):
-        """Whether there is something to be trained."""
+        """Whether there is something to train."""
         return bool(self.weight_shapes or self.free_shapes)
 
     def bind(self, views):
@@ -150,39 +133,24 @@ class Layer:
     def initialize(self, member, rng, initializer):
         """Set the parameters and statistics of one member.
 
-        Parameters
-        ----------
-        member : int
-            Its number.
-        rng : numpy.random.Generator
-            Random numbers.
-        initializer : callable(shape, rng) -> ndarray, or None
-            For the weights; None for a layer that takes none.
+        The `initializer`, a callable(shape, rng), is None unless the layer takes one.
         """
 
     def affine(self, member):
-        """Return what the layer does in prediction as an affine map, ``x @ matrix + shift``.
-
-        Parameters
-        ----------
-        member : int
-            Which member of the network is asked.
+        """Return the prediction of a member as an affine map, ``x @ matrix + shift``.
 
         Returns
         -------
         affine : (matrix, shift) or None
-            Arrays in float64 of shape (n_inputs, n_outputs), or (n_outputs,) for a diagonal
-            matrix, and (n_outputs,). None where the layer is no affine map, or none that is known.
+            Two float64 arrays: the matrix of shape (n_inputs, n_outputs), or (n_outputs,) if it is
+            diagonal, and the shift of shape (n_outputs,). None if no such map is known.
         """
         return (np.ones(self.n_outputs), np.zeros(self.n_outputs)) if self.is_identity else None
 
     def fold_scaling(self, mean, scale):
         """Change the parameters so that the layer takes `x` in place of ``(x - mean) / scale``.
 
-        Returns
-        -------
-        is_folded : bool
-            False where that is not possible; nothing was changed then.
+        Returns False, and changes nothing, if that is not possible; otherwise True.
         """
         return False
 
@@ -192,35 +160,34 @@ class Layer:
         Parameters
         ----------
         inputs : iterable of (int, ndarray, ndarray or None)
-            Number of a member, some rows of the layer's input, and their weights, (rows, 1). They
-            are computed while they are iterated over, and the next ones overwrite.
+            Number of a member, some rows of the layer's input, and their weights, (rows, 1). Each
+            item is computed on demand and overwrites the one before.
         total : float
             Sum of the weights of all rows.
         """
 
     def allocate(self, run, gradient, is_first):
-        """Return the pass of a run, with the methods ``forward(x)`` and ``backward(delta)``.
+        """Return the pass of a training run, with methods ``forward(x)`` and ``backward(delta)``.
 
-        ``forward`` gives the output for a training batch. ``backward`` takes the derivative of the
-        loss with respect to that output, writes the gradient of the parameters, and returns the
+        ``forward`` returns the output for a batch. ``backward`` takes the derivative of the loss
+        with respect to that output, writes the gradient of the parameters, and returns the
         derivative with respect to the input.
 
         Parameters
         ----------
         run : Run
-            Hands out the buffers.
+            Allocates the buffers.
         gradient : dict of str to ndarray
-            This layer's views on the gradient.
+            The views on the gradient of this layer's parameters.
         is_first : bool
-            Whether no layer below has parameters: no derivative with respect to the input is
-            needed, and ``backward`` may return None.
+            Whether no layer below has parameters. ``backward`` may then return None.
         """
         raise NotImplementedError
 
     def allocate_inference(self, run):
         """Return a pass with the method ``forward(x)`` for prediction; None for the identity.
 
-        The parameters and statistics at the time of the call count.
+        It may use the parameters and statistics as they are at the time of the call.
         """
         if self.is_identity:
             return None
@@ -229,9 +196,9 @@ class Layer:
     def allocate_sampling(self, run):
         """Return a pass with the method ``forward(x)`` for Monte Carlo samples, or None.
 
-        Of a stochastic layer it is the pass of training, if not overridden; it draws new random
-        numbers in each call. It may have a method ``forward_copies(x)``, which returns the outputs
-        of as many copies of `x` as fill the rows of `run`, one below the other.
+        By default a stochastic layer uses its training pass, which draws new random numbers in each
+        call. The pass may have a method ``forward_copies(x)``. It returns the outputs of as many
+        copies of `x` as fill the rows of `run`, one below the other.
         """
         if not self.is_stochastic:
             return self.allocate_inference(run)
@@ -240,21 +207,21 @@ class Layer:
         return self.allocate(run, unused, is_first=False)
 
     def linearize(self, x, member):
-        """Return the output in prediction, and the way back of derivatives.
+        """Return the prediction of a member, and what carries derivatives back to the input.
 
         Parameters
         ----------
         x : ndarray of shape (rows, n_inputs)
             Inputs; they are not changed.
         member : int
-            Which member of the network is asked.
+            Number of the member.
 
         Returns
         -------
         out : ndarray of shape (rows, n_outputs)
-        way_back : callable(delta) -> delta, or None
-            Takes derivatives with respect to the output, (..., rows, n_outputs), to those with
-            respect to the input; it may overwrite them. None where they are the same.
+        pull_back : callable(delta) -> delta, or None
+            Turns derivatives with respect to the output, (..., rows, n_outputs), into those with
+            respect to the input. It may overwrite its argument. None if they are the same.
         """
         if self.is_identity:
             return x, None
