@@ -74,7 +74,7 @@ class Products:
 
 
 def _members(*arrays):
-    """Return a tuple of views, one of each array, for each member; one of length one is repeated."""
+    """Return the views of each member, in tuples; all share an array with one member."""
     if arrays[-1].ndim == 2:
         return [arrays]
     return [
