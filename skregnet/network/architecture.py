@@ -130,15 +130,6 @@ def build_network(
     -------
     network : Network
         `Network.initialize` draws its parameters.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.functions.activations import Tanh
-    >>> from skregnet.network import build_network
-    >>> network = build_network(2, 1, (3,), (Tanh(),), dropout=(0.0,))
-    >>> network.params.shape, network.infer(np.ones((5, 2))).shape
-    ((1, 13), (1, 5, 1))
     """
     per_layer = map(tuple, (hidden_layer_sizes, activations, dropout))
     architecture = Architecture(*per_layer, **options)

@@ -85,24 +85,21 @@ class Backprop:
         weights. If the weights have a mean of one over the training set, the mean over the batches
         is then the loss of the training set.
 
-        Parameters
-        ----------
-        x : {ndarray of shape (members or 1, rows, features), SparseBatch}
-            For one member also (rows, features). The products with such an array are prepared once
-            if the same object is passed again.
-        y : ndarray of shape (members or 1, rows, outputs)
-        weight : ndarray of shape (members or 1, rows, 1) or None
-
-        Returns
-        -------
-        loss : ndarray of shape (members,), float64
+        `x` is a `SparseBatch` or an array of shape (members or 1, rows, features). For one member
+        it may also be (rows, features), and the products with an array that is passed again are
+        prepared only once. `y` and `weight` have the shapes (members or 1, rows, outputs) and
+        (members or 1, rows, 1). The loss is float64 of shape (members,).
         """
         n_rows = y.shape[1]
         if n_rows not in self._steps:
             self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
         weighted, forward, backward, delta, gradient = self._steps[n_rows]
         if self._takes_row_weights and (weight is not None or self._has_row_weights):
-            self._set_row_weights(weighted, weight)
+            self._has_row_weights, share = weight is not None, None
+            if weight is not None:
+                share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
+            for set_row_weight in weighted:
+                set_row_weight(share)
         if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:
             x = x[0]
         for go_forward in forward:
@@ -113,11 +110,3 @@ class Backprop:
         for go_backward in backward:
             delta = go_backward(delta)
         return loss
-
-    def _set_row_weights(self, weighted, weight):
-        share = None
-        self._has_row_weights = weight is not None
-        if weight is not None:
-            share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
-        for set_row_weight in weighted:
-            set_row_weight(share)

@@ -2,22 +2,11 @@
 
 
 def linearize(network, member, x):
-    """Predict some rows with one member, and return what carries derivatives back to the inputs.
+    """Return the raw predictions of a member, (rows, outputs), and a function `pull_back`.
 
-    Dropout is off, and batch normalisation uses its running statistics.
-
-    Parameters
-    ----------
-    network : Network
-    member : int
-    x : {ndarray, CSR matrix} of shape (rows, features)
-
-    Returns
-    -------
-    raw : ndarray of shape (rows, outputs)
-    pull_back : callable(delta) -> gradient
-        Turns derivatives with respect to the raw predictions, (..., rows, outputs), into those with
-        respect to the inputs, (..., rows, features).
+    ``pull_back(delta)`` turns derivatives with respect to the raw predictions, (..., rows,
+    outputs), into those with respect to the inputs, (..., rows, features). Dropout is off, and
+    batch normalisation uses its running statistics. `x` may be a CSR matrix.
     """
     steps = []
     for layer in network.layers:

@@ -39,7 +39,9 @@ class Network:
         self.layers = tuple(copy.copy(layer) for layer in layers)
         self.params = params
         self.stats = stats
-        self._bind()
+        views = self.views(params), self.stat_views(stats)
+        for layer, parameters, statistics in zip(self.layers, *views, strict=True):
+            layer.bind({**parameters, **statistics})
 
     @classmethod
     def of_zeros(cls, layers, n_members=1, dtype=np.float64):
@@ -67,21 +69,14 @@ class Network:
         sizes = [self.layers[0].n_inputs, *(layer.n_outputs for layer in self.dense_layers)]
         return f"Network({'-'.join(map(str, sizes))}, members={self.n_members})"
 
-    def _bind(self):
-        params, stats = self.views(self.params), self.stat_views(self.stats)
-        for layer, parameters, statistics in zip(self.layers, params, stats, strict=True):
-            layer.bind({**parameters, **statistics})
-
     def __getstate__(self):
         return {"layers": self.layers, "params": self.params, "stats": self.stats}
 
     def __setstate__(self, state):
         # joblib may map the arrays from a file, read-only. Training needs to write, and operations
         # on plain arrays are faster than on the subclass memmap.
-        self.layers = state["layers"]
-        self.params = np.require(state["params"], requirements=["C", "A", "W", "E"])
-        self.stats = np.require(state["stats"], requirements=["C", "A", "W", "E"])
-        self._bind()
+        vectors = (np.require(state[name], None, "CAWE") for name in ("params", "stats"))
+        self.__init__(state["layers"], *vectors)
 
     @property
     def n_members(self):

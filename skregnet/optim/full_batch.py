@@ -69,14 +69,10 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     --------
     >>> import numpy as np
     >>> from skregnet.optim.full_batch import minimize_lbfgs
-    >>> result = minimize_lbfgs(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
+    >>> def objective(x):
+    ...     return ((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)
+    >>> limits = {"max_iter": 100, "max_fun": 1000, "gtol": 1e-8}
+    >>> minimize_lbfgs(objective, np.zeros(3), **limits).x
     array([1., 1., 1.])
     """
     options = {"maxiter": max_iter, "maxfun": max_fun, "gtol": gtol}
@@ -98,7 +94,7 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
 @_documented
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by scaled conjugate gradients.
+    """Minimise by scaled conjugate gradients (Møller 1993, Neural Networks 6(4), 525-533).
 
     There is no line search. The difference of two gradients measures the curvature along the
     direction, and a trust-region parameter is added to keep it positive. An iteration takes two
@@ -109,11 +105,6 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     In single precision the difference of the gradients loses most of its digits. Use float64.
 
     <parameters>
-
-    References
-    ----------
-    Møller, M. F. (1993). A scaled conjugate gradient algorithm for fast supervised learning.
-    Neural Networks, 6(4), 525-533.
     """
     objective = _Objective(fun)
     search = _ScaledConjugateGradients(objective, x0)

@@ -6,6 +6,7 @@ a `Transform`. `make_pipeline` takes others, such as an average of the weights, 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +18,7 @@ from ..kernels.blas import in_turn
 from .stochastic import StochasticOptimizer, flush_small
 
 
+@dataclass
 class Rate:
     """The learning rate: an initial rate times the factors of the schedule and of each member.
 
@@ -24,11 +26,12 @@ class Rate:
     dtype of the parameters if the factors of the members differ.
     """
 
-    def __init__(self, learning_rate, schedule=constant, n_steps=1):
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.n_steps = n_steps
-        self.value = self._base = learning_rate
+    learning_rate: float
+    schedule: Callable = constant  # (step, n_steps) -> factor
+    n_steps: int = 1
+
+    def __post_init__(self):
+        self.value = self._base = self.learning_rate
 
     def prepare(self, state, dtype):
         """Return the call that sets `value` at the beginning of each step."""
@@ -57,16 +60,9 @@ class Transform(ABC):
     def prepare(self, network, gradient, state, rate):
         """Return a function without arguments that is called at each step, or None for nothing.
 
-        Parameters
-        ----------
-        network : Network
-            Its parameters may be changed in place.
-        gradient : ndarray of shape (members, n_params)
-            Gradient of the batch; it may be changed in place.
-        state : TrainingState
-            Holds everything that another run needs to continue this one.
-        rate : Rate
-            Its `value` is the learning rate of the step.
+        It may change the parameters of the network and the `gradient` of the batch, (members,
+        n_params), in place. The `state`, a `TrainingState`, holds everything that another run needs
+        to continue this one. ``rate.value`` is the learning rate of the step.
         """
 
     def flush_denormals(self, state):  # noqa: B027
@@ -170,15 +166,6 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
 
     If the optimiser decouples the penalty, its L2 part decays the weights instead. `max_grad_norm`
     bounds the norm of the gradient, `max_norm` that of the weights into each hidden unit.
-
-    Examples
-    --------
-    >>> from skregnet.functions.penalties import ElasticNet
-    >>> from skregnet.optim import AdamW
-    >>> from skregnet.optim.pipeline import make_pipeline
-    >>> pipeline = make_pipeline(AdamW(), penalty=ElasticNet(0.1), max_norm=3.0)
-    >>> [type(transform).__name__ for transform in pipeline.transforms]
-    ['AddPenalty', 'DecayWeights', 'MakeStep', 'BoundIncomingWeights']
     """
     decay = 0.0
     if optimizer.decouples_penalty:

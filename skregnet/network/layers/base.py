@@ -66,51 +66,28 @@ class CopyPass:
 
 
 class Layer:
-    """Base class of the layers. No code outside this folder depends on the class of a layer.
+    """Base class of the layers; a network does not depend on their classes.
 
-    The attributes describe the layer to the rest of the package. The defaults are those of a layer
-    without parameters.
-
-    Parameters
-    ----------
-    n_outputs : int
-        Units of the output.
-    n_inputs : int, default=None
-        Units of the input; None means `n_outputs`.
-
-    Attributes
-    ----------
-    weight_shapes, free_shapes, stat_shapes : dict of str to tuple
-        Shapes of the penalised parameters, of the others, and of the running statistics. A bound
-        layer has attributes of the same names, each with a leading axis of members.
-    takes_initializer : bool
-        Whether `initialize` needs an initialiser. Such a layer has a parameter ``weight``,
-        (n_inputs, n_outputs), whose columns `max_norm` bounds.
-    is_stochastic : bool
-        Whether the pass of `allocate_sampling` draws random numbers.
-    is_identity : bool
-        Whether the output equals the input in prediction.
-    takes_row_weights : bool
-        Whether the training pass has a method ``set_row_weight(share)``. It gets the share of each
-        row in the batch, (rows, 1) for one member, or None for equal shares.
-    overwrites_input : bool
-        Whether ``forward`` may overwrite its input, in training or in prediction.
-    keeps_output : bool
-        Whether ``backward`` needs the output of ``forward`` unchanged.
-    function : skregnet.functions.activations.Activation or None
-        The non-linearity, if the layer is one. A hidden layer ends with one.
+    The attributes describe the layer to the rest of the package. Their defaults are those of a
+    layer without parameters. ``n_inputs=None`` means as many inputs as outputs.
     """
 
+    # Shapes of the penalised parameters, of the others, and of the running statistics. A bound
+    # layer has attributes of the same names, each with a leading axis of members.
     weight_shapes: dict = {}
     free_shapes: dict = {}
     stat_shapes: dict = {}
+    # Whether `initialize` needs an initialiser. Such a layer has a parameter ``weight``, (n_inputs,
+    # n_outputs), whose columns `max_norm` bounds.
     takes_initializer = False
-    is_stochastic = False
-    is_identity = False
+    is_stochastic = False  # whether the pass of `allocate_sampling` draws random numbers
+    is_identity = False  # whether the output equals the input in prediction
+    # Whether the training pass has a method ``set_row_weight(share)``. It gets the share of each
+    # row in the batch, (rows, 1) for one member, or None for equal shares.
     takes_row_weights = False
-    overwrites_input = False
-    keeps_output = True
-    function = None
+    overwrites_input = False  # whether ``forward`` may, in training or in prediction
+    keeps_output = True  # whether ``backward`` needs the output of ``forward`` unchanged
+    function = None  # the non-linearity, if the layer is one; a hidden layer ends with one
 
     def __init__(self, n_outputs, n_inputs=None):
         self.n_outputs = n_outputs
@@ -137,13 +114,9 @@ class Layer:
         """
 
     def affine(self, member):
-        """Return the prediction of a member as an affine map, ``x @ matrix + shift``.
+        """Return (matrix, shift) if the prediction of a member is ``x @ matrix + shift``, or None.
 
-        Returns
-        -------
-        affine : (matrix, shift) or None
-            Two float64 arrays: the matrix of shape (n_inputs, n_outputs), or (n_outputs,) if it is
-            diagonal, and the shift of shape (n_outputs,). None if no such map is known.
+        Both arrays are float64. A diagonal matrix has the shape (n_outputs,).
         """
         return (np.ones(self.n_outputs), np.zeros(self.n_outputs)) if self.is_identity else None
 
@@ -157,13 +130,9 @@ class Layer:
     def set_population_statistics(self, inputs, total):
         """Set the running statistics to those of a training set; see `Network`.
 
-        Parameters
-        ----------
-        inputs : iterable of (int, ndarray, ndarray or None)
-            Number of a member, some rows of the layer's input, and their weights, (rows, 1). Each
-            item is computed on demand and overwrites the one before.
-        total : float
-            Sum of the weights of all rows.
+        The items of `inputs` are the number of a member, some rows of the layer's input, and their
+        weights, (rows, 1), or None. Each item is computed on demand and overwrites the one before.
+        `total` is the sum of the weights of all rows.
         """
 
     def allocate(self, run, gradient, is_first):
@@ -171,16 +140,9 @@ class Layer:
 
         ``forward`` returns the output for a batch. ``backward`` takes the derivative of the loss
         with respect to that output, writes the gradient of the parameters, and returns the
-        derivative with respect to the input.
-
-        Parameters
-        ----------
-        run : Run
-            Allocates the buffers.
-        gradient : dict of str to ndarray
-            The views on the gradient of this layer's parameters.
-        is_first : bool
-            Whether no layer below has parameters. ``backward`` may then return None.
+        derivative with respect to the input. If `is_first`, no layer below has parameters, and it
+        may return None. `run` allocates the buffers. `gradient` has the views on the gradient of
+        this layer's parameters by their names.
         """
         raise NotImplementedError
 
@@ -207,21 +169,11 @@ class Layer:
         return self.allocate(run, unused, is_first=False)
 
     def linearize(self, x, member):
-        """Return the prediction of a member, and what carries derivatives back to the input.
+        """Return the prediction of a member for `x`, (rows, n_inputs), and a function `pull_back`.
 
-        Parameters
-        ----------
-        x : ndarray of shape (rows, n_inputs)
-            Inputs; they are not changed.
-        member : int
-            Number of the member.
-
-        Returns
-        -------
-        out : ndarray of shape (rows, n_outputs)
-        pull_back : callable(delta) -> delta, or None
-            Turns derivatives with respect to the output, (..., rows, n_outputs), into those with
-            respect to the input. It may overwrite its argument. None if they are the same.
+        ``pull_back(delta)`` turns derivatives with respect to the output, (..., rows, n_outputs),
+        into those with respect to the input. It may overwrite `delta`, but `x` must not be changed.
+        None instead of the function means that both are equal.
         """
         if self.is_identity:
             return x, None

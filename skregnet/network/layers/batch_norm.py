@@ -116,9 +116,8 @@ class BatchNormPass:
         self.moments_scratch = np.empty_like(self.moments)
         self.inverse_std, self.scale = np.empty_like(self.gamma), np.empty_like(self.gamma)
         self.row = np.empty_like(self.gamma)
-        self._compute_variance = self.products.multiply_left_transposed(
-            self.row_weight, self.out, self.variance
-        )
+        sums = self.products.multiply_left_transposed
+        self._compute_variance = sums(self.row_weight, self.out, self.variance)
         self._add_beta = self.products.add_row(run.of_members(layer.beta), self.out)
         self.share = None  # weight of a batch, as soon as it is `momentum` for every member
         self.deviation = self.delta = None
@@ -139,23 +138,20 @@ class BatchNormPass:
         np.sqrt(self.inverse_std, out=self.inverse_std)
         np.reciprocal(self.inverse_std, out=self.inverse_std)
         np.multiply(self.inverse_std, self.gamma, out=self.scale)
-        self._update_running_moments()
+        share = self._share_of_new_batch() if self.share is None else self.share
+        np.subtract(self.moments, self.running, out=self.moments_scratch)
+        np.multiply(self.moments_scratch, share, out=self.moments_scratch)
+        np.add(self.running, self.moments_scratch, out=self.running)
         np.multiply(x, self.scale, out=self.out)
         self._add_beta()
         return self.out
 
     def _bind_forward(self, x):
         self.deviation = x
-        products = self.products
-        self._compute_mean = products.multiply_left_transposed(self.row_weight, x, self.mean)
-        self._subtract_mean = products.add_row(self.mean, x, -1.0)
-        self._add_beta_gradient = products.add_row(self.beta_gradient, x)
-
-    def _update_running_moments(self):
-        share = self._share_of_new_batch() if self.share is None else self.share
-        np.subtract(self.moments, self.running, out=self.moments_scratch)
-        np.multiply(self.moments_scratch, share, out=self.moments_scratch)
-        np.add(self.running, self.moments_scratch, out=self.running)
+        sums, add_row = self.products.multiply_left_transposed, self.products.add_row
+        self._compute_mean = sums(self.row_weight, x, self.mean)
+        self._subtract_mean = add_row(self.mean, x, -1.0)
+        self._add_beta_gradient = add_row(self.beta_gradient, x)
 
     def _share_of_new_batch(self):
         # A plain average at first: otherwise the initial moments would persist for long.
