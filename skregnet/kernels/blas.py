@@ -1,10 +1,9 @@
 """The BLAS of SciPy, called with as little overhead as Python allows.
 
-The products and sums of a training step are small. At this size NumPy's checks of broadcasting and
-overlap cost as much as the arithmetic. SciPy's wrappers take 0.1 to 0.3 us with positional
-arguments, and they can accumulate into an existing array, which NumPy cannot. They expect arrays in
-Fortran order. The transpose of a C-ordered array is in this order, so ``out = a @ b`` is written
-``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
+For the small products and sums of a training step, NumPy's checks of broadcasting and overlap cost
+as much as the arithmetic. SciPy's wrappers take 0.1 to 0.3 us with positional arguments, and can
+accumulate into an existing array. They expect Fortran order, the order of the transpose of a
+C-ordered array: ``out = a @ b`` is ``gemm(1.0, b.T, a.T, 0.0, out.T, 0, 0, 1)``.
 
 If an output has another dtype or order than expected, the wrappers write to a copy and the result
 is lost. `check_array` therefore checks the arrays when a call is prepared, once for all steps.
@@ -25,11 +24,7 @@ MOST_ELEMENTS = 8192
 
 
 class Blas(NamedTuple):
-    """Routines for one dtype; all arguments are positional.
-
-    The result of each does not depend on the alignment of the arrays. That of ``asum`` does, so it
-    is left out.
-    """
+    """Routines for one dtype, whose results do not depend on the alignment as those of asum do."""
 
     gemm: Any  # (alpha, a, b, beta, c, trans_a, trans_b, overwrite_c): c = alpha * a @ b + beta * c
     ger: Any  # (alpha, x, y, incx, incy, a, overwrite_x, _y, _a): a += alpha * outer(x, y)

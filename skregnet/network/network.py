@@ -13,8 +13,7 @@ from .layers import Run
 from .layers.base import CopyPass
 
 # Prediction computes the rows in chunks. The widest layer of a chunk takes about this many bytes in
-# float32 and half as many in float64. These were the fastest sizes: they fit into a second-level
-# cache, and the overhead of the calls is small.
+# float32 and half as many in float64: the fastest sizes that were measured.
 _CHUNK_BYTES = 1 << 19
 
 

@@ -31,14 +31,11 @@ _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
 _PARAMETERS = """Parameters
 ----------
 fun : callable
-    ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-    buffer at each call.
+    ``fun(x) -> (value, gradient)``, for a float64 vector. The gradient may reuse a buffer.
 x0 : ndarray of shape (n,)
     Starting point.
-max_iter : int
-    Largest number of iterations.
-max_fun : int
-    Largest number of evaluations.
+max_iter, max_fun : int
+    Largest number of iterations and of evaluations.
 gtol : float
     Converged if no component of the gradient is larger in magnitude.
 callback : callable, default=None
@@ -64,16 +61,6 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     The limit of evaluations is checked only after each iteration.
 
     <parameters>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_lbfgs
-    >>> def objective(x):
-    ...     return ((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)
-    >>> limits = {"max_iter": 100, "max_fun": 1000, "gtol": 1e-8}
-    >>> minimize_lbfgs(objective, np.zeros(3), **limits).x
-    array([1., 1., 1.])
     """
     options = {"maxiter": max_iter, "maxfun": max_fun, "gtol": gtol}
     return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, options, callback)
@@ -96,13 +83,10 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     """Minimise by scaled conjugate gradients (Møller 1993, Neural Networks 6(4), 525-533).
 
-    There is no line search. The difference of two gradients measures the curvature along the
-    direction, and a trust-region parameter is added to keep it positive. An iteration takes two
-    evaluations, or one after a rejected step. As in the paper, rejected steps count as iterations;
-    after one, the callback gets the same point again. The limit of evaluations can be exceeded by
-    one.
-
-    In single precision the difference of the gradients loses most of its digits. Use float64.
+    A difference of two gradients measures the curvature along the direction, and a trust-region
+    parameter is added to keep it positive. An iteration takes two evaluations, or one after a
+    rejected step. Rejected steps count as iterations and keep the point. The limit of evaluations
+    can be exceeded by one. In float32 the difference of the gradients loses most of its digits.
 
     <parameters>
     """
@@ -146,9 +130,7 @@ class _ScaledConjugateGradients:
     FIRST_DAMPING = 5e-7  # the paper requires 0 < lambda_1 <= 1e-6
     # Repeated quartering must not underflow: the damping makes a curvature of zero positive.
     SMALLEST_DAMPING = 1e-15
-    # Used as Delta if the objective is not finite after a step. Step 8 then makes the next step a
-    # quarter as long.
-    COMPARISON_IF_NOT_FINITE = -2.0
+    COMPARISON_IF_NOT_FINITE = -2.0  # step 8 then makes the next step a quarter as long
 
     def __init__(self, objective, x0):
         # 1. Choose the start and set r = p = -E'(w).
@@ -167,8 +149,13 @@ class _ScaledConjugateGradients:
         """Make steps 2 to 8; return False if rounding errors cancel the step."""
         direction = self.direction
         squared_norm = direction @ direction
+        # 2. Measure the curvature along the direction by a difference of gradients. If it is
+        # unknown, only the damping counts.
         if self.success:
-            self.curvature = self._second_order_information(squared_norm)
+            sigma = self.SIGMA / np.sqrt(squared_norm)
+            value, gradient = self.objective(self.x + sigma * direction)
+            difference = direction @ (gradient + self.residual) if math.isfinite(value) else 0.0
+            self.curvature = difference / sigma
         # 3. Scale the curvature.
         self.curvature += (self.damping - self.damping_bar) * squared_norm
         # 4. If it is not positive, raise the damping until it is.
@@ -205,14 +192,6 @@ class _ScaledConjugateGradients:
         if comparison < 0.25:
             self.damping += self.curvature * (1.0 - comparison) / squared_norm
         return True
-
-    def _second_order_information(self, squared_norm):
-        """Step 2: the curvature along the direction, from a difference of gradients."""
-        sigma = self.SIGMA / np.sqrt(squared_norm)
-        value, gradient = self.objective(self.x + sigma * self.direction)
-        if not math.isfinite(value):
-            return 0.0  # unknown: only the damping counts
-        return self.direction @ (gradient + self.residual) / sigma
 
     def _turn(self, residual, mu):
         """Choose the next direction (step 7), restarting after each n iterations."""
@@ -260,8 +239,7 @@ class _Objective:
 
 def _minimize_with_scipy(method, objective, x0, options, callback):
     """Run a SciPy minimiser and convert its result."""
-    n_iterations = 0
-    stopped = False
+    n_iterations, stopped = 0, False
 
     def end_of_iteration(x):
         nonlocal n_iterations, stopped

@@ -1,9 +1,8 @@
 """Stochastic optimisers: SGD, Adam, AdamW and RMSprop.
 
 An optimiser is a frozen set of hyperparameters. A separate state, made by ``init``, holds what
-changes from step to step. It can be pickled to continue training later. Parameters, gradient and
-moments are arrays of shape (members, n_params). All operations are elementwise, so members do not
-affect each other and an optimiser does not depend on the layers.
+changes from step to step. It can be pickled to continue training later. All operations on the
+arrays, (members, n_params), are elementwise, so members do not affect each other.
 
 For small networks the cost of a step is the number of calls. Constant factors are therefore folded
 into scalars, each call writes into an existing array, the gradient serves as scratch space, and
@@ -63,10 +62,8 @@ class StochasticOptimizer(ABC):
 
         Parameters
         ----------
-        params : ndarray of shape (members, n_params)
-            The parameters. The rows of all arrays are contiguous.
-        gradient : ndarray of shape (members, n_params)
-            Gradient of the objective; it may be overwritten.
+        params, gradient : ndarray of shape (members, n_params)
+            Parameters and gradient, with contiguous rows. The gradient may be overwritten.
         state : object
             A state that `init` returned.
         learning_rate : float or ndarray of shape (members, 1)
@@ -110,9 +107,8 @@ class StochasticOptimizer(ABC):
         return partial(self.step, params, gradient, state)
 
     def flush_denormals(self, state):  # noqa: B027
-        """Set moments below the smallest normal number to zero; called from time to time.
+        """Set denormal moments, as those of dead units become, to zero; called from time to time.
 
-        The moments of a dead unit decay until they are denormal and, due to rounding, stay so.
         Arithmetic on denormal numbers is tens of times slower.
 
         Parameters
@@ -230,10 +226,8 @@ class Adam(StochasticOptimizer):
 
     Parameters
     ----------
-    beta_1 : float, default=0.9
-        Decay rate of the first moment, in [0, 1).
-    beta_2 : float, default=0.999
-        Decay rate of the second moment, in [0, 1).
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay rates of the first and the second moment, in [0, 1).
     epsilon : float, default=1e-8
         Keeps the denominator away from zero.
     """

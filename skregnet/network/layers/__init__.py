@@ -1,9 +1,9 @@
 """Layers: architecture and views on the parameters; for each run, a pass with the buffers.
 
-A layer holds no data of a batch. `Layer.allocate` makes the pass of a training run once. Its
-methods ``forward(x)`` and ``backward(delta)`` use buffers that it owns. `Layer.allocate_inference`
-makes the pass for prediction. Arrays are ``(members, rows, units)``. A network with one member, and
-each member in prediction, has passes without the axis of members: ``(rows, units)``.
+`Layer.allocate` makes the pass of a training run. Its methods ``forward(x)`` and
+``backward(delta)`` use buffers that it owns. `Layer.allocate_inference` makes the pass for
+prediction. Arrays are ``(members, rows, units)``. The passes of a network with one member, and of
+each member in prediction, have no axis of members: ``(rows, units)``.
 
 Rules for the buffers:
 

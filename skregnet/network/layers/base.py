@@ -10,9 +10,8 @@ from ...kernels.products import Products
 class Run:
     """Members, rows, dtype and random generators of a run; it allocates the buffers.
 
-    The generators, one for each member, are for dropout. Their bit generators have words of 64 bits
-    (SFC64, PCG64). A run with one member computes the member of the network with number `member`.
-    Runs with the same number of rows can share `products`.
+    The generators of dropout, one per member, have 64-bit words (SFC64, PCG64). A run with one
+    member computes the network's member with number `member`.
     """
 
     def __init__(self, n_members, n_rows, dtype, generators=(), member=0, products=None):
@@ -108,10 +107,7 @@ class Layer:
         return {name: value for name, value in self.__dict__.items() if name not in bound}
 
     def initialize(self, member, rng, initializer):
-        """Set the parameters and statistics of one member.
-
-        The `initializer`, a callable(shape, rng), is None unless the layer takes one.
-        """
+        """Set the parameters and statistics of a member; `initializer` may be None."""
 
     def affine(self, member):
         """Return (matrix, shift) if the prediction of a member is ``x @ matrix + shift``, or None.
@@ -121,10 +117,7 @@ class Layer:
         return (np.ones(self.n_outputs), np.zeros(self.n_outputs)) if self.is_identity else None
 
     def fold_scaling(self, mean, scale):
-        """Change the parameters so that the layer takes `x` in place of ``(x - mean) / scale``.
-
-        Returns False, and changes nothing, if that is not possible; otherwise True.
-        """
+        """Let the layer take `x` in place of ``(x - mean) / scale``; return False if impossible."""
         return False
 
     def set_population_statistics(self, inputs, total):

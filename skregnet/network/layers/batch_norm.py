@@ -8,12 +8,10 @@ from .base import Layer
 class BatchNorm(Layer):
     r"""Batch normalisation with weighted statistics.
 
-    Ioffe & Szegedy (2015), Batch Normalization: Accelerating Deep Network Training by Reducing
-    Internal Covariate Shift, ICML, Algorithm 1: :math:`y = \gamma \hat x + \beta` with
+    Algorithm 1 of Ioffe & Szegedy (2015, ICML) is :math:`y = \gamma \hat x + \beta` with
     :math:`\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}`, :math:`\mu = \sum_i w_i x_i` and
-    :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows of the batch. The weights of the rows
-    are normalised to :math:`\sum_i w_i = 1`. With :math:`\delta = \partial L/\partial y` the
-    backward pass simplifies to
+    :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows of a batch, with weights that sum to
+    one. With :math:`\delta = \partial L/\partial y` the backward pass simplifies to
 
     .. math:: \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
         \left(\delta_i - w_i \sum_j \delta_j - w_i \hat x_i \sum_j \delta_j \hat x_j \right).

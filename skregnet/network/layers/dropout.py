@@ -11,10 +11,8 @@ class Dropout(Layer):
 
     In prediction the layer is the identity, which is the expectation of the training pass. `rate`
     is rounded to a multiple of 2**-16, because a mask takes 16 random bits per unit. The scale is
-    the inverse of the rounded probability of keeping a unit, so the expectation is exact.
-
-    Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from Overfitting,
-    JMLR 15. Their p is the probability of keeping a unit.
+    the inverse of the rounded probability of keeping a unit, so the expectation is exact. In
+    Srivastava et al. (2014, JMLR 15) p is the probability of keeping a unit.
     """
 
     is_stochastic = True
