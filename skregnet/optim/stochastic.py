@@ -411,7 +411,9 @@ def make_optimizer(solver, options):
 
 def _plain(value):
     """Convert a number to a Python scalar: NumPy's would change the dtype of products."""
-    if isinstance(value, (bool, np.bool_)):
+    if type(value) in (float, int, bool):
+        return value
+    if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, Integral):
         return int(value)
