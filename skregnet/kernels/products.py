@@ -1,12 +1,10 @@
-"""Matrix products of the members of a network, prepared for arrays that stay the same.
+"""Matrix products for each member of a network, prepared for fixed arrays.
 
-The buffers of a pass are the same from step to step. So the methods here do not compute: they
-return functions without arguments that do, with transposes and arguments in place. Each member's
-product is a call of the BLAS. In float32 with a batch of 32 rows, 10 inputs and 50 units, on one
-thread, that takes 0.6 us against 1.1 us for ``np.matmul`` with an axis of one member, and 0.5
-against 0.8 us for adding the bias; that the arguments are in place saves 0.3 us of each. With eight
-members the products are as fast as NumPy's; the bias, and the product of a column with a row, take
-half the time from 64 units up.
+The buffers of a pass are the same at each step, so the methods return functions without arguments.
+The product of each member is one BLAS call. In float32 with a batch of 32 rows, 10 inputs and 50
+units on one thread, it takes 0.6 us against 1.1 us for ``np.matmul``, and adding the bias takes 0.5
+against 0.8 us. Prepared arguments save 0.3 us of each. With eight members the products are as fast
+as NumPy's, and adding the bias takes half of NumPy's time from 64 units up.
 """
 
 from functools import partial
@@ -16,23 +14,16 @@ import numpy as np
 from .blas import MOST_ELEMENTS, check_array, get_blas, in_turn
 from .blocks import pieces
 
-# Multiplications of a product from which on NumPy makes it: it lets other threads of Python go on
-# meanwhile, which SciPy's wrapper does not, and what its call costs no longer shows. Below,
-# OpenBLAS takes one thread, so that only NumPy's has some that wait for work.
+# NumPy computes products of more multiplications than this. It releases the GIL, which SciPy's
+# wrapper does not, and its overhead no longer matters. OpenBLAS computes smaller products on one
+# thread.
 _LARGE = 1 << 18
 
 
 class Products:
-    """Products of C-ordered matrices, (rows, columns), or of as many as there are members.
+    """Products of C-ordered matrices, (rows, columns) or (members, rows, columns).
 
     An output that the BLAS could not write to raises a ValueError when the call is prepared.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows of a batch.
-    dtype : dtype
-        Of all arrays, float32 or float64.
     """
 
     def __init__(self, n_rows, dtype):
@@ -62,7 +53,7 @@ class Products:
                 own_b = own_b.T if b_transposed else own_b
                 calls.append(partial(np.matmul, own_a, own_b, own_out))
             else:
-                # Transposes of C-ordered matrices have the order of Fortran: out.T = b.T @ a.T.
+                # Transposes of C-ordered matrices are in Fortran order: out.T = b.T @ a.T.
                 arguments = (1.0, own_b.T, own_a.T, 0.0, own_out.T, b_transposed, a_transposed, 1)
                 calls.append(partial(self._gemm, *arguments))
         return in_turn(calls)
@@ -82,10 +73,7 @@ class Products:
 
 
 def _members(*arrays):
-    """Return tuples of the matrices of each member; an axis of length one is repeated.
-
-    They are views: what is written to the last one is written to its array.
-    """
+    """Return the views of each member, in tuples; all share an array with one member."""
     if arrays[-1].ndim == 2:
         return [arrays]
     return [

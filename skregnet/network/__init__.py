@@ -1,4 +1,4 @@
-"""The model that survives fit (layers, Network) and what computes its gradient (Backprop)."""
+"""The layers and the network, which make up the trained model, and the gradient of its loss."""
 
 from .architecture import Architecture, build_network
 from .backprop import Backprop

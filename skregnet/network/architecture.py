@@ -15,9 +15,9 @@ class Architecture:
     Parameters
     ----------
     hidden_layer_sizes : tuple of int
-        Units of the hidden layers.
+        Units of each hidden layer.
     activation : tuple of skregnet.functions.activations.Activation
-        One for each hidden layer.
+        Non-linearity of each hidden layer.
     dropout : tuple of float
         Probability of dropping a unit, for each hidden layer.
     input_dropout : float
@@ -25,7 +25,7 @@ class Architecture:
     batch_norm : bool
         Whether to normalise between the affine map and the non-linearity.
     batch_norm_momentum, batch_norm_epsilon : float
-        Share of a new batch in the running moments, and what is added to the variance.
+        Weight of a new batch in the running moments, and constant added to the variance.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Architecture:
         Parameters
         ----------
         n_inputs, n_outputs : int
-            Features and raw outputs.
+            Number of features and of raw outputs.
 
         Returns
         -------
@@ -81,21 +81,21 @@ class Architecture:
         return layers
 
     def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64):
-        """Return a network whose parameters are still to be drawn.
+        """Return a network whose parameters are zeros until `Network.initialize` draws them.
 
         Parameters
         ----------
         n_inputs, n_outputs : int
-            Features and raw outputs.
+            Number of features and of raw outputs.
         n_members : int, default=1
-            Networks that are trained together.
+            Number of networks that are trained together.
         dtype : dtype, default=np.float64
-            That of parameters and computations.
+            Of the parameters and computations.
 
         Returns
         -------
         network : Network
-            Its parameters are zeros until `Network.initialize` draws them.
+            With the layers of `layers`.
         """
         return Network.of_zeros(self.layers(n_inputs, n_outputs), n_members, dtype)
 
@@ -111,34 +111,25 @@ def build_network(
     dtype=np.float64,
     **options,
 ):
-    """Build a multilayer perceptron with parameters that are still to be drawn.
+    """Build a multilayer perceptron whose parameters are zeros until they are drawn.
 
     Parameters
     ----------
     n_inputs, n_outputs : int
-        Features and raw outputs.
+        Number of features and of raw outputs.
     hidden_layer_sizes, activations, dropout : sequence
         Units, non-linearity and dropout rate of each hidden layer; see `Architecture`.
     n_members : int
-        Networks that are trained together.
+        Number of networks that are trained together.
     dtype : dtype
-        That of parameters and computations.
+        Of the parameters and computations.
     **options : dict
         The other parameters of `Architecture`.
 
     Returns
     -------
     network : Network
-        Its parameters are zeros until `Network.initialize` draws them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.functions.activations import Tanh
-    >>> from skregnet.network import build_network
-    >>> network = build_network(2, 1, (3,), (Tanh(),), dropout=(0.0,))
-    >>> network.params.shape, network.infer(np.ones((5, 2))).shape
-    ((1, 13), (1, 5, 1))
+        `Network.initialize` draws its parameters.
     """
     per_layer = map(tuple, (hidden_layer_sizes, activations, dropout))
     architecture = Architecture(*per_layer, **options)

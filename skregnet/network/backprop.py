@@ -1,4 +1,4 @@
-"""Backprop: the gradient of the loss of a batch; it dies with the run."""
+"""Value and gradient of the loss of a batch."""
 
 import numpy as np
 
@@ -8,23 +8,23 @@ from .layers.base import CopyPass
 
 
 class Backprop:
-    """Value and gradient of a loss, with all the buffers that it takes.
+    """Value and gradient of the loss of a batch, with all the buffers of a training run.
 
     Parameters
     ----------
     network : Network
-        What is trained.
+        The network to train.
     loss : skregnet.functions.losses.Loss
-        The loss of the raw predictions.
+        Loss of the raw predictions.
     n_rows : int
-        Rows of the largest batch.
+        Number of rows of the largest batch.
     generators : sequence of numpy.random.Generator
-        One for each member, for dropout.
+        For dropout, one for each member.
 
     Attributes
     ----------
     gradient : ndarray of shape (members, n_params)
-        Written by each call.
+        Each call overwrites it.
 
     Examples
     --------
@@ -47,24 +47,21 @@ class Backprop:
         self._is_single = network.n_members == 1
         self._takes_row_weights = any(layer.takes_row_weights for layer in network.layers)
         self._has_row_weights = False
-        self._output = self._raw = None  # of the last batch, mostly the same buffer
+        # Raw predictions of the last batch without and with the axis of members; they are usually
+        # in the same buffer.
+        self._output = self._raw = None
         self._run = Run(network.n_members, n_rows, network.params.dtype, list(generators))
         self._steps = {n_rows: self._allocate(self._run)}
 
     def _allocate(self, run):
-        """Return what a step calls for batches of the rows of a run.
+        """Return the methods that a step calls, in order, and two views of the output's gradient.
 
-        Returns
-        -------
-        weighted, forward, backward : list of callable
-            Methods of the passes, in the order of their calls: those that take the weights of the
-            rows, and the ways forward and backward.
-        delta, gradient : ndarray
-            Derivatives with respect to the output, as the last pass and as the loss take them.
+        The methods set the weights of the rows, go forward and go backward. The views have the
+        shapes that the last pass and the loss expect.
         """
         layers, views = self.network.layers, self.network.views(self.gradient)
         weighted, forward, backward = [], [], []
-        is_first, is_kept = True, True  # as is the batch itself
+        is_first, is_kept = True, True  # the batch must not be overwritten
         for layer, view in zip(layers, views, strict=True):
             if layer.overwrites_input and is_kept:
                 forward.append(CopyPass(run, layer.n_inputs).forward)
@@ -73,7 +70,7 @@ class Backprop:
             if layer.takes_row_weights:
                 weighted.append(each.set_row_weight)
             forward.append(each.forward)
-            # Nothing below the first layer with parameters has a gradient.
+            # Layers below the first one with parameters need no derivatives.
             is_first = is_first and not layer.has_parameters
             if not is_first:
                 backward.insert(0, each.backward)
@@ -82,30 +79,27 @@ class Backprop:
         return weighted, forward, backward, delta, gradient
 
     def __call__(self, x, y, weight=None):
-        """Mean loss of a batch for each member; its gradient is left in `gradient`.
+        """Return the mean loss of a batch for each member, and write `gradient`.
 
-        The sum of the weighted losses is divided by the number of rows, not by the sum of the
-        batch's weights: with weights whose mean over the training set is one, a batch of heavy rows
-        counts for more than a batch of light ones, and the batches add up to the loss of the whole.
+        The sum of the weighted losses is divided by the number of rows, not by the sum of their
+        weights. If the weights have a mean of one over the training set, the mean over the batches
+        is then the loss of the training set.
 
-        Parameters
-        ----------
-        x : {ndarray of shape (members or 1, rows, features), SparseBatch}
-            For one member also (rows, features): where it is the same array each time, as those of
-            `Batches` are, the products with it are prepared once.
-        y : ndarray of shape (members or 1, rows, outputs)
-        weight : ndarray of shape (members or 1, rows, 1) or None
-
-        Returns
-        -------
-        loss : ndarray of shape (members,), float64
+        `x` is a `SparseBatch` or an array of shape (members or 1, rows, features). For one member
+        it may also be (rows, features), and the products with an array that is passed again are
+        prepared only once. `y` and `weight` have the shapes (members or 1, rows, outputs) and
+        (members or 1, rows, 1). The loss is float64 of shape (members,).
         """
         n_rows = y.shape[1]
         if n_rows not in self._steps:
             self._steps[n_rows] = self._allocate(self._run.for_rows(n_rows))
         weighted, forward, backward, delta, gradient = self._steps[n_rows]
         if self._takes_row_weights and (weight is not None or self._has_row_weights):
-            self._set_row_weights(weighted, weight)
+            self._has_row_weights, share = weight is not None, None
+            if weight is not None:
+                share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
+            for set_row_weight in weighted:
+                set_row_weight(share)
         if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:
             x = x[0]
         for go_forward in forward:
@@ -116,12 +110,3 @@ class Backprop:
         for go_backward in backward:
             delta = go_backward(delta)
         return loss
-
-    def _set_row_weights(self, weighted, weight):
-        """Give the passes that ask for it each row's share of the batch."""
-        share = None
-        self._has_row_weights = weight is not None
-        if weight is not None:
-            share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
-        for set_row_weight in weighted:
-            set_row_weight(share)

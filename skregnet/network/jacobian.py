@@ -2,21 +2,21 @@
 
 
 def linearize(network, member, x):
-    """Return the raw predictions of some rows, and the function that propagates derivatives back.
+    """Return the raw predictions of a member, (rows, outputs), and a function `pull_back`.
 
-    The network predicts: without dropout, with the running statistics of batch normalisation.
-    ``backward(delta)`` takes derivatives with respect to the raw predictions, (..., rows, outputs),
-    and returns those with respect to the inputs, (..., rows, features).
+    ``pull_back(delta)`` turns derivatives with respect to the raw predictions, (..., rows,
+    outputs), into those with respect to the inputs, (..., rows, features). Dropout is off, and
+    batch normalisation uses its running statistics. `x` may be a CSR matrix.
     """
     steps = []
     for layer in network.layers:
         x, step = layer.linearize(x, member)
         if step is not None:
-            steps.append(step)
+            steps.insert(0, step)
 
-    def backward(delta):
-        for step in reversed(steps):
+    def pull_back(delta):
+        for step in steps:
             delta = step(delta)
         return delta
 
-    return x, backward
+    return x, pull_back

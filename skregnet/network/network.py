@@ -1,4 +1,4 @@
-"""Network: layers over one flat parameter vector and one vector of running statistics."""
+"""Network: layers whose parameters are views on one flat vector."""
 
 import copy
 import math
@@ -12,34 +12,35 @@ from ..kernels.blocks import pieces
 from .layers import Run
 from .layers.base import CopyPass
 
-# Prediction goes through the rows in chunks whose widest layer takes about this many bytes in
-# float32 and half as many in float64, which measured best: small enough for a second-level cache,
-# large enough that the cost of a call does not show.
+# Prediction computes the rows in chunks. The widest layer of a chunk takes about this many bytes in
+# float32 and half as many in float64: the fastest sizes that were measured.
 _CHUNK_BYTES = 1 << 19
 
 
 class Network:
     """Layers whose parameters are views on one vector per member.
 
-    ``params`` is ``(members, n_params)``: row m is a whole network, its penalised weights first
-    (``n_weights`` of them), then biases and the scales and shifts of batch normalisation. ``stats``
-    is ``(members, n_stats)`` and holds the running means and variances of batch normalisation.
+    Row m of ``params`` is a whole network: first its ``n_weights`` penalised weights, then its
+    biases and the scales and shifts of batch normalisation. ``stats`` holds the running means and
+    variances of batch normalisation.
 
     Parameters
     ----------
     layers : sequence of Layer
         From the input to the raw output.
     params : ndarray of shape (members, n_params)
-        The parameters; the array is used, not copied.
+        The parameters; not copied.
     stats : ndarray of shape (members, n_stats)
-        The running statistics; the array is used, not copied.
+        The running statistics; not copied.
     """
 
     def __init__(self, layers, params, stats):
         self.layers = tuple(copy.copy(layer) for layer in layers)
         self.params = params
         self.stats = stats
-        self._bind()
+        views = self.views(params), self.stat_views(stats)
+        for layer, parameters, statistics in zip(self.layers, *views, strict=True):
+            layer.bind({**parameters, **statistics})
 
     @classmethod
     def of_zeros(cls, layers, n_members=1, dtype=np.float64):
@@ -50,9 +51,9 @@ class Network:
         layers : sequence of Layer
             From the input to the raw output.
         n_members : int, default=1
-            Networks that are trained together.
+            Number of networks that are trained together.
         dtype : dtype, default=np.float64
-            That of parameters and computations.
+            Of the parameters and computations.
 
         Returns
         -------
@@ -67,57 +68,49 @@ class Network:
         sizes = [self.layers[0].n_inputs, *(layer.n_outputs for layer in self.dense_layers)]
         return f"Network({'-'.join(map(str, sizes))}, members={self.n_members})"
 
-    def _bind(self):
-        params, stats = self.views(self.params), self.stat_views(self.stats)
-        for layer, parameters, statistics in zip(self.layers, params, stats, strict=True):
-            layer.bind({**parameters, **statistics})
-
     def __getstate__(self):
         return {"layers": self.layers, "params": self.params, "stats": self.stats}
 
     def __setstate__(self, state):
-        # joblib can map a pickle's arrays from a file, read-only, but training needs to write; and
-        # a plain array, for every operation on the memmap subclass takes longer.
-        self.layers = state["layers"]
-        self.params = np.require(state["params"], requirements=["C", "A", "W", "E"])
-        self.stats = np.require(state["stats"], requirements=["C", "A", "W", "E"])
-        self._bind()
+        # joblib may map the arrays from a file, read-only. Training needs to write, and operations
+        # on plain arrays are faster than on the subclass memmap.
+        vectors = (np.require(state[name], None, "CAWE") for name in ("params", "stats"))
+        self.__init__(state["layers"], *vectors)
 
     @property
     def n_members(self):
-        """Number of networks that are trained and asked together."""
+        """Number of networks that are trained together."""
         return len(self.params)
 
     @cached_property
     def n_weights(self):
-        """Length of the penalised head of a parameter vector."""
+        """Number of penalised weights, the first part of a parameter vector."""
         return _size(self.layers, "weight_shapes")
 
     @property
     def dense_layers(self):
-        """The layers whose weights an initialiser draws, from the input to the output."""
+        """Layers whose weights an initialiser draws, from the input to the output."""
         return [layer for layer in self.layers if layer.takes_initializer]
 
     @property
     def batch_norm_layers(self):
-        """The layers with running moments of their input, from the input to the output."""
+        """Layers with running moments of their input, from the input to the output."""
         return [layer for layer in self.layers if "moments" in layer.stat_shapes]
 
     @property
     def is_stochastic(self):
-        """Whether Monte Carlo samples differ from each other, as with dropout."""
+        """Whether Monte Carlo samples differ, as with dropout."""
         return any(layer.is_stochastic for layer in self.layers)
 
     def views(self, vector):
         """Cut a vector like `params` into named views, a dict for each layer.
 
-        This is the one place that knows the layout; parameters, gradients and the moments of an
-        optimiser are all cut by it.
+        Only this method knows the layout. It also cuts gradients and the moments of an optimiser.
 
         Parameters
         ----------
         vector : ndarray of shape (members, n_params)
-            Its memory is shared, not copied.
+            Not copied.
 
         Returns
         -------
@@ -134,7 +127,7 @@ class Network:
         Parameters
         ----------
         vector : ndarray of shape (members, n_stats)
-            Its memory is shared, not copied.
+            Not copied.
 
         Returns
         -------
@@ -149,7 +142,7 @@ class Network:
         Parameters
         ----------
         initializers : sequence of sequences of callable(shape, rng)
-            For each member, one for each of `dense_layers`.
+            For each member, one initialiser for each of `dense_layers`.
         generators : sequence of numpy.random.Generator
             One for each member.
         """
@@ -160,7 +153,7 @@ class Network:
                 layer.initialize(member, generator, initializer)
 
     def select(self, members):
-        """Return a network of copies of the given members.
+        """Return a network with copies of the given members.
 
         Parameters
         ----------
@@ -170,7 +163,7 @@ class Network:
         Returns
         -------
         network : Network
-            It shares no memory with this one.
+            Shares no memory with this one.
         """
         return Network(self.layers, self.params[members].copy(), self.stats[members].copy())
 
@@ -185,7 +178,7 @@ class Network:
         Returns
         -------
         network : Network
-            It shares the memory of this one.
+            Shares the memory of this one.
         """
         rows = slice(member, member + 1)
         return Network(self.layers, self.params[rows], self.stats[rows])
@@ -196,7 +189,7 @@ class Network:
         Parameters
         ----------
         x : {ndarray, CSR matrix} of shape (rows, features)
-            Or what gives an array for a slice of rows.
+            Or a `Source` of such rows.
 
         Returns
         -------
@@ -211,9 +204,9 @@ class Network:
         Parameters
         ----------
         x : {ndarray, CSR matrix} of shape (rows, features)
-            Or what gives an array for a slice of rows.
+            Or a `Source` of such rows.
         layer : int
-            Number of the hidden layer, from 0.
+            Index of the hidden layer, from 0.
 
         Returns
         -------
@@ -230,13 +223,13 @@ class Network:
         return out
 
     def _outputs(self, layers, x):
-        """Yield (member, rows, outputs of the layers), chunk by chunk; the next ones overwrite."""
+        """Yield (member, rows, outputs of the layers); each item overwrites the one before."""
         run = None
         for rows in self._chunks(x):
             n_rows = rows.stop - rows.start
             if run is None or run.n_rows != n_rows:
                 run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
-                # The members take turns in the same buffers.
+                # All members use the same buffers.
                 passes = [
                     inference_passes(layers, run.for_rows(n_rows, member))
                     for member in range(self.n_members)
@@ -246,7 +239,7 @@ class Network:
                 yield member, rows, go_forward(member_passes, inputs)
 
     def _chunks(self, x):
-        # Dense inputs are a layer too: those that are scaled as they are read take memory.
+        # Dense inputs count as a layer: they take memory if they are scaled while they are read.
         widths = [layer.n_outputs for layer in self.layers]
         widest = max(widths if issparse(x) else [x.shape[1], *widths])
         itemsize = self.params.itemsize
@@ -254,23 +247,21 @@ class Network:
         return pieces(x.shape[0], max(64, _CHUNK_BYTES // per_row))
 
     def set_population_statistics(self, x, weight=None):
-        """Set the running moments to the moments of a training set.
+        """Set the running moments of batch normalisation to the moments of a training set.
 
-        Ioffe & Szegedy (2015), Algorithm 2: with the parameters frozen, each batch normalisation
-        gets the mean and the variance of its input over the training set, from the first to the
-        last.
+        The layers follow from the first to the last (Ioffe & Szegedy 2015, Algorithm 2).
 
         Parameters
         ----------
         x : {ndarray, CSR matrix} of shape (rows, features)
-            Or what gives an array for a slice of rows.
+            Or a `Source` of such rows.
         weight : ndarray of shape (rows, 1) or None
-            Weights of the rows; None where all are one.
+            Weights of the rows; None means that all are one.
         """
         n_rows = x.shape[0]
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
         for position, layer in enumerate(self.layers):
-            # Computed only if the layer asks for them.
+            # A generator: nothing is computed unless the layer iterates over it.
             inputs = (
                 (member, outputs, None if weight is None else weight[rows])
                 for member, rows, outputs in self._outputs(self.layers[:position], x)
@@ -279,7 +270,7 @@ class Network:
 
 
 def inference_passes(layers, run):
-    """Return the passes of the layers that do something in prediction; the input is kept."""
+    """Return the passes for prediction, without those of identities; none changes the input."""
     passes = []
     for layer in layers:
         if layer.overwrites_input and not passes:
@@ -291,7 +282,7 @@ def inference_passes(layers, run):
 
 
 def sampling_passes(layers, run):
-    """Return the passes of the layers that do something in sampling; see `mc_samples`."""
+    """Return the passes for Monte Carlo samples, without those of identities."""
     passes = [layer.allocate_sampling(run) for layer in layers]
     return [each for each in passes if each is not None]
 

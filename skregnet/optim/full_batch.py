@@ -3,17 +3,18 @@
 All take ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
 `scipy.optimize.OptimizeResult` with
 
-- ``x``, ``fun``, ``jac``: the minimum, or the best finite point when something went wrong;
-- ``nit``, ``nfev``: iterations, and evaluations of value and gradient together;
-- ``status``: 0 when ``max|gradient| <= gtol`` or no further decrease is expected, 1 when a limit
-  was reached, 2 when the callback stopped the run or it could not go on; ``message`` says which;
+- ``x``, ``fun``, ``jac``: the minimum, or the best finite point after a failure;
+- ``nit``, ``nfev``: number of iterations, and of evaluations of value and gradient;
+- ``status``: 0 if ``max|gradient| <= gtol`` or no further decrease is expected, 1 if a limit was
+  reached, 2 if the callback stopped the run or it failed; ``message`` says which;
 - ``success``: whether ``status`` is 0;
-- ``stopped_by_callback``.
+- ``stopped_by_callback``: whether the callback stopped the run.
 
-None of them warns or prints; what to make of the status is left to the caller.
-To add one, write the function and name it in `FULL_BATCH_SOLVERS`.
+None of them warns or prints: the caller handles the status.
+To add a minimiser, write the function and name it in `FULL_BATCH_SOLVERS`.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -24,65 +25,42 @@ from scipy.optimize import OptimizeResult
 CONVERGED, LIMIT_REACHED, ABNORMAL = 0, 1, 2
 STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
 
-# Numbers that are not finite are looked for and dealt with, so NumPy need not warn of them.
+# The minimisers check for numbers that are not finite, so NumPy need not warn.
 _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
 
+_PARAMETERS = """Parameters
+----------
+fun : callable
+    ``fun(x) -> (value, gradient)``, for a float64 vector. The gradient may reuse a buffer.
+x0 : ndarray of shape (n,)
+    Starting point.
+max_iter, max_fun : int
+    Largest number of iterations and of evaluations.
+gtol : float
+    Converged if no component of the gradient is larger in magnitude.
+callback : callable, default=None
+    ``callback(x) -> stop``, called after each iteration.
 
-_DOCUMENTED = """Parameters
-    ----------
-    fun : callable
-        ``fun(x) -> (value, gradient)``. ``x`` is a float64 vector; the gradient may be the same
-        buffer at each call.
-    x0 : ndarray of shape (n,)
-        Where to start.
-    max_iter : int
-        Largest number of iterations.
-    max_fun : int
-        Largest number of evaluations.
-    gtol : float
-        Converged when no component of the gradient is larger.
-    callback : callable, default=None
-        ``callback(x) -> stop``, called after each iteration.
-
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        See `skregnet.optim.full_batch`."""
+Returns
+-------
+scipy.optimize.OptimizeResult
+    See `skregnet.optim.full_batch`."""
 
 
 def _documented(minimize):
-    """Insert the parameters, which all minimisers share, in a docstring."""
-    if minimize.__doc__ is not None:  # python -OO
-        minimize.__doc__ = minimize.__doc__.replace("<parameters>", _DOCUMENTED)
+    """Insert the common parameters in a docstring."""
+    if minimize.__doc__ is not None:  # it is with python -OO
+        minimize.__doc__ = inspect.cleandoc(minimize.__doc__).replace("<parameters>", _PARAMETERS)
     return minimize
 
 
 @_documented
 def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by the limited-memory BFGS method, through SciPy.
+    """Minimise by the limited-memory BFGS method (Liu & Nocedal 1989) of SciPy.
 
-    The limit of evaluations is looked at after each iteration only.
+    The limit of evaluations is checked only after each iteration.
 
     <parameters>
-
-    References
-    ----------
-    Liu, D. C., & Nocedal, J. (1989). On the limited memory BFGS method for large scale
-    optimization. Mathematical Programming, 45, 503-528.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim.full_batch import minimize_lbfgs
-    >>> result = minimize_lbfgs(
-    ...     lambda x: (((x - 1.0) ** 2).sum(), 2.0 * (x - 1.0)),
-    ...     np.zeros(3),
-    ...     max_iter=100,
-    ...     max_fun=1000,
-    ...     gtol=1e-8,
-    ... )
-    >>> result.x
-    array([1., 1., 1.])
     """
     options = {"maxiter": max_iter, "maxfun": max_fun, "gtol": gtol}
     return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, options, callback)
@@ -90,17 +68,12 @@ def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
 @_documented
 def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by nonlinear conjugate gradients (Polak and Ribiere), through SciPy.
+    """Minimise by the nonlinear conjugate gradients (Polak & Ribiere) of SciPy.
 
-    The limit of evaluations is never exceeded: a line search that meets it is given up and the best
-    point so far returned.
+    The limit of evaluations is never exceeded. A line search that reaches it is aborted, and the
+    best point so far is returned.
 
     <parameters>
-
-    References
-    ----------
-    Nocedal, J., & Wright, S. J. (2006). Numerical optimization, 2nd edition, section 5.2.
-    Springer.
     """
     options = {"maxiter": max_iter, "gtol": gtol}
     return _minimize_with_scipy("CG", _Objective(fun, max_fun), x0, options, callback)
@@ -108,32 +81,21 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
 @_documented
 def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
-    """Minimise by scaled conjugate gradients.
+    """Minimise by scaled conjugate gradients (Møller 1993, Neural Networks 6(4), 525-533).
 
-    Instead of a line search, the curvature along the direction is measured by a difference of
-    two gradients and a trust-region parameter is added to it, which keeps it positive. An
-    iteration costs two evaluations, or one after a step that was refused. Refused steps count as
-    iterations, as in the paper; after one the callback gets the same point as before. The limit of
-    evaluations can be exceeded by one.
-
-    In single precision the difference of gradients loses most of its digits; compute in float64.
+    A difference of two gradients measures the curvature along the direction, and a trust-region
+    parameter is added to keep it positive. An iteration takes two evaluations, or one after a
+    rejected step. Rejected steps count as iterations and keep the point. The limit of evaluations
+    can be exceeded by one. In float32 the difference of the gradients loses most of its digits.
 
     <parameters>
-
-    References
-    ----------
-    Møller, M. F. (1993). A scaled conjugate gradient algorithm for fast supervised learning.
-    Neural Networks, 6(4), 525-533.
     """
     objective = _Objective(fun)
     search = _ScaledConjugateGradients(objective, x0)
 
-    def result(status, message, stopped_by_callback=False):
-        return _result(
-            (search.x, search.value, -search.residual),
-            (search.n_iterations, objective.n_evaluations),
-            (status, message, stopped_by_callback),
-        )
+    def result(status, message, stopped=False):
+        point = search.x, search.value, -search.residual
+        return _result(point, search.n_iterations, objective, status, message, stopped)
 
     if not math.isfinite(search.value):
         return result(ABNORMAL, "The objective is not finite at the starting point.")
@@ -146,7 +108,7 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
         if not search.iterate():
             return result(ABNORMAL, "The step has become too small to change the point.")
         if callback is not None and callback(search.x.copy()):
-            return result(ABNORMAL, STOPPED_BY_CALLBACK, stopped_by_callback=True)
+            return result(ABNORMAL, STOPPED_BY_CALLBACK, stopped=True)
     return result(CONVERGED, "The gradient has become smaller than gtol.")
 
 
@@ -158,19 +120,17 @@ FULL_BATCH_SOLVERS: dict[str, Callable[..., OptimizeResult]] = {
 
 
 class _ScaledConjugateGradients:
-    """The state of Møller's algorithm; the steps are numbered as in the paper.
+    """State of Møller's algorithm; the steps are numbered as in the paper.
 
     Greek letters of the paper: ``curvature`` is delta, ``damping`` is lambda, ``damping_bar`` is
-    lambda-bar (what of lambda the curvature already contains) and ``comparison`` is Delta.
+    lambda-bar (the part of lambda that the curvature already contains), ``comparison`` is Delta.
     """
 
-    SIGMA = 5e-5  # the paper asks for 0 < sigma <= 1e-4
-    FIRST_DAMPING = 5e-7  # and for 0 < lambda_1 <= 1e-6
-    # Repeated quartering must not underflow: the damping is what makes a zero curvature positive.
+    SIGMA = 5e-5  # the paper requires 0 < sigma <= 1e-4
+    FIRST_DAMPING = 5e-7  # the paper requires 0 < lambda_1 <= 1e-6
+    # Repeated quartering must not underflow: the damping makes a curvature of zero positive.
     SMALLEST_DAMPING = 1e-15
-    # A step to where the objective is not finite has no Delta. With this one, step 8 makes the
-    # next step a quarter as long.
-    COMPARISON_IF_NOT_FINITE = -2.0
+    COMPARISON_IF_NOT_FINITE = -2.0  # step 8 then makes the next step a quarter as long
 
     def __init__(self, objective, x0):
         # 1. Choose the start and set r = p = -E'(w).
@@ -186,12 +146,23 @@ class _ScaledConjugateGradients:
 
     @_NO_WARNINGS
     def iterate(self):
-        """Make steps 2 to 8; return False if the step has vanished in rounding errors."""
+        """Make steps 2 to 8; return False if rounding errors cancel the step."""
         direction = self.direction
         squared_norm = direction @ direction
+        # 2. Measure the curvature along the direction by a difference of gradients. If it is
+        # unknown, only the damping counts.
         if self.success:
-            self.curvature = self._second_order_information(squared_norm)
-        self._make_curvature_positive(squared_norm)
+            sigma = self.SIGMA / np.sqrt(squared_norm)
+            value, gradient = self.objective(self.x + sigma * direction)
+            difference = direction @ (gradient + self.residual) if math.isfinite(value) else 0.0
+            self.curvature = difference / sigma
+        # 3. Scale the curvature.
+        self.curvature += (self.damping - self.damping_bar) * squared_norm
+        # 4. If it is not positive, raise the damping until it is.
+        if self.curvature <= 0.0:
+            self.damping_bar = 2.0 * (self.damping - self.curvature / squared_norm)
+            self.curvature = self.damping * squared_norm - self.curvature
+            self.damping = self.damping_bar
 
         # 5. Calculate the step size.
         mu = direction @ self.residual
@@ -201,10 +172,13 @@ class _ScaledConjugateGradients:
             return False
         self.n_iterations += 1
         value, gradient = self.objective(trial)
-        comparison = self._comparison(value, mu)
+        # 6. Compare the actual reduction of the error with the predicted one.
+        comparison = 2.0 * self.curvature * (self.value - value) / mu**2
+        if not math.isfinite(comparison):
+            comparison = self.COMPARISON_IF_NOT_FINITE
 
-        # 7. Take the step if it reduces the error; widen the trust region if it does so as much
-        # as the quadratic approximation says.
+        # 7. Take the step if it reduces the error. Widen the trust region if the reduction is about
+        # as large as predicted.
         self.success = comparison >= 0.0
         if self.success:
             self.x, self.value = trial, value
@@ -219,49 +193,27 @@ class _ScaledConjugateGradients:
             self.damping += self.curvature * (1.0 - comparison) / squared_norm
         return True
 
-    def _second_order_information(self, squared_norm):
-        """Step 2: the curvature along the direction, from a difference of gradients."""
-        sigma = self.SIGMA / np.sqrt(squared_norm)
-        value, gradient = self.objective(self.x + sigma * self.direction)
-        if not math.isfinite(value):
-            return 0.0  # unknown: leave it to the damping
-        return self.direction @ (gradient + self.residual) / sigma
-
-    def _make_curvature_positive(self, squared_norm):
-        # 3. Scale the curvature.
-        self.curvature += (self.damping - self.damping_bar) * squared_norm
-        # 4. If it is not positive, raise the damping until it is.
-        if self.curvature <= 0.0:
-            self.damping_bar = 2.0 * (self.damping - self.curvature / squared_norm)
-            self.curvature = self.damping * squared_norm - self.curvature
-            self.damping = self.damping_bar
-
-    def _comparison(self, value, mu):
-        """Step 6: the actual reduction of the error relative to the predicted one."""
-        comparison = 2.0 * self.curvature * (self.value - value) / mu**2
-        return comparison if math.isfinite(comparison) else self.COMPARISON_IF_NOT_FINITE
-
     def _turn(self, residual, mu):
         """Choose the next direction (step 7), restarting after each n iterations."""
         beta = (residual @ residual - residual @ self.residual) / mu
         direction = residual + beta * self.direction
         restart = self.n_iterations % residual.size == 0
-        # In exact arithmetic each direction descends; rounding errors can spoil that.
+        # In exact arithmetic each direction descends; rounding errors can prevent that.
         if restart or not direction @ residual > 0.0:
             direction = residual
         self.residual, self.direction = residual, direction
 
 
 class _EvaluationLimit(Exception):
-    """Leaves a SciPy minimiser that has no limit of evaluations of its own."""
+    """Ends a SciPy minimiser that has no limit of evaluations."""
 
 
 class _Objective:
-    """The function to be minimised, with its evaluations counted and the best point kept.
+    """The objective; it counts its evaluations and keeps the best point.
 
-    Gradients are copied: SciPy keeps a reference to the last one and compares it with the next.
-    A trial step may lead to where the objective overflows. Then value and gradient become NaN,
-    which every minimiser refuses; infinity can pass for convergence in SciPy's L-BFGS.
+    Gradients are copied, because SciPy compares the last one with the next. If value or gradient
+    overflow at a trial point, both become NaN, which every minimiser rejects. SciPy's L-BFGS can
+    mistake infinity for convergence.
     """
 
     def __init__(self, fun, max_evaluations=math.inf):
@@ -286,9 +238,8 @@ class _Objective:
 
 
 def _minimize_with_scipy(method, objective, x0, options, callback):
-    """Run a SciPy minimiser and express its result in the terms of this module."""
-    n_iterations = 0
-    stopped = False
+    """Run a SciPy minimiser and convert its result."""
+    n_iterations, stopped = 0, False
 
     def end_of_iteration(x):
         nonlocal n_iterations, stopped
@@ -306,28 +257,24 @@ def _minimize_with_scipy(method, objective, x0, options, callback):
         message = "The limit of evaluations was reached."
     else:
         point, status, message = (found.x, found.fun, found.jac), found.status, found.message
-        # A minimiser that has met a NaN leaves it in its result.
+        # After a NaN, the result of SciPy contains it.
         if not (math.isfinite(found.fun) and np.isfinite(found.jac).all()):
             point, status = objective.best, ABNORMAL
     if stopped:
         status, message = ABNORMAL, STOPPED_BY_CALLBACK
-    return _result(
-        point, (n_iterations, objective.n_evaluations), (min(status, ABNORMAL), message, stopped)
-    )
+    return _result(point, n_iterations, objective, min(status, ABNORMAL), message, stopped)
 
 
-def _result(point, counts, outcome):
+def _result(point, n_iterations, objective, status, message, stopped):
     x, value, gradient = point
-    n_iterations, n_evaluations = counts
-    status, message, stopped_by_callback = outcome
     return OptimizeResult(
         x=x,
         fun=float(value),
         jac=gradient,
         nit=n_iterations,
-        nfev=n_evaluations,
+        nfev=objective.n_evaluations,
         success=status == CONVERGED,
         status=status,
         message=message,
-        stopped_by_callback=stopped_by_callback,
+        stopped_by_callback=stopped,
     )

@@ -1,12 +1,12 @@
-"""A step of training as a row of prepared calls, in the manner of optax.
+"""A training step as a chain of prepared calls, like the gradient transformations of optax.
 
-After the gradient of a batch is known, a `Pipeline` adds that of the penalty, clips it, decays the
-weights, makes the step of the optimiser and projects the weights. Each of these is a `Transform`: a
-frozen set of hyperparameters whose ``prepare`` returns the call that is made at each step. Another
-one, such as an average of the weights, is passed as `extra` to `make_pipeline`.
+After the gradient of a batch is computed, a `Pipeline` adds the gradient of the penalty, clips the
+sum, decays the weights, makes the step of the optimiser and projects the weights. Each of these is
+a `Transform`. `make_pipeline` takes others, such as an average of the weights, as `extra`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,33 +18,23 @@ from ..kernels.blas import in_turn
 from .stochastic import StochasticOptimizer, flush_small
 
 
+@dataclass
 class Rate:
-    """The learning rate: an initial one, times the factor of a member, times that of a schedule.
+    """The learning rate: an initial rate times the factors of the schedule and of each member.
 
-    Parameters
-    ----------
-    learning_rate : float
-        The initial rate.
-    schedule : callable(step, n_steps) -> float
-        Factor of the rate.
-    n_steps : int, default=1
-        Length of the schedule in steps.
-
-    Attributes
-    ----------
-    value : float or ndarray of shape (members, 1)
-        The rate of the current step; an array, in the dtype of the parameters, where the factors
-        of the members differ.
+    `value` is the rate of the current step. It is a float, or an array of shape (members, 1) in the
+    dtype of the parameters if the factors of the members differ.
     """
 
-    def __init__(self, learning_rate, schedule=constant, n_steps=1):
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.n_steps = n_steps
-        self.value = self._base = learning_rate
+    learning_rate: float
+    schedule: Callable = constant  # (step, n_steps) -> factor
+    n_steps: int = 1
+
+    def __post_init__(self):
+        self.value = self._base = self.learning_rate
 
     def prepare(self, state, dtype):
-        """Return the call that sets `value`; it is made at the beginning of each step."""
+        """Return the call that sets `value` at the beginning of each step."""
         self._state, self._dtype = state, dtype
         schedule, n_steps = self.schedule, self.n_steps
 
@@ -54,7 +44,7 @@ class Rate:
         return begin_step
 
     def begin_epoch(self):
-        """Look at the factors of the members, which change between epochs only."""
+        """Read the factors of the members, which change only between epochs."""
         factors = self._state.rate_factors
         # A Python float is the fastest to multiply by.
         if (factors == factors[0]).all():
@@ -64,7 +54,7 @@ class Rate:
 
 
 class Transform(ABC):
-    """What a pipeline does at each step."""
+    """Base class of the parts of a pipeline: hyperparameters, and what they do at each step."""
 
     @abstractmethod
     def prepare(self, network, gradient, state, rate):
@@ -133,7 +123,7 @@ class DecayWeights(Transform):
 
 @dataclass(frozen=True)
 class MakeStep(Transform):
-    """Make the step of an optimiser, with the moments of an earlier run where they are its own."""
+    """Make the step of an optimiser; it continues with the state of an earlier run if it can."""
 
     optimizer: StochasticOptimizer
 
@@ -161,51 +151,36 @@ class BoundIncomingWeights(Transform):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The transforms of a step, in the order in which they are made.
+    """The transforms of a step in their order, and the penalty of the objective.
 
-    Parameters
-    ----------
-    transforms : tuple of Transform
-        What follows the gradient of the loss.
-    penalty : Penalty
-        The part of the penalty that belongs to the objective: what an optimiser decays by itself
-        does not.
+    That penalty leaves out what the optimiser decays by itself.
     """
 
     transforms: tuple
     penalty: Penalty
 
     def prepare(self, network, gradient, state, rate):
-        """Return the calls of a step, the first of which sets the learning rate.
-
-        Parameters
-        ----------
-        network, gradient, state, rate : Network, ndarray, TrainingState, Rate
-            See `Transform.prepare`.
-
-        Returns
-        -------
-        steps : list of callable() -> None
-        """
+        """Return the calls of a step; the first one sets the learning rate."""
         calls = [each.prepare(network, gradient, state, rate) for each in self.transforms]
         steps = [rate.prepare(state, network.params.dtype), *calls]
         return [step for step in steps if step is not None]
 
     def penalty_value(self, network):
-        """Penalty of each member, (members,)."""
+        """Return the penalty of each member, (members,)."""
         return self.penalty.value(network.params[:, : network.n_weights])
 
     def flush_denormals(self, network, state):
-        """Set what is or will be denormal to zero, in the parameters and in the state."""
+        """Set numbers that are denormal, or soon will be, to zero in the parameters and state."""
         for transform in self.transforms:
             transform.flush_denormals(state)
-        # A penalty takes the weights of dead units there too, and their products before.
+        # The penalty shrinks the weights of dead units too, and their products become denormal
+        # before they do.
         limits = np.finfo(network.params.dtype)
         flush_small(network.params, limits.smallest_normal / limits.eps)
 
 
 def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extra=()):
-    """Return the usual pipeline: penalty, clipping, decay, step, projection.
+    """Return the usual pipeline: penalty, clipping, decay, step, projection, then `extra`.
 
     Parameters
     ----------

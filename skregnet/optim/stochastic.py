@@ -1,19 +1,18 @@
 """Stochastic optimisers: SGD, Adam, AdamW and RMSprop.
 
-An optimiser is a frozen set of hyperparameters. What changes from step to step lives in a
-separate state, made by ``init`` and updated in place by ``step``, so that it can be pickled and
-training continued. Parameters, gradient and moments are arrays of shape (members, n_params); the
-recurrences are elementwise, so members never mix and the optimiser needs no notion of layers.
+An optimiser is a frozen set of hyperparameters. A separate state, made by ``init``, holds what
+changes from step to step. It can be pickled to continue training later. All operations on the
+arrays, (members, n_params), are elementwise, so members do not affect each other.
 
-At small sizes the cost of a step is the number of calls. So constant factors are folded into
-scalars, each call writes into an array that exists, the gradient serves as scratch, and Adam takes
-the BLAS where it can: scaling and adding a multiple are its first routines.
+For small networks the cost of a step is the number of calls. Constant factors are therefore folded
+into scalars, each call writes into an existing array, the gradient serves as scratch space, and
+Adam uses the BLAS to scale and to add vectors.
 To add an optimiser, write the class and name it in `STOCHASTIC_OPTIMIZERS`.
 """
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Integral, Real
 
@@ -31,13 +30,13 @@ from ..kernels.blocks import BLOCK_ELEMENTS, pieces
 
 
 class StochasticOptimizer(ABC):
-    """What the training loop asks of an optimiser.
+    """Base class of the stochastic optimisers; subclass it to define your own.
 
     Attributes
     ----------
     decouples_penalty : bool
-        Whether the part of the penalty that is a decay of the weights multiplies the weights,
-        instead of being a part of the gradient.
+        Whether the L2 part of the penalty decays the weights directly instead of adding to the
+        gradient.
     """
 
     decouples_penalty = False
@@ -49,7 +48,7 @@ class StochasticOptimizer(ABC):
         Parameters
         ----------
         params : ndarray of shape (members, n_params)
-            The parameters to be optimised; only their shape and dtype matter.
+            The parameters to optimise; only their shape and dtype matter.
 
         Returns
         -------
@@ -63,42 +62,37 @@ class StochasticOptimizer(ABC):
 
         Parameters
         ----------
-        params : ndarray of shape (members, n_params)
-            The parameters. The rows of all arrays are contiguous.
-        gradient : ndarray of shape (members, n_params)
-            Gradient of the objective at ``params``. It is used as scratch space: its values are
-            lost.
+        params, gradient : ndarray of shape (members, n_params)
+            Parameters and gradient, with contiguous rows. The gradient may be overwritten.
         state : object
-            What `init` returned.
+            A state that `init` returned.
         learning_rate : float or ndarray of shape (members, 1)
             A Python float, or one rate per member in the dtype of ``params``.
         """
 
     def accepts(self, state, params):
-        """Whether training can go on from the state of an earlier run.
+        """Whether this optimiser can continue with the state of an earlier run.
 
         Parameters
         ----------
         state : object
-            What `init` of this or of another optimiser has returned, and `step` has changed.
+            The state of this or of another optimiser.
         params : ndarray of shape (members, n_params)
             See `init`.
 
         Returns
         -------
         accepts : bool
-            By default, whether `init` returns one of the same class, with None in the same fields.
+            By default, whether `init` returns the same class, with None in the same fields.
         """
         fresh = self.init(params)
         if type(state) is not type(fresh):
             return False
-        names = fresh.__dataclass_fields__ if is_dataclass(fresh) else ()
+        names = getattr(fresh, "__dataclass_fields__", ())
         return all([(getattr(state, n) is None) == (getattr(fresh, n) is None) for n in names])
 
     def prepare_step(self, params, gradient, state):
-        """Return a function step(learning_rate) that makes the step of these arrays.
-
-        For arrays that stay the same from step to step: an optimiser may prepare what it can.
+        """Return `step` for fixed arrays; an override may prepare calls on them.
 
         Parameters
         ----------
@@ -108,40 +102,34 @@ class StochasticOptimizer(ABC):
         Returns
         -------
         step : callable(learning_rate) -> None
-            It changes `params` and `state` in place.
+            Updates `params` and `state` in place.
         """
         return partial(self.step, params, gradient, state)
 
     def flush_denormals(self, state):  # noqa: B027
-        """Set moments below the smallest normal number to zero.
+        """Set denormal moments, as those of dead units become, to zero; called from time to time.
 
-        The moments of a dead unit decay until they are denormal and, by rounding, stay there;
-        arithmetic on denormal numbers is tens of times slower. It is called now and then.
+        Arithmetic on denormal numbers is tens of times slower.
 
         Parameters
         ----------
         state : object
-            What `init` returned.
+            A state that `init` returned.
         """
 
 
 @dataclass(slots=True)
 class SGDState:
-    """State of `SGD`.
+    """State of `SGD`."""
 
-    Parameters
-    ----------
-    velocity : ndarray of shape (members, n_params) or None
-        The velocity; times ``momentum`` under Nesterov's momentum, which saves a pass over the
-        parameters; None without momentum.
-    """
-
+    # None without momentum. With Nesterov's it is stored times `momentum`, which saves a pass over
+    # the parameters.
     velocity: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class SGD(StochasticOptimizer):
-    r"""Stochastic gradient descent with momentum.
+    r"""Stochastic gradient descent with momentum (Sutskever et al. 2013, ICML).
 
     .. math::
 
@@ -156,22 +144,15 @@ class SGD(StochasticOptimizer):
     nesterovs_momentum : bool, default=True
         Whether the gradient step is repeated after the velocity step.
 
-    References
-    ----------
-    Sutskever, I., Martens, J., Dahl, G., & Hinton, G. (2013). On the importance of
-    initialization and momentum in deep learning. ICML.
-
     Examples
     --------
     >>> import numpy as np
     >>> from skregnet.optim import SGD
     >>> params = np.array([[1.0, -2.0]])
-    >>> optimizer = SGD(momentum=0.5)
-    >>> state = optimizer.init(params)
-    >>> for _ in range(100):
-    ...     optimizer.step(params, params.copy(), state, learning_rate=0.1)
-    >>> bool(np.all(np.abs(params) < 1e-6))
-    True
+    >>> optimizer = SGD(momentum=0.0)
+    >>> optimizer.step(params, params.copy(), optimizer.init(params), learning_rate=0.1)
+    >>> params
+    array([[ 0.9, -1.8]])
     """
 
     momentum: float = 0.9
@@ -186,7 +167,7 @@ class SGD(StochasticOptimizer):
         if velocity is None:
             np.subtract(params, gradient, out=params)
         elif self.nesterovs_momentum:
-            # `velocity` enters and leaves as mu * v.
+            # `velocity` is mu * v before and after.
             np.subtract(velocity, gradient, out=velocity)
             np.multiply(velocity, self.momentum, out=velocity)
             np.subtract(velocity, gradient, out=gradient)
@@ -203,27 +184,18 @@ class SGD(StochasticOptimizer):
 
 @dataclass(slots=True)
 class AdamState:
-    """State of `Adam` and `AdamW`.
+    """State of `Adam` and `AdamW`."""
 
-    Parameters
-    ----------
-    first_moment, second_moment : ndarray of shape (members, n_params)
-        Decaying sums (not means) of the gradients and of their squares: the usual moments
-        divided by ``1 - beta_1`` and ``1 - beta_2``.
-    t : int, default=0
-        Number of steps made.
-    beta_1, beta_2 : float
-        The decay rates of the sums.
-    """
-
+    # Decaying sums (not means) of the gradients and of their squares: the usual moments divided by
+    # ``1 - beta_1`` and ``1 - beta_2``.
     first_moment: np.ndarray
     second_moment: np.ndarray
-    t: int = 0
-    beta_1: float = 0.9
+    t: int = 0  # number of steps
+    beta_1: float = 0.9  # decay rates of the sums
     beta_2: float = 0.999
 
     def set_betas(self, beta_1, beta_2):
-        """Change the decay rates; the means, of which a step is made, stay the same."""
+        """Change the decay rates without a change of the means, which determine a step."""
         if self.t:
             _keep_mean(self.first_moment, self.beta_1, beta_1, self.t)
             _keep_mean(self.second_moment, self.beta_2, beta_2, self.t)
@@ -231,7 +203,7 @@ class AdamState:
 
 
 def _keep_mean(decaying_sum, old, new, t=math.inf):
-    """Rescale a sum of `t` terms that has decayed at one rate as if it had at another one."""
+    """Rescale a sum of `t` terms from one decay rate to another."""
     if old != new:
         # The sum of the weights of the terms is (1 - rate^t) / (1 - rate).
         factor = (1.0 - new**t) * (1.0 - old) / ((1.0 - new) * (1.0 - old**t))
@@ -240,7 +212,7 @@ def _keep_mean(decaying_sum, old, new, t=math.inf):
 
 @dataclass(frozen=True)
 class Adam(StochasticOptimizer):
-    r"""Adaptive moment estimation.
+    r"""Adaptive moment estimation (Kingma & Ba 2015, ICLR).
 
     .. math::
 
@@ -249,32 +221,15 @@ class Adam(StochasticOptimizer):
         w_t &= w_{t-1} - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t}
             \frac{m_t}{\sqrt{v_t} + \epsilon}
 
-    This is the efficient form at the end of section 2 of the paper, which scikit-learn uses too:
+    This is the efficient form at the end of section 2 of the paper, as in scikit-learn:
     :math:`\epsilon` is added to the square root of the uncorrected moment.
 
     Parameters
     ----------
-    beta_1 : float, default=0.9
-        Decay rate of the first moment, in [0, 1).
-    beta_2 : float, default=0.999
-        Decay rate of the second moment, in [0, 1).
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay rates of the first and the second moment, in [0, 1).
     epsilon : float, default=1e-8
         Keeps the denominator away from zero.
-
-    References
-    ----------
-    Kingma, D. P., & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim import Adam
-    >>> params = np.array([[1.0, -2.0]])
-    >>> optimizer = Adam()
-    >>> state = optimizer.init(params)
-    >>> optimizer.step(params, params.copy(), state, learning_rate=0.1)
-    >>> params.round(4)
-    array([[ 0.9, -1.9]])
     """
 
     beta_1: float = 0.9
@@ -299,10 +254,10 @@ class Adam(StochasticOptimizer):
 
 
 class _AdamStep:
-    """A step of `Adam` for arrays that stay the same, with its calls prepared.
+    """A step of `Adam` for fixed arrays, with its calls prepared.
 
     With M = m / (1 - beta_1) and V = v / (1 - beta_2) the step is rate * M / (sqrt(V) + epsilon),
-    both scalars being rescaled once. Long vectors go through it in pieces that a cache holds.
+    where both scalars are rescaled once. Long vectors are cut into pieces that fit into a cache.
     """
 
     def __init__(self, optimizer, params, gradient, state):
@@ -317,20 +272,13 @@ class _AdamStep:
             self._pieces = self._prepare(*(array.ravel() for array in self._arrays))
 
     def _prepare(self, *arrays):
-        """Return, for each block: direction(), the gradient's memory that it fills, parameters."""
-        prepared = []
+        """Return for each block: direction(), the gradient that it overwrites, the parameters."""
+        adam, prepared = self.optimizer, []
+        epsilon = np.array(adam.epsilon / math.sqrt(1.0 - adam.beta_2), arrays[1].dtype)
         for block in pieces(arrays[0].size, BLOCK_ELEMENTS):
             params, gradient, first, second = (array[block] for array in arrays)
             check_array("params", params, gradient.dtype)
-            direction = self._direction(gradient, first, second)
-            prepared.append((direction, gradient, params, params.size))
-        return prepared
-
-    def _direction(self, gradient, first, second):
-        adam = self.optimizer
-        epsilon = np.array(adam.epsilon / math.sqrt(1.0 - adam.beta_2), gradient.dtype)
-        return in_turn(
-            [
+            calls = [
                 prepare_scaling(first, adam.beta_1),
                 prepare_addition(gradient, first),
                 prepare_scaling(second, adam.beta_2),
@@ -340,10 +288,10 @@ class _AdamStep:
                 partial(np.add, gradient, epsilon, gradient),
                 partial(np.divide, first, gradient, gradient),
             ]
-        )
+            prepared.append((in_turn(calls), gradient, params, params.size))
+        return prepared
 
     def __call__(self, learning_rate):
-        """Make the step."""
         state = self.state
         state.t = t = state.t + 1
         bias_correction = math.sqrt(1.0 - state.beta_2**t) / (1.0 - state.beta_1**t)
@@ -369,33 +317,20 @@ class _AdamStep:
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    r"""Adam with decoupled weight decay.
+    r"""Adam with decoupled weight decay (Loshchilov & Hutter 2019, ICLR).
 
     .. math::
 
         w_t = (1 - \eta \lambda) \, w_{t-1} - \text{step of Adam}
 
     Unlike the gradient of an L2 penalty, the decay is not divided by the second moment. Its
-    strength :math:`\lambda` is that of the L2 part of the penalty, and only the weights decay:
-    the optimiser itself makes the step of `Adam`, and says that the penalty is to be decoupled.
+    strength :math:`\lambda` is that of the L2 part of the penalty. Only the weights decay, in a
+    transform of the pipeline: the optimiser itself makes the step of `Adam`.
 
     Parameters
     ----------
     beta_1, beta_2, epsilon : float
         As for `Adam`.
-
-    References
-    ----------
-    Loshchilov, I., & Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
-
-    Examples
-    --------
-    >>> from skregnet.functions.penalties import ElasticNet
-    >>> from skregnet.optim import AdamW
-    >>> from skregnet.optim.pipeline import make_pipeline
-    >>> pipeline = make_pipeline(AdamW(), penalty=ElasticNet(strength=0.5))
-    >>> pipeline.transforms[1]
-    DecayWeights(strength=0.5)
     """
 
     decouples_penalty = True
@@ -403,27 +338,17 @@ class AdamW(Adam):
 
 @dataclass(slots=True)
 class RMSpropState:
-    """State of `RMSprop`.
+    """State of `RMSprop`."""
 
-    Parameters
-    ----------
-    second_moment : ndarray of shape (members, n_params)
-        Decaying sum (not mean) of the squared gradients: the usual moment divided by
-        ``1 - decay``.
-    scratch : ndarray of shape (members, n_params)
-        Carries nothing from one step to the next.
-    decay : float
-        The decay rate of the sum.
-    """
-
+    # Decaying sum (not mean) of the squared gradients: the usual moment divided by ``1 - decay``.
     second_moment: np.ndarray
-    scratch: np.ndarray
-    decay: float = 0.9
+    scratch: np.ndarray  # values are not used from one step to the next
+    decay: float = 0.9  # decay rate of the sum
 
 
 @dataclass(frozen=True)
 class RMSprop(StochasticOptimizer):
-    r"""Gradient divided by a running root mean square of itself.
+    r"""Gradient divided by its running root mean square (Tieleman & Hinton 2012).
 
     .. math::
 
@@ -436,22 +361,6 @@ class RMSprop(StochasticOptimizer):
         :math:`\rho`, in [0, 1).
     epsilon : float, default=1e-8
         Keeps the denominator away from zero.
-
-    References
-    ----------
-    Tieleman, T., & Hinton, G. (2012). Lecture 6e: RMSProp, divide the gradient by a running
-    average of its recent magnitude. Coursera: Neural Networks for Machine Learning.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.optim import RMSprop
-    >>> params = np.array([[1.0, -2.0]])
-    >>> optimizer = RMSprop(decay=0.75)
-    >>> state = optimizer.init(params)
-    >>> optimizer.step(params, params.copy(), state, learning_rate=0.1)
-    >>> params.round(4)
-    array([[ 0.8, -1.8]])
     """
 
     decay: float = 0.9
@@ -464,7 +373,7 @@ class RMSprop(StochasticOptimizer):
         if state.decay != self.decay:
             _keep_mean(state.second_moment, state.decay, self.decay)
             state.decay = self.decay
-        # As in Adam, the factor 1 - decay moves from the array into the two scalars.
+        # As in Adam, the factor 1 - decay is applied to the two scalars instead of the array.
         scale = math.sqrt(1.0 - self.decay)
         second, scratch = state.second_moment, state.scratch
         np.multiply(second, self.decay, out=second)
@@ -489,24 +398,9 @@ STOCHASTIC_OPTIMIZERS: dict[str, type[StochasticOptimizer]] = {
 
 
 def make_optimizer(solver, options):
-    """Return the optimiser that a name stands for.
+    """Return the optimiser of a name, with those of the options that are fields of its class.
 
-    Parameters
-    ----------
-    solver : str or StochasticOptimizer
-        A name in `STOCHASTIC_OPTIMIZERS`; an optimiser is returned as it is.
-    options : mapping of str to value
-        Hyperparameters of optimisers. Each gets those that are fields of its class.
-
-    Returns
-    -------
-    optimizer : StochasticOptimizer
-
-    Examples
-    --------
-    >>> from skregnet.optim.stochastic import make_optimizer
-    >>> make_optimizer("sgd", {"momentum": 0.5, "beta_1": 0.9})
-    SGD(momentum=0.5, nesterovs_momentum=True)
+    An optimiser is returned unchanged.
     """
     if isinstance(solver, StochasticOptimizer):
         return solver
@@ -516,7 +410,7 @@ def make_optimizer(solver, options):
 
 
 def _plain(value):
-    """Return a number as one of Python's: those of NumPy would change the dtype of products."""
+    """Convert a number to a Python scalar: NumPy's would change the dtype of products."""
     if type(value) in (float, int, bool):
         return value
     if isinstance(value, np.bool_):
@@ -527,15 +421,7 @@ def _plain(value):
 
 
 def flush_small(array, limit=None):
-    """Set what is smaller in magnitude than `limit` to zero, in place.
-
-    Parameters
-    ----------
-    array : ndarray
-        Changed.
-    limit : float, default=None
-        None takes the smallest normal number, so that denormal numbers go.
-    """
+    """Set numbers smaller in magnitude than `limit`, or denormal ones, to zero in place."""
     if limit is None:
         limit = np.finfo(array.dtype).smallest_normal
     small = array < limit

@@ -1,22 +1,21 @@
-"""Layers: architecture and views on the parameters; for training, a pass with the buffers.
+"""Layers: architecture and views on the parameters; for each run, a pass with the buffers.
 
-A layer holds no per-batch data. What training needs lives in a pass that `Layer.allocate` makes
-once for a run: ``forward(x)`` and ``backward(delta)`` use its buffers. `Layer.allocate_inference`
-makes the pass of prediction. Arrays are ``(members, rows, units)``; in the passes of a network of
-one member, and of each member in prediction, they are ``(rows, units)``.
+`Layer.allocate` makes the pass of a training run. Its methods ``forward(x)`` and
+``backward(delta)`` use buffers that it owns. `Layer.allocate_inference` makes the pass for
+prediction. Arrays are ``(members, rows, units)``. The passes of a network with one member, and of
+each member in prediction, have no axis of members: ``(rows, units)``.
 
-The rules of the buffers:
+Rules for the buffers:
 
-1. Every buffer has one owner, the pass that allocated it. A layer says whether its ``forward``
-   overwrites its input (`BatchNorm`, `Activation`), and whether its output must be kept
-   (`Activation`, and any layer that does not say otherwise); where both meet, and on the inputs of
-   the network, a copy is made in between. ``backward`` may overwrite `delta` and what the forward
-   pass left. The first layer with parameters computes no derivative with respect to its input.
+1. The pass that allocates a buffer owns it. A layer says whether its ``forward`` overwrites its
+   input, and whether its output must be kept. Where both meet, and before the inputs of the network
+   are overwritten, a copy is made. ``backward`` may overwrite `delta` and the buffers of the
+   forward pass. The first layer with parameters computes no derivative with respect to its input.
 2. A smaller batch uses the leading part of the same memory (`Run.for_rows`).
-3. The dtype is that of the parameter vector; no layer names one.
+3. The dtype is that of the parameter vector. No layer names one.
 4. An activation says whether its derivative needs its input or only its output.
-5. Nothing that grows with the batch, the width or the parameters is allocated in a step; the random
-   bits of dropout and the products of sparse rows are the exceptions.
+5. A step allocates nothing that grows with the batch, the width or the parameters, apart from the
+   random bits of dropout and the products of sparse rows.
 """
 
 from .activation import Activation

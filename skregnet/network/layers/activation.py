@@ -6,15 +6,7 @@ from .base import Layer
 
 
 class Activation(Layer):
-    """Elementwise non-linearity.
-
-    Parameters
-    ----------
-    n_units : int
-        Units of the layer.
-    function : skregnet.functions.activations.Activation
-        The non-linearity.
-    """
+    """Elementwise non-linearity, ``function``."""
 
     def __init__(self, n_units, function):
         super().__init__(n_units)
@@ -33,17 +25,14 @@ class Activation(Layer):
     def linearize(self, x, member):
         function, z = self.function, x.copy()
         out = function.forward(z, z if function.in_place else np.empty_like(z))
-        # `backward` overwrites all that it is given, but the output is needed.
+        # `backward` may overwrite all its arguments, but the output is returned.
         slope, kept = np.ones_like(z), out.copy()
-        if function.in_place:
-            function.backward(slope, out, out, None)
-        else:
-            function.backward(slope, z, out, np.empty_like(z))
+        function.backward(slope, z, out, None if function.in_place else np.empty_like(z))
         return kept, lambda delta: np.multiply(delta, slope, out=delta)
 
 
 class ActivationPass:
-    """Pass of `Activation`, for inference without `backward`."""
+    """Pass of `Activation`; prediction does not call `backward`."""
 
     def __init__(self, layer, run, trains=False):
         self.function = layer.function
@@ -54,7 +43,6 @@ class ActivationPass:
         self.scratch = run.rows_buffer(layer.n_outputs) if needs_scratch else None
 
     def forward(self, x):
-        """Output for a batch; it is kept."""
         self.z = x
         if self.in_place:
             self.out = x
@@ -63,7 +51,6 @@ class ActivationPass:
         return self.out
 
     def backward(self, delta):
-        """Multiply by the derivative of the non-linearity."""
         if self.function.backward(delta, self.z, self.out, self.scratch) is not delta:
             raise TypeError(f"{self.function!r}.backward must write into `delta` and return it.")
         return delta

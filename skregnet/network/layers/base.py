@@ -1,4 +1,4 @@
-"""What all layers share, and what the buffers of a run depend on."""
+"""The interface of a layer, and the buffers of a run."""
 
 import math
 
@@ -8,25 +8,10 @@ from ...kernels.products import Products
 
 
 class Run:
-    """Members, rows, dtype and random generators of a run; it hands out the buffers.
+    """Members, rows, dtype and random generators of a run; it allocates the buffers.
 
-    Parameters
-    ----------
-    n_members, n_rows : int
-        Leading axes of the buffers; there is no axis of members where there is one.
-    dtype : dtype
-        That of the parameters.
-    generators : sequence of numpy.random.Generator
-        One per member, for dropout; of bit generators with words of 64 bits (SFC64, PCG64).
-    member : int, default=0
-        For a run of one member: which of the network's.
-    products : Products, default=None
-        Those of another run of as many rows.
-
-    Attributes
-    ----------
-    products : Products
-        The matrix products.
+    The generators of dropout, one per member, have 64-bit words (SFC64, PCG64). A run with one
+    member computes the network's member with number `member`.
     """
 
     def __init__(self, n_members, n_rows, dtype, generators=(), member=0, products=None):
@@ -40,9 +25,9 @@ class Run:
         self._n_handed_out = 0
 
     def for_rows(self, n_rows, member=0):
-        """Return a run of as many or fewer rows whose buffers lie in the memory of this one's.
+        """Return a run with at most as many rows whose buffers share the memory of this run's.
 
-        They are handed out in the same order as those of this run were.
+        Its n-th buffer shares the memory of the n-th buffer of this run.
         """
         products = self.products if n_rows == self.n_rows else None
         sharing = Run(self.n_members, n_rows, self.dtype, self.generators, member, products)
@@ -54,7 +39,7 @@ class Run:
         return array[self._member] if self.n_members == 1 else array
 
     def rows_buffer(self, n_units):
-        """Return an uninitialised buffer for the rows of a batch, C-contiguous."""
+        """Return an uninitialised, C-contiguous buffer for the rows of a batch."""
         shape = (self.n_members, self.n_rows, n_units)
         if self._n_handed_out == len(self._memory):
             self._memory.append(np.empty(math.prod(shape), self.dtype))
@@ -69,7 +54,7 @@ class Run:
 
 
 class CopyPass:
-    """A copy of the input, for a next pass that overwrites it."""
+    """Copies the input for a pass that overwrites it."""
 
     def __init__(self, run, n_units):
         self.out = run.rows_buffer(n_units)
@@ -78,56 +63,30 @@ class CopyPass:
         np.copyto(self.out, x)
         return self.out
 
-    def backward(self, delta):
-        return delta
-
 
 class Layer:
-    """What a network needs of a layer. Nothing outside this folder asks for the class of a layer.
+    """Base class of the layers; a network does not depend on their classes.
 
-    The attributes below answer the questions that the rest of the package has; the defaults are
-    those of a layer without parameters about which nothing else is known.
-
-    Parameters
-    ----------
-    n_outputs : int
-        Units of the output.
-    n_inputs : int, default=None
-        Units of the input; None stands for `n_outputs`.
-
-    Attributes
-    ----------
-    weight_shapes, free_shapes, stat_shapes : dict of str to tuple
-        Shapes of the penalised parameters, of the others, and of the running statistics. A bound
-        layer has them as attributes under the same names, each with a leading axis of members.
-    takes_initializer : bool
-        Whether `initialize` needs an initialiser; such a layer has parameters ``weight``,
-        (n_inputs, n_outputs), the columns of which `max_norm` bounds.
-    is_stochastic : bool
-        Whether Monte Carlo samples differ: `allocate_sampling` then draws random numbers.
-    is_identity : bool
-        Whether the output is the input in prediction.
-    takes_row_weights : bool
-        Whether the pass of training has a method ``set_row_weight(share)``, which gets the share
-        of each row in the batch, (rows, 1) for one member, or None for equal shares.
-    overwrites_input : bool
-        Whether ``forward`` may overwrite its input, in training or in prediction.
-    keeps_output : bool
-        Whether ``backward`` needs the output of ``forward`` unchanged.
-    function : skregnet.functions.activations.Activation or None
-        The non-linearity that the layer is; a hidden layer ends with one.
+    The attributes describe the layer to the rest of the package. Their defaults are those of a
+    layer without parameters. ``n_inputs=None`` means as many inputs as outputs.
     """
 
+    # Shapes of the penalised parameters, of the others, and of the running statistics. A bound
+    # layer has attributes of the same names, each with a leading axis of members.
     weight_shapes: dict = {}
     free_shapes: dict = {}
     stat_shapes: dict = {}
+    # Whether `initialize` needs an initialiser. Such a layer has a parameter ``weight``, (n_inputs,
+    # n_outputs), whose columns `max_norm` bounds.
     takes_initializer = False
-    is_stochastic = False
-    is_identity = False
+    is_stochastic = False  # whether the pass of `allocate_sampling` draws random numbers
+    is_identity = False  # whether the output equals the input in prediction
+    # Whether the training pass has a method ``set_row_weight(share)``. It gets the share of each
+    # row in the batch, (rows, 1) for one member, or None for equal shares.
     takes_row_weights = False
-    overwrites_input = False
-    keeps_output = True
-    function = None
+    overwrites_input = False  # whether ``forward`` may, in training or in prediction
+    keeps_output = True  # whether ``backward`` needs the output of ``forward`` unchanged
+    function = None  # the non-linearity, if the layer is one; a hidden layer ends with one
 
     def __init__(self, n_outputs, n_inputs=None):
         self.n_outputs = n_outputs
@@ -135,7 +94,7 @@ class Layer:
 
     @property
     def has_parameters(self):
-        """Whether there is something to be trained."""
+        """Whether there is something to train."""
         return bool(self.weight_shapes or self.free_shapes)
 
     def bind(self, views):
@@ -148,79 +107,42 @@ class Layer:
         return {name: value for name, value in self.__dict__.items() if name not in bound}
 
     def initialize(self, member, rng, initializer):
-        """Set the parameters and statistics of one member.
-
-        Parameters
-        ----------
-        member : int
-            Its number.
-        rng : numpy.random.Generator
-            Random numbers.
-        initializer : callable(shape, rng) -> ndarray, or None
-            For the weights; None for a layer that takes none.
-        """
+        """Set the parameters and statistics of a member; `initializer` may be None."""
 
     def affine(self, member):
-        """Return what the layer does in prediction as an affine map, ``x @ matrix + shift``.
+        """Return (matrix, shift) if the prediction of a member is ``x @ matrix + shift``, or None.
 
-        Parameters
-        ----------
-        member : int
-            Which member of the network is asked.
-
-        Returns
-        -------
-        affine : (matrix, shift) or None
-            Arrays in float64 of shape (n_inputs, n_outputs), or (n_outputs,) for a diagonal
-            matrix, and (n_outputs,). None where the layer is no affine map, or none that is known.
+        Both arrays are float64. A diagonal matrix has the shape (n_outputs,).
         """
         return (np.ones(self.n_outputs), np.zeros(self.n_outputs)) if self.is_identity else None
 
     def fold_scaling(self, mean, scale):
-        """Change the parameters so that the layer takes `x` in place of ``(x - mean) / scale``.
-
-        Returns
-        -------
-        is_folded : bool
-            False where that is not possible; nothing was changed then.
-        """
+        """Let the layer take `x` in place of ``(x - mean) / scale``; return False if impossible."""
         return False
 
     def set_population_statistics(self, inputs, total):
         """Set the running statistics to those of a training set; see `Network`.
 
-        Parameters
-        ----------
-        inputs : iterable of (int, ndarray, ndarray or None)
-            Number of a member, some rows of the layer's input, and their weights, (rows, 1). They
-            are computed while they are iterated over, and the next ones overwrite.
-        total : float
-            Sum of the weights of all rows.
+        The items of `inputs` are the number of a member, some rows of the layer's input, and their
+        weights, (rows, 1), or None. Each item is computed on demand and overwrites the one before.
+        `total` is the sum of the weights of all rows.
         """
 
     def allocate(self, run, gradient, is_first):
-        """Return the pass of a run, with the methods ``forward(x)`` and ``backward(delta)``.
+        """Return the pass of a training run, with methods ``forward(x)`` and ``backward(delta)``.
 
-        ``forward`` gives the output for a training batch. ``backward`` takes the derivative of the
-        loss with respect to that output, writes the gradient of the parameters, and returns the
-        derivative with respect to the input.
-
-        Parameters
-        ----------
-        run : Run
-            Hands out the buffers.
-        gradient : dict of str to ndarray
-            This layer's views on the gradient.
-        is_first : bool
-            Whether no layer below has parameters: no derivative with respect to the input is
-            needed, and ``backward`` may return None.
+        ``forward`` returns the output for a batch. ``backward`` takes the derivative of the loss
+        with respect to that output, writes the gradient of the parameters, and returns the
+        derivative with respect to the input. If `is_first`, no layer below has parameters, and it
+        may return None. `run` allocates the buffers. `gradient` has the views on the gradient of
+        this layer's parameters by their names.
         """
         raise NotImplementedError
 
     def allocate_inference(self, run):
         """Return a pass with the method ``forward(x)`` for prediction; None for the identity.
 
-        The parameters and statistics at the time of the call count.
+        It may use the parameters and statistics as they are at the time of the call.
         """
         if self.is_identity:
             return None
@@ -229,9 +151,9 @@ class Layer:
     def allocate_sampling(self, run):
         """Return a pass with the method ``forward(x)`` for Monte Carlo samples, or None.
 
-        Of a stochastic layer it is the pass of training, if not overridden; it draws new random
-        numbers in each call. It may have a method ``forward_copies(x)``, which returns the outputs
-        of as many copies of `x` as fill the rows of `run`, one below the other.
+        By default a stochastic layer uses its training pass, which draws new random numbers in each
+        call. The pass may have a method ``forward_copies(x)``. It returns the outputs of as many
+        copies of `x` as fill the rows of `run`, one below the other.
         """
         if not self.is_stochastic:
             return self.allocate_inference(run)
@@ -240,21 +162,11 @@ class Layer:
         return self.allocate(run, unused, is_first=False)
 
     def linearize(self, x, member):
-        """Return the output in prediction, and the way back of derivatives.
+        """Return the prediction of a member for `x`, (rows, n_inputs), and a function `pull_back`.
 
-        Parameters
-        ----------
-        x : ndarray of shape (rows, n_inputs)
-            Inputs; they are not changed.
-        member : int
-            Which member of the network is asked.
-
-        Returns
-        -------
-        out : ndarray of shape (rows, n_outputs)
-        way_back : callable(delta) -> delta, or None
-            Takes derivatives with respect to the output, (..., rows, n_outputs), to those with
-            respect to the input; it may overwrite them. None where they are the same.
+        ``pull_back(delta)`` turns derivatives with respect to the output, (..., rows, n_outputs),
+        into those with respect to the input. It may overwrite `delta`, but `x` must not be changed.
+        None instead of the function means that both are equal.
         """
         if self.is_identity:
             return x, None

@@ -6,36 +6,19 @@ from .base import Layer
 
 
 class BatchNorm(Layer):
-    r"""Batch normalisation (Ioffe & Szegedy 2015, Algorithm 1) with weighted statistics.
+    r"""Batch normalisation with weighted statistics.
 
-    :math:`y = \gamma \hat x + \beta`, :math:`\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}`,
-    with :math:`\mu = \sum_i w_i x_i` and :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows
-    of the batch, whose weights are normalised to :math:`\sum_i w_i = 1`; without sample weights
-    they are one over the number of rows, as in the paper. With :math:`\delta = \partial L/\partial
-    y` the paper's backward pass simplifies to
+    Algorithm 1 of Ioffe & Szegedy (2015, ICML) is :math:`y = \gamma \hat x + \beta` with
+    :math:`\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}`, :math:`\mu = \sum_i w_i x_i` and
+    :math:`\sigma^2 = \sum_i w_i (x_i - \mu)^2` over the rows of a batch, with weights that sum to
+    one. With :math:`\delta = \partial L/\partial y` the backward pass simplifies to
 
     .. math:: \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
         \left(\delta_i - w_i \sum_j \delta_j - w_i \hat x_i \sum_j \delta_j \hat x_j \right).
 
-    Parameters
-    ----------
-    n_units : int
-        Units of the layer.
-    momentum : float
-        Weight of the new batch in the running mean and variance; that of the n-th batch is 1/n
-        where this is more.
-    epsilon : float
-        Added to the variance.
-
-    Notes
-    -----
-    The running variance is the average of the biased batch variances. The paper's factor
-    m / (m - 1) would make it depend on the scale of the sample weights.
-
-    References
-    ----------
-    S. Ioffe, C. Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing
-    Internal Covariate Shift, ICML 2015.
+    The running variance averages the biased variances of the batches. The factor m / (m - 1) of the
+    paper would make it depend on the scale of the sample weights. The n-th batch has the weight
+    1 / n in the running moments, or `momentum` if that is larger.
     """
 
     takes_row_weights = True
@@ -47,21 +30,25 @@ class BatchNorm(Layer):
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
         self.free_shapes = {"gamma": (1, n_units), "beta": (1, n_units)}
-        # Running mean and variance, and how many batches they have seen while that matters.
+        # Running mean and variance; number of batches, counted until their weight is `momentum`.
         self.stat_shapes = {"moments": (2, n_units), "n_batches": (1, 1)}
 
     def initialize(self, member, rng, initializer):
-        # The identity.
         self.gamma[member] = 1.0
         self.beta[member] = 0.0
-        self.moments[member, 0] = 0.0
-        self.moments[member, 1] = 1.0
+        self.moments[member] = [[0.0], [1.0]]
         self.n_batches[member] = 0.0
 
+    def scale_and_shift(self, dtype=None):
+        """Return the affine map of prediction, two arrays (members, 1, units)."""
+        moments = np.asarray(self.moments, dtype)
+        mean, variance = moments[:, :1], moments[:, 1:]
+        scale = self.gamma / np.sqrt(variance + self.epsilon)
+        return scale, self.beta - mean * scale
+
     def affine(self, member):
-        mean, variance = self.moments[member].astype(np.float64)
-        scale = self.gamma[member, 0] / np.sqrt(variance + self.epsilon)
-        return scale, self.beta[member, 0] - mean * scale
+        scale, shift = self.scale_and_shift(np.float64)
+        return scale[member, 0], shift[member, 0]
 
     def set_population_statistics(self, inputs, total):
         # Deviations from a value near the mean keep the sum of squares accurate.
@@ -83,24 +70,19 @@ class BatchNorm(Layer):
         return BatchNormInference(self, run)
 
     def linearize(self, x, member):
-        mean, variance = self.moments[member]
-        scale = self.gamma[member] / np.sqrt(variance + self.epsilon)
+        scale, shift = (each[member] for each in self.scale_and_shift())
         out = x * scale
-        out += self.beta[member] - mean * scale
+        out += shift
         return out, lambda delta: np.multiply(delta, scale, out=delta)
 
 
 class BatchNormInference:
-    """Normalisation by the running moments."""
+    """Normalises by the running moments, in place."""
 
     def __init__(self, layer, run):
-        mean, variance = layer.moments[:, :1], layer.moments[:, 1:]
-        scale = layer.gamma / np.sqrt(variance + layer.epsilon)
-        self.scale = run.of_members(scale)
-        self.shift = run.of_members(layer.beta - mean * scale)
+        self.scale, self.shift = map(run.of_members, layer.scale_and_shift())
 
     def forward(self, x):
-        """Normalise in place."""
         np.multiply(x, self.scale, out=x)
         return np.add(x, self.shift, out=x)
 
@@ -108,10 +90,8 @@ class BatchNormInference:
 class BatchNormPass:
     """Training pass of `BatchNorm`.
 
-    Notes
-    -----
-    What is kept for the backward pass is ``x - mean``, in the buffer of the input: dividing it by
-    the standard deviation is left to vectors of the length of a row.
+    The buffer of the input keeps ``x - mean`` for the backward pass. The division by the standard
+    deviation is applied to vectors of the length of a row instead.
     """
 
     def __init__(self, layer, run, gradient):
@@ -125,7 +105,7 @@ class BatchNormPass:
         self.beta_gradient = run.of_members(gradient["beta"])
         self.out = run.rows_buffer(layer.n_outputs)
         self.ones = run.ones()
-        # Not of the memory that passes for other numbers of rows use: it is kept between batches.
+        # Kept between batches, so it has memory that passes for other numbers of rows do not use.
         self.row_weight = np.empty_like(run.rows_buffer(1))
         self.share_of_row = 1.0 / run.n_rows
         self.set_row_weight(None)
@@ -134,23 +114,18 @@ class BatchNormPass:
         self.moments_scratch = np.empty_like(self.moments)
         self.inverse_std, self.scale = np.empty_like(self.gamma), np.empty_like(self.gamma)
         self.row = np.empty_like(self.gamma)
-        self._compute_variance = self.products.multiply_left_transposed(
-            self.row_weight, self.out, self.variance
-        )
+        sums = self.products.multiply_left_transposed
+        self._compute_variance = sums(self.row_weight, self.out, self.variance)
         self._add_beta = self.products.add_row(run.of_members(layer.beta), self.out)
-        self.share = None  # weight of a new batch, once it is `momentum` for every member
+        self.share = None  # weight of a batch, as soon as it is `momentum` for every member
         self.deviation = self.delta = None
 
     def set_row_weight(self, share):
-        """Set the share of each row in the batch, (rows, 1) for one member; None: equal shares.
-
-        The shares of each member add up to one.
-        """
+        """Set the share of each row in the batch; None means equal shares."""
         self.is_weighted = share is not None
         self.row_weight[...] = share if self.is_weighted else self.share_of_row
 
     def forward(self, x):
-        """Output for a training batch."""
         if x is not self.deviation:
             self._bind_forward(x)
         self._compute_mean()
@@ -161,26 +136,23 @@ class BatchNormPass:
         np.sqrt(self.inverse_std, out=self.inverse_std)
         np.reciprocal(self.inverse_std, out=self.inverse_std)
         np.multiply(self.inverse_std, self.gamma, out=self.scale)
-        self._update_running_moments()
+        share = self._share_of_new_batch() if self.share is None else self.share
+        np.subtract(self.moments, self.running, out=self.moments_scratch)
+        np.multiply(self.moments_scratch, share, out=self.moments_scratch)
+        np.add(self.running, self.moments_scratch, out=self.running)
         np.multiply(x, self.scale, out=self.out)
         self._add_beta()
         return self.out
 
     def _bind_forward(self, x):
         self.deviation = x
-        products = self.products
-        self._compute_mean = products.multiply_left_transposed(self.row_weight, x, self.mean)
-        self._subtract_mean = products.add_row(self.mean, x, -1.0)
-        self._add_beta_gradient = products.add_row(self.beta_gradient, x)
-
-    def _update_running_moments(self):
-        share = self._share_of_new_batch() if self.share is None else self.share
-        np.subtract(self.moments, self.running, out=self.moments_scratch)
-        np.multiply(self.moments_scratch, share, out=self.moments_scratch)
-        np.add(self.running, self.moments_scratch, out=self.running)
+        sums, add_row = self.products.multiply_left_transposed, self.products.add_row
+        self._compute_mean = sums(self.row_weight, x, self.mean)
+        self._subtract_mean = add_row(self.mean, x, -1.0)
+        self._add_beta_gradient = add_row(self.beta_gradient, x)
 
     def _share_of_new_batch(self):
-        # A plain average at first: what the moments start with would stay in them for long.
+        # A plain average at first: otherwise the initial moments would persist for long.
         if (self.n_batches * self.momentum >= 1.0).all():
             self.share = self.momentum
             return self.share
@@ -188,7 +160,6 @@ class BatchNormPass:
         return np.maximum(1.0 / self.n_batches, self.momentum).astype(self.running.dtype)
 
     def backward(self, delta):
-        """Write the gradient of scale and shift; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
         deviation, row = self.deviation, self.row
@@ -203,7 +174,7 @@ class BatchNormPass:
             np.multiply(deviation, self.row_weight, out=deviation)
             np.subtract(delta, deviation, out=delta)
         else:
-            # The share of a row moves from the matrix into the vectors.
+            # The shares are equal, so the vectors are multiplied by them instead of the matrix.
             np.multiply(row, self.share_of_row, out=row)
             np.multiply(deviation, row, out=deviation)
             np.subtract(delta, deviation, out=delta)

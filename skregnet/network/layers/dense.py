@@ -9,15 +9,7 @@ from .base import Layer
 
 
 class Dense(Layer):
-    """Affine map ``x @ weight + bias``.
-
-    Parameters
-    ----------
-    n_inputs, n_outputs : int
-        Fan-in and fan-out.
-    bias : bool, default=True
-        Whether there is a bias; batch normalisation makes it redundant.
-    """
+    """Affine map ``x @ weight + bias``."""
 
     takes_initializer = True
     keeps_output = False
@@ -38,7 +30,7 @@ class Dense(Layer):
 
     def fold_scaling(self, mean, scale):
         if not self.free_shapes:
-            return False  # batch normalisation has replaced the bias
+            return False
         self.weight /= scale[:, np.newaxis]
         self.bias -= mean @ self.weight[:, np.newaxis]
         return True
@@ -58,7 +50,11 @@ class Dense(Layer):
 
 
 class DenseInference:
-    """Inference of `Dense`; its input may be a `SparseBatch` where it is the first layer."""
+    """Inference of `Dense`; the input of the first layer may be a `SparseBatch`."""
+
+    @staticmethod
+    def _multiply_for(x, prepare):
+        return prepare(x)
 
     def __init__(self, layer, run):
         self.products = run.products
@@ -70,9 +66,8 @@ class DenseInference:
         self.x = None
 
     def forward(self, x):
-        """Output for a batch."""
         if x is not self.x:
-            self.x, self._multiply_x = x, self._multiply(x)
+            self.x, self._multiply_x = x, self._multiply_for(x, self._multiply)
         self._multiply_x()
         if self._add_bias is not None:
             self._add_bias()
@@ -96,17 +91,7 @@ class DensePass(DenseInference):
         self.delta = None
         self._multiply_for = _Prepared()
 
-    def forward(self, x):
-        """Output for a training batch."""
-        if x is not self.x:
-            self.x, self._multiply_x = x, self._multiply_for(x, self._multiply)
-        self._multiply_x()
-        if self._add_bias is not None:
-            self._add_bias()
-        return self.out
-
     def backward(self, delta):
-        """Write the gradient of weights and bias; return the derivative of the input."""
         if delta is not self.delta:
             self._bind_backward(delta)
         if self.x is not self._correlated:
@@ -125,9 +110,8 @@ class DensePass(DenseInference):
         self._sum_delta = self._go_down = None
         if self.bias_gradient is not None:
             # A product with ones sums the columns several times faster than np.sum.
-            self._sum_delta = products.multiply_left_transposed(
-                self.ones, delta, self.bias_gradient
-            )
+            sums = products.multiply_left_transposed
+            self._sum_delta = sums(self.ones, delta, self.bias_gradient)
         if self.delta_in is not None:
             self._go_down = products.multiply_right_transposed(delta, self.weight, self.delta_in)
 
@@ -138,25 +122,22 @@ class DensePass(DenseInference):
 
 
 class _Prepared:
-    """Prepare something for an input once; the batches of an epoch are often the same arrays."""
+    """Keeps what is prepared for an input: the batches of each epoch are often the same arrays."""
 
-    # More than the batches that are gathered together.
-    _MOST = 2048
+    _MOST = 2048  # more than the batches that are gathered together
 
     def __init__(self):
         self._known = {}
 
     def __call__(self, x, prepare):
-        """Return what ``prepare(x)`` has returned for just this object.
-
-        The function is not kept: the buffers of a pass that it belongs to would stay in a cycle.
-        """
+        # `prepare` is not kept: as a method of the pass it would make a reference cycle, which
+        # keeps the buffers alive.
         if isinstance(x, SparseBatch):
-            return prepare(x)  # new for each batch, and as large as its rows
+            return prepare(x)  # a new object for each batch, as large as its rows
         known = self._known.get(id(x))
         if known is None:
             if len(self._known) >= self._MOST:
                 self._known.clear()
-            # The input is kept along, so that no other object can get its identity.
+            # The input is kept too, so that no other object can get the same id.
             known = self._known[id(x)] = (prepare(x), x)
         return known[0]

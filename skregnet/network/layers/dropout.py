@@ -7,26 +7,12 @@ from .base import Layer
 
 
 class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014): units are zeroed, the others scaled up.
+    """Inverted dropout: units are zeroed with probability `rate` and the others are scaled up.
 
-    Parameters
-    ----------
-    n_units : int
-        Units of the layer.
-    rate : float in [0, 1)
-        Probability of dropping a unit. The paper's p is the probability of keeping one.
-
-    Notes
-    -----
-    In inference the layer is the identity: the expectation of the training pass.
-
-    A mask takes 16 random bits per unit, so the rate is rounded to a multiple of 2**-16; the scale
-    is the inverse of the rounded probability of keeping, and the expectation exact.
-
-    References
-    ----------
-    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: A Simple Way
-    to Prevent Neural Networks from Overfitting, JMLR 15, 2014.
+    In prediction the layer is the identity, which is the expectation of the training pass. `rate`
+    is rounded to a multiple of 2**-16, because a mask takes 16 random bits per unit. The scale is
+    the inverse of the rounded probability of keeping a unit, so the expectation is exact. In
+    Srivastava et al. (2014, JMLR 15) p is the probability of keeping a unit.
     """
 
     is_stochastic = True
@@ -54,7 +40,7 @@ class DropoutPass:
         n_kept = min(max(1, round((1.0 - self.rate) * self._LEVELS)), self._LEVELS - 1)
         self._n_kept = np.uint16(n_kept)
         self._scale = np.array(self._LEVELS / n_kept, run.dtype)
-        # Of each member: where its mask is written, and where its random bits come from.
+        # The mask and the source of random bits of each member.
         masks = self.mask.reshape(run.n_members, -1)
         self._sources = [
             (mask, generator.bit_generator.random_raw)
@@ -63,32 +49,25 @@ class DropoutPass:
         self._n_words = (masks.shape[1] + 3) // 4
 
     def draw(self):
-        """Fill the masks with zeros and the inverse of the probability of keeping."""
+        """Draw new masks, of zeros and the inverse of the probability of keeping a unit."""
         for mask, random_raw in self._sources:
-            # To copy truth values and then to scale is faster than to multiply them by a float.
-            np.copyto(mask, self._draw_kept(mask.size, random_raw))
+            # Copying booleans and then scaling is faster than multiplying them by a float. No name
+            # keeps the random bits, so those of the next member can take their memory.
+            np.copyto(mask, random_raw(self._n_words).view(np.uint16)[: mask.size] < self._n_kept)
         np.multiply(self.mask, self._scale, out=self.mask)
 
-    def _draw_kept(self, n, random_raw):
-        return random_raw(self._n_words).view(np.uint16)[:n] < self._n_kept
-
     def forward(self, x):
-        """Output for a training batch, with new masks."""
         if isinstance(x, SparseBatch):
             return x.dropped(self.rate, self.generators)
         self.draw()
         return np.multiply(x, self.mask, out=self.out)
 
     def forward_copies(self, x):
-        """Output for as many copies of few rows as there are in the buffers, one below the other.
-
-        Each copy has masks of its own.
-        """
+        """Return the output for as many copies of `x` as fill the buffers, each with its masks."""
         copies = (-1, *x.shape)
         self.draw()
         np.multiply(x, self.mask.reshape(copies), out=self.out.reshape(copies))
         return self.out
 
     def backward(self, delta):
-        """Multiply by the same masks."""
         return np.multiply(delta, self.mask, out=delta)
