@@ -1,7 +1,10 @@
 """Network: layers over one flat parameter vector and one vector of running statistics."""
 
+from __future__ import annotations
+
 import copy
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,6 +13,10 @@ from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
 from .layers import Run
 from .layers.base import CopyPass
+
+if TYPE_CHECKING:
+    from .._typing import Floats
+    from .layers.base import Layer
 
 # Prediction goes through the rows in chunks whose widest layer takes about this many bytes in
 # float32 and half as many in float64, which measured best: small enough for a second-level cache,
@@ -33,6 +40,10 @@ class Network:
     stats : ndarray of shape (members, n_stats)
         The running statistics; the array is used, not copied.
     """
+
+    layers: tuple[Layer, ...]
+    params: Floats
+    stats: Floats
 
     def __init__(self, layers, params, stats):
         self.layers = tuple(copy.copy(layer) for layer in layers)
@@ -83,22 +94,22 @@ class Network:
         self._bind()
 
     @property
-    def n_members(self):
+    def n_members(self) -> int:
         """Number of networks that are trained and asked together."""
         return len(self.params)
 
     @property
-    def n_weights(self):
+    def n_weights(self) -> int:
         """Length of the penalised head of a parameter vector."""
         return _size(self.layers, "weight_shapes")
 
     @property
-    def dense_layers(self):
+    def dense_layers(self) -> list[Layer]:
         """The layers whose weights an initialiser draws, from the input to the output."""
         return [layer for layer in self.layers if layer.takes_initializer]
 
     @property
-    def batch_norm_layers(self):
+    def batch_norm_layers(self) -> list[Layer]:
         """The layers with running moments of their input, from the input to the output."""
         return [layer for layer in self.layers if "moments" in layer.stat_shapes]
 
@@ -189,7 +200,7 @@ class Network:
         rows = slice(member, member + 1)
         return Network(self.layers, self.params[rows], self.stats[rows])
 
-    def infer(self, x):
+    def infer(self, x) -> Floats:
         """Compute raw predictions.
 
         Parameters
@@ -204,7 +215,7 @@ class Network:
         """
         return self._infer(self.layers, x)
 
-    def infer_hidden(self, x, layer):
+    def infer_hidden(self, x, layer: int) -> Floats:
         """Compute the output of a hidden layer, after its non-linearity.
 
         Parameters

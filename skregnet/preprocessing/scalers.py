@@ -1,9 +1,12 @@
 """Scalers of inputs: how they are fitted, and what they do to rows."""
 
+from __future__ import annotations
+
 import math
 from contextlib import suppress
 from copy import deepcopy
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -18,6 +21,11 @@ from .._sklearn_compat import DocumentationLinkMixin
 from ..data.source import Source, row_chunks
 from .checks import check_weights
 from .moments import standardisation
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .._typing import ArrayLike, Floats, NDArray
 
 # Share of the largest variance. Directions with less are rounding errors of a rank-deficient
 # covariance; scaled to variance one they would be the noisiest inputs.
@@ -74,7 +82,11 @@ class WhiteningScaler(
            [0., 1.]])
     """
 
-    def fit(self, X, y=None, sample_weight=None):
+    mean_: NDArray[np.float64]
+    whitening_: NDArray[np.float64]
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate mean and whitening.
 
         Parameters
@@ -111,7 +123,7 @@ class WhiteningScaler(
         self.whitening_ = (scaled @ directions[:, kept].T) / scale[:, np.newaxis]
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Floats:
         """Whiten.
 
         Parameters

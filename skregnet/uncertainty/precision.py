@@ -5,7 +5,9 @@ from numbers import Real
 import numpy as np
 
 
-def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
+def length_scale_alpha(
+    noise_precision: float, length_scale: float, dropout: float = 0.0, y_scale: float = 1.0
+) -> float:
     r"""Return the penalty `alpha` that corresponds to a prior length-scale under MC dropout.
 
     According to Gal & Ghahramani (2016), equation 7, dropout approximates a deep Gaussian process.

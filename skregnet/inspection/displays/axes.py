@@ -1,5 +1,13 @@
 """Colours and axes of the displays."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # Colours of Okabe & Ito, which colour-blind readers can distinguish. Line styles and shades differ,
 # too, for prints without colours.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
@@ -13,7 +21,7 @@ CURVES = (
 )
 
 
-def figure_and_axes(ax=None):
+def figure_and_axes(ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Return the figure and the axes to draw on, new ones if `ax` is None."""
     if ax is None:
         import matplotlib.pyplot as plt

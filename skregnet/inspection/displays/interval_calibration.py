@@ -1,6 +1,9 @@
 """Observed coverage of prediction intervals."""
 
+from __future__ import annotations
+
 from inspect import signature
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
@@ -8,6 +11,14 @@ from sklearn.utils import check_array
 
 from ...estimators import RegularizedMLPRegressor
 from .axes import CURVES, GREY, figure_and_axes
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
+
+    from ..._typing import ArrayLike, MatrixLike, NDArray, RandomState
 
 _DIAGONAL = "as promised"
 
@@ -54,13 +65,28 @@ class CalibrationOfIntervalsDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, coverage, observed, name=None):
+    def __init__(
+        self,
+        coverage: NDArray[np.float64],
+        observed: NDArray[np.float64],
+        name: str | None = None,
+    ) -> None:
         self.coverage = coverage
         self.observed = observed
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_samples=100, random_state=0, name=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: RegularizedMLPRegressor | BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        n_samples: int = 100,
+        random_state: RandomState = 0,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the curve of a fitted regressor.
 
         Parameters
@@ -106,7 +132,15 @@ class CalibrationOfIntervalsDisplay:
         return cls.from_predictions(y, mean, std, name=name, ax=ax)
 
     @classmethod
-    def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_mean: ArrayLike,
+        y_std: ArrayLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the curve of normal distributions.
 
         Parameters
@@ -142,7 +176,7 @@ class CalibrationOfIntervalsDisplay:
         needed = 2.0 * ndtr(np.abs(y_true - y_mean) / y_std) - 1.0
         return cls(*_curve(needed), name).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the curve.
 
         Parameters

@@ -1,11 +1,24 @@
 """Histograms of activations and back-propagated gradients, layer by layer."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..layers import forward_backward, network_and_rows
 from .axes import figure_and_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal, Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+    from ..._typing import ArrayLike, Floats, MatrixLike
+    from ...estimators.base import BaseRegularizedMLP
 
 _LABELS = {
     "activations": "Activation",
@@ -69,23 +82,29 @@ class LayerHistogramDisplay:
     >>> plt.close(fig)
     """
 
-    def __init__(self, values, kind="activations"):
+    lines_: list[Line2D]
+
+    def __init__(
+        self,
+        values: Sequence[Floats],
+        kind: Literal["activations", "gradients"] = "activations",
+    ) -> None:
         self.values = values
         self.kind = kind
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: BaseRegularizedMLP,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        kind="activations",
-        initial=False,
-        member=0,
-        bins=100,
-        ax=None,
-    ):
+        kind: Literal["activations", "gradients"] = "activations",
+        initial: bool = False,
+        member: int = 0,
+        bins: int = 100,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the layers of a network for given rows.
 
         Parameters
@@ -143,7 +162,7 @@ class LayerHistogramDisplay:
         values = [getattr(layer, kind) for layer in hidden]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
-    def plot(self, *, bins=100, ax=None):
+    def plot(self, *, bins: int = 100, ax: Axes | None = None) -> Self:
         """Draw the histograms.
 
         Parameters

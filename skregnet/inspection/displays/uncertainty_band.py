@@ -1,6 +1,9 @@
 """Predicted mean and uncertainty bands along one feature."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,6 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 from ..._sklearn_compat import safe_indexing
 from ...estimators import RegularizedMLPRegressor
 from .axes import BLUE, DARK, LIGHT, figure_and_axes
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+
+    from ..._typing import Floats, MatrixLike, RandomState
 
 
 class UncertaintyBandDisplay:
@@ -54,7 +64,14 @@ class UncertaintyBandDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, x, mean, epistemic_std, std, feature_name="x"):
+    def __init__(
+        self,
+        x: Floats,
+        mean: Floats,
+        epistemic_std: Floats,
+        std: Floats,
+        feature_name: str = "x",
+    ) -> None:
         self.x = x
         self.mean = mean
         self.epistemic_std = epistemic_std
@@ -63,8 +80,16 @@ class UncertaintyBandDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, feature=0, n_samples=200, random_state=0, n_std=2.0, ax=None
-    ):
+        cls,
+        estimator: RegularizedMLPRegressor,
+        X: MatrixLike,
+        *,
+        feature: int | str = 0,
+        n_samples: int = 200,
+        random_state: RandomState = 0,
+        n_std: float = 2.0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the predictions of a fitted regressor.
 
         Parameters
@@ -106,7 +131,7 @@ class UncertaintyBandDisplay:
         parts = (distribution.mean, distribution.epistemic_std, distribution.std)
         return cls(values[order], *(part[order] for part in parts), name).plot(n_std=n_std, ax=ax)
 
-    def plot(self, *, n_std=2.0, ax=None):
+    def plot(self, *, n_std: float = 2.0, ax: Axes | None = None) -> Self:
         """Draw the mean and the bands.
 
         Parameters
