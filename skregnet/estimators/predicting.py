@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     from .._typing import Floats, MatrixLike
-    from ..model import FittedModel
     from ..network import Network
 
 
@@ -46,7 +45,7 @@ class Predicting:
     refit_: bool
 
     @property
-    def _fitted(self) -> FittedModel:
+    def _fitted(self):
         """The fitted model; raises NotFittedError if there is none."""
         if not hasattr(self, "_model"):
             check_is_fitted(self)

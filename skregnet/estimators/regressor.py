@@ -468,6 +468,15 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         n_samples: int = 100,
         random_state: t.RandomState = 0,
     ) -> tuple[t.Floats, t.Floats]: ...
+    @overload
+    def predict(
+        self,
+        X: t.MatrixLike,
+        return_std: bool,
+        *,
+        n_samples: int = 100,
+        random_state: t.RandomState = 0,
+    ) -> t.Floats | tuple[t.Floats, t.Floats]: ...
     def predict(
         self,
         X: t.MatrixLike,
