@@ -46,9 +46,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Initial weights. Names: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in ±1/sqrt(fan_in)). A
         callable ``(shape, rng) -> array`` gets ``shape = (fan_in, fan_out)``. A list holds one
-        array for each weight matrix. 'auto' is LeCun's for 'lecun_tanh' and 'selu', and Glorot's
-        for all other activation functions. This includes 'relu': on tables with few columns, He's
-        larger weights predict worse. Biases start at zero.
+        array for each weight matrix. 'auto' means 'lecun_uniform' for 'lecun_tanh', 'lecun_normal'
+        for 'selu', and 'glorot_uniform' for all others, including 'relu': on tables with few
+        columns, He's larger weights predict worse. Biases start at zero.
     batch_norm : bool, default=False
         Whether to normalise the input of each hidden layer's activation function over the batch.
         After the last epoch the population statistics are those of the training set. With early
@@ -89,9 +89,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         validation set is given or there are more than 10 000 rows.
     validation_fraction : float in (0, 1), int >= 1 or cross-validation splitter, default=0.1
         Rows that early stopping holds out if no validation set is given. A float is a fraction of
-        the rows, an int their number; with `groups` in `fit`, of the groups. Of a splitter of
-        `sklearn.model_selection`, or a list of (training, validation) row numbers, the last split
-        is used. A random splitter without a seed gets one from `random_state`.
+        the rows, an int their number; with `groups` in `fit`, of the groups. A splitter of
+        `sklearn.model_selection`, or a list of (training, validation) row numbers, holds out the
+        validation rows of its last split. A random splitter without a seed gets one from
+        `random_state`.
     scoring : str or callable, default='loss'
         Quantity that early stopping monitors: 'loss', the name of a scorer, or a callable
         ``(estimator, X, y) -> float`` whose greater values are better. If there are weights, the
@@ -132,11 +133,12 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         last batch of a single row is merged with the batch before it; with `batch_norm`, any last
         batch below half the size.
     learning_rate : str or callable, default='constant'
-        Schedule of the learning rate, for all stochastic solvers. 'constant'. 'invscaling':
-        ``learning_rate_init / (t + 1)**power_t``, updated once per epoch, where t is the number of
-        rows seen. 'adaptive': divided by five after `n_iter_no_change` epochs without improvement;
-        training stops when it is below 1e-6. 'cosine' and 'one_cycle': over `max_iter` epochs. A
-        callable ``(step, n_steps) -> factor`` returns the factor of `learning_rate_init`.
+        Schedule of the learning rate, for all stochastic solvers. 'constant': no change.
+        'invscaling': ``learning_rate_init / (t + 1)**power_t``, updated once per epoch, where t is
+        the number of rows seen. 'adaptive': the rate is divided by five after `n_iter_no_change`
+        epochs without improvement; training stops when it is below 1e-6. 'cosine' and 'one_cycle':
+        over `max_iter` epochs. A callable ``(step, n_steps) -> factor`` returns the factor of
+        `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         Initial learning rate. For 'one_cycle' it is the largest one.
     power_t : float in [0, inf), default=0.5
@@ -218,7 +220,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Number of rows seen in all epochs.
     loss_curve_ : list of float
         Training loss of each epoch, averaged over members: the mean over the batches, computed
-        before each step, plus the penalty at the start of the epoch. A regressor computes it on the
+        before each step, plus the penalty at the start of the epoch. A regressor's is that of the
         normalised target. It grows with every `partial_fit`.
     validation_loss_curve_ : list of float or None
         Validation loss after each epoch. None without a validation part.
