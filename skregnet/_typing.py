@@ -46,41 +46,21 @@ class Splitter(Protocol):
 MatrixLike: TypeAlias = ArrayLike | SparseMatrix | Sequence[Sequence[object]]
 Splits: TypeAlias = Splitter | Iterable[tuple[ArrayLike, ArrayLike]]
 
-# The names of the registries, which editors complete.
-ActivationName: TypeAlias = Literal[
-    "elu",
-    "gelu",
-    "identity",
-    "leaky_relu",
-    "lecun_tanh",
-    "logistic",
-    "mish",
-    "relu",
-    "selu",
-    "silu",
-    "softplus",
-    "softsign",
-    "tanh",
-]
-InitializerName: TypeAlias = Literal[
-    "auto",
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "orthogonal",
-    "standard",
-]
-LossName: TypeAlias = Literal[
-    "absolute_error",
-    "gamma",
-    "gaussian_nll",
-    "huber",
-    "poisson",
-    "quantile",
-    "squared_error",
-]
-ScheduleName: TypeAlias = Literal["adaptive", "constant", "cosine", "invscaling", "one_cycle"]
-SolverName: TypeAlias = Literal["adam", "adamw", "cg", "lbfgs", "rmsprop", "scg", "sgd"]
+# Names of the registries, for completion. A registry can have more.
+ActivationName: TypeAlias = (
+    Literal["identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish"]
+    | Literal["softplus", "softsign", "tanh", "lecun_tanh", "logistic"]
+    | str
+)
+InitializerName: TypeAlias = (
+    Literal["auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
+    | Literal["lecun_uniform", "lecun_normal", "orthogonal", "standard"]
+    | str
+)
+LossName: TypeAlias = (
+    Literal["squared_error", "absolute_error", "huber", "quantile"]
+    | Literal["poisson", "gamma", "gaussian_nll"]
+    | str
+)
+ScheduleName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"] | str
+SolverName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs", "cg", "scg"] | str
