@@ -36,7 +36,7 @@ from skregnet import RegularizedMLPClassifier
 START = time.perf_counter()
 
 
-def stage(title):
+def stage(title: str) -> None:
     """Print a heading with the time since the start."""
     print(f"\n[{time.perf_counter() - START:5.1f} s] {title}", flush=True)
 

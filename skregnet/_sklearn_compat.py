@@ -1,13 +1,13 @@
 """The only door to private or version-dependent parts of scikit-learn (1.6 and later)."""
 
-# ruff: noqa: F401 - some names are imported for other modules.
+from __future__ import annotations
 
+# ruff: noqa: F401 - some names are imported for other modules.
 import copy
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sklearn.base import BaseEstimator
-from sklearn.base import _fit_context as fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -18,6 +18,20 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+
+if TYPE_CHECKING:  # scikit-learn is not typed: an untyped decorator hides the types of a method
+    from collections.abc import Callable
+    from typing import Any, Self, TypeVar
+
+    from ._typing import ArrayLike, MatrixLike
+
+    _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+    def available_if(check: Callable[[Any], bool]) -> Callable[[_Method], _Method]: ...
+    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Method], _Method]: ...
+else:
+    from sklearn.base import _fit_context as fit_context
+    from sklearn.utils.metaestimators import available_if
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -68,6 +82,22 @@ class DocumentationLinkMixin:
         if not DOCUMENTATION_ROOT or package != __name__.partition(".")[0]:
             return ""
         return f"{DOCUMENTATION_ROOT}generated/{package}.{cls.__name__}.html"
+
+
+class TypedMethods:
+    """Types of the methods that scikit-learn, which is not typed, gives an estimator."""
+
+    if TYPE_CHECKING:
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+        def set_params(self, **params: Any) -> Self: ...
+        def set_callbacks(self, *callbacks: Any) -> Self: ...
+        def set_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_partial_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_score_request(self, **requests: bool | str | None) -> Self: ...
+        def score(
+            self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float: ...
 
 
 # Attributes of a fitted estimator that a callback keeps, saves or trains: it has no callbacks.

@@ -41,6 +41,8 @@ FLOORS = {
     "inspection.displays": 9.3,
     "inspection": 9.5,
 }
+# Read by type checkers only, never imported.
+TYPES = "_typing"
 # Allowed by the order of the floors, but not meant: predicting does not need the machinery of
 # training.
 FORBIDDEN = {("network.network", "network.backprop")}
@@ -140,7 +142,7 @@ def floor_of(name):
 
 
 def imports_of(module):
-    """All imports of a module, relative ones made absolute, with their depth."""
+    """All imports that run, relative ones made absolute, with their depth."""
     found = []
 
     def absolute(node):
@@ -157,7 +159,8 @@ def imports_of(module):
             source = absolute(node)
             found.extend(Import(source, a.name, node.lineno, in_function) for a in node.names)
         in_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for child in ast.iter_child_nodes(node):
+        is_typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in node.orelse if is_typing else ast.iter_child_nodes(node):
             visit(child, in_function)
 
     visit(module.tree, False)
@@ -246,6 +249,8 @@ def import_violations(modules):
     """Sentences, one for each import or module that breaks a rule."""
     found = []
     for module in modules.values():
+        if module.name == TYPES:
+            continue
         if module.name and floor_of(module.name) is None:
             found.append(f"{module.label} is on no floor")
             continue
@@ -388,7 +393,7 @@ def test_import_loads_nothing_that_is_needed_later_only():
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     loaded = run.stdout.split()
     assert "skregnet.interop.to_sklearn" in loaded
-    late = (*ONLY_INSIDE_FUNCTIONS, "pandas", "polars")
+    late = (*ONLY_INSIDE_FUNCTIONS, "pandas", "polars", f"skregnet.{TYPES}")
     assert [name for name in loaded if f"{name}.".startswith(tuple(f"{n}." for n in late))] == []
 
 
@@ -426,6 +431,7 @@ SOUND = {
         "from sklearn.utils import Bunch\nfrom skregnet.estimators.base import MLP\n"
         "def plot():\n    import matplotlib.pyplot as plt\n"
         "def export():\n    from sklearn.neural_network import MLPRegressor\n"
+        "if TYPE_CHECKING:\n    from matplotlib.axes import Axes\n    from .._typing import X\n"
     ),
 }
 
@@ -467,6 +473,8 @@ def test_checker_accepts_a_sound_tree(tmp_path):
         ("estimators/base.py", "from skregnet import __version__\n", "imports the package itself"),
         ("estimators/base.py", "import skregnet\n", "imports the package itself"),
         ("helpers.py", "", "skregnet.helpers is on no floor"),
+        ("optim/sgd.py", "from .._typing import Floats\n", "_typing, which is on no floor"),
+        ("optim/sgd.py", "if TYPE_CHECKING:\n    a = 1\nelse:\n    import sklearn\n", "sklearn"),
         ("attic/old.py", "", "skregnet.attic.old is on no floor"),
         ("estimators/base.py", "from ..attic import old\n", "which is on no floor"),
         ("training/loop.py", "from sklearn.utils import shuffle\n", "knows no scikit-learn"),

@@ -1,13 +1,17 @@
-"""What both estimators share: fitting, which publishes its result in one place."""
+"""Fitting of both estimators: it publishes its result in one place."""
+
+from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
 
 from .._sklearn_compat import (
     CallbackSupportMixin,
     DocumentationLinkMixin,
+    TypedMethods,
     fit_context,
     has_callbacks,
     validate_parameter_constraints,
@@ -29,15 +33,20 @@ from ..fitting.settings import (
 from ..preprocessing.scalers import takes_sparse
 from .predicting import Predicting
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .._typing import ArrayLike, MatrixLike
+
 
 class BaseRegularizedMLP(
-    DocumentationLinkMixin, Predicting, CallbackSupportMixin, BaseEstimator, ABC
+    TypedMethods, DocumentationLinkMixin, Predicting, CallbackSupportMixin, BaseEstimator, ABC
 ):
     """Base class of the regressor and the classifier; not to be used directly."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
-    # As scikit-learn's splitters by groups: whoever routes groups to a cross-validation means those
-    # that early stopping must not tear apart either.
+    # As in scikit-learn's splitters: groups that are routed to a cross-validation must not be split
+    # by early stopping either.
     __metadata_request__fit = {"groups": True}
 
     @abstractmethod
@@ -47,37 +56,37 @@ class BaseRegularizedMLP(
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        groups=None,
-    ):
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network to data.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training inputs, in any units: they are normalised by `scaler`. An array of float64 or
-            float32 is never copied: it may be a read-only `numpy.memmap` larger than the memory.
+            Training inputs in any units; `scaler` normalises them. An array of float64 or float32
+            is not copied. It may be a read-only `numpy.memmap` that is larger than the memory.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets: real numbers in any units, or class labels, or a multilabel indicator matrix.
+            Targets: real numbers in any units, class labels, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; an integer weight is equal to repeating the row.
+            Weights of the rows. An integer weight k equals k repeated rows.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Validation inputs; they pass through the same scaler. Giving them switches early
-            stopping on under ``early_stopping='auto'``, and no training row is then held back.
-            Under ``early_stopping=False`` the validation curves are recorded, and nothing else.
+            Validation inputs; the same scaler transforms them. If they are given, no training row
+            is held out, and ``early_stopping='auto'`` turns early stopping on. With
+            ``early_stopping=False`` they only add the validation curves.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Validation targets.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
-            The group of each row, used where early stopping holds rows back: it goes to the
-            splitter given as `validation_fraction`; a share or number holds back whole groups.
+            Group of each row, for early stopping: whole groups are held out. If
+            `validation_fraction` is a splitter, the groups are passed to it.
 
         Returns
         -------
@@ -87,7 +96,7 @@ class BaseRegularizedMLP(
         Raises
         ------
         ValueError
-            If data, weights or a combination of parameters cannot be used; the message names it.
+            If the data, the weights or a combination of parameters are invalid.
         """
         data = Data(X, y, sample_weight, groups, X_val, y_val, sample_weight_val)
         return self._fit(data, continues=self.warm_start)

@@ -1,231 +1,256 @@
 """The classifier."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import is_multilabel
 
-from .._sklearn_compat import Interval, StrOptions, fit_context
+from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.settings import supports_partial_fit
 from ..targets import ClassTargets
 from .base import BaseRegularizedMLP
 from .introspection import decision_response, proba_response
 from .predictive import PredictsClassDistributions
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal, Self
+
+    from sklearn.neural_network import MLPClassifier
+
+    from .. import _typing as t
+    from ..functions.activations import Activation
+    from ..functions.penalties import Penalty
+    from ..optim import StochasticOptimizer
+
 
 class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, BaseRegularizedMLP):
     """Multilayer perceptron classifier with dropout, batch normalisation and early stopping.
 
-    A drop-in for scikit-learn's `MLPClassifier` that normalises its inputs. Two classes, several
-    exclusive classes, and multilabel indicator matrices.
+    It takes the parameters of scikit-learn's `MLPClassifier` and normalises the inputs. Targets are
+    two classes, several exclusive classes, or a multilabel indicator matrix.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer; an int is one layer, ``()`` a linear model.
+        Number of units in each hidden layer. An int means one hidden layer, ``()`` a linear model.
     activation : str, Activation or sequence of these, default='relu'
-        Non-linearity of the hidden layers, one for all or one for each: 'identity', 'relu',
-        'leaky_relu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'softplus', 'softsign', 'tanh',
-        'lecun_tanh' (1.7159 tanh(2x/3)), 'logistic', or an instance of
-        `skregnet.functions.activations.Activation`.
+        Activation function of the hidden layers: one for all layers, or one for each. Names:
+        'identity', 'relu', 'leaky_relu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'softplus',
+        'softsign', 'tanh', 'lecun_tanh' (1.7159 tanh(2x/3)), 'logistic'. It can also be an instance
+        of `skregnet.functions.activations.Activation`.
     init : str, callable or list of arrays, default='auto'
-        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
-        'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in +-1/sqrt(fan_in)), a
-        callable ``(shape, rng) -> array`` with ``shape = (fan_in, fan_out)``, or a list with one
-        array for each weight matrix. 'auto' takes LeCun's for 'lecun_tanh' and
-        'selu' and Glorot's for all others, relu and its relatives too: on tables with few columns
-        He's larger weights predict worse. Biases start at zero.
+        Initial weights. Names: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
+        'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in ±1/sqrt(fan_in)). A
+        callable ``(shape, rng) -> array`` gets ``shape = (fan_in, fan_out)``. A list holds one
+        array for each weight matrix. 'auto' means 'lecun_uniform' for 'lecun_tanh', 'lecun_normal'
+        for 'selu', and 'glorot_uniform' for all others, including 'relu': on tables with few
+        columns, He's larger weights predict worse. Biases start at zero.
     batch_norm : bool, default=False
-        Normalise each hidden layer's affine map over the batch, before its non-linearity. After
-        the last epoch the population statistics are those of the training set; with early stopping
-        they are the running statistics of the best epoch.
+        Whether to normalise the input of each hidden layer's activation function over the batch.
+        After the last epoch the population statistics are those of the training set. With early
+        stopping they are the running statistics of the best epoch.
     batch_norm_momentum : float in (0, 1], default=0.1
-        Weight of the new batch in the running statistics; in the first steps they are plain
+        Weight of the new batch in the running statistics. In the first steps these are plain
         averages.
-    batch_norm_epsilon : float, default=1e-5
-        Added to the variances that batch normalisation divides by.
-    alpha : float, default=1e-4
-        Strength of the penalty on the weights: ``alpha / W * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2
-        * |w|_2^2)`` is added to the mean loss, where W is the total weight of the training rows.
-        It does not depend on `batch_size`.
+    batch_norm_epsilon : float in (0, inf), default=1e-5
+        Constant that batch normalisation adds to the variances before it divides by them.
+    alpha : float in [0, inf), default=1e-4
+        Strength of the penalty on the weights. The penalty ``alpha / W * (l1_ratio * |w|_1 + (1 -
+        l1_ratio) / 2 * |w|_2^2)`` is added to the mean loss, where W is the total weight of the
+        training rows. It does not depend on `batch_size`.
     l1_ratio : float in [0, 1], default=0.0
-        Share of the L1 norm in the penalty; 0 is L2 alone.
+        Share of the L1 norm in the penalty; 0 means L2 only.
     penalty : str or Penalty, default='elastic_net'
-        Penalty on the weights: 'elastic_net' is that of `alpha` and `l1_ratio`; an instance of
-        `skregnet.functions.penalties.Penalty` is multiplied by ``alpha / W``.
+        Penalty on the weights. 'elastic_net' is the penalty of `alpha` and `l1_ratio`. It can also
+        be an instance of `skregnet.functions.penalties.Penalty`, which is multiplied by ``alpha /
+        W``.
     dropout : float in [0, 1) or sequence of these, default=0.0
-        Probability of dropping a hidden unit, one for all layers or one for each. Srivastava et
-        al.'s p is of keeping one. Kept units are scaled up in training, so that nothing changes in
-        prediction.
+        Probability of dropping a hidden unit: one for all layers, or one for each. (Srivastava et
+        al. give the probability of keeping a unit.) Kept units are scaled up in training, so
+        prediction needs no correction.
     input_dropout : float in [0, 1), default=0.0
         Probability of dropping an input.
-    max_norm : float, default=None
-        Upper bound on the Euclidean norm of the weights into each hidden unit.
-    max_grad_norm : float, default=None
-        Upper bound on the Euclidean norm of the gradient of each step.
+    max_norm : float in (0, inf) or None, default=None
+        Upper bound on the Euclidean norm of the weights into each hidden unit. None means no bound.
+    max_grad_norm : float in (0, inf) or None, default=None
+        Upper bound on the Euclidean norm of the gradient in each step. None means no bound.
     label_smoothing : float in [0, 1), default=0.0
         Share of each target that is spread evenly over the classes.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, a factor of the sample weights; 'balanced' gives every class the
-        same total. Not for multilabel targets.
+        Weights of the classes, which multiply the sample weights. 'balanced' gives all classes the
+        same total weight. Not available for multilabel targets.
     early_stopping : bool or 'auto', default='auto'
-        Hold rows back, stop when they are no longer predicted better, and restore the best epoch's
-        parameters and running statistics. 'auto' does so if a validation set is given or there are
-        more than 10 000 rows.
-    validation_fraction : float in (0, 1), int or cross-validation splitter, default=0.1
-        What early stopping holds back where no validation set is given: a share or number of the
-        rows, or of the `groups` that are passed to `fit`; or the last split of a splitter of
-        `sklearn.model_selection`, or of a list of (training, validation) row numbers. A splitter
-        that draws at random without a seed gets one from `random_state`.
+        Whether to hold out validation rows, stop when their loss or score no longer improves, and
+        restore the parameters and running statistics of the best epoch. 'auto' does so if a
+        validation set is given or there are more than 10 000 rows.
+    validation_fraction : float in (0, 1), int >= 1 or cross-validation splitter, default=0.1
+        Rows that early stopping holds out if no validation set is given. A float is a fraction of
+        the rows, an int their number; with `groups` in `fit`, of the groups. A splitter of
+        `sklearn.model_selection`, or a list of (training, validation) row numbers, holds out the
+        validation rows of its last split. A random splitter without a seed gets one from
+        `random_state`.
     scoring : str or callable, default='loss'
-        What early stopping goes by: 'loss', the name of a scorer, or a callable
-        ``(estimator, X, y) -> float`` of which greater is better; where there are weights it is
-        also given ``sample_weight=``.
-    n_iter_no_change : int or inf, default=10
-        Epochs without improvement after which training stops.
-    tol : float, default=1e-4
-        The least improvement that counts, of the validation loss or of the training loss (without
-        dropout), as a share of the loss of the best constant prediction; for the minimisers
-        'lbfgs', 'cg' and 'scg' the same share is the largest gradient component of a minimum. With
-        another `scoring` it is an absolute improvement of the score.
+        Quantity that early stopping monitors: 'loss', the name of a scorer, or a callable
+        ``(estimator, X, y) -> float`` whose greater values are better. If there are weights, the
+        callable also gets ``sample_weight=``.
+    n_iter_no_change : int >= 1 or inf, default=10
+        Number of epochs without improvement after which training stops.
+    tol : float in [0, inf), default=1e-4
+        Smallest improvement that counts, of the validation loss or of the training loss (without
+        dropout). It is a fraction of the loss of the best constant prediction. The solvers 'lbfgs',
+        'cg' and 'scg' stop when no component of the gradient exceeds this fraction. With the loss
+        'gaussian_nll' it is a difference in nats. With another `scoring` it is an absolute
+        improvement of the score.
     refit : bool, default=False
-        After early stopping, train anew on all rows, those of a given validation set too: each
-        member for its `best_iter_` epochs, with new scalers and the same seeds. Not together with
-        `warm_start`.
+        Whether to train again on all rows after early stopping, including a given validation set.
+        Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
+        available with `warm_start`.
     categorical_features : 'from_dtype', array-like of {bool, int, str} or None, default=None
-        Features that are categories, each of which becomes an input of its own: a mask, numbers or
-        names of columns; 'from_dtype' are the columns of a DataFrame of a categorical type. A
-        category that training has not seen is taken as missing.
+        Categorical features, as a mask, column numbers or column names. 'from_dtype' selects the
+        columns of a DataFrame with a categorical dtype. Each category becomes an input of the
+        network. A category that does not occur in training is treated as missing.
     handle_missing : {'error', 'indicator'}, default='error'
-        'error' raises where `X` holds NaN, None or NA. 'indicator' takes them: a number is replaced
-        by the weighted mean of the training part, a category by none, and each feature that has
-        missing values in the training part gets an input that tells where they are.
+        Treatment of NaN, None and NA in `X`. 'error' raises an error. 'indicator' replaces a
+        missing number by the weighted mean of the training part, encodes a missing category as
+        zeros, and adds an indicator input for each feature with missing values in the training
+        part.
     scaler : {'standard', 'whiten'}, transformer or None, default='standard'
-        Normalisation of the inputs, fitted to the training part: zero mean and unit variance (no
-        centring of sparse input), the same and decorrelated, any transformer (it is cloned, given
-        the sample weights if its `fit` takes them, can be searched as ``scaler__...``), or none.
-        A fitted transformer in a `sklearn.frozen.FrozenEstimator` is used as it is.
+        Scaler of the inputs, fitted to the training part. 'standard': zero mean and unit variance;
+        sparse inputs are not centred. 'whiten': the same, and decorrelated. A transformer is
+        cloned, gets the sample weights if its `fit` accepts them, and can be searched as
+        ``scaler__...``. A fitted transformer in a `sklearn.frozen.FrozenEstimator` is not fitted
+        again. None: no scaling.
     solver : str or StochasticOptimizer, default='adam'
-        'adam', 'adamw', 'sgd', 'rmsprop' on batches; 'lbfgs', 'cg', 'scg' (scaled conjugate
-        gradients, Moller 1993) on all rows at once, whose iterations count as epochs; or an
-        instance of `skregnet.optim.StochasticOptimizer`.
-    batch_size : int or 'auto', default='auto'
-        Rows of a batch of the stochastic solvers; 'auto' is ``min(200, n_samples)``. A last batch
-        of a single row joins the one before it; with `batch_norm`, one of less than half a batch.
+        Optimiser. 'adam', 'adamw', 'sgd' and 'rmsprop' use mini-batches. 'lbfgs', 'cg' and 'scg'
+        (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
+        epochs. It can also be an instance of `skregnet.optim.StochasticOptimizer`.
+    batch_size : int >= 1 or 'auto', default='auto'
+        Number of rows in a batch of the stochastic solvers; 'auto' means ``min(200, n_samples)``. A
+        last batch of a single row is merged with the batch before it; with `batch_norm`, any last
+        batch below half the size.
     learning_rate : str or callable, default='constant'
-        Schedule of the learning rate, for every stochastic solver: 'constant', 'invscaling'
-        (``learning_rate_init / (t + 1)**power_t``, t the rows seen, once per epoch), 'adaptive' (a
-        fifth when `n_iter_no_change` epochs have not improved; training stops below 1e-6), 'cosine'
-        and 'one_cycle' (over `max_iter` epochs), or a callable ``(step, n_steps) -> factor`` of
+        Schedule of the learning rate, for all stochastic solvers. 'constant': no change.
+        'invscaling': ``learning_rate_init / (t + 1)**power_t``, updated once per epoch, where t is
+        the number of rows seen. 'adaptive': the rate is divided by five after `n_iter_no_change`
+        epochs without improvement; training stops when it is below 1e-6. 'cosine' and 'one_cycle':
+        over `max_iter` epochs. A callable ``(step, n_steps) -> factor`` returns the factor of
         `learning_rate_init`.
-    learning_rate_init : float, default=0.001
-        Initial learning rate; the peak of 'one_cycle'.
-    power_t : float, default=0.5
+    learning_rate_init : float in (0, inf), default=0.001
+        Initial learning rate. For 'one_cycle' it is the largest one.
+    power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
-    max_iter : int, default=200
-        Largest number of epochs.
-    max_fun : int, default=15000
-        Largest number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
+    max_iter : int >= 1, default=200
+        Maximum number of epochs.
+    max_fun : int >= 1, default=15000
+        Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
-        Whether the batches of each epoch are drawn in a new order.
+        Whether to shuffle the rows before each epoch.
     momentum : float in [0, 1], default=0.9
         Momentum of 'sgd'.
     nesterovs_momentum : bool, default=True
-        Whether the momentum of 'sgd' is Nesterov's.
+        Whether 'sgd' uses Nesterov's momentum.
     beta_1 : float in [0, 1), default=0.9
-        Decay of the first moment of 'adam' and 'adamw'.
+        Decay rate of the first moment in 'adam' and 'adamw'.
     beta_2 : float in [0, 1), default=0.999
-        Decay of the second moment of 'adam' and 'adamw'.
-    epsilon : float, default=1e-8
-        Keeps the denominators of 'adam', 'adamw' and 'rmsprop' from zero.
-    n_estimators : int, default=1
-        Members of an ensemble (Lakshminarayanan et al. 2017), trained in one pass, each with its
-        own initial weights, order of the rows and masks; predictions are averaged.
-    n_init : int, default=1
-        Restarts of each member, trained in the same pass; the one with the least training loss is
-        kept.
-    max_time : float, default=None
-        Seconds after which training stops, at the end of an epoch; under early stopping the best
-        epoch so far is restored.
+        Decay rate of the second moment in 'adam' and 'adamw'.
+    epsilon : float in (0, inf), default=1e-8
+        Constant that 'adam', 'adamw' and 'rmsprop' add to their denominators.
+    n_estimators : int >= 1, default=1
+        Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
+        pass, each with its own initial weights, order of the rows and dropout masks. Their
+        predictions are averaged.
+    n_init : int >= 1, default=1
+        Number of restarts of each member. They are trained in the same pass, and the one with the
+        lowest training loss is kept.
+    max_time : float in (0, inf) or None, default=None
+        Maximum training time in seconds, checked after each epoch. With early stopping the best
+        epoch so far is restored. None means no limit.
     warm_start : bool, default=False
-        Whether `fit` continues from the last fit: with its scalers, its optimiser's moments and its
-        random streams, so that two fits of k epochs equal one of 2 k for a stochastic solver with
-        a 'constant' or 'invscaling' rate. The other schedules begin anew with each fit, and so does
-        the patience of `n_iter_no_change`.
+        Whether `fit` continues from the last fit, with its scalers, random streams and moments of
+        the optimiser. With a stochastic solver and a 'constant' or 'invscaling' learning rate, two
+        fits of k epochs then equal one of 2 k. Other schedules, and the count of
+        `n_iter_no_change`, start anew with each fit.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, validation part, order of the rows and dropout, whose random
-        streams are independent of each other.
+        Seed of the initial weights, the validation part, the order of the rows and dropout. Each of
+        these has its own independent random stream.
     verbose : bool or int, default=False
-        Whether to print a line per epoch, and at the end why training has stopped.
+        Whether to print one line per epoch and, at the end, the reason for stopping.
     dtype : {'float32', 'float64'} or None, default=None
-        What training computes in; None follows `X`.
+        Data type of the computations in training. None means that of `X`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; column numbers for multilabel targets.
+        Class labels. For multilabel targets, column numbers.
     network_ : skregnet.network.Network
-        The trained network: its flat parameter vector `params`, one row per member.
-    coefs_ : list of ndarray
-        Weights of each affine map, (fan_in, fan_out), behind an axis of members where there are
-        several. They act on *scaled* inputs.
-    intercepts_ : list of ndarray
-        Biases of each affine map, (fan_out,), behind an axis of members where there are several.
+        Trained network. Its array `params` holds the parameters of each member in a row.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weight matrices, which act on *scaled* inputs. With several members each has a leading axis
+        of members.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Bias vectors; zeros in layers with batch normalisation. With several members each has a
+        leading axis of members.
     batch_norm_ : list of dict
-        Scale, shift and population statistics of each batch normalisation.
+        Scale 'gamma', shift 'beta' and population statistics 'mean' and 'variance' of each batch
+        normalisation.
     scaler_ : transformer or None
-        Fitted to the training part.
+        Scaler, fitted to the training part. None without scaling.
     n_features_in_ : int
-        Number of features seen in fit.
+        Number of features in `fit`.
     feature_names_in_ : ndarray of str of shape (n_features,)
-        Their names, only where `X` has them.
+        Names of the features. Defined only if `X` has feature names.
     is_categorical_ : ndarray of bool of shape (n_features,) or None
-        Which features were taken as categories; None if none.
+        Mask of the categorical features. None if there are none.
     input_names_ : ndarray of str of shape (n_inputs,)
-        Names of what `scaler_` is given: the features, categories and indicators.
+        Names of the inputs of `scaler_`: features, categories (named as by `OneHotEncoder`) and
+        indicators of missing values.
     n_layers_ : int
-        Number of layers, with input and output.
+        Number of layers, including input and output.
     n_outputs_ : int
         Number of raw outputs.
     out_activation_ : str
-        The inverse link, from raw outputs to predictions.
+        Name of the inverse link, which converts raw outputs to predictions.
     n_iter_ : int
-        Epochs of the last fit.
+        Number of epochs in the last fit.
     t_ : int
-        Rows seen in all.
+        Number of rows seen in all epochs.
     loss_curve_ : list of float
-        Training loss of each epoch: the mean over its batches, each computed before its step, and
-        the penalty at the beginning of the epoch. It is in units of the normalised target, and a
-        mean over members. It grows with every `partial_fit`.
+        Training loss of each epoch, averaged over members: the mean over the batches, computed
+        before each step, plus the penalty at the start of the epoch. A regressor's is that of the
+        normalised target. It grows with every `partial_fit`.
     validation_loss_curve_ : list of float or None
-        Loss on the validation part after each epoch.
+        Validation loss after each epoch. None without a validation part.
     validation_scores_ : list of float or None
-        Score on the validation part after each epoch; under ``scoring='loss'`` negative losses.
+        Validation score after each epoch; negative losses for ``scoring='loss'``. None without a
+        validation part.
     learning_rate_curve_ : list of float
-        Learning rate of each epoch's last step.
+        Learning rate of the last step of each epoch.
     loss_ : float
-        Training loss of the epoch that was kept, NaN if it is none.
+        Training loss of the epoch that was kept; NaN if none was.
     best_loss_ : float
         Lowest training loss.
     best_validation_score_ : float or None
-        Highest validation score.
-    best_iter_ : int or ndarray of int
-        The epoch of the last fit whose parameters were kept, for each member; 0 if those it began
-        with.
-    stop_reason_ : str or ndarray of str
-        'early_stopping', 'tol', 'max_iter', 'max_time', 'callback', 'interrupted' or 'diverged',
-        for each member.
+        Highest validation score. None without a validation part.
+    best_iter_ : int or ndarray of int of shape (n_estimators,)
+        Epoch of the last fit whose parameters were kept, for each member; 0 if they are the initial
+        ones.
+    stop_reason_ : str or ndarray of str of shape (n_estimators,)
+        Reason for stopping, for each member: 'early_stopping', 'tol', 'max_iter', 'max_time',
+        'callback', 'interrupted' or 'diverged'.
     do_early_stopping_ : bool
-        Whether early stopping was on.
+        Whether early stopping was used.
     refit_ : bool
-        Whether `refit` has replaced the network that early stopping had kept. Then `network_`,
-        `scaler_`, `t_` and `loss_` are those of the second run, and so are the normalised
-        targets of a regressor; the curves and all else are of the first one.
+        Whether the network was trained again on all rows. Then `network_`, `scaler_`, `t_`, `loss_`
+        and a regressor's `y_mean_` and `y_scale_` are those of the second run. The curves and all
+        other attributes are those of the first run.
 
     See Also
     --------
-    RegularizedMLPRegressor : The same for real targets; it lists the references.
+    RegularizedMLPRegressor : Regressor with the same parameters; it lists the references.
 
     Examples
     --------
@@ -249,52 +274,54 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: t.OneOrMoreInts = (100,),
+        activation: t.ActivationName
+        | Activation
+        | Sequence[t.ActivationName | Activation] = "relu",
         *,
-        init="auto",
-        batch_norm=False,
-        batch_norm_momentum=0.1,
-        batch_norm_epsilon=1e-5,
-        alpha=1e-4,
-        l1_ratio=0.0,
-        penalty="elastic_net",
-        dropout=0.0,
-        input_dropout=0.0,
-        max_norm=None,
-        max_grad_norm=None,
-        label_smoothing=0.0,
-        class_weight=None,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        scoring="loss",
-        n_iter_no_change=10,
-        tol=1e-4,
-        refit=False,
-        categorical_features=None,
-        handle_missing="error",
-        scaler="standard",
-        solver="adam",
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        max_fun=15000,
-        shuffle=True,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_estimators=1,
-        n_init=1,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        verbose=False,
-        dtype=None,
-    ):
+        init: t.InitializerName | t.Initializer | Sequence[t.NDArray[Any]] = "auto",
+        batch_norm: bool = False,
+        batch_norm_momentum: float = 0.1,
+        batch_norm_epsilon: float = 1e-5,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        penalty: Literal["elastic_net"] | Penalty = "elastic_net",
+        dropout: t.OneOrMoreFloats = 0.0,
+        input_dropout: float = 0.0,
+        max_norm: float | None = None,
+        max_grad_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        class_weight: dict[Any, float] | dict[Any, int] | Literal["balanced"] | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float | t.Splits = 0.1,
+        scoring: str | t.Scorer = "loss",
+        n_iter_no_change: float = 10,
+        tol: float = 1e-4,
+        refit: bool = False,
+        categorical_features: t.Columns | None = None,
+        handle_missing: Literal["error", "indicator"] = "error",
+        scaler: Literal["standard", "whiten"] | t.Transformer | None = "standard",
+        solver: t.SolverName | StochasticOptimizer = "adam",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: t.ScheduleName | t.Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        max_fun: int = 15000,
+        shuffle: bool = True,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_estimators: int = 1,
+        n_init: int = 1,
+        max_time: float | None = None,
+        warm_start: bool = False,
+        random_state: t.RandomState = None,
+        verbose: int = False,
+        dtype: Literal["float32", "float64"] | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
@@ -342,12 +369,17 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
 
     @available_if(supports_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Update the network with one epoch over the given rows.
+    def partial_fit(
+        self,
+        X: t.MatrixLike,
+        y: t.ArrayLike,
+        sample_weight: t.ArrayLike | None = None,
+        classes: t.ArrayLike | None = None,
+    ) -> Self:
+        """Train for one epoch over the given rows.
 
-        The first call fits the scaler to its rows; later calls use it as it is. Calling this n
-        times with the same rows equals ``fit`` with ``max_iter=n``, except that batch normalisation
-        keeps its running statistics.
+        The first call fits the scaler. A number of calls with the same rows equals ``fit`` with as
+        many epochs, except that batch normalisation keeps its running statistics.
 
         Parameters
         ----------
@@ -356,10 +388,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row, relative to the other rows of this call.
+            Weights of the rows, relative to the other rows of this call.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever occur. Needed in the first call, except for multilabel
-            targets.
+            All classes that can occur in any call. Required in the first call, except for
+            multilabel targets.
 
         Returns
         -------
@@ -373,7 +405,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             )
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X: t.MatrixLike) -> t.Floats:
         """Compute raw predictions.
 
         Parameters
@@ -384,14 +416,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Returns
         -------
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Log-odds of the second of two classes; raw scores of several classes, which softmax
-            turns into probabilities; log-odds of each label. For an ensemble they are those of the
+            Log-odds of the second of two classes or of each label, or raw scores of several
+            classes, whose softmax gives the probabilities. For an ensemble they are those of the
             averaged probabilities.
         """
         model = self._fitted
         return model.targets.decision(model.raw(X))
 
-    def predict(self, X):
+    def predict(self, X: t.MatrixLike) -> t.NDArray[Any]:
         """Predict the classes.
 
         Parameters
@@ -406,7 +438,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         """
         return self._fitted.predict(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: t.MatrixLike) -> t.Floats:
         """Predict the probabilities of the classes.
 
         Parameters
@@ -417,14 +449,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`: the mean over the members. For multilabel targets the
-            probability of each label.
+            Probabilities in the order of `classes_`, averaged over members. For multilabel targets
+            the probability of each label.
         """
         model = self._fitted
         return model.targets.proba(model.raw(X))
 
-    def predict_log_proba(self, X):
-        """Predict the logarithms of `predict_proba`, finite where a probability itself underflows.
+    def predict_log_proba(self, X: t.MatrixLike) -> t.Floats:
+        """Predict the logarithms of the probabilities; they are finite if a probability is zero.
 
         Parameters
         ----------
@@ -434,12 +466,16 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            Logarithms in the order of `classes_`.
         """
         model = self._fitted
         return model.targets.log_proba(model.raw(X))
 
-    def input_gradients(self, X, response_method="predict_proba"):
+    def input_gradients(
+        self,
+        X: t.MatrixLike,
+        response_method: Literal["predict_proba", "decision_function"] = "predict_proba",
+    ) -> t.Floats:
         """Return the derivatives of probabilities or raw scores with respect to the inputs.
 
         Parameters
@@ -447,21 +483,20 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         response_method : {'predict_proba', 'decision_function'}, default='predict_proba'
-            What is differentiated. Where a row's class is certain, the derivatives of its
-            probabilities vanish, and those of `decision_function` do not.
+            Method whose result is differentiated. For a row whose class is certain, only the
+            derivatives of `decision_function` do not vanish.
 
         Returns
         -------
         gradients : ndarray of shape (n_samples, n_features) or (n_samples, n_classes, n_features)
-            Of the shape of what `response_method` returns and an axis of features: how it changes
-            with each feature, per unit of the feature. Dense for sparse `X` too, and in the
-            type of what is differentiated.
+            Derivatives per unit of the feature: the shape of what `response_method` returns and a
+            last axis of features. They are a dense array in the dtype of the predictions.
 
         Raises
         ------
         ValueError
             If `scaler` is a transformer that is not known to be affine, or `response_method` is
-            none of the two.
+            unknown.
 
         Examples
         --------
@@ -485,9 +520,13 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         return gradients[:, 0] if is_flat else gradients
 
     @property
-    def classes_(self):
-        """Class labels, ndarray of shape (n_classes,); column numbers for multilabel targets."""
+    def classes_(self) -> t.NDArray[Any]:
+        """Class labels."""
         return self._fitted.targets.classes
+
+    if TYPE_CHECKING:
+
+        def to_sklearn(self) -> MLPClassifier: ...  # noqa: D102
 
     def _unfitted_targets(self):
         return ClassTargets(self.label_smoothing, self.class_weight, type(self).__name__)

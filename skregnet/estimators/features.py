@@ -1,6 +1,9 @@
 """The hidden layers of a network as a transformer."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
@@ -18,6 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn_compat import DocumentationLinkMixin, HasMethods, fit_context
 from ..fitting.settings import hidden_sizes
 from .introspection import check_layer
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from sklearn.frozen import FrozenEstimator
+
+    from .._typing import ArrayLike, Floats, MatrixLike
+    from .base import BaseRegularizedMLP
 
 
 class MLPFeatures(
@@ -71,17 +82,20 @@ class MLPFeatures(
     True
     """
 
+    estimator_: BaseRegularizedMLP
+    n_features_in_: int
+
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "hidden_activations"])],
         "layer": [Integral],
     }
 
-    def __init__(self, estimator, *, layer=-1):
+    def __init__(self, estimator: BaseRegularizedMLP | FrozenEstimator, *, layer: int = -1) -> None:
         self.estimator = estimator
         self.layer = layer
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **fit_params):
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None, **fit_params: Any) -> Self:
         """Fit the network.
 
         Parameters
@@ -109,7 +123,7 @@ class MLPFeatures(
             self.feature_names_in_ = network.feature_names_in_
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Floats:
         """Return the outputs of the hidden layer.
 
         Parameters
@@ -128,11 +142,11 @@ class MLPFeatures(
         return hidden if hidden.ndim == 2 else np.hstack(list(hidden))
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         network = self.estimator_.network_
         return network.dense_layers[:-1][self.layer].n_outputs * network.n_members
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, from `fit` to the network's `fit`.
 
         Returns

@@ -1,5 +1,9 @@
 """Methods and attributes of a fitted estimator that the regressor and the classifier share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -8,9 +12,37 @@ from ..interop.from_sklearn import from_sklearn, parameters_from_sklearn
 from ..interop.to_sklearn import to_sklearn
 from .introspection import hidden_activations, input_gradients
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import NDArray
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    from .._typing import Floats, MatrixLike
+    from ..network import Network
+
 
 class Predicting:
-    """What both estimators do with a fitted model; a mixin of `BaseRegularizedMLP`."""
+    """Predictions, export and fitted attributes of both estimators; a mixin."""
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_iter_: int
+    t_: int
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    validation_scores_: list[float] | None
+    learning_rate_curve_: list[float]
+    loss_: float
+    best_loss_: float
+    best_validation_score_: float | None
+    best_iter_: int | NDArray[np.int_]
+    stop_reason_: str | NDArray[np.str_]
+    do_early_stopping_: bool
+    refit_: bool
 
     @property
     def _fitted(self):
@@ -19,21 +51,23 @@ class Predicting:
             check_is_fitted(self)
         return self._model
 
-    def hidden_activations(self, X, layer=-1):
-        """Return the outputs of a hidden layer, after its non-linearity, as in prediction.
+    def hidden_activations(self, X: MatrixLike, layer: int = -1) -> Floats:
+        """Return the outputs of a hidden layer after its activation function.
+
+        They are those of `predict`: no unit is dropped.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         layer : int, default=-1
-            Which hidden layer, from 0; negative numbers count from the last one.
+            Index of the hidden layer, from 0; negative indices count from the last one.
 
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_units) or (n_estimators, n_samples, n_units)
-            In the type of the predictions. The units of the members of an ensemble have nothing
-            in common: they are not averaged, but have a leading axis of members.
+            Outputs in the dtype of the predictions. An ensemble has a leading axis of members,
+            because the units of different members do not correspond to each other.
 
         Raises
         ------
@@ -42,7 +76,7 @@ class Predicting:
 
         See Also
         --------
-        MLPFeatures : The same as a transformer.
+        MLPFeatures : Transformer that returns these outputs.
 
         Examples
         --------
@@ -74,39 +108,39 @@ class Predicting:
             gradients = input_gradients(model, x, n_outputs, response)
         return gradients.astype(dtype, copy=False)
 
-    def to_sklearn(self):
-        """Return an equal, plain, fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
+    def to_sklearn(self) -> MLPClassifier | MLPRegressor:
+        """Return an equivalent fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
 
-        The normalisation of inputs and targets, and batch normalisation, become part of its
-        weights: it takes `X` as it is, and its predictions are those of this estimator but for
-        rounding. So skl2onnx, skops and all that knows scikit-learn's networks can be used on it.
+        Its weights include the scaler, the scaling of the targets and batch normalisation. It takes
+        the same `X`, and its predictions differ only by rounding. Tools for scikit-learn's
+        networks, such as skl2onnx and skops, work with it.
 
         Returns
         -------
         model : MLPClassifier or MLPRegressor
-            With this estimator's parameters where scikit-learn has them. Its weights are float64
-            unless nothing was folded into them. The optimiser's moments are not carried over:
-            training on begins with new ones. The losses that are recorded are those of the
-            normalised target. Of ``loss='gaussian_nll'`` the network has the mean only.
+            Network with the parameters that scikit-learn has, too. Its weights are float64 unless
+            they are unchanged copies. Further training starts with new moments of the optimiser.
+            The recorded losses are those of the normalised target. For ``loss='gaussian_nll'`` it
+            predicts the mean only.
 
         Raises
         ------
         ValueError
-            If there is no equal network: with an activation that cannot be written with one of
-            scikit-learn's, a scaler that is not known to be affine, categories or missing values
-            that are encoded here, an ensemble with another link than the identity, several
-            quantiles, a loss of your own, or a single class. The message says what is possible.
+            If there is no equivalent network: for an activation function that cannot be expressed
+            by scikit-learn's, a scaler that is not known to be affine, encoded categories or
+            missing values, an ensemble whose link is not the identity, several quantiles, a custom
+            loss, or a single class. The message says what is possible.
 
         See Also
         --------
-        from_sklearn : The way back.
+        from_sklearn : Import a network of scikit-learn.
 
         Notes
         -----
-        Identities between other layers are multiplied out; 'lecun_tanh' and, beside it or 'tanh',
-        'logistic' become 'tanh' with other weights; a layer of 'leaky_relu' becomes one of 'relu'
-        with twice the units; and the members of an ensemble of regressors become one wide network
-        whose weights between the hidden layers are block matrices.
+        'identity' layers are multiplied into the next layer. 'lecun_tanh' becomes 'tanh' with other
+        weights, and so does 'logistic' if the network also has one of these two. A 'leaky_relu'
+        layer becomes a 'relu' layer with twice the units. An ensemble of regressors becomes one
+        wide network with block matrices between its hidden layers.
 
         Examples
         --------
@@ -124,46 +158,46 @@ class Predicting:
         return to_sklearn(self, self._fitted)
 
     @classmethod
-    def from_sklearn(cls, estimator, **parameters):
-        """Return a fitted estimator that is equal to a fitted network of scikit-learn.
+    def from_sklearn(cls, estimator: MLPClassifier | MLPRegressor, **parameters: Any) -> Self:
+        """Return a fitted estimator that is equivalent to a fitted network of scikit-learn.
 
-        It predicts the same, and ``partial_fit`` and, with ``warm_start=True``, ``fit`` train it
-        on: from its weights and, unless early stopping has restored those of an epoch, with the
-        moments of its optimiser.
+        Its predictions are the same. ``partial_fit``, and ``fit`` with ``warm_start=True``,
+        continue training from its weights and the moments of its optimiser. If early stopping has
+        restored earlier weights, the moments start anew.
 
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            Fitted. It is not changed, and no memory is shared with it.
+            Fitted network. It is not changed, and the result shares no memory with it.
         **parameters : dict
-            Parameters of the constructor, such as ``warm_start=True`` or ``dropout=0.2``, beside
-            the model's own or in place of them; none that would make another network of it.
+            Parameters of the constructor that replace those of the network or are added to them,
+            such as ``warm_start=True`` or ``dropout=0.2``. They must not change the network.
 
         Returns
         -------
         model : RegularizedMLPClassifier or RegularizedMLPRegressor
-            With ``scaler=None`` and, for regression, ``normalize_y=False``: the network goes on
-            taking inputs and targets as they are. With early stopping `scoring` is scikit-learn's,
-            'accuracy' or 'r2'.
+            Estimator with ``scaler=None`` and, for regression, ``normalize_y=False``, because the
+            network was trained on unscaled data. With early stopping `scoring` is 'accuracy' or
+            'r2', as in scikit-learn.
 
         Raises
         ------
         TypeError
-            If `estimator` is none of scikit-learn's networks, or one for the other kind of target.
+            If `estimator` is not a network of scikit-learn for the same kind of target.
         sklearn.exceptions.NotFittedError
-            If it is not fitted.
+            If `estimator` is not fitted.
         ValueError
             If a parameter would change the network, or the network knows only one class.
 
         See Also
         --------
-        to_sklearn : The way back.
+        to_sklearn : Export to scikit-learn.
 
         Notes
         -----
-        `alpha` and `tol` keep their values but not their meaning: `alpha` is divided by the rows of
-        the training set here, and by those of a batch there; `tol` is a share of the loss of the
-        best constant prediction here, and a loss there.
+        The values of `alpha` and `tol` are kept, but they have another meaning here. `alpha` is
+        divided by the number of training rows, in scikit-learn by that of a batch. `tol` is a
+        fraction of the loss of the best constant prediction, in scikit-learn a loss.
 
         Examples
         --------
@@ -185,42 +219,33 @@ class Predicting:
         return model
 
     @property
-    def network_(self):
-        """The trained network: its flat parameter vector `params`, one row per member."""
+    def network_(self) -> Network:
+        """Trained network."""
         return self._fitted.network
 
     @property
-    def scaler_(self):
-        """The scaler that was fitted to the training part, or None."""
+    def scaler_(self) -> Any:
+        """Fitted scaler of the inputs."""
         return self._fitted.inputs.scaler
 
     @property
-    def is_categorical_(self):
-        """Which features are categories, ndarray of bool of shape (n_features,); None if none."""
+    def is_categorical_(self) -> NDArray[np.bool_] | None:
+        """Mask of the categorical features."""
         return self._fitted.inputs.is_categorical
 
     @property
-    def input_names_(self):
-        """Names of what is scaled for the network, ndarray of str of shape (n_inputs,).
-
-        They are those of the features; of categories, as `OneHotEncoder` calls them.
-        """
+    def input_names_(self) -> NDArray[np.object_]:
+        """Names of the inputs of the scaler."""
         return self._fitted.inputs.input_names
 
     @property
-    def coefs_(self):
-        """Weight matrices, list of ndarray of shape (fan_in, fan_out), for scaled inputs.
-
-        With several members each array has a leading axis of members.
-        """
+    def coefs_(self) -> list[Floats]:
+        """Weight matrices."""
         return [self._without_single_member(d.weight) for d in self.network_.dense_layers]
 
     @property
-    def intercepts_(self):
-        """Bias vectors, list of ndarray of shape (fan_out,); zeros where batch norm replaces them.
-
-        With several members each array has a leading axis of members.
-        """
+    def intercepts_(self) -> list[Floats]:
+        """Bias vectors."""
         return [
             self._without_single_member(
                 dense.bias[:, 0]
@@ -231,8 +256,8 @@ class Predicting:
         ]
 
     @property
-    def batch_norm_(self):
-        """Batch normalisations, list of dict with 'gamma', 'beta', 'mean' and 'variance'."""
+    def batch_norm_(self) -> list[dict[str, Floats]]:
+        """Parameters and statistics of the batch normalisations."""
         return [
             {
                 "gamma": self._without_single_member(layer.gamma[:, 0]),

@@ -1,6 +1,9 @@
-"""Methods of the estimators that tell how sure a prediction is."""
+"""Methods of the estimators for the uncertainty of predictions."""
+
+from __future__ import annotations
 
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from ..uncertainty.distributions import (
 )
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 
+if TYPE_CHECKING:
+    from .._typing import Floats, MatrixLike, RandomState
+
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. "
     "Fit with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), or "
@@ -23,10 +29,10 @@ _NO_SPREAD = (
 
 
 class _MonteCarlo:
-    """Draws of the raw predictions of a fitted estimator."""
+    """Draws from the raw predictions of a fitted estimator."""
 
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
-        """Return draws for inputs, checked as in `predict`, and the type of what it returns."""
+        """Return the model, draws for inputs checked as in `predict`, and its dtype for them."""
         is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
         if not (is_number and n_samples >= smallest):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
@@ -39,30 +45,31 @@ class _MonteCarlo:
 
 
 class PredictsTargetDistributions(_MonteCarlo):
-    """What a regressor tells of the uncertainty of its predictions; a mixin."""
+    """Uncertainty of the predictions of a regressor; a mixin."""
 
-    def predict_mc(self, X, n_samples=100, random_state=0):
-        """Predictive distribution by MC dropout, over the members of an ensemble, or both.
+    def predict_mc(
+        self, X: MatrixLike, n_samples: int = 100, random_state: RandomState = 0
+    ) -> PredictiveDistribution:
+        """Return the predictive distribution from MC dropout, an ensemble, or both.
 
-        Each mask of dropout, and each member, gives another prediction; to their spread comes the
-        noise of the target. Batch normalisation stays as in `predict`, and nothing of the estimator
-        is changed.
+        It is a mixture: each dropout mask of each member gives a normal distribution with its own
+        mean and the noise of the target. Batch normalisation works as in `predict`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs. More than 16 MB are not copied: they must not be changed as long as what is
-            returned is used.
+            Inputs. Inputs of more than 16 MB are not copied; do not change them while the
+            distribution is used.
         n_samples : int, default=100
-            Masks for each row and member, at least 2.
+            Number of masks for each row and member, at least 2.
         random_state : int, RandomState instance or None, default=0
             Seed of the masks.
 
         Returns
         -------
         distribution : PredictiveDistribution
-            With `mean`, `epistemic_std`, `aleatoric_std`, `std`, `interval(coverage)` and
-            `log_prob(y)`.
+            Object with `mean`, `epistemic_std`, `aleatoric_std`, `std`, `interval(coverage)`,
+            `cdf(y)` and `log_prob(y)`.
 
         Raises
         ------
@@ -72,7 +79,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         Warns
         -----
         UserWarning
-            If there is neither dropout nor more than one member, nor a variance head.
+            If there is no dropout, only one member, and no predicted variance.
 
         References
         ----------
@@ -96,8 +103,15 @@ class PredictsTargetDistributions(_MonteCarlo):
         draws, _ = self._target_draws(X, n_samples, random_state)
         return PredictiveDistribution.from_draws(draws.kept())
 
-    def predict_interval(self, X, coverage=0.9, *, n_samples=100, random_state=0):
-        """Return intervals that hold the target with a given probability.
+    def predict_interval(
+        self,
+        X: MatrixLike,
+        coverage: float = 0.9,
+        *,
+        n_samples: int = 100,
+        random_state: RandomState = 0,
+    ) -> tuple[Floats, Floats]:
+        """Return central intervals of the predictive distribution.
 
         Parameters
         ----------
@@ -113,30 +127,31 @@ class PredictsTargetDistributions(_MonteCarlo):
         Returns
         -------
         lower, upper : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Quantiles of the distribution of `predict_mc`: as much probability lies below the lower
-            one as above the upper one.
+            Quantiles of the distribution of `predict_mc`. The probability below the lower bound
+            equals that above the upper one.
         """
         check_coverage(coverage)
         draws, dtype = self._target_draws(X, n_samples, random_state)
-        return tuple(bound.astype(dtype, copy=False) for bound in draws.interval(coverage))
+        lower, upper = draws.interval(coverage)
+        return lower.astype(dtype, copy=False), upper.astype(dtype, copy=False)
 
-    def sample_y(self, X, n_samples=1, random_state=0):
-        """Draw targets from the predictive distribution, noise included.
+    def sample_y(self, X: MatrixLike, n_samples: int = 1, random_state: RandomState = 0) -> Floats:
+        """Draw targets, including noise, from the predictive distribution.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
             Inputs.
         n_samples : int, default=1
-            Draws for each row. Each has a mask, a member and a noise of its own; the rows are drawn
-            independently of each other.
+            Number of draws for each row. Each has its own member, mask and noise, independently of
+            the other rows.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
 
         Returns
         -------
         y : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            As of `GaussianProcessRegressor`.
+            Targets, in the layout of `GaussianProcessRegressor.sample_y`.
         """
         draws, dtype = self._target_draws(X, n_samples, random_state, smallest=1)
         samples = draws.samples().astype(dtype, copy=False)
@@ -145,9 +160,8 @@ class PredictsTargetDistributions(_MonteCarlo):
     def _mean_and_std(self, X, n_samples, random_state):
         draws, dtype = self._target_draws(X, n_samples, random_state)
         distribution = PredictiveDistribution.from_draws(draws)
-        return tuple(
-            part.astype(dtype, copy=False) for part in (distribution.mean, distribution.std)
-        )
+        mean, std = distribution.mean, distribution.std
+        return mean.astype(dtype, copy=False), std.astype(dtype, copy=False)
 
     def _target_draws(self, X, n_samples, random_state, smallest=2):
         model, draws, dtype = self._monte_carlo(X, n_samples, random_state, smallest)
@@ -176,29 +190,31 @@ class PredictsTargetDistributions(_MonteCarlo):
 
 
 class PredictsClassDistributions(_MonteCarlo):
-    """What a classifier tells of the uncertainty of its predictions; a mixin."""
+    """Uncertainty of the predictions of a classifier; a mixin."""
 
-    def predict_mc(self, X, n_samples=100, random_state=0):
-        """Predictive distribution by MC dropout, over the members of an ensemble, or both.
+    def predict_mc(
+        self, X: MatrixLike, n_samples: int = 100, random_state: RandomState = 0
+    ) -> PredictiveClasses:
+        """Return the predictive distribution from MC dropout, an ensemble, or both.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_samples : int, default=100
-            Masks for each row and member, at least 2.
+            Number of masks for each row and member, at least 2.
         random_state : int, RandomState instance or None, default=0
             Seed of the masks.
 
         Returns
         -------
         distribution : PredictiveClasses
-            With `proba`, `predictive_entropy`, `mutual_information`, `variation_ratio`.
+            Object with `proba`, `predictive_entropy`, `mutual_information`, `variation_ratio`.
 
         Warns
         -----
         UserWarning
-            If there is neither dropout nor more than one member.
+            If there is no dropout and only one member.
 
         References
         ----------

@@ -1,8 +1,11 @@
 """A table of the layers of a network, and advice."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from html import escape
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,6 +20,11 @@ from .layers import (
     update_ratios,
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .._typing import ArrayLike, MatrixLike
 
 # Head and format of each column of the table, in the order of the attributes of `LayerReport`.
 _COLUMNS = {
@@ -64,7 +72,7 @@ class Diagnosis:
     advice: tuple[str, ...]
     is_ensemble: bool = False
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, list[Any]]:
         """Return the numbers of the layers by column, for example for a DataFrame.
 
         Returns
@@ -140,7 +148,15 @@ class Diagnosis:
         )
 
 
-def diagnose(estimator, X, y=None, *, sample_weight=None, member=0, learning_rate=None):
+def diagnose(
+    estimator: BaseRegularizedMLP,
+    X: MatrixLike,
+    y: ArrayLike | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+    member: int = 0,
+    learning_rate: float | None = None,
+) -> Diagnosis:
     """Examine the layers and the training of a fitted network, and find defects.
 
     Parameters

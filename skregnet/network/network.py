@@ -1,8 +1,11 @@
 """Network: layers whose parameters are views on one flat vector."""
 
+from __future__ import annotations
+
 import copy
 import math
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,6 +14,10 @@ from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
 from .layers import Run
 from .layers.base import CopyPass
+
+if TYPE_CHECKING:
+    from .._typing import Floats
+    from .layers.base import Layer
 
 # Prediction computes the rows in chunks. The widest layer of a chunk takes about this many bytes in
 # float32 and half as many in float64: the fastest sizes that were measured.
@@ -33,6 +40,10 @@ class Network:
     stats : ndarray of shape (members, n_stats)
         The running statistics; not copied.
     """
+
+    layers: tuple[Layer, ...]
+    params: Floats
+    stats: Floats
 
     def __init__(self, layers, params, stats):
         self.layers = tuple(copy.copy(layer) for layer in layers)
@@ -78,22 +89,22 @@ class Network:
         self.__init__(state["layers"], *vectors)
 
     @property
-    def n_members(self):
+    def n_members(self) -> int:
         """Number of networks that are trained together."""
         return len(self.params)
 
     @cached_property
-    def n_weights(self):
+    def n_weights(self) -> int:
         """Number of penalised weights, the first part of a parameter vector."""
         return _size(self.layers, "weight_shapes")
 
     @property
-    def dense_layers(self):
+    def dense_layers(self) -> list[Layer]:
         """Layers whose weights an initialiser draws, from the input to the output."""
         return [layer for layer in self.layers if layer.takes_initializer]
 
     @property
-    def batch_norm_layers(self):
+    def batch_norm_layers(self) -> list[Layer]:
         """Layers with running moments of their input, from the input to the output."""
         return [layer for layer in self.layers if "moments" in layer.stat_shapes]
 
@@ -183,7 +194,7 @@ class Network:
         rows = slice(member, member + 1)
         return Network(self.layers, self.params[rows], self.stats[rows])
 
-    def infer(self, x):
+    def infer(self, x) -> Floats:
         """Compute raw predictions.
 
         Parameters
@@ -198,7 +209,7 @@ class Network:
         """
         return self._infer(self.layers, x)
 
-    def infer_hidden(self, x, layer):
+    def infer_hidden(self, x, layer: int) -> Floats:
         """Compute the output of a hidden layer, after its non-linearity.
 
         Parameters

@@ -1,8 +1,11 @@
 """Scalers of inputs: fitting them, and applying them to rows."""
 
+from __future__ import annotations
+
 import math
 from contextlib import suppress
 from copy import deepcopy
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,6 +20,11 @@ from .._sklearn_compat import DocumentationLinkMixin
 from ..data.source import Source, row_chunks
 from .checks import check_weights
 from .moments import standardisation
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .._typing import ArrayLike, Floats, NDArray
 
 # As a share of the largest variance. Directions with less variance are rounding errors of a
 # rank-deficient covariance matrix; scaled to variance one they would be noise.
@@ -70,7 +78,11 @@ class WhiteningScaler(
     True
     """
 
-    def fit(self, X, y=None, sample_weight=None):
+    mean_: NDArray[np.float64]
+    whitening_: NDArray[np.float64]
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate mean and whitening.
 
         Parameters
@@ -107,7 +119,7 @@ class WhiteningScaler(
         self.whitening_ = (scaled @ directions[:, kept].T) / scale[:, np.newaxis]
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Floats:
         """Whiten.
 
         Parameters

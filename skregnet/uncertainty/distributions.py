@@ -1,7 +1,10 @@
 """Predictive distributions, which `predict_mc` returns."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,6 +20,11 @@ from .mixtures import (
     predictive_moments,
 )
 from .sampling import mc_samples
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .._typing import ArrayLike, NDArray
 
 # A predictive distribution keeps a copy of inputs of up to this size.
 _KEPT_BYTES = 1 << 24
@@ -156,9 +164,9 @@ class PredictiveDistribution:
         Draws the components again.
     """
 
-    mean: np.ndarray
-    epistemic_std: np.ndarray
-    aleatoric_std: np.ndarray
+    mean: NDArray[np.float64]
+    epistemic_std: NDArray[np.float64]
+    aleatoric_std: NDArray[np.float64]
     draws: TargetDraws = field(repr=False)
 
     @classmethod
@@ -175,11 +183,11 @@ class PredictiveDistribution:
         return cls(*parts, draws)
 
     @property
-    def std(self):
+    def std(self) -> NDArray[np.float64]:
         """Standard deviation of noise and predictions together."""
         return np.hypot(self.epistemic_std, self.aleatoric_std)
 
-    def interval(self, coverage=0.9):
+    def interval(self, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the central interval, with the same probability below and above it.
 
         Its bounds are quantiles of the mixture. If some components are far off, the interval of a
@@ -197,7 +205,7 @@ class PredictiveDistribution:
         """
         return self.draws.interval(coverage)
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the distribution function at targets, the probability of a smaller target.
 
         If the distributions are right, its values at many targets are uniformly distributed
@@ -215,7 +223,7 @@ class PredictiveDistribution:
         """
         return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
 
-    def log_prob(self, y):
+    def log_prob(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the predictive log-likelihood of targets (Gal & Ghahramani 2016).
 
         Parameters
@@ -265,11 +273,11 @@ class PredictiveClasses:
     Y. Gal: Uncertainty in Deep Learning, PhD thesis, Cambridge 2016, section 3.3.1.
     """
 
-    classes: np.ndarray
-    proba: np.ndarray
-    predictive_entropy: np.ndarray
-    mutual_information: np.ndarray
-    variation_ratio: np.ndarray
+    classes: NDArray[Any]
+    proba: NDArray[np.float64]
+    predictive_entropy: NDArray[np.float64]
+    mutual_information: NDArray[np.float64]
+    variation_ratio: NDArray[np.float64]
 
     @classmethod
     def from_draws(cls, classes, draws, n_rows, *, exclusive):

@@ -215,7 +215,9 @@ def warn_of_rough_noise(noise):
         )
 
 
-def length_scale_alpha(noise_precision, length_scale, dropout=0.0, y_scale=1.0):
+def length_scale_alpha(
+    noise_precision: float, length_scale: float, dropout: float = 0.0, y_scale: float = 1.0
+) -> float:
     r"""Return the penalty `alpha` that corresponds to a prior length-scale under MC dropout.
 
     According to Gal & Ghahramani (2016), equation 7, dropout approximates a deep Gaussian process.

@@ -1,12 +1,18 @@
 """Scores of predictive distributions: CRPS and calibration error."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
 
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, NDArray
 
-def gaussian_crps(y, mean, std):
+
+def gaussian_crps(y: ArrayLike, mean: ArrayLike, std: ArrayLike) -> NDArray[np.float64]:
     r"""Compute the continuous ranked probability score of normal distributions.
 
     .. math:: \sigma \left[z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt\pi\right],
@@ -48,7 +54,14 @@ def gaussian_crps(y, mean, std):
     return np.where(std == 0, np.abs(error), score)
 
 
-def expected_calibration_error(y, proba, *, n_bins=15, labels=None, sample_weight=None):
+def expected_calibration_error(
+    y: ArrayLike,
+    proba: ArrayLike,
+    *,
+    n_bins: int = 15,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Compute the expected calibration error of a classifier.
 
     The rows are put into bins of equal width by their confidence, the probability of the predicted

@@ -1,5 +1,15 @@
 """Colours, axes and the base class of the displays."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # Colours of Okabe & Ito, which colour-blind readers can distinguish. Line styles and shades differ,
 # too, for prints without colours.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
@@ -9,7 +19,10 @@ LIGHT, DARK = "#cfe3f1", "#7fb6d9"
 class Display:
     """Base class of displays, which draw on `ax_` in the method ``_draw``."""
 
-    def plot(self, ax=None):
+    ax_: Axes
+    figure_: Figure
+
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the display.
 
         Parameters

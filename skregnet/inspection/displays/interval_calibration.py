@@ -1,6 +1,9 @@
 """Observed coverage of prediction intervals."""
 
+from __future__ import annotations
+
 from inspect import signature
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
@@ -8,6 +11,14 @@ from sklearn.utils import check_array
 
 from ...estimators import RegularizedMLPRegressor
 from .axes import BLUE, GREY, ORANGE, Display
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
+
+    from ..._typing import ArrayLike, MatrixLike, NDArray, RandomState
 
 _DIAGONAL = "as promised"
 # Styles of successive curves on the same axes.
@@ -55,11 +66,26 @@ class CalibrationOfIntervalsDisplay(Display):
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, coverage, observed, name=None):
+    def __init__(
+        self,
+        coverage: NDArray[np.float64],
+        observed: NDArray[np.float64],
+        name: str | None = None,
+    ) -> None:
         self.coverage, self.observed, self.name = coverage, observed, name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_samples=100, random_state=0, name=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: RegularizedMLPRegressor | BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        n_samples: int = 100,
+        random_state: RandomState = 0,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the curve of a fitted regressor.
 
         Parameters
@@ -99,7 +125,15 @@ class CalibrationOfIntervalsDisplay(Display):
         return cls.from_predictions(y, mean, std, name=name, ax=ax)
 
     @classmethod
-    def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_mean: ArrayLike,
+        y_std: ArrayLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the curve of normal distributions.
 
         Parameters

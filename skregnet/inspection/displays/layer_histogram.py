@@ -1,10 +1,24 @@
 """Histograms of activations and back-propagated gradients, layer by layer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...estimators.introspection import is_int_between
 from ..layers import forward_backward, network_and_rows
 from .axes import Display
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal, Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+    from ..._typing import ArrayLike, Floats, MatrixLike
+    from ...estimators.base import BaseRegularizedMLP
 
 _LABELS = {
     "activations": "Activation",
@@ -65,13 +79,28 @@ class LayerHistogramDisplay(Display):
     >>> plt.close(fig)
     """
 
-    def __init__(self, values, kind="activations"):
+    lines_: list[Line2D]
+
+    def __init__(
+        self,
+        values: Sequence[Floats],
+        kind: Literal["activations", "gradients"] = "activations",
+    ) -> None:
         self.values, self.kind = values, kind
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, kind="activations", initial=False, member=0, bins=100, ax=None
-    ):
+        cls,
+        estimator: BaseRegularizedMLP,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        kind: Literal["activations", "gradients"] = "activations",
+        initial: bool = False,
+        member: int = 0,
+        bins: int = 100,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the layers of a network for given rows.
 
         Parameters
@@ -115,7 +144,7 @@ class LayerHistogramDisplay(Display):
         values = [getattr(layer, kind) for layer in forward_backward(given)[0]]
         return cls(values, kind).plot(bins=bins, ax=ax)
 
-    def plot(self, *, bins=100, ax=None):
+    def plot(self, *, bins: int = 100, ax: Axes | None = None) -> Self:
         """Draw the histograms.
 
         Parameters

@@ -1,9 +1,22 @@
 """Loss by epoch."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..layers import check_estimator
 from .axes import BLUE, GREY, ORANGE, Display
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+    from ..._typing import NDArray, OneOrMoreInts
 
 
 class TrainingCurveDisplay(Display):
@@ -49,12 +62,23 @@ class TrainingCurveDisplay(Display):
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, loss, validation_loss=None, best_iter=None, learning_rate=None):
+    rate_ax_: Axes | None
+    validation_line_: Line2D | None
+
+    def __init__(
+        self,
+        loss: Sequence[float] | NDArray[np.float64],
+        validation_loss: Sequence[float] | NDArray[np.float64] | None = None,
+        best_iter: OneOrMoreInts | None = None,
+        learning_rate: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> None:
         self.loss, self.validation_loss = loss, validation_loss
         self.best_iter, self.learning_rate = best_iter, learning_rate
 
     @classmethod
-    def from_estimator(cls, estimator, *, learning_rate=False, ax=None):
+    def from_estimator(
+        cls, estimator: BaseRegularizedMLP, *, learning_rate: bool = False, ax: Axes | None = None
+    ) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters

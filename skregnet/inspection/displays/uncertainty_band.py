@@ -1,6 +1,9 @@
 """Predicted mean and uncertainty bands along one feature."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,6 +13,13 @@ from ...estimators import RegularizedMLPRegressor
 from ...estimators.introspection import is_int_between
 from ..layers import check_estimator
 from .axes import BLUE, DARK, LIGHT, Display
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from matplotlib.axes import Axes
+
+    from ..._typing import Floats, MatrixLike, RandomState
 
 
 class UncertaintyBandDisplay(Display):
@@ -53,14 +63,29 @@ class UncertaintyBandDisplay(Display):
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, x, mean, epistemic_std, std, feature_name="x"):
+    def __init__(
+        self,
+        x: Floats,
+        mean: Floats,
+        epistemic_std: Floats,
+        std: Floats,
+        feature_name: str = "x",
+    ) -> None:
         self.x, self.feature_name = x, feature_name
         self.mean, self.epistemic_std, self.std = mean, epistemic_std, std
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, feature=0, n_samples=200, random_state=0, n_std=2.0, ax=None
-    ):
+        cls,
+        estimator: RegularizedMLPRegressor,
+        X: MatrixLike,
+        *,
+        feature: int | str = 0,
+        n_samples: int = 200,
+        random_state: RandomState = 0,
+        n_std: float = 2.0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the predictions of a fitted regressor.
 
         Parameters
@@ -96,7 +121,7 @@ class UncertaintyBandDisplay(Display):
         curves = values, distribution.mean, distribution.epistemic_std, distribution.std
         return cls(*(curve[order] for curve in curves), name).plot(n_std=n_std, ax=ax)
 
-    def plot(self, *, n_std=2.0, ax=None):
+    def plot(self, *, n_std: float = 2.0, ax: Axes | None = None) -> Self:
         """Draw the mean and the bands.
 
         Parameters
