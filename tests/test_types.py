@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from skregnet.uncertainty.precision import length_scale_alpha
 
 import skregnet
 from skregnet import _typing, inspection
@@ -19,7 +18,12 @@ from skregnet.functions.initializers import INITIALIZERS
 from skregnet.functions.losses import REGRESSION_LOSSES
 from skregnet.functions.schedules import SCHEDULES
 from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
-from skregnet.uncertainty import distributions, expected_calibration_error, gaussian_crps
+from skregnet.uncertainty import (
+    distributions,
+    expected_calibration_error,
+    gaussian_crps,
+    length_scale_alpha,
+)
 
 ROOT = Path(__file__).parents[1]
 # Of the other pages some unpack a dict of mixed values, and some use an attribute that is None or

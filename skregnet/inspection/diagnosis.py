@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._typing import ArrayLike, MatrixLike
+    from ..estimators.base import BaseRegularizedMLP
 
 # Head and format of each column of the table, in the order of the attributes of `LayerReport`.
 _COLUMNS = {

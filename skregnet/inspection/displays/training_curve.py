@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from ..._typing import NDArray, OneOrMoreInts
+    from ...estimators.base import BaseRegularizedMLP
 
 
 class TrainingCurveDisplay(Display):
