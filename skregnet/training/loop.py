@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Steps between two flushes of what is or will be denormal, at the end of an epoch: it takes many
-# steps to become denormal, and a flush costs about as much as a step.
+# Steps between two flushes of denormal numbers, at the end of an epoch. Numbers become denormal in
+# many steps, and a flush takes about as long as a step.
 _FLUSH_EVERY = 50
 
 
@@ -13,19 +13,19 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     Parameters
     ----------
     backprop : Backprop
-        Loss and gradient of a batch; holds the network.
+        Computes loss and gradient of a batch; holds the network.
     batches : Batches
-        The training rows; shuffled and gathered as they are iterated over.
+        The training rows.
     pipeline : skregnet.optim.pipeline.Pipeline
-        What is done with the gradient of a batch.
+        Transforms of the gradient and of the parameters in each step.
     state : TrainingState
-        Where the run begins, or goes on after a break; changed in place.
+        State that the run begins with, or goes on with after a break; changed in place.
     monitor : Monitor
-        Told of each epoch; says when to stop and restores what is to be kept.
+        Decides when to stop, and restores the parameters that are kept.
     rate : skregnet.optim.pipeline.Rate
         The learning rate.
     max_epochs : int
-        Length of the run in epochs, those before a break included.
+        Length of the run in epochs, including those before a break.
     """
     network = backprop.network
     steps = pipeline.prepare(network, backprop.gradient, state, rate)

@@ -20,12 +20,12 @@ class Identity(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         if out is not z:
             np.copyto(out, z)
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         return delta
 
 
@@ -48,12 +48,12 @@ class Softsign(Activation):
     array([-0.5 ,  0.75])
     """
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.absolute(z, out=out)
         out += 1.0
         return np.divide(z, out, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         # Divides twice, because the square could overflow.
         np.absolute(z, out=z)
         z += 1.0
@@ -74,10 +74,10 @@ class Tanh(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         return np.tanh(z, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         out *= out
         out *= delta
         delta -= out
@@ -108,13 +108,13 @@ class LecunTanh(Activation):
     amplitude: ClassVar[float] = 1.7159
     slope: ClassVar[float] = 2.0 / 3.0
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.multiply(z, self.slope, out=out)
         np.tanh(out, out=out)
         out *= self.amplitude
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         out *= out
         np.subtract(self.amplitude**2, out, out=out)
         out *= self.slope / self.amplitude
@@ -136,10 +136,10 @@ class Logistic(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         return logistic(z, out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         delta *= out
         out *= delta
         delta -= out
