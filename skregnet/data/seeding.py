@@ -1,4 +1,4 @@
-"""Independent streams of random numbers for everything that is drawn."""
+"""Independent streams of random numbers for each purpose and member."""
 
 from functools import lru_cache
 from numbers import Integral
@@ -12,15 +12,10 @@ _INIT, _SPLIT, _SHUFFLING, _DROPOUT, _SAMPLING = range(5)
 
 
 class Seeds:
-    """Seeds of a fit: one for each purpose, and within it one for each member.
+    """Seeds of a fit: one for each purpose and member.
 
-    Adding dropout does not change the initial weights, and a member of an ensemble draws what it
-    would draw alone.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        The constructor's parameter.
+    Adding dropout does not change the initial weights, and a member of an ensemble draws the same
+    numbers as if it were trained alone. `random_state` is the constructor's parameter.
     """
 
     def __init__(self, random_state):
@@ -30,7 +25,7 @@ class Seeds:
             self._entropy = _draw_entropy(random_state)
 
     def split(self):
-        """Return a generator for the validation part, the same at each call."""
+        """Return the generator that splits off the validation part, the same at each call."""
         return np.random.default_rng(self._sequence(_SPLIT))
 
     def init(self, n_members):
@@ -40,8 +35,8 @@ class Seeds:
     def shuffling(self, n_members, rows_seen=0):
         """Return the generators for the order of the rows.
 
-        Training that goes on from a network whose generators were not kept gets new ones, that
-        depend on the number of rows seen so far: no order and no mask is drawn a second time.
+        If training continues from a network without its generators, the new ones depend on the
+        number of rows seen so far: no order and no mask is drawn a second time.
         """
         return self._generators(_SHUFFLING, n_members, rows_seen)
 
@@ -65,7 +60,7 @@ class Seeds:
 
 
 def copy_generator(generator):
-    """Return an independent generator that goes on with the same numbers.
+    """Return an independent generator in the same state.
 
     ``copy.deepcopy`` draws a seed from the operating system, which takes ten times as long.
     """
@@ -76,7 +71,7 @@ def copy_generator(generator):
 
 
 class _AnySeed(ISeedSequence):
-    """A seed of a generator whose state is set right after."""
+    """The seed of a generator whose state is replaced immediately."""
 
     def generate_state(self, n_words, dtype=np.uint32):
         return np.zeros(n_words, dtype)
@@ -87,8 +82,8 @@ _ANY_SEED = _AnySeed()
 
 @lru_cache(maxsize=256)
 def _entropy_of_int(random_state):
-    # A RandomState takes as long as all the rest of an epoch on a hundred rows, and searches fit
-    # many times with the same seed.
+    # Making a RandomState takes as long as an epoch on a hundred rows, and a search fits many times
+    # with the same seed.
     return _draw_entropy(random_state)
 
 
