@@ -23,7 +23,13 @@ IGNORED = {"RT02", "GL01", "GL02"}
 # Extended summary, See Also, Examples: asked for from the classes that users construct.
 FOR_ESTIMATORS = {"ES01", "SA01", "EX01"}
 # What only the estimators deal with.
-INTERNAL = ("skregnet._", "skregnet.network.layers", "skregnet.training")
+INTERNAL = (
+    "skregnet._",
+    "skregnet.data",
+    "skregnet.network.layers",
+    "skregnet.targets",
+    "skregnet.training",
+)
 # A method that overrides another has the parameters and returns what that one says.
 INHERITED = {"GL08", "PR01", "RT01"}
 

@@ -23,7 +23,7 @@ from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.penalties import PENALTIES, Penalty
-from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
+from ..functions.schedules import SCHEDULES, is_planned
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
@@ -183,9 +183,8 @@ class Settings:
 
     @property
     def plans_its_end(self):
-        """Whether the learning rate comes down to nothing at the last epoch."""
-        is_named = self.is_stochastic and isinstance(self.learning_rate, str)
-        return is_named and self.learning_rate in PLANNED_SCHEDULES
+        """Whether the learning rate falls to about zero in the last epoch."""
+        return self.is_stochastic and is_planned(self.learning_rate)
 
     def stops_early(self, rows, validation):
         """Resolve ``early_stopping`` for a fit to some rows."""

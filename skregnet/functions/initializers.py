@@ -1,7 +1,7 @@
 r"""Initialisers: functions of a shape and a random generator that return initial weights.
 
-An initialiser is a callable ``(shape, rng) -> ndarray of float64``, where ``shape`` is
-``(fan_in, fan_out)`` and ``rng`` is a `numpy.random.Generator`. The named initialisers are:
+An initialiser is a callable ``(shape, rng) -> ndarray of float64`` with the shape
+``(fan_in, fan_out)`` and a `numpy.random.Generator`. The named initialisers are:
 
 ==================  ============================  =================  ============================
 Name                Variance                      Distribution       Designed for
@@ -41,8 +41,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Initializer = Callable[[tuple[int, int], np.random.Generator], np.ndarray]
-
 
 @dataclass(frozen=True)
 class VarianceScaling:
@@ -76,7 +74,6 @@ class VarianceScaling:
     distribution: str
 
     def __post_init__(self):
-        """Check the parameters."""
         if not 0.0 < self.scale < math.inf:
             raise ValueError(f"scale must be positive and finite, got {self.scale!r}.")
         for name, allowed in (
@@ -87,20 +84,6 @@ class VarianceScaling:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         fan_in, fan_out = shape
         fan = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2, "fan_out": fan_out}[self.mode]
         variance = self.scale / fan
@@ -127,20 +110,6 @@ class Standard:
     """
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         bound = 1.0 / math.sqrt(shape[0])
         return rng.uniform(-bound, bound, shape)
 
@@ -180,34 +149,19 @@ class Orthogonal:
     gain: float = 1.0
 
     def __post_init__(self):
-        """Check the gain."""
         if not 0.0 < self.gain < math.inf:
             raise ValueError(f"gain must be positive and finite, got {self.gain!r}.")
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         tall = rng.standard_normal((max(shape), min(shape)))
         q, r = np.linalg.qr(tall)
-        # The QR factors are unique only up to signs, which LAPACK chooses. A positive diagonal of r
-        # makes the distribution of q uniform.
+        # LAPACK chooses the signs of the factors; a positive diagonal of r makes q uniformly
+        # distributed.
         q *= self.gain * np.copysign(1.0, np.diagonal(r))
         return q if shape[0] >= shape[1] else np.ascontiguousarray(q.T)
 
 
-INITIALIZERS: dict[str, Initializer] = {
+INITIALIZERS: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]] = {
     "glorot_uniform": VarianceScaling(1.0, "fan_avg", "uniform"),
     "glorot_normal": VarianceScaling(1.0, "fan_avg", "normal"),
     "he_uniform": VarianceScaling(2.0, "fan_in", "uniform"),
@@ -254,38 +208,11 @@ def get_initializer(init):
 
 
 def initialize(initializer, shape, rng):
-    """Draw the weights of one layer and check them.
-
-    Parameters
-    ----------
-    initializer : callable
-        Initialiser, as returned by `get_initializer`.
-    shape : tuple of int
-        ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
-        Source of random numbers.
-
-    Returns
-    -------
-    weights : ndarray of shape (fan_in, fan_out), float64
-        The weights.
-
-    Raises
-    ------
-    ValueError
-        If the initialiser does not return an array of finite numbers of this shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> initialize(lambda shape, rng: np.eye(*shape), (2, 3), np.random.default_rng(0))
-    array([[1., 0., 0.],
-           [0., 1., 0.]])
-    """
+    """Return the float64 weights of a layer; raise ValueError if shape or values are wrong."""
     expected = f"init={initializer!r} must return a finite array of numbers of shape {shape}"
     weights = initializer(shape, rng)
     try:
-        # "same_kind" rejects complex numbers, whose imaginary part would be lost.
+        # "same_kind" rejects complex numbers.
         weights = np.asarray(weights).astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{expected}, got {type(weights).__name__}: {error}") from error

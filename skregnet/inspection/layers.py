@@ -19,7 +19,7 @@ from ..fitting.result import Start
 from ..fitting.run import Run
 from ..fitting.settings import Settings, check_combinations, is_stochastic
 from ..functions.activations import ACTIVATIONS
-from ..functions.schedules import PLANNED_SCHEDULES
+from ..functions.schedules import is_planned
 from ..network import Network
 from ..optim.pipeline import Transform
 from ..training import TrainingState
@@ -209,8 +209,7 @@ def _name_of(activation):
 
 def lowers_rate_to_zero(estimator):
     """Whether the schedule lowers the learning rate to about zero at the end of the run."""
-    rate = estimator.learning_rate
-    return is_stochastic(estimator.solver) and isinstance(rate, str) and rate in PLANNED_SCHEDULES
+    return is_stochastic(estimator.solver) and is_planned(estimator.learning_rate)
 
 
 def largest_slope(activation):

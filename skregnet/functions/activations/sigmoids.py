@@ -7,6 +7,8 @@ import numpy as np
 
 from .base import Activation
 
+__all__ = ["Identity", "LecunTanh", "Logistic", "Softsign", "Tanh"]
+
 
 @dataclass(frozen=True)
 class Identity(Activation):
@@ -155,7 +157,7 @@ def logistic(z, out):
     return out
 
 
-SIGMOIDS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "identity": Identity(),
     "softsign": Softsign(),
     "tanh": Tanh(),

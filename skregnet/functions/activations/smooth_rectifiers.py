@@ -10,6 +10,8 @@ from scipy.special import ndtr
 from .base import Activation
 from .sigmoids import logistic
 
+__all__ = ["GELU", "Mish", "SiLU", "Softplus"]
+
 
 @dataclass(frozen=True)
 class GELU(Activation):
@@ -36,9 +38,8 @@ class GELU(Activation):
         return out
 
     def backward(self, delta, z, out, scratch):
-        # ndtr takes ten times as long as the rest, so Phi is computed from z * Phi. At z = 0, out /
-        # z would be 0/0; with c, (z * out + c/2) / (z^2 + c) is Phi(0) = 1/2. c is far below the
-        # resolution of both dtypes.
+        # ndtr takes ten times as long as the rest, so Phi is computed from out = z * Phi, as (z *
+        # out + c/2) / (z^2 + c). This is 1/2 at z = 0, and c is too small to change other values.
         c = 1e-36
         np.multiply(z, z, out=scratch)
         scratch += c
@@ -167,7 +168,7 @@ class Softplus(Activation):
         return np.negative(delta, out=delta)
 
 
-SMOOTH_RECTIFIERS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "gelu": GELU(),
     "silu": SiLU(),
     "mish": Mish(),

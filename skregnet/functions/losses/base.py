@@ -10,8 +10,7 @@ from .jacobians import diagonal_jacobian
 class Loss(ABC):
     """A differentiable loss of raw predictions, with its link function.
 
-    Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an
-    estimator, or add it to a registry in ``skregnet/functions/losses/__init__.py``.
+    Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an estimator.
 
     Attributes
     ----------
@@ -46,12 +45,9 @@ class Loss(ABC):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         # An inherited predict_jacobian does not belong to an overridden predict.
-        order = [vars(base) for base in cls.__mro__]
-        definition = {
-            name: next(place for place, names in enumerate(order) if name in names)
-            for name in ("predict", "predict_jacobian")
-        }
-        if definition["predict"] < definition["predict_jacobian"]:
+        names = {"predict", "predict_jacobian"}
+        first = next(base for base in cls.__mro__ if names & vars(base).keys())
+        if "predict_jacobian" not in vars(first):
             cls.predict_jacobian = Loss.predict_jacobian
 
     @abstractmethod
@@ -95,9 +91,9 @@ class Loss(ABC):
     def predict_jacobian(self, raw):
         """Return the derivatives of `predict` with respect to the raw predictions.
 
-        The estimators' `input_gradients` uses it. Losses with a link other than the identity or
-        with several heads must override it, and so must subclasses that override `predict`: for
-        these, the inherited derivatives are not used.
+        The estimators' `input_gradients` uses them. Losses with several heads, or with a link
+        other than the identity, must override this method, and so must subclasses that override
+        `predict`.
 
         Parameters
         ----------
