@@ -13,7 +13,7 @@ def diagonal_jacobian(slopes):
 
 
 def softmax_jacobian(proba, factor):
-    """Return ``factor_k (1[j = k] - p_j)``, the Jacobian of the softmax if the factor is `proba`."""
+    """Return ``factor_k (1[j = k] - p_j)``, the Jacobian of the softmax if factor is `proba`."""
     own = np.moveaxis(factor, -1, 1)[..., np.newaxis]
     eye = np.eye(proba.shape[-1], dtype=proba.dtype)[:, np.newaxis]
     return own * (eye - proba[:, np.newaxis])

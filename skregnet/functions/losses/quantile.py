@@ -24,7 +24,7 @@ from .sums import (
 
 __all__ = ["Quantile"]
 
-# Smallest initial distance of quantiles, in standard deviations; a distance of zero has no gradient.
+# Smallest initial distance of quantiles in standard deviations. Increments of 0 have no gradient.
 _LEAST_INCREMENT = 0.01
 
 
