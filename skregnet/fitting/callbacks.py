@@ -120,11 +120,12 @@ class FitTasks:
         task.call_on_fit_task_begin(estimator=self._estimator, **arguments)
 
     def _end(self, task, arguments=None, attributes=None):
-        """Call the hooks at the end of a task; return whether one of them stops training."""
-        arguments = (
-            {} if arguments is None else {**arguments, "reconstruction_attributes": attributes}
+        """Call the hooks at the end of a task; return whether one stops training."""
+        if arguments is None:  # a task that was not completed
+            return task.call_on_fit_task_end(estimator=self._estimator)
+        return task.call_on_fit_task_end(
+            estimator=self._estimator, **arguments, reconstruction_attributes=attributes
         )
-        return task.call_on_fit_task_end(estimator=self._estimator, **arguments)
 
     def _attributes_after(self, monitor):
         """Return a function that gives the attributes as if fit had stopped with the epoch."""

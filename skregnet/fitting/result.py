@@ -186,8 +186,8 @@ def warnings_of_run(run, outcome):
 
 
 def _never_improved(outcome):
-    # A loss of zero, of a single class or a constant target, cannot be improved. The likelihood of a
-    # constant target is not zero but constant.
+    # A loss of zero, of a single class or a constant target, cannot be improved. The likelihood of
+    # a constant target is not zero but constant.
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
     return not outcome.kept_epoch.all() and could_improve
