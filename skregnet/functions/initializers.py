@@ -55,14 +55,8 @@ class VarianceScaling:
     distribution : {"uniform", "normal"}
         Distribution of the weights; the normal one is not truncated.
 
-    Raises
-    ------
-    ValueError
-        If a parameter has another value.
-
     Examples
     --------
-    >>> import numpy as np
     >>> he_normal = VarianceScaling(2.0, "fan_in", "normal")
     >>> weights = he_normal((50, 100), np.random.default_rng(0))
     >>> print(weights.shape, weights.var().round(3))
@@ -103,7 +97,6 @@ class Standard:
 
     Examples
     --------
-    >>> import numpy as np
     >>> weights = Standard()((25, 100), np.random.default_rng(0))
     >>> bool(abs(weights).max() <= 0.2)
     True
@@ -126,11 +119,6 @@ class Orthogonal:
     gain : float, default=1.0
         Factor of the orthogonal matrix, which is the value of all singular values; positive.
 
-    Raises
-    ------
-    ValueError
-        If `gain` is not positive and finite.
-
     References
     ----------
     .. [1] A. M. Saxe, J. L. McClelland, S. Ganguli. "Exact solutions to the nonlinear dynamics
@@ -140,7 +128,6 @@ class Orthogonal:
 
     Examples
     --------
-    >>> import numpy as np
     >>> weights = Orthogonal()((4, 3), np.random.default_rng(0))
     >>> np.allclose(weights.T @ weights, np.eye(3))
     True

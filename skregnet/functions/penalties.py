@@ -20,6 +20,8 @@ from ..kernels.blocks import column_blocks, pieces
 class Penalty(ABC):
     """A function of the weights that is added to the loss; biases are not penalised.
 
+    All arrays have the shape (members, n_weights), and their rows are contiguous.
+
     Attributes
     ----------
     strength : float
@@ -30,40 +32,13 @@ class Penalty(ABC):
 
     @abstractmethod
     def value(self, weights, scratch=None):
-        """Return the penalty of each member.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        scratch : ndarray of shape (members, n_weights), default=None
-            Buffer that may be overwritten; without it, memory is allocated.
-
-        Returns
-        -------
-        ndarray of shape (members,), float64
-            Value of the objective stated in the class docstring.
-        """
+        """Return the penalties, (members,) in float64; `scratch` may be overwritten."""
 
     @abstractmethod
     def prepare_gradient(self, weights, gradient, scratch):
-        """Return a function without arguments that adds the gradient of the penalty, in place.
+        """Return a function without arguments that adds the gradient of the penalty in place.
 
-        The arrays stay the same from step to step, and their rows are contiguous.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        gradient : ndarray of shape (members, n_weights)
-            Gradient of the loss, to which that of the penalty is added.
-        scratch : ndarray of shape (members, n_weights)
-            May be overwritten.
-
-        Returns
-        -------
-        add : callable() -> None
-            Adds to `gradient` in place.
+        The arrays stay the same from step to step. `scratch` may be overwritten.
         """
 
     def add_gradient(self, weights, gradient, scratch):
@@ -72,7 +47,7 @@ class Penalty(ABC):
         Parameters
         ----------
         weights, gradient, scratch : ndarray of shape (members, n_weights)
-            See `prepare_gradient`.
+            Penalised weights, gradient of the loss, and a buffer that may be overwritten.
         """
         self.prepare_gradient(weights, gradient, scratch)()
 
@@ -96,14 +71,10 @@ class Penalty(ABC):
         return scaled
 
     def decoupled(self):
-        """Split the penalty for optimisers that decay the weights themselves.
+        """Return the weight decay, and the rest of the penalty, for optimisers like AdamW.
 
-        Returns
-        -------
-        decay : float
-            Relative decrease of each weight in a step of learning rate 1.
-        penalty : Penalty
-            The rest of the penalty, whose gradient is added to that of the loss.
+        The decay is the relative decrease of each weight in a step of learning rate 1. The gradient
+        of the rest is added to that of the loss.
         """
         return 0.0, self
 
@@ -133,8 +104,6 @@ class ElasticNet(Penalty):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import ElasticNet
     >>> weights = np.array([[3.0, -4.0]])
     >>> ElasticNet(strength=0.1).value(weights)
     array([1.25])
@@ -212,8 +181,6 @@ def project_max_norm(weight, max_norm):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import project_max_norm
     >>> weight = np.array([[[3.0, 0.3], [4.0, 0.4]]])
     >>> project_max_norm(weight, max_norm=1.0)
     >>> weight
@@ -254,8 +221,6 @@ def clip_gradient_norm(gradient, max_norm):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import clip_gradient_norm
     >>> gradient = np.array([[3.0, 4.0], [0.3, 0.4]])
     >>> clip_gradient_norm(gradient, max_norm=1.0)
     array([5. , 0.5])

@@ -38,7 +38,6 @@ def constant(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import constant
     >>> constant(7, 10)
     1.0
     """
@@ -68,7 +67,6 @@ def cosine(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import cosine
     >>> [round(cosine(step, 4), 3) for step in range(5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
@@ -102,7 +100,6 @@ def one_cycle(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import one_cycle
     >>> [round(one_cycle(step, 10), 3) for step in (0, 1, 3, 6, 10)]
     [0.04, 0.28, 1.0, 0.611, 0.0]
     """
@@ -132,7 +129,6 @@ class InverseScaling:
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import InverseScaling
     >>> schedule = InverseScaling(power_t=0.5, n_samples=3, steps_per_epoch=2)
     >>> [schedule(step, 4) for step in range(4)]
     [1.0, 1.0, 0.5, 0.5]
@@ -186,7 +182,6 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import get_schedule
     >>> run = dict(power_t=0.5, t_start=0, n_samples=100, steps_per_epoch=10)
     >>> get_schedule("cosine", **run)(5, 10)
     0.5

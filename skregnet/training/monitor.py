@@ -2,64 +2,56 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from operator import attrgetter
 
 import numpy as np
 
-from .state import RunRecord, Snapshot
+from ..network import Network
+from .state import RunRecord, Snapshot, TrainingState
 
 # 'adaptive' does not lower smaller learning rates but stops, as in scikit-learn.
 _SMALLEST_RATE = 1e-6
 _ADAPTIVE_FACTOR = 0.2
 
 
+@dataclass(eq=False)
 class Monitor:
     """Monitor the members of a run, each of which stops on its own.
 
     A member that has stopped is still trained with the others, which takes no extra time; its final
     parameters are stored and restored at the end. Everything that changes is in the state: a new
     monitor with the same arguments and a copy of the state continues the run.
-
-    Parameters
-    ----------
-    network : Network
-        The network that is trained.
-    state : TrainingState
-        Its `stopping` gets the monitored value of each epoch: the validation loss or the negative
-        validation score; without early stopping, the training loss. A run begins if its `run` is
-        None.
-    validate : callable(network) -> (loss, score or None), default=None
-        Values on the validation part, arrays of shape (members,).
-    stop_early : bool, default=True
-        Whether the validation values decide when to stop and which epoch to keep; otherwise they
-        are only recorded.
-    lower_rates : callable(members) -> members, default=None
-        Called when patience runs out; returns the mask of the members that stop. Without it, all
-        of them stop.
-    plateau_loss : callable(network) -> loss, default=None
-        The training loss without the noise of dropout; `stopping` is then a `NoisyPlateau`.
-    lengths : ndarray of int of shape (members,), default=None
-        Number of epochs after which each member stops, with the reason 'max_iter'; 0 keeps its
-        initial parameters.
-    lowered : list of (int, ndarray of bool of shape (members,)), default=()
-        Epochs after which `lower_rates` is called, and for which members.
-    deadline : float, default=None
-        Time, on the clock of ``time.monotonic``, after which the run stops with the epoch.
-    report : callable(monitor) -> stop, default=None
-        Called after each epoch; training stops if it returns a true value.
-    suspicious_loss : float, default=inf
-        A run without early stopping that ends with a larger training loss may have diverged.
-    tolerable_loss : callable() -> loss, default=None
-        Returns the losses, (members,), above which a suspicious run has diverged. It takes time.
-
-    Attributes
-    ----------
-    run : RunRecord
-        The record of this run; that of the state, until the state is used for another run.
-    stops_early : bool
-        Whether there are validation values, and they decide when to stop.
     """
+
+    network: Network
+    # Its `stopping` gets the monitored value of each epoch: the validation loss or the negative
+    # validation score; without early stopping, the training loss. If its `run` is None, a run
+    # begins.
+    state: TrainingState
+    _: KW_ONLY
+    # (network) -> (loss, score or None) on the validation part, arrays of shape (members,).
+    validate: Callable | None = None
+    # Whether these decide when to stop and which epoch to keep; otherwise they are only recorded.
+    stop_early: bool = True
+    # (members) -> members; called when patience runs out, it returns the mask of those that stop.
+    lower_rates: Callable | None = None
+    # (network) -> training loss without the noise of dropout, for a `NoisyPlateau`.
+    plateau_loss: Callable | None = None
+    # Epochs after which each member stops with the reason 'max_iter'; 0 keeps initial parameters.
+    lengths: np.ndarray | None = None
+    # (epoch, mask of members) for which `lower_rates` is called, in the repetition of a run.
+    lowered: Sequence = ()
+    # On the clock of `time.monotonic`; the run stops with the first epoch that ends later.
+    deadline: float | None = None
+    # (monitor) -> stop; called after each epoch.
+    report: Callable | None = None
+    # A run without early stopping that ends with a larger training loss may have diverged.
+    suspicious_loss: float = np.inf
+    # () -> losses, (members,), above which it has diverged. Computing them takes time.
+    tolerable_loss: Callable | None = None
 
     # Properties of the record; see `RunRecord`. After `restore`, `kept_epoch` is the epoch whose
     # parameters each member has, 0 for the initial ones. The reasons in `stop_reason` are
@@ -68,43 +60,16 @@ class Monitor:
     active = property(attrgetter("run.active"))
     stop_reason = property(attrgetter("run.stop_reason"))
     kept_epoch = property(attrgetter("run.kept_epoch"))
-    lowered = property(attrgetter("run.lowered"))
 
-    def __init__(
-        self,
-        network,
-        state,
-        *,
-        validate=None,
-        stop_early=True,
-        lower_rates=None,
-        plateau_loss=None,
-        lengths=None,
-        lowered=(),
-        deadline=None,
-        report=None,
-        suspicious_loss=np.inf,
-        tolerable_loss=None,
-    ):
-        self.network = network
-        self.state = state
-        self.validate = validate
-        self.lower_rates = lower_rates
-        self.plateau_loss = plateau_loss
-        self.lengths = lengths
-        self.report = report
-        self.suspicious_loss = suspicious_loss
-        self.tolerable_loss = tolerable_loss
-        self.stops_early = validate is not None and stop_early
-        self._to_lower = lowered
-        self._deadline = deadline
-        self._started = time.monotonic() - state.elapsed
-        if state.run is None:
-            state.run = RunRecord.begin(network, self.stops_early)
+    def __post_init__(self):
+        self.stops_early = self.validate is not None and self.stop_early
+        self._started = time.monotonic() - self.state.elapsed
+        if self.state.run is None:
+            self.state.run = RunRecord.begin(self.network, self.stops_early)
             if self.stops_early:
                 # The initial parameters of a resumed training may be better than all later ones.
-                state.stopping.update(_monitored(*validate(network)))
-        self.run = state.run
+                self.state.stopping.update(_monitored(*self.validate(self.network)))
+        self.run = self.state.run  # the state may later be used for another run
         self._stop_at_length()
 
     def end_of_epoch(self, loss, learning_rate):
@@ -138,12 +103,12 @@ class Monitor:
         if max(stopping.wait) >= stopping.patience:
             self._end_patience(stopping.exhausted & run.active)
         self._stop_at_length()
-        for epoch, members in self._to_lower:
+        for epoch, members in self.lowered:
             if epoch == run.history.n_epochs:
                 self.lower_rates(members)
         now = time.monotonic()
         run.elapsed = now - self._started
-        if self._deadline is not None and now > self._deadline:
+        if self.deadline is not None and now > self.deadline:
             self._end(run.active, "max_time")
         if self.report is not None and self.report(self):
             self._end(run.active, "callback")
@@ -159,7 +124,7 @@ class Monitor:
             return
         if self.lower_rates is not None:
             stopped = self.lower_rates(members)
-            self.lowered.append((self.history.n_epochs, members & ~stopped))
+            self.run.lowered.append((self.history.n_epochs, members & ~stopped))
             self.state.stopping.restart(members & ~stopped)
             members = stopped
         self.converged(members)

@@ -9,7 +9,7 @@ import numpy as np
 class Activation(ABC):
     """Base class of the activation functions; subclass it to define your own.
 
-    Instances have parameters but no data, so several layers can share one instance.
+    Several layers can share an instance, because it has parameters but no data.
 
     Attributes
     ----------
@@ -76,11 +76,7 @@ class Activation(ABC):
         Returns
         -------
         delta : ndarray of float
-            The buffer `delta`.
-
-        Notes
-        -----
-        `z`, `out` and `scratch` are not used afterwards, so all three may be overwritten.
+            The buffer `delta`. The other three buffers may be overwritten, too.
         """
 
     def __call__(self, z):

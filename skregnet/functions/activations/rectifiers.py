@@ -29,11 +29,6 @@ class ReLU(Activation):
        AISTATS 2011.
     .. [2] K. He, X. Zhang, S. Ren, J. Sun. "Delving deep into rectifiers: surpassing
        human-level performance on ImageNet classification", ICCV 2015.
-
-    Examples
-    --------
-    >>> ReLU()([-1.0, 2.0])
-    array([0., 2.])
     """
 
     in_place = True
@@ -64,20 +59,10 @@ class LeakyReLU(Activation):
     negative_slope : float, default=0.01
         Slope :math:`a` for negative inputs, in [0, 1].
 
-    Raises
-    ------
-    ValueError
-        If `negative_slope` is not in [0, 1].
-
     References
     ----------
     .. [1] A. L. Maas, A. Y. Hannun, A. Y. Ng. "Rectifier nonlinearities improve neural network
        acoustic models", ICML 2013.
-
-    Examples
-    --------
-    >>> LeakyReLU(negative_slope=0.1)([-1.0, 2.0])
-    array([-0.1,  2. ])
     """
 
     negative_slope: float = 0.01
@@ -110,20 +95,10 @@ class ELU(Activation):
     alpha : float, default=1.0
         Minus the limit of :math:`f` for large negative inputs; positive.
 
-    Raises
-    ------
-    ValueError
-        If `alpha` is not positive and finite.
-
     References
     ----------
     .. [1] D.-A. Clevert, T. Unterthiner, S. Hochreiter. "Fast and accurate deep network
        learning by exponential linear units (ELUs)", ICLR 2016.
-
-    Examples
-    --------
-    >>> ELU()([-1.0, 2.0]).round(4)
-    array([-0.6321,  2.    ])
     """
 
     alpha: float = 1.0
@@ -156,11 +131,6 @@ class SELU(Activation):
     ----------
     .. [1] G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter. "Self-normalizing neural
        networks", NeurIPS 2017.
-
-    Examples
-    --------
-    >>> SELU()([-1.0, 2.0]).round(4)
-    array([-1.1113,  2.1014])
     """
 
     default_init = "lecun_normal"

@@ -69,7 +69,6 @@ def get_loss(loss, *, quantile=None, huber_delta=1.0):
 
     Examples
     --------
-    >>> from skregnet.functions.losses import get_loss
     >>> get_loss("quantile", quantile=[0.1, 0.9])
     Quantile(levels=(0.1, 0.9))
     """

@@ -32,8 +32,6 @@ class BinaryLogLoss(Loss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import BinaryLogLoss
     >>> BinaryLogLoss().value(np.zeros((1, 1, 1)), np.ones((1, 1, 1))).round(4).tolist()
     [0.6931]
     """
@@ -98,8 +96,6 @@ class MultinomialLogLoss(Loss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import MultinomialLogLoss
     >>> MultinomialLogLoss().predict(np.zeros((1, 1, 4))).tolist()
     [[[0.25, 0.25, 0.25, 0.25]]]
     """

@@ -43,8 +43,6 @@ class PoissonDeviance(_LogLinkLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import PoissonDeviance
     >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [0.0]]])
     >>> PoissonDeviance().value(raw, y).tolist()
     [1.0]
@@ -78,8 +76,6 @@ class GammaDeviance(_LogLinkLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import GammaDeviance
     >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [2.0]]])
     >>> GammaDeviance().value(raw, y).round(4).tolist()
     [0.3069]

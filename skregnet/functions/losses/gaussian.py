@@ -50,9 +50,7 @@ class GaussianNLL(Loss):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from scipy.stats import norm
-    >>> from skregnet.functions.losses import GaussianNLL
     >>> loss, raw = GaussianNLL(), np.array([[[1.0, 0.5]]])
     >>> mean, variance = loss.predict(raw), loss.predict_variance(raw)
     >>> np.allclose(

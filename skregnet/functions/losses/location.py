@@ -27,8 +27,6 @@ class SquaredError(_LocationLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import SquaredError
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [1.0]]])
     >>> SquaredError().value(raw, y).tolist()
     [2.5]
@@ -57,8 +55,6 @@ class AbsoluteError(_LocationLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import AbsoluteError
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
     >>> AbsoluteError().value(raw, y).tolist()
     [3.0]
@@ -99,8 +95,6 @@ class Huber(_LocationLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import Huber
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.5], [13.0]]])
     >>> Huber(delta=1.0).value(raw, y).tolist()
     [9.625]

@@ -54,8 +54,6 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import Quantile
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
     >>> Quantile(0.9).value(raw, y).round(6).tolist()
     [1.9]
