@@ -27,18 +27,14 @@ class SparseBatch:
         """
         if out is None:
             out = np.empty((len(weight), self.shape[1], weight.shape[2]), weight.dtype)
-        for member, (matrix, product) in enumerate(
-            zip(_members(weight), _members(out), strict=True)
-        ):
-            product[...] = self.for_member(member) @ matrix
+        for member, (one, product) in enumerate(zip(_members(weight), _members(out), strict=True)):
+            product[...] = self.for_member(member) @ one
         return out
 
     def transposed_dot(self, delta, out):
         """Write the product of the transposed rows with `delta`, (members, rows, units)."""
-        for member, (matrix, product) in enumerate(
-            zip(_members(delta), _members(out), strict=True)
-        ):
-            product[...] = self.for_member(member).T @ matrix
+        for member, (one, product) in enumerate(zip(_members(delta), _members(out), strict=True)):
+            product[...] = self.for_member(member).T @ one
         return out
 
     def dropped(self, rate, generators):

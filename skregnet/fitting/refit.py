@@ -30,17 +30,9 @@ def check_refit_weights(sample_weight, sample_weight_val):
 def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
     """Retrain on all rows, each member until the epoch that early stopping has kept.
 
-    Initial weights, orders of rows and masks are those of the first run. Returns the result of the
-    second run; if this was not completed, that of the first run with a warning.
-
-    Parameters
-    ----------
-    first, outcome, result : Run, RunResult, FitResult
-        The run that stopped early, and its results.
-    inputs, targets : Inputs, RealTargets or ClassTargets
-        Description of the data, not fitted yet.
-    rows : Rows
-        All rows, with the weights of their classes.
+    `inputs` and `targets` are not fitted yet; `rows` have the weights of their classes. Initial
+    weights, orders of rows and masks are those of the first run. Returns the result of the second
+    run; if this was not completed, that of the first run with a warning.
     """
     settings, reasons = first.settings, set(outcome.stop_reason)
     if reasons & {"diverged", "interrupted"} or not outcome.kept_epoch.any():

@@ -273,8 +273,8 @@ def _given(array, layer, member, shape, rng):
         values = values[member]
     if values.shape != shape:
         raise ValueError(
-            f"init[{layer}] must have shape {shape} (fan_in, fan_out), or (members, *{shape}), "
-            f"got {np.shape(array)}."
+            f"init[{layer}] must have shape {shape} (fan_in, fan_out), with or without an axis of "
+            f"members before it, got {np.shape(array)}."
         )
     if not np.isfinite(values.astype(np.float64)).all():
         raise ValueError(f"init[{layer}] must hold finite numbers, got {values!r}.")
@@ -300,11 +300,8 @@ def check_combinations(settings):
             "number of the rows, a splitter, or a list of pairs of row numbers. Got "
             f"{settings.validation_fraction!r} instead."
         )
-    if not settings.is_stochastic:
-        _check_full_batch(settings)
-
-
-def _check_full_batch(settings):
+    if settings.is_stochastic:
+        return
     switched_on = {
         "dropout": any(settings.architecture.dropout),
         "input_dropout": settings.input_dropout > 0,

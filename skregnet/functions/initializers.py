@@ -1,25 +1,10 @@
 r"""Initialisers: functions of a shape and a random generator that return initial weights.
 
 An initialiser is a callable ``(shape, rng) -> ndarray of float64`` with the shape
-``(fan_in, fan_out)`` and a `numpy.random.Generator`. The named initialisers are:
-
-==================  ============================  =================  ============================
-Name                Variance                      Distribution       Designed for
-==================  ============================  =================  ============================
-``glorot_uniform``  2 / (fan_in + fan_out)        uniform            tanh, logistic [1]_ (eq. 16)
-``glorot_normal``   2 / (fan_in + fan_out)        normal             the same
-``he_uniform``      2 / fan_in                    uniform            ReLU and its relatives [2]_
-``he_normal``       2 / fan_in                    normal             the same
-``lecun_uniform``   1 / fan_in                    uniform            LeCun's scaled tanh [3]_
-``lecun_normal``    1 / fan_in                    normal             SELU [4]_
-``standard``        1 / (3 fan_in)                uniform            comparison [1]_ (eq. 1)
-``orthogonal``      1 / max(fan_in, fan_out)      Haar               deep linear networks [5]_
-==================  ============================  =================  ============================
-
-A uniform distribution of variance :math:`v` has the range :math:`[-\sqrt{3v}, \sqrt{3v}]`. Normal
-distributions are not truncated.
-
-To add an initialiser, write one function or class and one line in ``INITIALIZERS``.
+``(fan_in, fan_out)`` and a `numpy.random.Generator`.
+A uniform distribution of variance :math:`v` has the range :math:`[-\sqrt{3v}, \sqrt{3v}]`, and
+normal distributions are not truncated. To add an initialiser, write a function or class and add it
+to `INITIALIZERS`.
 
 References
 ----------
@@ -121,9 +106,7 @@ class Orthogonal:
 
     References
     ----------
-    .. [1] A. M. Saxe, J. L. McClelland, S. Ganguli. "Exact solutions to the nonlinear dynamics
-       of learning in deep linear neural networks", ICLR 2014.
-    .. [2] F. Mezzadri. "How to generate random matrices from the classical compact groups",
+    .. [1] F. Mezzadri. "How to generate random matrices from the classical compact groups",
        Notices of the AMS 54, 2007.
 
     Examples
@@ -149,14 +132,16 @@ class Orthogonal:
 
 
 INITIALIZERS: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]] = {
+    # For tanh and logistic [1] (eq. 16).
     "glorot_uniform": VarianceScaling(1.0, "fan_avg", "uniform"),
     "glorot_normal": VarianceScaling(1.0, "fan_avg", "normal"),
+    # For ReLU and its relatives [2].
     "he_uniform": VarianceScaling(2.0, "fan_in", "uniform"),
     "he_normal": VarianceScaling(2.0, "fan_in", "normal"),
-    "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),
-    "lecun_normal": VarianceScaling(1.0, "fan_in", "normal"),
-    "standard": Standard(),
-    "orthogonal": Orthogonal(),
+    "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),  # for LeCun's scaled tanh [3]
+    "lecun_normal": VarianceScaling(1.0, "fan_in", "normal"),  # for SELU [4]
+    "standard": Standard(),  # for comparison [1] (eq. 1)
+    "orthogonal": Orthogonal(),  # for deep linear networks [5]
 }
 
 

@@ -35,11 +35,6 @@ def constant(step, n_steps):
     -------
     float
         The factor, 1.0.
-
-    Examples
-    --------
-    >>> constant(7, 10)
-    1.0
     """
     return 1.0
 

@@ -6,30 +6,17 @@ import numpy as np
 class EarlyStopping:
     """Count, for each member, the epochs without improvement.
 
-    Parameters
-    ----------
-    n_members : int
-        Length of the arrays of values.
-    patience : int or inf
-        A member is exhausted after this many epochs in a row without improvement.
-    tol : float
-        An improvement is a decrease of the lowest value so far by more than `tol`.
-
-    Attributes
-    ----------
-    best : list of float
-        Lowest value of each member so far.
-    wait : list of int
-        Epochs since the last improvement of each member.
+    An improvement is a decrease of the lowest value so far by more than `tol`. A member is
+    exhausted after `patience` epochs in a row without improvement; `patience` may be infinite.
     """
 
     def __init__(self, n_members, patience, tol):
         self.patience = patience
         self.tol = tol
-        # Lists: with few members, they take a fraction of the time of arrays.
-        self.best = [np.inf] * n_members
-        self.wait = [0] * n_members
-        # What an improvement is measured against: equal to `best` until `restart`.
+        # Lists: for few members they are faster than arrays.
+        self.best = [np.inf] * n_members  # lowest values so far
+        self.wait = [0] * n_members  # epochs since the last improvement
+        # An improvement is relative to these values, equal to `best` until `restart`.
         self._lowest_of_count = [np.inf] * n_members
 
     def update(self, values):

@@ -39,18 +39,10 @@ class Objective:
 
 
 def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol):
-    """Minimise an `Objective`; an iteration of the minimiser is an epoch.
+    """Minimise an `Objective` by one of `FULL_BATCH_SOLVERS`; an iteration is an epoch.
 
-    Parameters
-    ----------
-    minimize : callable
-        One of `skregnet.optim.FULL_BATCH_SOLVERS`.
-    monitor : Monitor
-        Decides when to stop, and restores the parameters that are kept.
-    max_epochs, max_fun : int
-        Limits for the iterations and for the evaluations of the objective.
-    gtol : float
-        Largest component of the gradient at a minimum.
+    `max_fun` limits the evaluations of the objective, and `gtol` is the largest component of the
+    gradient at a minimum.
     """
 
     def end_of_iteration(point):

@@ -10,22 +10,9 @@ _FLUSH_EVERY = 50
 def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     """Minimise the penalised loss of a network by stochastic gradients.
 
-    Parameters
-    ----------
-    backprop : Backprop
-        Computes loss and gradient of a batch; holds the network.
-    batches : Batches
-        The training rows.
-    pipeline : skregnet.optim.pipeline.Pipeline
-        Transforms of the gradient and of the parameters in each step.
-    state : TrainingState
-        State that the run begins with, or goes on with after a break; changed in place.
-    monitor : Monitor
-        Decides when to stop, and restores the parameters that are kept.
-    rate : skregnet.optim.pipeline.Rate
-        The learning rate.
-    max_epochs : int
-        Length of the run in epochs, including those before a break.
+    The run begins with the state, or continues it after a break, and changes it in place. The
+    monitor decides when to stop, and restores the parameters that are kept. `max_epochs` includes
+    the epochs before a break.
     """
     network = backprop.network
     steps = pipeline.prepare(network, backprop.gradient, state, rate)

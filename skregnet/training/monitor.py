@@ -87,9 +87,10 @@ class Monitor:
             if self.stops_early:
                 monitored = _monitored(validation_loss, score)
         run.history.append(run.active, learning_rate, **values)
-        if not self._is_finite(loss):
-            # Infinite parameters make the loss infinite only one step later.
-            is_finite = np.isfinite(loss + self.network.params.sum(axis=1))
+        params = self.network.params
+        # Infinite parameters make the loss infinite only one step later.
+        if not math.isfinite(sum(loss.tolist()) + np.vdot(params, params)):
+            is_finite = np.isfinite(loss + params.sum(axis=1))
             self._diverge(run.active & ~is_finite)
         if self.stops_early or self.plateau_loss is None:
             is_best = stopping.update(monitored)
@@ -113,11 +114,6 @@ class Monitor:
         if self.report is not None and self.report(self):
             self._end(run.active, "callback")
         return True not in run.active.tolist()
-
-    def _is_finite(self, loss):
-        """Whether all losses and parameters are finite; False for very large ones, too."""
-        params = self.network.params
-        return math.isfinite(sum(loss.tolist()) + np.vdot(params, params))
 
     def _end_patience(self, members):
         if True not in members.tolist():
@@ -243,12 +239,12 @@ class Monitor:
         self.run.kept_epoch[members] = epoch
 
 
+@dataclass(eq=False)
 class RateLowering:
     """Divide learning rates by five when patience runs out, for ``learning_rate='adaptive'``."""
 
-    def __init__(self, factors, learning_rate_init):
-        self.factors = factors  # of the initial rate, (members,); changed in place
-        self.learning_rate_init = learning_rate_init
+    factors: np.ndarray  # of the initial rate, (members,); changed in place
+    learning_rate_init: float
 
     def __call__(self, members):
         """Lower the rates of some members; return the mask of those with the smallest rate."""

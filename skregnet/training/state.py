@@ -40,7 +40,6 @@ class Snapshot(NamedTuple):
 class RunRecord:
     """The record of a run that a `Monitor` keeps; arrays have one entry per member."""
 
-    history: History
     active: np.ndarray  # mask of the members that have not stopped; replaced, never written to
     stop_reason: np.ndarray  # None for active members
     kept_epoch: np.ndarray  # epoch whose parameters the member has at the end
@@ -53,24 +52,24 @@ class RunRecord:
     # number of epochs before it. It may be the same object as `epoch_start`.
     before_best: Snapshot | None
     before_best_epoch: np.ndarray
-    lowered: list  # (epoch after which learning rates were lowered, mask of their members)
+    history: History = field(default_factory=History)
+    # (epoch after which learning rates were lowered, mask of the members).
+    lowered: list = field(default_factory=list)
     elapsed: float = 0.0  # seconds until the end of the newest epoch, without breaks
 
     @classmethod
     def begin(cls, network, stops_early):
         """Return the record of a run that begins with a network."""
-        n_members = network.n_members
-        start = Snapshot.of(network).copy()
+        n, start = network.n_members, Snapshot.of(network).copy()
+        kept, epoch_start = (start, None) if stops_early else (None, start)
         return cls(
-            History(),
-            np.ones(n_members, bool),
-            np.full(n_members, None, object),
-            np.zeros(n_members, int),
-            start if stops_early else None,
-            None if stops_early else start,
-            None if stops_early else start,
-            np.zeros(n_members, int),
-            [],
+            active=np.ones(n, bool),
+            stop_reason=np.full(n, None, object),
+            kept_epoch=np.zeros(n, int),
+            kept=kept,
+            epoch_start=epoch_start,
+            before_best=epoch_start,
+            before_best_epoch=np.zeros(n, int),
         )
 
     def stop(self, members, reason):
@@ -133,9 +132,8 @@ class TrainingState:
 
     def epochs_left(self, max_epochs):
         """Return the range of the epochs, counted from 0, that the current run still makes."""
-        if self.run is not None and not self.run.active.any():
-            return range(0)
-        return range(self.epoch, max_epochs)
+        is_over = self.run is not None and not self.run.active.any()
+        return range(0) if is_over else range(self.epoch, max_epochs)
 
     def begin_run(self, stopping):
         """Let the next monitor begin a run with an `EarlyStopping`."""

@@ -80,18 +80,7 @@ class Activation(ABC):
         """
 
     def __call__(self, z):
-        """Return the activation of `z` as a new array.
-
-        Parameters
-        ----------
-        z : array-like
-            Pre-activations. Floating-point dtypes are kept, others are converted to float64.
-
-        Returns
-        -------
-        out : ndarray of float
-            Array with the shape of `z`.
-        """
+        """Return the activation of an array-like `z` as a new array of a floating-point dtype."""
         z = np.asarray(z)
         if not np.issubdtype(z.dtype, np.floating):
             z = z.astype(float)

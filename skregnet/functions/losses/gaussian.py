@@ -50,13 +50,9 @@ class GaussianNLL(Loss):
 
     Examples
     --------
-    >>> from scipy.stats import norm
-    >>> loss, raw = GaussianNLL(), np.array([[[1.0, 0.5]]])
-    >>> mean, variance = loss.predict(raw), loss.predict_variance(raw)
-    >>> np.allclose(
-    ...     loss.value(raw, np.zeros((1, 1, 1))), -norm.logpdf(0.0, mean, variance**0.5)
-    ... )
-    True
+    >>> raw = np.array([[[1.0, 0.5]]])
+    >>> GaussianNLL().predict_variance(raw).round(4).tolist()
+    [[[0.9741]]]
     """
 
     variance_floor: float = 1e-6

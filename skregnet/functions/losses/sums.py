@@ -32,21 +32,16 @@ def inner(a, b):
     return rest + np.add.reduce(np.vecdot(a, b), 1, np.float64)
 
 
-def plain_sum(losses):
-    """Return the sum of non-negative losses over rows and outputs, as `inner` does."""
+def weighted_sum(losses, weight):
+    """Return the sum of non-negative losses over rows and outputs; they are overwritten."""
+    if weight is not None:
+        if losses.shape[2] == 1:
+            return inner(losses, weight)
+        return np.add.reduce(np.multiply(losses, weight, losses), (1, 2))
     if len(losses) == 1 and losses.size <= MOST_ELEMENTS:
         # `asum` depends on the alignment of the memory, and `add.reduce` takes 0.6 us more.
         return get_blas(losses.dtype).dot(losses.ravel(), _ONES[losses.dtype.char], losses.size)
     return np.add.reduce(losses, (1, 2))  # pairwise summation is accurate in float32
-
-
-def weighted_sum(losses, weight):
-    """Return the sum of ``weight * losses`` over rows and outputs; `losses` is overwritten."""
-    if weight is None:
-        return plain_sum(losses)
-    if losses.shape[2] == 1:
-        return inner(losses, weight)
-    return np.add.reduce(np.multiply(losses, weight, losses), (1, 2))
 
 
 def signed_sum(losses, weight):
