@@ -19,10 +19,8 @@ class Seeds:
     """
 
     def __init__(self, random_state):
-        if isinstance(random_state, Integral):
-            self._entropy = _entropy_of_int(random_state)
-        else:
-            self._entropy = _draw_entropy(random_state)
+        draw = _entropy_of_int if isinstance(random_state, Integral) else _draw_entropy
+        self._entropy = draw(random_state)
 
     def split(self):
         """Return the generator that splits off the validation part, the same at each call."""
@@ -33,15 +31,12 @@ class Seeds:
         return self._generators(_INIT, n_members)
 
     def shuffling(self, n_members, rows_seen=0):
-        """Return the generators for the order of the rows.
-
-        If training continues from a network without its generators, the new ones depend on the
-        number of rows seen so far: no order and no mask is drawn a second time.
-        """
+        """Return the generators for the order of the rows."""
+        # With the rows seen so far, training that lost its generators repeats no order.
         return self._generators(_SHUFFLING, n_members, rows_seen)
 
     def dropout(self, n_members, rows_seen=0):
-        """Return the generators for the masks of dropout; see `shuffling`."""
+        """Return the generators for the masks of dropout, as `shuffling` does."""
         return self._generators(_DROPOUT, n_members, rows_seen)
 
     def sampling(self):
@@ -80,15 +75,12 @@ class _AnySeed(ISeedSequence):
 _ANY_SEED = _AnySeed()
 
 
-@lru_cache(maxsize=256)
-def _entropy_of_int(random_state):
-    # Making a RandomState takes as long as an epoch on a hundred rows, and a search fits many times
-    # with the same seed.
-    return _draw_entropy(random_state)
-
-
 def _draw_entropy(random_state):
     random_state = check_random_state(random_state)
     entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
     entropy.setflags(write=False)  # it is shared
     return entropy
+
+
+# Making a RandomState takes as long as an epoch on a hundred rows; a search uses a seed many times.
+_entropy_of_int = lru_cache(maxsize=256)(_draw_entropy)

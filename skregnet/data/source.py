@@ -21,14 +21,14 @@ class Source:
     values : ndarray of shape (n, features)
         An array in any memory layout; it may be read-only or mapped from a file.
     dtype : dtype, default=None
-        Dtype of the rows that are read; None is that of `values`.
+        None is that of `values`.
     transform : callable(rows, out), default=None
         Writes transformed rows of `values` into `out`. It must not change `rows`.
     index : ndarray of int, default=None
         Numbers of the rows of `values` that belong to the source; None means all.
     encoder : object, default=None
-        Encodes rows of `values` before the transform: its method `encode` returns a new array of
-        the same dtype with `n_outputs` columns.
+        Its method `encode` is called before the transform, and returns a new array of the same
+        dtype with `n_outputs` columns.
     """
 
     def __init__(self, values, dtype=None, transform=None, index=None, encoder=None):

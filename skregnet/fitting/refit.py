@@ -30,9 +30,8 @@ def check_refit_weights(sample_weight, sample_weight_val):
 def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
     """Retrain on all rows, each member until the epoch that early stopping has kept.
 
-    `inputs` and `targets` are not fitted yet; `rows` have the weights of their classes. Initial
-    weights, orders of rows and masks are those of the first run. Returns the result of the second
-    run; if this was not completed, that of the first run with a warning.
+    Initial weights, orders of rows and masks are those of the first run. `inputs` and `targets` are
+    not fitted yet. If the second run is not completed, the first result is returned with a warning.
     """
     settings, reasons = first.settings, set(outcome.stop_reason)
     if reasons & {"diverged", "interrupted"} or not outcome.kept_epoch.any():

@@ -341,24 +341,24 @@ def check_batches(settings, n_samples):
 
 def supports_partial_fit(estimator):
     """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
+    reason = None
     if not is_stochastic(estimator.solver):
-        raise AttributeError(
-            "partial_fit is only available for the stochastic solvers, not for "
-            f"{estimator.solver!r}."
+        reason = f"is only available for the stochastic solvers, not for {estimator.solver!r}."
+    elif estimator.early_stopping not in (False, "auto"):
+        reason = (
+            "does not support early_stopping=True: a stream has no validation part. Use "
+            "early_stopping='auto' or False, or call fit."
         )
-    if estimator.early_stopping not in (False, "auto"):
-        raise AttributeError(
-            "partial_fit does not support early_stopping=True: a stream has no validation "
-            "part. Use early_stopping='auto' or False, or call fit."
+    elif estimator.n_init != 1:
+        reason = (
+            f"does not support n_init={estimator.n_init!r}: restarts are compared at the end of a "
+            "run, and a stream has none. Set n_init=1, or use n_estimators."
         )
-    if estimator.n_init != 1:
-        raise AttributeError(
-            f"partial_fit does not support n_init={estimator.n_init!r}: restarts are compared at "
-            "the end of a run, and a stream has none. Set n_init=1, or use n_estimators."
+    elif getattr(estimator, "class_weight", None) == "balanced":
+        reason = (
+            "does not support class_weight='balanced': the frequencies of the classes cannot be "
+            "estimated from the rows of one call. Pass a dict of weights."
         )
-    if getattr(estimator, "class_weight", None) == "balanced":
-        raise AttributeError(
-            "partial_fit does not support class_weight='balanced': the frequencies of the classes "
-            "cannot be estimated from the rows of one call. Pass a dict of weights."
-        )
+    if reason is not None:
+        raise AttributeError(f"partial_fit {reason}")
     return True

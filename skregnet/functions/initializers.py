@@ -159,11 +159,6 @@ def get_initializer(init):
     initializer : callable
         The initialiser.
 
-    Raises
-    ------
-    ValueError
-        If `init` is neither.
-
     Examples
     --------
     >>> get_initializer("he_normal")

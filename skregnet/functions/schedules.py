@@ -35,6 +35,11 @@ def constant(step, n_steps):
     -------
     float
         The factor, 1.0.
+
+    Examples
+    --------
+    >>> constant(7, 10)
+    1.0
     """
     return 1.0
 
@@ -169,11 +174,6 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
     -------
     callable
         Schedule ``(step, n_steps) -> float``.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
 
     Examples
     --------

@@ -20,19 +20,14 @@ class Batches:
 
     Parameters
     ----------
-    x : {ndarray, Source, CSR matrix} of shape (n_samples, features)
-        Inputs in the dtype of the network.
-    y : ndarray of shape (n_samples, outputs)
-        Targets in the dtype of the network.
+    x, y : {ndarray, Source, CSR matrix}, ndarray of shape (n_samples, ...)
+        Inputs and targets in the dtype of the network.
     weight : ndarray of shape (n_samples, 1) or None
-        Sample weights with mean one over the rows of each member: the loss of a batch is a sum
-        divided by the number of its rows.
+        Sample weights with mean one: losses of batches are divided by their numbers of rows.
     batch_size : int
-        Rows of a batch.
     generators : sequence of numpy.random.Generator
-        One for each member; each member has its own order of the rows.
+        One for each member, for its own order of the rows in each epoch.
     shuffle : bool, default=True
-        Whether to draw a new order for each epoch.
     smallest : int, default=2
         A last batch of fewer rows joins the one before it. Its gradient would be a poor estimate,
         and batch normalisation would use the moments of these few rows.
@@ -40,13 +35,6 @@ class Batches:
         Row numbers of each member; a number may occur several times. None means all rows.
     block_elements : int, default=CHUNK_ELEMENTS
         Approximate number of elements that are gathered at once.
-
-    Attributes
-    ----------
-    n_rows, n_steps, max_rows : int
-        Rows of an epoch of one member, batches of an epoch, and rows of the largest batch.
-    sizes : ndarray of int of shape (n_steps,)
-        Rows of each batch.
     """
 
     def __init__(
@@ -68,13 +56,13 @@ class Batches:
                 f"rows must have an entry for each of {len(self.generators)} members, got "
                 f"{len(rows)}."
             )
-        self.n_rows = len(y) if rows is None else rows.shape[1]
+        self.n_rows = len(y) if rows is None else rows.shape[1]  # of an epoch of one member
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
-        self.n_steps = n_whole + int(rest > 0 and not joins)
+        self.n_steps = n_whole + int(rest > 0 and not joins)  # batches of an epoch
         self.max_rows = min(batch_size, self.n_rows) + (rest if joins else 0)
-        self.sizes = np.full(self.n_steps, batch_size)
+        self.sizes = np.full(self.n_steps, batch_size)  # rows of each batch
         self.sizes[-1] = self.n_rows - (self.n_steps - 1) * batch_size
         self.shuffle = shuffle and self.n_steps > 1
         # In the given order of all rows, members share them.

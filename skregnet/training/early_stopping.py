@@ -76,8 +76,7 @@ class NoisyPlateau(EarlyStopping):
                                 +---------------+ the count runs out in epoch 14:
                                                   is loss(14) < min(A, B) - tol * (14 - 6) / 5 ?
 
-    The last check, C, may be only one epoch old, in which the loss falls little. The check before
-    it, B, is at least `patience` epochs old.
+    The last check, C, may be only one epoch old; B is at least `patience` epochs old.
     """
 
     def __init__(self, n_members, patience, tol):

@@ -146,11 +146,7 @@ class TrainingState:
             self.stopping = None
 
     def copy(self):
-        """Return an independent copy.
-
-        ``copy.deepcopy`` takes about as long as a `partial_fit` of a few rows, which copies the
-        state once.
-        """
+        # For few rows, copy.deepcopy takes as long as a partial_fit, which copies its state.
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied.shuffling = [copy_generator(generator) for generator in self.shuffling]
@@ -186,11 +182,8 @@ class TrainingState:
         )
 
     def forget(self):
-        """Let the next run begin with new moments and patience, after parameters were replaced.
-
-        Their moments belong to other parameters, or are infinite. The members share the count of
-        steps, so all of them begin anew.
-        """
+        """Let the next run begin with new moments and patience, after parameters were replaced."""
+        # The members share the count of steps, so all of them begin anew.
         self.optimizer = self.stopping = None
 
     def __setstate__(self, state):

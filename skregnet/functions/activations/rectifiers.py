@@ -29,6 +29,11 @@ class ReLU(Activation):
        AISTATS 2011.
     .. [2] K. He, X. Zhang, S. Ren, J. Sun. "Delving deep into rectifiers: surpassing
        human-level performance on ImageNet classification", ICCV 2015.
+
+    Examples
+    --------
+    >>> ReLU()([-1.0, 2.0])
+    array([0., 2.])
     """
 
     in_place = True
@@ -63,6 +68,11 @@ class LeakyReLU(Activation):
     ----------
     .. [1] A. L. Maas, A. Y. Hannun, A. Y. Ng. "Rectifier nonlinearities improve neural network
        acoustic models", ICML 2013.
+
+    Examples
+    --------
+    >>> LeakyReLU(negative_slope=0.1)([-1.0, 2.0])
+    array([-0.1,  2. ])
     """
 
     negative_slope: float = 0.01
@@ -99,6 +109,11 @@ class ELU(Activation):
     ----------
     .. [1] D.-A. Clevert, T. Unterthiner, S. Hochreiter. "Fast and accurate deep network
        learning by exponential linear units (ELUs)", ICLR 2016.
+
+    Examples
+    --------
+    >>> ELU()([-1.0, 2.0]).round(4)
+    array([-0.6321,  2.    ])
     """
 
     alpha: float = 1.0
@@ -131,6 +146,11 @@ class SELU(Activation):
     ----------
     .. [1] G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter. "Self-normalizing neural
        networks", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> SELU()([-1.0, 2.0]).round(4)
+    array([-1.1113,  2.1014])
     """
 
     default_init = "lecun_normal"

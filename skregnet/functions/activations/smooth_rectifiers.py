@@ -25,6 +25,11 @@ class GELU(Activation):
     ----------
     .. [1] D. Hendrycks, K. Gimpel. "Gaussian error linear units (GELUs)", arXiv:1606.08415,
        2016.
+
+    Examples
+    --------
+    >>> GELU()([-1.0, 2.0]).round(4)
+    array([-0.1587,  1.9545])
     """
 
     def forward(self, z, out):
@@ -61,6 +66,11 @@ class SiLU(Activation):
     ----------
     .. [1] S. Elfwing, E. Uchibe, K. Doya. "Sigmoid-weighted linear units for neural network
        function approximation in reinforcement learning", Neural Networks 107, 2018.
+
+    Examples
+    --------
+    >>> SiLU()([-1.0, 2.0]).round(4)
+    array([-0.2689,  1.7616])
     """
 
     def forward(self, z, out):
@@ -90,6 +100,11 @@ class Mish(Activation):
     ----------
     .. [1] D. Misra. "Mish: a self regularized non-monotonic activation function", BMVC 2020
        (arXiv:1908.08681, 2019).
+
+    Examples
+    --------
+    >>> Mish()([-1.0, 2.0]).round(4)
+    array([-0.3034,  1.944 ])
     """
 
     # Beyond this value tanh(softplus(z)) is 1 also in float64, so exp is limited to it.
@@ -129,6 +144,11 @@ class Softplus(Activation):
     ----------
     .. [1] C. Dugas, Y. Bengio, F. Bélisle, C. Nadeau, R. Garcia. "Incorporating second-order
        functional knowledge for better option pricing", NIPS 2000 (2001).
+
+    Examples
+    --------
+    >>> Softplus()([-1.0, 2.0]).round(4)
+    array([0.3133, 2.1269])
     """
 
     # Beyond this value log(1 + exp(z)) is z also in float64; exp does not overflow in float32.

@@ -61,12 +61,6 @@ def get_loss(loss, *, quantile=None, huber_delta=1.0):
     loss : Loss
         The loss instance.
 
-    Raises
-    ------
-    ValueError
-        If `loss` is neither a registered name nor a `Loss`, or if `quantile` is given with another
-        loss.
-
     Examples
     --------
     >>> get_loss("quantile", quantile=[0.1, 0.9])

@@ -90,9 +90,8 @@ class Loss(ABC):
     def predict_jacobian(self, raw):
         """Return the derivatives of `predict` with respect to the raw predictions.
 
-        The estimators' `input_gradients` uses them. Losses with several heads, or with a link
-        other than the identity, must override this method, and so must subclasses that override
-        `predict`.
+        The estimators' `input_gradients` uses them. Losses with several heads, with a link other
+        than the identity, or with another `predict` than their base class must define this method.
 
         Parameters
         ----------
