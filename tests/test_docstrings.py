@@ -24,10 +24,7 @@ IGNORED = {"RT02", "GL01", "GL02"}
 FOR_ESTIMATORS = {"ES01", "SA01", "EX01"}
 # What only the estimators deal with.
 INTERNAL = (
-    "skregnet._",
-    "skregnet.data",
-    "skregnet.network.layers",
-    "skregnet.targets",
+    *("skregnet._", "skregnet.data", "skregnet.network.layers", "skregnet.targets"),
     "skregnet.training",
 )
 # A method that overrides another has the parameters and returns what that one says.

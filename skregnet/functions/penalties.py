@@ -32,13 +32,34 @@ class Penalty(ABC):
 
     @abstractmethod
     def value(self, weights, scratch=None):
-        """Return the penalties, (members,) in float64; `scratch` may be overwritten."""
+        """Return the penalty of each member.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (members, n_weights)
+            Penalised weights.
+        scratch : ndarray of shape (members, n_weights), default=None
+            Buffer that may be overwritten.
+
+        Returns
+        -------
+        value : ndarray of shape (members,), float64
+            The penalties.
+        """
 
     @abstractmethod
     def prepare_gradient(self, weights, gradient, scratch):
         """Return a function without arguments that adds the gradient of the penalty in place.
 
-        The arrays stay the same from step to step. `scratch` may be overwritten.
+        Parameters
+        ----------
+        weights, gradient, scratch : ndarray of shape (members, n_weights)
+            See `add_gradient`. The arrays stay the same from step to step.
+
+        Returns
+        -------
+        add : callable() -> None
+            Adds to `gradient`.
         """
 
     def add_gradient(self, weights, gradient, scratch):
@@ -71,10 +92,14 @@ class Penalty(ABC):
         return scaled
 
     def decoupled(self):
-        """Return the weight decay, and the rest of the penalty, for optimisers like AdamW.
+        """Split the penalty for optimisers that decay the weights themselves, such as AdamW.
 
-        The decay is the relative decrease of each weight in a step of learning rate 1. The gradient
-        of the rest is added to that of the loss.
+        Returns
+        -------
+        decay : float
+            Relative decrease of each weight in a step of learning rate 1.
+        penalty : Penalty
+            The rest, whose gradient is added to that of the loss.
         """
         return 0.0, self
 
