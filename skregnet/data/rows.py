@@ -25,7 +25,7 @@ class Rows:
         return len(self.y)
 
     def take(self, rows):
-        """Return some of the rows, given by their numbers."""
+        """Return the rows with the given numbers."""
         X = Source(self.X) if isinstance(self.X, np.ndarray) else self.X
         X = X.subset(rows) if isinstance(X, Source) else X[rows]
         weight = None if self.weight is None else self.weight[rows]
@@ -53,8 +53,7 @@ class Rows:
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
 
     @property
-    def n_counted(self):
-        """Number of rows with a positive weight."""
+    def n_counted(self):  # rows with a positive weight
         return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
 
     @property

@@ -17,7 +17,6 @@ class SparseBatch:
         return (len(self.matrices), *self.matrices[0].shape)
 
     def for_member(self, member):
-        """Return the matrix of one member."""
         return self.matrices[member if len(self.matrices) > 1 else 0]
 
     def dot(self, weight, out=None):

@@ -62,7 +62,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
 
 
 def is_completed(stop_reason, kept_epoch, lengths):
-    """Return which members reached their length, or before it a minimum."""
+    """Return the mask of members that reached their length, or a minimum before it."""
     return (kept_epoch == lengths) | (stop_reason == "tol")
 
 

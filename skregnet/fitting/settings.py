@@ -16,8 +16,8 @@ from .._sklearn_compat import (
     InvalidParameterError,
     Options,
     StrOptions,
+    accepts_parameter,
     parameter_names,
-    validate_parameter_constraints,
 )
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
@@ -182,18 +182,12 @@ def changed_parameters(estimator):
 @lru_cache
 def _valid_defaults(cls):
     """Return the default of each parameter; a new object replaces an invalid default."""
-    defaults = {}
     parameters = signature(cls.__init__).parameters
-    for name in parameter_names(cls):
-        parameter = parameters[name]
-        try:
-            validate_parameter_constraints(
-                cls._parameter_constraints, {name: parameter.default}, cls.__name__
-            )
-            defaults[name] = parameter.default
-        except InvalidParameterError:
-            defaults[name] = object()
-    return defaults
+    defaults = {name: parameters[name].default for name in parameter_names(cls)}
+    return {
+        name: default if accepts_parameter(cls, name, default) else object()
+        for name, default in defaults.items()
+    }
 
 
 def is_stochastic(solver):

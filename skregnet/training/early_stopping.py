@@ -46,11 +46,9 @@ class EarlyStopping:
             self.wait[member], self._lowest_of_count[member] = 0, np.inf
 
     def copy(self):
-        """Return an independent copy."""
         return self.select(range(len(self.best)))
 
     def select(self, members):
-        """Return a copy for some members."""
         selected = object.__new__(type(self))
         selected.__dict__.update(self.__dict__)
         for name in ("best", "wait", "_lowest_of_count"):

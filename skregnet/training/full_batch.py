@@ -23,7 +23,6 @@ class Objective:
         self._last_point, self._last_value = None, None
 
     def __call__(self, point):
-        """Return value and gradient in float64; the gradient is a new array."""
         self.network.params[0] = point
         value = self.backprop(*self.batch) + self.penalty.value(self._weights)
         self._add_penalty()

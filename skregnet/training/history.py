@@ -51,13 +51,11 @@ class History:
         return list(curve)
 
     @property
-    def active(self):
-        """Mask of the members that were trained in the newest epoch."""
+    def active(self):  # in the newest epoch
         return self._active[-1]
 
     def copy(self):
-        """Return an independent copy; the arrays never change and are shared."""
-        copied = History()
+        copied = History()  # it shares the arrays, which never change
         copied.learning_rate = self.learning_rate.copy()
         for name in _LISTS_OF_ARRAYS:
             setattr(copied, name, getattr(self, name).copy())

@@ -59,7 +59,6 @@ class RunRecord:
 
     @classmethod
     def begin(cls, network, stops_early):
-        """Return the record of a run that begins with a network."""
         n, start = network.n_members, Snapshot.of(network).copy()
         kept, epoch_start = (start, None) if stops_early else (None, start)
         return cls(
@@ -122,12 +121,10 @@ class TrainingState:
 
     @property
     def epoch(self):
-        """Epochs of the current run so far."""
         return 0 if self.run is None else self.run.history.n_epochs
 
     @property
     def elapsed(self):
-        """Seconds of the current run so far."""
         return 0.0 if self.run is None else self.run.elapsed
 
     def epochs_left(self, max_epochs):
