@@ -1,4 +1,4 @@
-"""Sets of rows: inputs, targets, weights and groups."""
+"""Rows of data: inputs, targets, weights and groups."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,34 +11,21 @@ from .source import Source, Stacked
 
 @dataclass(frozen=True)
 class Rows:
-    """A set of rows.
+    """A set of rows."""
 
-    Parameters
-    ----------
-    X : {ndarray, Source, CSR matrix} of shape (n_samples, n_features)
-        Inputs, not scaled. A part of a dense array is a `Source`: it keeps the numbers of its rows
-        and copies none.
-    y : ndarray of shape (n_samples, n_targets)
-        Encoded targets, not scaled.
-    labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Targets as the user gave them, for scorers.
-    weight : ndarray of shape (n_samples,) or None
-        Sample weights; None where all are one.
-    groups : ndarray of shape (n_samples,) or None, default=None
-        The group of each row, for splitters.
-    """
-
+    # {ndarray, Source, CSR matrix} of shape (n_samples, n_features), not scaled. A part of a dense
+    # array is a `Source`, which stores row numbers and copies no row.
     X: object
-    y: np.ndarray
-    labels: np.ndarray
-    weight: np.ndarray | None
-    groups: np.ndarray | None = None
+    y: np.ndarray  # encoded targets, (n_samples, n_targets), not scaled
+    labels: np.ndarray  # targets as the user gave them, for scorers
+    weight: np.ndarray | None  # (n_samples,); None if all are one
+    groups: np.ndarray | None = None  # (n_samples,), for splitters
 
     def __len__(self):
         return len(self.y)
 
     def take(self, rows):
-        """Return some of the rows, given by their numbers."""
+        """Return the rows with the given numbers."""
         X = Source(self.X) if isinstance(self.X, np.ndarray) else self.X
         X = X.subset(rows) if isinstance(X, Source) else X[rows]
         weight = None if self.weight is None else self.weight[rows]
@@ -46,9 +33,9 @@ class Rows:
         return Rows(X, self.y[rows], self.labels[rows], weight, groups)
 
     def joined_with(self, other):
-        """Return these rows and others behind them, both with weights or none.
+        """Return these rows followed by others; dense inputs are not copied.
 
-        No dense inputs are copied.
+        Either both have weights or none has.
         """
         if issparse(self.X):
             other_X = csr_array(other.X) if isinstance(self.X, sparray) else csr_matrix(other.X)
@@ -56,39 +43,28 @@ class Rows:
         else:
             other_X = other.X.toarray() if issparse(other.X) else other.X
             X = Source(Stacked(self.X, other_X))
-        y, labels, weight = (
-            None if a is None else np.concatenate([a, b])
-            for a, b in (
-                (self.y, other.y),
-                (self.labels, other.labels),
-                (self.weight, other.weight),
-            )
-        )
+        y = np.concatenate([self.y, other.y])
+        labels = np.concatenate([self.labels, other.labels])
+        weight = None if self.weight is None else np.concatenate([self.weight, other.weight])
         return Rows(X, y, labels, weight)
 
     def in_memory(self):
-        """Return the same rows with all inputs in an array, for those who take no `Source`."""
+        """Return the same rows, with an array in place of a `Source`."""
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
 
     @property
-    def n_counted(self):
-        """Number of rows with a positive weight."""
+    def n_counted(self):  # rows with a positive weight
         return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
 
     @property
     def total_weight(self):
-        """Sum of the weights: the number of rows where there are none."""
+        """Sum of the weights; without weights, the number of rows."""
         return float(len(self) if self.weight is None else self.weight.sum())
 
     def weighted_by_class(self, weight_of_class, class_weight, name):
-        """Return the rows with their weights multiplied by those of their classes.
+        """Return the rows with weights multiplied by those of their classes, (n_samples,) or None.
 
-        Parameters
-        ----------
-        weight_of_class : ndarray of shape (n_samples,) or None
-            The weight of each row's class.
-        class_weight : dict, 'balanced' or None
-            The constructor's parameter, for messages; so is `name`, of the sample weights.
+        The parameter `class_weight` and the `name` of the sample weights are for error messages.
         """
         if self.weight is None and weight_of_class is None:
             return self
@@ -107,25 +83,25 @@ class Rows:
         return replace(self, weight=weight)
 
     def without_zero_weights(self):
-        """Leave out rows that count for nothing: they are equal to rows that are not there."""
+        """Return the rows with a positive weight."""
         if self.weight is None or (self.weight > 0).all():
             return self
         return self.take(np.flatnonzero(self.weight > 0))
 
     @cached_property
     def relative_weight(self):
-        """Weights with mean one, (n_samples,), or None where all are equal."""
+        """Weights with mean one, (n_samples,), or None if all are equal."""
         if self.weight is None or (self.weight == self.weight[0]).all():
             return None
         return self.weight / self.weight.mean()
 
 
 def multiply_weights(sample_weight, class_weight):
-    """Product of two arrays of weights; None stands for ones, also in what is returned."""
+    """Return the product of two arrays of weights; None means ones, also as the result."""
     if sample_weight is None or class_weight is None:
         weight = class_weight if sample_weight is None else sample_weight
     else:
-        with np.errstate(over="ignore"):  # an infinite product is refused with its reason
+        with np.errstate(over="ignore"):  # an infinite product raises an error later
             weight = sample_weight * class_weight
-    # Scalers sum weighted rows in another order: ones must not differ from None by their rounding.
+    # Scalers sum weighted rows in another order: without this, ones would round differently.
     return None if weight is None or (weight == 1.0).all() else weight

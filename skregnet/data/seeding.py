@@ -1,4 +1,4 @@
-"""Independent streams of random numbers for everything that is drawn."""
+"""Independent streams of random numbers for each purpose and member."""
 
 from functools import lru_cache
 from numbers import Integral
@@ -12,25 +12,18 @@ _INIT, _SPLIT, _SHUFFLING, _DROPOUT, _SAMPLING = range(5)
 
 
 class Seeds:
-    """Seeds of a fit: one for each purpose, and within it one for each member.
+    """Seeds of a fit: one for each purpose and member.
 
-    Adding dropout does not change the initial weights, and a member of an ensemble draws what it
-    would draw alone.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        The constructor's parameter.
+    Adding dropout does not change the initial weights, and a member of an ensemble draws the same
+    numbers as if it were trained alone. `random_state` is the constructor's parameter.
     """
 
     def __init__(self, random_state):
-        if isinstance(random_state, Integral):
-            self._entropy = _entropy_of_int(random_state)
-        else:
-            self._entropy = _draw_entropy(random_state)
+        draw = _entropy_of_int if isinstance(random_state, Integral) else _draw_entropy
+        self._entropy = draw(random_state)
 
     def split(self):
-        """Return a generator for the validation part, the same at each call."""
+        """Return the generator that splits off the validation part, the same at each call."""
         return np.random.default_rng(self._sequence(_SPLIT))
 
     def init(self, n_members):
@@ -38,15 +31,12 @@ class Seeds:
         return self._generators(_INIT, n_members)
 
     def shuffling(self, n_members, rows_seen=0):
-        """Return the generators for the order of the rows.
-
-        Training that goes on from a network whose generators were not kept gets new ones, that
-        depend on the number of rows seen so far: no order and no mask is drawn a second time.
-        """
+        """Return the generators for the order of the rows."""
+        # With the rows seen so far, training that lost its generators repeats no order.
         return self._generators(_SHUFFLING, n_members, rows_seen)
 
     def dropout(self, n_members, rows_seen=0):
-        """Return the generators for the masks of dropout; see `shuffling`."""
+        """Return the generators for the masks of dropout, as `shuffling` does."""
         return self._generators(_DROPOUT, n_members, rows_seen)
 
     def sampling(self):
@@ -65,7 +55,7 @@ class Seeds:
 
 
 def copy_generator(generator):
-    """Return an independent generator that goes on with the same numbers.
+    """Return an independent generator in the same state.
 
     ``copy.deepcopy`` draws a seed from the operating system, which takes ten times as long.
     """
@@ -76,7 +66,7 @@ def copy_generator(generator):
 
 
 class _AnySeed(ISeedSequence):
-    """A seed of a generator whose state is set right after."""
+    """The seed of a generator whose state is replaced immediately."""
 
     def generate_state(self, n_words, dtype=np.uint32):
         return np.zeros(n_words, dtype)
@@ -85,15 +75,12 @@ class _AnySeed(ISeedSequence):
 _ANY_SEED = _AnySeed()
 
 
-@lru_cache(maxsize=256)
-def _entropy_of_int(random_state):
-    # A RandomState takes as long as all the rest of an epoch on a hundred rows, and searches fit
-    # many times with the same seed.
-    return _draw_entropy(random_state)
-
-
 def _draw_entropy(random_state):
     random_state = check_random_state(random_state)
     entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
     entropy.setflags(write=False)  # it is shared
     return entropy
+
+
+# Making a RandomState takes as long as an epoch on a hundred rows; a search uses a seed many times.
+_entropy_of_int = lru_cache(maxsize=256)(_draw_entropy)

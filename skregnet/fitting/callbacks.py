@@ -1,12 +1,12 @@
-"""The callbacks of scikit-learn: the tree of tasks of a fit, and what their hooks are given.
+"""The callbacks of scikit-learn: the tree of tasks of a fit, and the arguments of their hooks.
 
 fit                   training rows; at its end the estimator as fit returns it
     epoch             one for each epoch; training rows and the network after it
-    validation        where there is a validation part: its rows
+    validation        rows of the validation part, if there is one
         validation-epoch
 
-Epoch and validation-epoch have the same ``task_id``. The minimisers of all rows train the members
-of an ensemble one after the other: then there is a task ``member`` for each, with its own epochs.
+Epoch and validation-epoch have the same ``task_id``. Full-batch solvers train the members of an
+ensemble one after the other: there is a task ``member`` for each, with its own epochs.
 """
 
 from functools import cache
@@ -25,15 +25,7 @@ from .run import RunResult
 
 
 class FitTasks:
-    """Call the hooks of an estimator's callbacks during a fit.
-
-    Parameters
-    ----------
-    estimator : BaseRegularizedMLP
-        About to be fitted; its callbacks are set up.
-    data : Data
-        As the user gave it.
-    """
+    """Call the hooks of an estimator's callbacks during a fit to `Data`."""
 
     def __init__(self, estimator, data):
         self._estimator = estimator
@@ -41,7 +33,6 @@ class FitTasks:
         self._run = self._validation_run = self._epoch = None
 
     def begin_fit(self, run):
-        """Begin the task of the fit."""
         X, X_val, settings = self._data.X, self._data.X_val, run.settings
         self._fit = run
         self._training = _hook_arguments(run.training, X)
@@ -54,7 +45,7 @@ class FitTasks:
         subtasks = {"max_subtasks": n_members} if self._by_member else self._subtasks_of_run
         name = "partial_fit" if run.plan.is_stream else "fit"
         self._root = begin_callbacks(self._estimator, task_name=name, **subtasks)
-        self._root.call_on_fit_task_begin(estimator=self._estimator, **self._training)
+        self._begin(self._root, self._training)
 
     @property
     def _subtasks_of_run(self):
@@ -64,93 +55,80 @@ class FitTasks:
 
     def begin_run(self, monitor):
         """Begin a run of epochs, and its first epoch."""
-        self._run = self._root
+        self._run, n_epochs = self._root, self._max_epochs
         if self._by_member:
             self._run = self._root.subcontext("member", **self._subtasks_of_run)
-            self._run.call_on_fit_task_begin(estimator=self._estimator, **self._training)
+            self._begin(self._run, self._training)
         if self._validation is not None:
             self._validation_run = self._run.subcontext(
-                "validation", task_id=self._max_epochs, max_subtasks=self._max_epochs
+                "validation", task_id=n_epochs, max_subtasks=n_epochs
             )
-            self._validation_run.call_on_fit_task_begin(
-                estimator=self._estimator, **self._validation
-            )
+            self._begin(self._validation_run, self._validation)
         self._begin_epoch(monitor)
 
     def _begin_epoch(self, monitor):
         task_id = monitor.history.n_epochs if self._validation is not None else None
         self._epoch = self._run.subcontext("epoch", task_id=task_id)
-        self._epoch.call_on_fit_task_begin(
-            estimator=self._estimator,
-            **self._training,
-            reconstruction_attributes=self._attributes_after(monitor),
-        )
+        self._begin(self._epoch, self._training, self._attributes_after(monitor))
 
     def __call__(self, monitor):
-        """End an epoch, and begin the next one if there is to be one.
-
-        Returns
-        -------
-        stop : bool
-            Whether a callback wants training to stop.
-        """
+        """End an epoch and begin the next one; return whether a callback stops training."""
         attributes = cache(self._attributes_after(monitor))
         epoch, self._epoch = self._epoch, None
-        end = {"estimator": self._estimator, "reconstruction_attributes": attributes}
-        stop = epoch.call_on_fit_task_end(**self._training, **end)
+        stop = self._end(epoch, self._training, attributes)
         if self._validation is not None:
             task = self._validation_run.subcontext("validation-epoch")
-            task.call_on_fit_task_begin(
-                estimator=self._estimator, **self._validation, reconstruction_attributes=attributes
-            )
-            stop |= task.call_on_fit_task_end(**self._validation, **end)
+            self._begin(task, self._validation, attributes)
+            stop |= self._end(task, self._validation, attributes)
         if not stop and monitor.active.any() and monitor.history.n_epochs < self._max_epochs:
             self._begin_epoch(monitor)
         return stop
 
     def end_run(self, monitor):
-        """End what a run of epochs has begun."""
         if self._by_member:
             attributes = self._attributes_of_member(monitor)
             self._end_tasks_of_run(attributes)
             run, self._run = self._run, None
-            run.call_on_fit_task_end(
-                estimator=self._estimator, **self._training, reconstruction_attributes=attributes
-            )
+            self._end(run, self._training, attributes)
 
     def end_training(self, outcome, result):
-        """End the epochs."""
         try:
             self._end_tasks_of_run(lambda: self._published(result))
             if self._by_member and self._run is not None:  # interrupted at its begin
-                self._run.call_on_fit_task_end(estimator=self._estimator)
+                self._end(self._run)
         except KeyboardInterrupt:
             warn_interrupted_callback()
 
     def end_fit(self, result):
-        """End the fit."""
         try:
-            self._root.call_on_fit_task_end(
-                estimator=self._estimator,
-                **self._training,
-                reconstruction_attributes=lambda: self._published(result),
-            )
+            self._end(self._root, self._training, lambda: self._published(result))
         except KeyboardInterrupt:
             warn_interrupted_callback()
 
     def _end_tasks_of_run(self, attributes):
         if self._epoch is not None:
-            # Begun, but the minimiser made no further step, or a KeyboardInterrupt came.
+            # The minimiser made no further step, or the epoch was interrupted.
             epoch, self._epoch = self._epoch, None
-            epoch.call_on_fit_task_end(estimator=self._estimator)
+            self._end(epoch)
         if self._validation_run is not None:
             task, self._validation_run = self._validation_run, None
-            task.call_on_fit_task_end(
-                estimator=self._estimator, **self._validation, reconstruction_attributes=attributes
-            )
+            self._end(task, self._validation, attributes)
+
+    def _begin(self, task, arguments, attributes=None):
+        if attributes is not None:
+            arguments = {**arguments, "reconstruction_attributes": attributes}
+        task.call_on_fit_task_begin(estimator=self._estimator, **arguments)
+
+    def _end(self, task, arguments=None, attributes=None):
+        """Call the hooks at the end of a task; return whether one stops training."""
+        if arguments is None:  # a task that was not completed
+            return task.call_on_fit_task_end(estimator=self._estimator)
+        return task.call_on_fit_task_end(
+            estimator=self._estimator, **arguments, reconstruction_attributes=attributes
+        )
 
     def _attributes_after(self, monitor):
-        """Return a function that returns the attributes as if fit had stopped with the epoch."""
+        """Return a function that gives the attributes as if fit had stopped with the epoch."""
         return lambda: self._attributes(RunResult.so_far(monitor))
 
     def _attributes_of_member(self, monitor):
@@ -169,7 +147,7 @@ class FitTasks:
 
 
 def _hook_arguments(rows, X):
-    """Return what hooks are told of some rows: in the user's units, made when a hook asks."""
+    """Return the rows in the user's units; inputs are made when a hook asks for them."""
     weight = rows.weight
     return {
         "X": cache(lambda: _inputs_of(rows, X)),
@@ -179,10 +157,7 @@ def _hook_arguments(rows, X):
 
 
 def _inputs_of(rows, X):
-    """Return the inputs of some rows: those of what the user gave, if that is an array or table.
-
-    A fitted estimator knows the names and categories of that.
-    """
+    """Return the inputs of some rows, as an array or table with the names of the user's columns."""
     if not hasattr(X, "shape"):
         X = as_table(X)
     if isinstance(rows.X, Source):

@@ -1,4 +1,4 @@
-"""What ``verbose`` prints: a line for each epoch, and one that says why training has stopped."""
+"""Output of ``verbose``: a line for each epoch, and the reason why training has stopped."""
 
 import time
 
@@ -13,29 +13,19 @@ class ProgressLines:
     """Print the progress of a fit."""
 
     def begin_fit(self, run):
-        """Take in the run that is about to begin."""
-        settings, plan = run.settings, run.plan
-        self._settings = settings
-        self._is_stream, self._is_repetition = plan.is_stream, plan.lengths is not None
-        self._max_epochs, self._deadline = plan.max_epochs, plan.deadline
+        self._settings, self._plan = run.settings, run.plan
         self._start = time.monotonic()
-        self._run, self._n_runs, self._epochs_in_all = 0, 1, 0
-        if not settings.is_stochastic:
-            self._n_runs = len(plan.of_members(range(settings.n_started)))
-        self._best = (np.inf, 0)
-        self._rates = None
+        self._run, self._n_runs, self._n_epochs = 0, 1, 0
+        if not run.settings.is_stochastic:
+            self._n_runs = len(run.plan.of_members(range(run.settings.n_started)))
 
     def begin_run(self, monitor):
-        """Take in that the epochs of another member begin, or those of all members."""
         self._run += 1
-        self._best = (np.inf, 0)
-        if monitor.lower_rates is not None and not self._is_repetition:
-            self._rates = monitor.lower_rates.factors.copy()
 
     def __call__(self, monitor):
-        """Print a line about the newest epoch; never asks training to stop."""
-        history = monitor.history
-        self._epochs_in_all += 1
+        """Print a line about the newest epoch; never stop training."""
+        history, plan = monitor.history, self._plan
+        self._n_epochs += 1
         parts = [f"Iteration {history.n_epochs}"]
         for name, digits in _VALUES:
             curve = history.curve(name)
@@ -43,23 +33,23 @@ class ProgressLines:
                 parts.append(f"{name.replace('_', ' ')} = {curve[-1]:.{digits}f}")
         if self._n_runs > 1:
             parts.append(f"member {self._run} of {self._n_runs}")
-        if not self._is_stream:
-            if not self._is_repetition:
-                parts.append(f"best epoch = {self._best_epoch(monitor)}")
+        if not plan.is_stream:
+            if plan.lengths is None:
+                parts.append(f"best epoch = {_best_epoch(monitor)}")
             parts.append(f"time left <= {_duration(self._seconds_left(history.n_epochs))}")
         print(", ".join(parts))
         self._print_lower_rates(monitor)
         return False
 
     def end_run(self, monitor):
-        """Take in that a run is over."""
+        pass
 
     def end_fit(self, result):
-        """Take in that the fit is over."""
+        pass
 
     def end_training(self, outcome, result):
         """Print why training has stopped."""
-        if self._is_stream:
+        if self._plan.is_stream:
             return
         reasons, counts = np.unique(outcome.stop_reason.astype(str), return_counts=True)
         if len(reasons) > 1:
@@ -71,32 +61,19 @@ class ProgressLines:
             message += f" Kept: epoch {_range(outcome.kept_epoch)}."
         print(message)
 
-    def _best_epoch(self, monitor):
-        if monitor.stops_early:
-            return _range(monitor.kept_epoch)
-        history = monitor.history
-        value = (history.curve("validation_loss") or history.curve("loss"))[-1]
-        if history.validation_score:
-            value = -history.curve("validation_score")[-1]
-        self._best = min(self._best, (value, history.n_epochs), key=lambda pair: pair[0])
-        return self._best[1]
-
     def _seconds_left(self, n_epochs):
-        """Return an upper bound: no run takes more than the largest number of epochs."""
-        elapsed = time.monotonic() - self._start
-        epochs_left = (self._n_runs - self._run + 1) * self._max_epochs - n_epochs
-        seconds = elapsed / self._epochs_in_all * epochs_left
-        if self._deadline is None:
-            return seconds
-        return min(seconds, max(0.0, self._deadline - time.monotonic()))
+        """Return an upper bound, for runs of the largest number of epochs."""
+        now, deadline = time.monotonic(), self._plan.deadline
+        epochs_left = (self._n_runs - self._run + 1) * self._plan.max_epochs - n_epochs
+        seconds = (now - self._start) / self._n_epochs * epochs_left
+        return seconds if deadline is None else min(seconds, max(0.0, deadline - now))
 
     def _print_lower_rates(self, monitor):
-        if self._rates is None or (self._rates == monitor.lower_rates.factors).all():
-            return
-        self._rates = monitor.lower_rates.factors.copy()
-        rates = np.unique(self._rates * monitor.lower_rates.learning_rate_init)
-        rates = ", ".join(f"{rate:g}" for rate in rates)
-        print(f"{self._no_improvement(monitor.stops_early)} Setting learning rate to {rates}")
+        epochs = [epoch for epoch, members in monitor.run.lowered if members.any()]
+        if monitor.history.n_epochs in epochs:
+            rates = monitor.lower_rates.factors * monitor.lower_rates.learning_rate_init
+            rates = ", ".join(f"{rate:g}" for rate in np.unique(rates))
+            print(f"{self._no_improvement(monitor.stops_early)} Setting learning rate to {rates}")
 
     def _no_improvement(self, stops_early):
         what = "Training loss"
@@ -110,21 +87,29 @@ class ProgressLines:
     def _reason(self, stop_reason, n_epochs):
         settings = self._settings
         converged = self._no_improvement(stop_reason == "early_stopping")
-        if self._rates is not None:
+        if settings.is_stochastic and settings.is_adaptive:
             converged += " Learning rate too small."
         converged += " Stopping."
-        minimum = converged
-        if not settings.is_stochastic:
-            minimum = f"{settings.solver} has found a minimum. Stopping."
+        minimum = f"{settings.solver} has found a minimum. Stopping."
         return {
             "early_stopping": converged,
-            "tol": minimum,
+            "tol": converged if settings.is_stochastic else minimum,
             "max_iter": f"{limit_reached(settings, n_epochs)}.",
             "max_time": f"Maximum time (max_time={settings.max_time} s) reached. Stopping.",
             "callback": "A callback asked training to stop. Stopping.",
             "interrupted": "Training interrupted by user. Stopping.",
             "diverged": "Training diverged. Stopping.",
         }[stop_reason]
+
+
+def _best_epoch(monitor):
+    if monitor.stops_early:
+        return _range(monitor.kept_epoch)
+    history = monitor.history
+    values = history.curve("validation_loss") or history.curve("loss")
+    if history.validation_score:
+        values = [-score for score in history.curve("validation_score")]
+    return np.nanargmin([np.inf, *values])  # 0 if all values are infinite or NaN
 
 
 def _range(epochs):

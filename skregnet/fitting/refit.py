@@ -1,4 +1,4 @@
-"""Training anew on all rows, for as long as early stopping found best."""
+"""Retrain on all rows, for the number of epochs that early stopping has found."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ _NOT_REFITTED = {
 
 
 def check_refit_weights(sample_weight, sample_weight_val):
-    """Raise ValueError where rows are to be trained on together and only some have weights."""
+    """Raise ValueError if only one of the sets of rows that are joined has weights."""
     if (sample_weight is None) != (sample_weight_val is None):
         names = ("sample_weight", "sample_weight_val")
         given, missing = names if sample_weight_val is None else names[::-1]
@@ -28,27 +28,10 @@ def check_refit_weights(sample_weight, sample_weight_val):
 
 
 def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
-    """Train anew on all rows, each member for as many epochs as early stopping kept.
+    """Retrain on all rows, each member until the epoch that early stopping has kept.
 
-    Initial weights, and the streams of orders and masks, begin as in the first run.
-
-    Parameters
-    ----------
-    first : Run
-        The run that stopped early.
-    outcome : RunResult
-        Of that run.
-    result : FitResult
-        Of that run.
-    inputs, targets : Inputs, RealTargets or ClassTargets
-        They describe the data and are not fitted yet.
-    rows : Rows
-        All rows, with the weights of their classes.
-
-    Returns
-    -------
-    result : FitResult
-        Of the second run; that of the first, with a warning, if the second was not completed.
+    Initial weights, orders of rows and masks are those of the first run. `inputs` and `targets` are
+    not fitted yet. If the second run is not completed, the first result is returned with a warning.
     """
     settings, reasons = first.settings, set(outcome.stop_reason)
     if reasons & {"diverged", "interrupted"} or not outcome.kept_epoch.any():
@@ -79,7 +62,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
 
 
 def is_completed(stop_reason, kept_epoch, lengths):
-    """Return which members reached their length; a minimiser may find its minimum before."""
+    """Return the mask of members that reached their length, or a minimum before it."""
     return (kept_epoch == lengths) | (stop_reason == "tol")
 
 

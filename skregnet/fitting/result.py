@@ -1,4 +1,4 @@
-"""The result of a fit: the model, what is told of the run, and what a later fit continues from."""
+"""The result of a fit: the model, public attributes, and the state that a later fit continues."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,51 +12,26 @@ from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
 
-# Attributes that a fit which continues another one adds to.
+# Attributes that a continued fit extends.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a later fit needs to continue from this one.
+    """The state that a later fit needs to continue from this one."""
 
-    Parameters
-    ----------
-    architecture : Architecture
-        Of the fitted network.
-    fixed : dict of str to object
-        Copies of the parameters that must not change.
-    seeds : Seeds
-        Seeds of the first fit.
-    rows_seen : int
-        Rows that were learned from, in all.
-    loss : float
-        Training loss of the epoch that was kept.
-    best_loss : float
-        Lowest training loss.
-    best_validation_score : float or None
-        Highest validation score.
-    held_back : bool
-        Whether the network has not seen the validation part.
-    penalty : Penalty or None
-        The penalty that is a part of `loss`; None where it is not known.
-    started_as : ndarray of int of shape (members,) or None
-        Numbers of the members among all that were started; None for a network from elsewhere.
-    state : TrainingState or None
-        State of the solver; None begins with a new one.
-    """
-
-    architecture: Architecture
-    fixed: dict[str, Any]
-    seeds: Seeds
-    rows_seen: int
-    loss: float
-    best_loss: float
+    architecture: Architecture  # of the fitted network
+    fixed: dict[str, Any]  # copies of the parameters that must not change
+    seeds: Seeds  # of the first fit
+    rows_seen: int  # number of training rows times epochs
+    loss: float  # training loss of the kept epoch
+    best_loss: float  # lowest training loss
     best_validation_score: float | None
-    held_back: bool
-    penalty: Penalty | None
+    held_back: bool  # whether the network has not seen the validation part
+    penalty: Penalty | None  # the penalty in `loss`; None if it is not known
+    # Numbers of the members among all that were started; None for a network from elsewhere.
     started_as: np.ndarray | None
-    state: TrainingState | None = None
+    state: TrainingState | None = None  # of the solver; None begins with a new one
 
 
 class Start(NamedTuple):
@@ -68,40 +43,17 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True)
 class FitResult:
-    """All that a fit gives its estimator.
-
-    Parameters
-    ----------
-    model : FittedModel
-        What predicts.
-    continuation : Continuation
-        What a later fit continues from.
-    continues : bool
-        Whether the curves are to be added to those of earlier fits.
-    attributes : dict of str to object
-        Public attributes that tell of the run, by name.
-    warnings : tuple of (str, type), default=()
-        Messages and categories, for when the result is published.
-    """
+    """Everything that a fit passes to its estimator."""
 
     model: FittedModel
     continuation: Continuation
-    continues: bool
-    attributes: dict[str, Any]
-    warnings: tuple[tuple[str, type[Warning]], ...] = ()
+    continues: bool  # whether the curves extend those of earlier fits
+    attributes: dict[str, Any]  # public attributes about the run
+    warnings: tuple[tuple[str, type[Warning]], ...] = ()  # for when the result is published
 
     @classmethod
     def of(cls, run, outcome, noise=None):
-        """Return the result of a run.
-
-        Parameters
-        ----------
-        run : Run
-        outcome : RunResult
-            Of that run.
-        noise : NoiseEstimate, default=None
-            Noise of real targets.
-        """
+        """Return the result of a `Run`, from its `RunResult` and `NoiseEstimate`."""
         settings, start = run.settings, run.start
         before = None if start is None else start.continuation
         history = outcome.history
@@ -109,7 +61,7 @@ class FitResult:
         loss, penalty = outcome.mean_kept_loss, run.penalty_of_loss
         if before is not None and not (outcome.kept_epoch > 0).all():
             loss, penalty = before.loss, before.penalty
-        # A comparison with NaN is false: the losses of a run that has diverged do not count.
+        # Comparisons with NaN are false, so `min` ignores NaN losses of a diverged run.
         best_loss = min([np.inf if before is None else before.best_loss, *losses])
         rows_seen = history.n_epochs * len(run.training)
         rows_seen += 0 if before is None else before.rows_seen
@@ -144,7 +96,7 @@ class FitResult:
         return cls(model, continuation, before is not None, attributes)
 
     def refitted(self, run, outcome):
-        """Return the result in which a second run, on all rows, replaces the network."""
+        """Return the result with the network of a second run, on all rows."""
         rows_seen = outcome.history.n_epochs * len(run.training)
         loss = outcome.mean_kept_loss
         continuation = replace(
@@ -156,19 +108,15 @@ class FitResult:
             state=None,
         )
         attributes = {**self.attributes, "t_": rows_seen, "loss_": loss, "refit_": True}
-        # The noise stays that of the first run: its residuals are of rows that were held out.
+        # The noise is that of the first run, whose residuals are of held-out rows.
         model = FittedModel(run.inputs, outcome.network, run.targets, self.model.noise)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
 
     def published(self, before, *, extends=False):
-        """Return the attributes of the fitted estimator, by name.
+        """Return the attributes of the fitted estimator; `before` are those of earlier fits.
 
-        Parameters
-        ----------
-        before : dict of str to object
-            Its attributes before, whose curves are continued.
-        extends : bool, default=False
-            Whether to append to the lists in `before`: a long stream copies no curve at each call.
+        If `extends` is true, the curves in `before` are changed in place: copying them takes time
+        in long streams.
         """
         network, inputs = self.model.network, self.model.inputs
         attributes = dict(self.attributes)
@@ -192,22 +140,18 @@ class FitResult:
 
 
 def _validation_attributes(run, history, before):
+    names = ("validation_loss_curve_", "validation_scores_", "best_validation_score_")
     if run.validation is None:
-        return dict.fromkeys(
-            ("validation_loss_curve_", "validation_scores_", "best_validation_score_")
-        )
+        return dict.fromkeys(names)
     losses = history.curve("validation_loss")
     scores = history.curve("validation_score") or [-loss for loss in losses]
-    best = -np.inf if before is None else before.best_validation_score
-    return {
-        "validation_loss_curve_": losses,
-        "validation_scores_": scores,
-        "best_validation_score_": float(np.nanmax([*scores, -np.inf if best is None else best])),
-    }
+    best = None if before is None else before.best_validation_score
+    best = float(np.nanmax([*scores, -np.inf if best is None else best]))
+    return dict(zip(names, (losses, scores, best), strict=True))
 
 
 def _one_or_all(values):
-    """Return the value of a single member, or the array of all."""
+    """Return the value of a single member, or the array for several members."""
     return values.item() if len(values) == 1 else values
 
 
@@ -226,13 +170,7 @@ _NEVER_IMPROVED = (
 
 
 def warnings_of_run(run, outcome):
-    """Return a warning, with what to do, where a run did not end as it should; of the worst only.
-
-    Returns
-    -------
-    warnings : tuple of (str, type)
-        Empty or one.
-    """
+    """Return the messages and categories of warnings about a run: none, or the most severe."""
     reasons, settings = set(outcome.stop_reason), run.settings
     kept = _one_or_all(outcome.kept_epoch)
     if "diverged" in reasons:
@@ -248,15 +186,15 @@ def warnings_of_run(run, outcome):
 
 
 def _never_improved(outcome):
-    # A loss of zero cannot be improved: a single class, or a constant target. The likelihood of a
-    # constant target is not zero, and does not change.
+    # A loss of zero, of a single class or a constant target, cannot be improved. The likelihood of
+    # a constant target is not zero but constant.
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
     return not outcome.kept_epoch.all() and could_improve
 
 
 def limit_reached(settings, n_epochs):
-    """Name the limit that ended training, in the words that users filter scikit-learn's by."""
+    """Describe the limit that ended training, in the words of scikit-learn's warning."""
     if not settings.is_stochastic and n_epochs < settings.max_iter:
         return f"Maximum evaluations (max_fun={settings.max_fun}) reached"
     return f"Maximum iterations ({settings.max_iter}) reached"

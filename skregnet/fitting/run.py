@@ -56,7 +56,7 @@ class RunResult:
             np.concatenate([monitor.kept_epoch for monitor in monitors]),
             np.concatenate([monitor.kept_loss() for monitor in monitors]),
             np.arange(network.n_members),
-            monitors[0].lowered,
+            monitors[0].run.lowered,
         )
 
     @classmethod

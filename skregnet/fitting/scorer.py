@@ -1,4 +1,4 @@
-"""What early stopping goes by, where that is not the loss."""
+"""The validation score that early stopping monitors in place of the loss."""
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -7,9 +7,9 @@ from ..model import FittedModel
 
 
 def make_scorer(run):
-    """Return scorer(network, rows, finite) -> scores of the members; None for the loss.
+    """Return a function (network, rows, finite) -> scores of the members, or None for the loss.
 
-    Members whose predictions are not `finite` get NaN, for scorers refuse such predictions.
+    Members whose predictions are not `finite` get NaN: scorers raise errors for such predictions.
     """
     settings, scoring = run.settings, run.settings.scoring
     if scoring == "loss":
@@ -21,13 +21,11 @@ def make_scorer(run):
     hint = _hint_for_quantiles(scoring, run.loss)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
 
-    def predictor(network):
-        return settings.estimator(FittedModel(inputs, network, run.targets, noise))
-
     def score(network, rows):
+        predictor = settings.estimator(FittedModel(inputs, network, run.targets, noise))
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}
         try:
-            value = float(scorer(predictor(network), rows.X, rows.labels, **weight))
+            value = float(scorer(predictor, rows.X, rows.labels, **weight))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"scoring={scoring!r} cannot score the validation part: {error}{hint and '.'}{hint}"
@@ -41,18 +39,15 @@ def make_scorer(run):
         return value
 
     def scores(network, rows, finite):
-        return np.array(
-            [
-                score(network.member(member), rows) if finite[member] else np.nan
-                for member in range(network.n_members)
-            ]
-        )
+        members = map(network.member, range(network.n_members))
+        pairs = zip(members, finite, strict=True)
+        return np.array([score(one, rows) if is_finite else np.nan for one, is_finite in pairs])
 
     return scores
 
 
 def _hint_for_quantiles(scoring, loss):
-    """Return what to add to an error of a scorer; raise ValueError where it is sure to fail."""
+    """Return an addition to errors of scorers; raise ValueError if the scorer is known to fail."""
     if loss.predicted_levels is None:
         return ""
     hint = (

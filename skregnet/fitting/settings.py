@@ -1,8 +1,8 @@
-"""Settings of a fit: the constructor's parameters, checked, with every 'auto' resolved."""
+"""Settings of a fit: the parameters of an estimator, their constraints, and resolved values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -16,149 +16,110 @@ from .._sklearn_compat import (
     InvalidParameterError,
     Options,
     StrOptions,
+    accepts_parameter,
     parameter_names,
-    validate_parameter_constraints,
 )
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.penalties import PENALTIES, Penalty
-from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
+from ..functions.schedules import SCHEDULES, is_planned
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
 
-# early_stopping='auto' holds rows back only where there are more rows than this.
+# early_stopping='auto' holds rows back if there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 _AUTO_BATCH_SIZE = 200
 
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
+_SHARE = Interval(Real, 0, 1, closed="left")
+_CLOSED_SHARE = Interval(Real, 0, 1, closed="both")
 PARAMETER_CONSTRAINTS = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [StrOptions(set(ACTIVATIONS)), Activation, "array-like"],
     "init": [StrOptions({"auto", *INITIALIZERS}), callable, list, tuple],
     "batch_norm": ["boolean"],
     "batch_norm_momentum": [Interval(Real, 0, 1, closed="right")],
-    "batch_norm_epsilon": [Interval(Real, 0, None, closed="neither")],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "batch_norm_epsilon": [_POSITIVE],
+    "alpha": [_NON_NEGATIVE],
+    "l1_ratio": [_CLOSED_SHARE],
     "penalty": [StrOptions(set(PENALTIES)), Penalty],
-    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-    "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "max_norm": [Interval(Real, 0, None, closed="neither"), None],
-    "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "dropout": [_SHARE, "array-like"],
+    "input_dropout": [_SHARE],
+    "max_norm": [_POSITIVE, None],
+    "max_grad_norm": [_POSITIVE, None],
     "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [
-        Interval(Real, 0, 1, closed="left"),
-        Interval(Integral, 1, None, closed="left"),
-        HasMethods(["split", "get_n_splits"]),
-        "array-like",
-    ],
+    "validation_fraction": [_SHARE, _COUNT, HasMethods(["split", "get_n_splits"]), "array-like"],
     "scoring": [str, callable],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "tol": [Interval(Real, 0, None, closed="left")],
+    "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
+    "tol": [_NON_NEGATIVE],
     "refit": ["boolean"],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"error", "indicator"})],
     "scaler": [StrOptions({"standard", "whiten"}), HasMethods(["fit", "transform"]), None],
-    "solver": [
-        StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}),
-        StochasticOptimizer,
-    ],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
+    "batch_size": [StrOptions({"auto"}), _COUNT],
     "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "power_t": [Interval(Real, 0, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [_NON_NEGATIVE],
+    "max_iter": [_COUNT],
+    "max_fun": [_COUNT],
     "shuffle": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "momentum": [_CLOSED_SHARE],
     "nesterovs_momentum": ["boolean"],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
-    "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "n_init": [Interval(Integral, 1, None, closed="left")],
-    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "beta_1": [_SHARE],
+    "beta_2": [_SHARE],
+    "epsilon": [_POSITIVE],
+    "n_estimators": [_COUNT],
+    "n_init": [_COUNT],
+    "max_time": [_POSITIVE, None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "dtype": [StrOptions({"float32", "float64"}), None],
 }
-# A network that is trained on was made with these.
-_FIXED = (
-    "categorical_features",
-    "handle_missing",
-    "scaler",
-    "normalize_y",
-    "loss",
-    "quantile",
-    "huber_delta",
-)
+# Parameters that a fitted network depends on.
+_FIXED = "categorical_features handle_missing scaler normalize_y loss quantile huber_delta".split()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters of an estimator at the time of a fit, and what they stand for.
+    """The parameters of an estimator at the time of a fit, and their resolved values.
 
-    Each parameter can be read under its own name: ``settings.max_iter``.
-
-    Parameters
-    ----------
-    cls : type
-        Class of the estimator.
-    parameters : mapping of str to object
-        The constructor's parameters.
-    targets : RealTargets or ClassTargets
-        Not described yet; it holds the loss of a regressor.
-    architecture : Architecture
-        The hidden layers.
+    Each parameter can be read by its own name: ``settings.max_iter``.
     """
 
-    cls: type
+    cls: type  # of the estimator
     parameters: Mapping[str, Any]
-    targets: Any
+    targets: Any  # RealTargets or ClassTargets, not fitted; has the loss of a regressor
     architecture: Architecture
 
     @classmethod
     def of(cls, estimator):
-        """Return the settings of an estimator.
-
-        Parameters
-        ----------
-        estimator : RegularizedMLPRegressor or RegularizedMLPClassifier
-            Its parameters have passed `PARAMETER_CONSTRAINTS`.
-
-        Raises
-        ------
-        ValueError
-            If a list does not fit the hidden layers.
-        """
+        """Return the settings of an estimator with valid parameters."""
         values = vars(estimator)
         names = _all_parameter_names(type(estimator))
         parameters = {name: values[name] for name in names if name in values}
-        return cls(
-            type(estimator),
-            parameters,
-            estimator._unfitted_targets(),
-            architecture_of(estimator),
-        )
+        targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
+        return cls(type(estimator), parameters, targets, architecture)
 
     def __post_init__(self):
         vars(self).update(self.parameters)
 
     @property
     def is_stochastic(self):
-        """Whether the solver works on mini-batches."""
         return is_stochastic(self.solver)
 
     @cached_property
     def optimizer(self):
-        """The stochastic optimiser."""
         return make_optimizer(self.solver, self.parameters)
 
     @property
     def unit_penalty(self):
-        """The penalty of strength one; a run gives it the strength ``alpha / total weight``."""
+        """The penalty of strength 1; that of a run is ``alpha`` divided by the total weight."""
         if isinstance(self.penalty, Penalty):
             return self.penalty
         cls = PENALTIES[self.penalty]
@@ -167,47 +128,37 @@ class Settings:
 
     @property
     def n_started(self):
-        """Networks that a fit starts: all restarts of all members."""
+        """Number of networks that a fit starts: all restarts of all members."""
         return self.n_estimators * self.n_init
 
     @property
     def is_adaptive(self):
-        """Whether plateaus lower the learning rate."""
         return isinstance(self.learning_rate, str) and self.learning_rate == "adaptive"
 
     @property
     def plans_its_end(self):
-        """Whether the learning rate comes down to nothing at the last epoch."""
-        is_named = self.is_stochastic and isinstance(self.learning_rate, str)
-        return is_named and self.learning_rate in PLANNED_SCHEDULES
+        """Whether the learning rate falls to about zero in the last epoch."""
+        return self.is_stochastic and is_planned(self.learning_rate)
 
     def stops_early(self, rows, validation):
-        """Resolve ``early_stopping`` for a fit to some rows."""
+        """Resolve ``early_stopping``."""
         if self.early_stopping == "auto":
             return validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
         return bool(self.early_stopping)
 
     def rows_of_batch(self, n_rows):
-        """Resolve ``batch_size`` for so many rows."""
-        given = self.batch_size
-        return min(_AUTO_BATCH_SIZE if given == "auto" else given, n_rows)
+        """Resolve ``batch_size``."""
+        batch_size = _AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        return min(batch_size, n_rows)
 
     def fixed(self):
-        """Return copies of the parameters that must not change while a network is trained on."""
-        # Copies: a transformer's own parameters may be changed in place.
-        return {
-            name: clone(self.parameters[name], safe=False)
-            for name in _FIXED
-            if name in self.parameters
-        }
+        """Return copies of the parameters that must not change if training continues."""
+        # Without copies, changes of a transformer's own parameters would not be noticed.
+        names = [name for name in _FIXED if name in self.parameters]
+        return {name: clone(self.parameters[name], safe=False) for name in names}
 
     def estimator(self, model=None):
-        """Return an estimator with these parameters, which predicts with a model if one is given.
-
-        Parameters
-        ----------
-        model : FittedModel, default=None
-        """
+        """Return an estimator with these parameters, fitted if a model is given."""
         estimator = self.cls.__new__(self.cls)
         vars(estimator).update(self.parameters)
         if model is not None:
@@ -216,7 +167,7 @@ class Settings:
 
 
 def changed_parameters(estimator):
-    """Return the parameters that are not at a default which is known to be valid, as a dict."""
+    """Return the parameters that differ from a valid default, as a dict."""
     defaults = _valid_defaults(type(estimator))
     values = {name: getattr(estimator, name) for name in defaults}
     return {name: value for name, value in values.items() if value is not defaults[name]}
@@ -231,31 +182,25 @@ def _all_parameter_names(cls):
 
 @lru_cache
 def _valid_defaults(cls):
-    """Return the default of each parameter; an object of its own where it is not a valid one."""
-    defaults = {}
+    """Return the default of each parameter; a new object replaces an invalid default."""
     parameters = signature(cls.__init__).parameters
-    for name in parameter_names(cls):
-        parameter = parameters[name]
-        try:
-            validate_parameter_constraints(
-                cls._parameter_constraints, {name: parameter.default}, cls.__name__
-            )
-            defaults[name] = parameter.default
-        except InvalidParameterError:
-            defaults[name] = object()
-    return defaults
+    defaults = {name: parameters[name].default for name in parameter_names(cls)}
+    return {
+        name: default if accepts_parameter(cls, name, default) else object()
+        for name, default in defaults.items()
+    }
 
 
 def is_stochastic(solver):
-    """Whether the solver works on mini-batches."""
+    """Whether a solver works on mini-batches."""
     return not (isinstance(solver, str) and solver in FULL_BATCH_SOLVERS)
 
 
 def hidden_sizes(hidden_layer_sizes):
-    """Return the units of the hidden layers as a tuple of int."""
+    """Return the numbers of units of the hidden layers as a tuple of int."""
     is_single = isinstance(hidden_layer_sizes, Integral)
     sizes = (hidden_layer_sizes,) if is_single else tuple(hidden_layer_sizes)
-    if not all(_is_size(size) for size in sizes):
+    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
         raise ValueError(
             "hidden_layer_sizes must be > 0: one int, or one for each hidden layer "
             f"(an empty sequence for a linear model), got {hidden_layer_sizes!r}."
@@ -263,13 +208,10 @@ def hidden_sizes(hidden_layer_sizes):
     return tuple(map(int, sizes))
 
 
-def _is_size(value):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
-
-
-def per_layer(name, value, n_layers, is_single):
-    """Return a tuple with a value for each hidden layer."""
-    if is_single(value):
+def _per_layer(estimator, name, n_layers, kind):
+    """Return the values of a parameter for the hidden layers; one value of a kind is for all."""
+    value = getattr(estimator, name)
+    if isinstance(value, kind):
         return (value,) * n_layers
     values = tuple(value)
     if len(values) != n_layers:
@@ -281,23 +223,10 @@ def per_layer(name, value, n_layers, is_single):
 
 
 def architecture_of(estimator):
-    """Return the architecture that the constructor's parameters ask for.
-
-    Raises
-    ------
-    ValueError
-        If a list does not have one entry for each hidden layer, or an entry is out of range.
-    """
+    """Return the architecture for an estimator's parameters; raise ValueError if it has none."""
     sizes = hidden_sizes(estimator.hidden_layer_sizes)
-    activation = per_layer(
-        "activation",
-        estimator.activation,
-        len(sizes),
-        lambda value: isinstance(value, str | Activation),
-    )
-    dropout = per_layer(
-        "dropout", estimator.dropout, len(sizes), lambda value: isinstance(value, Real)
-    )
+    activation = _per_layer(estimator, "activation", len(sizes), str | Activation)
+    dropout = _per_layer(estimator, "dropout", len(sizes), Real)
     if not all(isinstance(rate, Real) and 0 <= rate < 1 for rate in dropout):
         raise ValueError(
             "Each entry of dropout, the probability of dropping a unit, must be in "
@@ -323,37 +252,32 @@ def member_initializers(architecture, init, n_members):
                 f"init must hold one array for each of the {n_affine} weight matrices, "
                 f"got {len(init)}."
             )
-        return [[_given(init, i, m) for i in range(n_affine)] for m in range(n_members)]
+        layers = range(n_affine)
+        return [[partial(_given, init[i], i, m) for i in layers] for m in range(n_members)]
     if isinstance(init, str) and init == "auto":
         names = [*(each.default_init for each in architecture.activation), "glorot_uniform"]
     else:
         names = [init] * n_affine
-    return [[_checked(get_initializer(name)) for name in names]] * n_members
+    return [[partial(initialize, get_initializer(name)) for name in names]] * n_members
 
 
-def _checked(initializer):
-    return lambda shape, rng: initialize(initializer, shape, rng)
-
-
-def _given(init, i, member):
-    def take(shape, rng):
-        values = np.asarray(init[i])
-        if values.ndim == 3 and member < len(values):
-            values = values[member]
-        if values.shape != shape:
-            raise ValueError(
-                f"init[{i}] must have shape {shape} (fan_in, fan_out), or that behind an axis of "
-                f"members, got {np.shape(init[i])}."
-            )
-        if not np.isfinite(values.astype(np.float64)).all():
-            raise ValueError(f"init[{i}] must hold finite numbers, got {values!r}.")
-        return values
-
-    return take
+def _given(array, layer, member, shape, rng):
+    """Return the weights of a layer that the parameter ``init`` contains."""
+    values = np.asarray(array)
+    if values.ndim == 3 and member < len(values):
+        values = values[member]
+    if values.shape != shape:
+        raise ValueError(
+            f"init[{layer}] must have shape {shape} (fan_in, fan_out), with or without an axis of "
+            f"members before it, got {np.shape(array)}."
+        )
+    if not np.isfinite(values.astype(np.float64)).all():
+        raise ValueError(f"init[{layer}] must hold finite numbers, got {values!r}.")
+    return values
 
 
 def check_combinations(settings):
-    """Raise ValueError where parameters cannot work together; warn where one has no effect."""
+    """Raise ValueError if parameters exclude each other; warn if one has no effect."""
     if settings.batch_norm and settings.batch_size == 1:
         raise ValueError(
             "batch_norm=True needs batches of at least two rows, got batch_size=1: the variance of "
@@ -361,8 +285,9 @@ def check_combinations(settings):
         )
     if settings.refit and settings.warm_start:
         raise ValueError(
-            "refit=True cannot be used with warm_start=True: a network that has learned from all "
-            "rows leaves none that could tell when to stop the next fit. Set one of them to False."
+            "refit=True cannot be used with warm_start=True: after refit the network has been "
+            "trained on all rows, and none is left to validate the next fit. Set one of them to "
+            "False."
         )
     if isinstance(settings.validation_fraction, bool):
         raise InvalidParameterError(
@@ -370,11 +295,8 @@ def check_combinations(settings):
             "number of the rows, a splitter, or a list of pairs of row numbers. Got "
             f"{settings.validation_fraction!r} instead."
         )
-    if not settings.is_stochastic:
-        _check_full_batch(settings)
-
-
-def _check_full_batch(settings):
+    if settings.is_stochastic:
+        return
     switched_on = {
         "dropout": any(settings.architecture.dropout),
         "input_dropout": settings.input_dropout > 0,
@@ -399,7 +321,7 @@ def _check_full_batch(settings):
 
 
 def check_batches(settings, n_samples):
-    """Raise ValueError or warn where there are too few rows for the batches that are asked for."""
+    """Raise ValueError or warn if there are too few rows for the batches."""
     if settings.batch_norm and n_samples < 2:
         raise ValueError(
             f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
@@ -407,31 +329,31 @@ def check_batches(settings, n_samples):
         )
     if settings.batch_size != "auto" and settings.batch_size > n_samples:
         warn_user(
-            f"Got batch_size={settings.batch_size!r} larger than the n_samples={n_samples} rows "
-            "there are. It is clipped to their number."
+            f"Got batch_size={settings.batch_size!r} larger than the n_samples={n_samples} rows. "
+            "It is clipped to their number."
         )
 
 
 def supports_partial_fit(estimator):
     """Whether the estimator has partial_fit; raises AttributeError with the reason if not."""
+    reason = None
     if not is_stochastic(estimator.solver):
-        raise AttributeError(
-            "partial_fit is only available for the stochastic solvers, not for "
-            f"{estimator.solver!r}."
+        reason = f"is only available for the stochastic solvers, not for {estimator.solver!r}."
+    elif estimator.early_stopping not in (False, "auto"):
+        reason = (
+            "does not support early_stopping=True: a stream has no validation part. Use "
+            "early_stopping='auto' or False, or call fit."
         )
-    if estimator.early_stopping not in (False, "auto"):
-        raise AttributeError(
-            "partial_fit does not support early_stopping=True: a stream has no validation "
-            "part. Use early_stopping='auto' or False, or fit."
+    elif estimator.n_init != 1:
+        reason = (
+            f"does not support n_init={estimator.n_init!r}: restarts are compared at the end of a "
+            "run, and a stream has none. Set n_init=1, or use n_estimators."
         )
-    if estimator.n_init != 1:
-        raise AttributeError(
-            f"partial_fit does not support n_init={estimator.n_init!r}: restarts are compared at "
-            "the end of a run, and a stream has none. Set n_init=1, or use n_estimators."
+    elif getattr(estimator, "class_weight", None) == "balanced":
+        reason = (
+            "does not support class_weight='balanced': the frequencies of the classes cannot be "
+            "estimated from the rows of one call. Pass a dict of weights."
         )
-    if getattr(estimator, "class_weight", None) == "balanced":
-        raise AttributeError(
-            "partial_fit does not support class_weight='balanced': the rows of one call do not "
-            "tell how frequent the classes are. Pass a dict of weights."
-        )
+    if reason is not None:
+        raise AttributeError(f"partial_fit {reason}")
     return True

@@ -1,25 +1,10 @@
 r"""Initialisers: functions of a shape and a random generator that return initial weights.
 
-An initialiser is a callable ``(shape, rng) -> ndarray of float64``, where ``shape`` is
-``(fan_in, fan_out)`` and ``rng`` is a `numpy.random.Generator`. The named initialisers are:
-
-==================  ============================  =================  ============================
-Name                Variance                      Distribution       Designed for
-==================  ============================  =================  ============================
-``glorot_uniform``  2 / (fan_in + fan_out)        uniform            tanh, logistic [1]_ (eq. 16)
-``glorot_normal``   2 / (fan_in + fan_out)        normal             the same
-``he_uniform``      2 / fan_in                    uniform            ReLU and its relatives [2]_
-``he_normal``       2 / fan_in                    normal             the same
-``lecun_uniform``   1 / fan_in                    uniform            LeCun's scaled tanh [3]_
-``lecun_normal``    1 / fan_in                    normal             SELU [4]_
-``standard``        1 / (3 fan_in)                uniform            comparison [1]_ (eq. 1)
-``orthogonal``      1 / max(fan_in, fan_out)      Haar               deep linear networks [5]_
-==================  ============================  =================  ============================
-
-A uniform distribution of variance :math:`v` has the range :math:`[-\sqrt{3v}, \sqrt{3v}]`. Normal
-distributions are not truncated.
-
-To add an initialiser, write one function or class and one line in ``INITIALIZERS``.
+An initialiser is a callable ``(shape, rng) -> ndarray of float64`` with the shape
+``(fan_in, fan_out)`` and a `numpy.random.Generator`.
+A uniform distribution of variance :math:`v` has the range :math:`[-\sqrt{3v}, \sqrt{3v}]`, and
+normal distributions are not truncated. To add an initialiser, write a function or class and add it
+to `INITIALIZERS`.
 
 References
 ----------
@@ -41,8 +26,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Initializer = Callable[[tuple[int, int], np.random.Generator], np.ndarray]
-
 
 @dataclass(frozen=True)
 class VarianceScaling:
@@ -57,14 +40,8 @@ class VarianceScaling:
     distribution : {"uniform", "normal"}
         Distribution of the weights; the normal one is not truncated.
 
-    Raises
-    ------
-    ValueError
-        If a parameter has another value.
-
     Examples
     --------
-    >>> import numpy as np
     >>> he_normal = VarianceScaling(2.0, "fan_in", "normal")
     >>> weights = he_normal((50, 100), np.random.default_rng(0))
     >>> print(weights.shape, weights.var().round(3))
@@ -76,7 +53,6 @@ class VarianceScaling:
     distribution: str
 
     def __post_init__(self):
-        """Check the parameters."""
         if not 0.0 < self.scale < math.inf:
             raise ValueError(f"scale must be positive and finite, got {self.scale!r}.")
         for name, allowed in (
@@ -87,20 +63,6 @@ class VarianceScaling:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         fan_in, fan_out = shape
         fan = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2, "fan_out": fan_out}[self.mode]
         variance = self.scale / fan
@@ -120,27 +82,12 @@ class Standard:
 
     Examples
     --------
-    >>> import numpy as np
     >>> weights = Standard()((25, 100), np.random.default_rng(0))
     >>> bool(abs(weights).max() <= 0.2)
     True
     """
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         bound = 1.0 / math.sqrt(shape[0])
         return rng.uniform(-bound, bound, shape)
 
@@ -157,21 +104,13 @@ class Orthogonal:
     gain : float, default=1.0
         Factor of the orthogonal matrix, which is the value of all singular values; positive.
 
-    Raises
-    ------
-    ValueError
-        If `gain` is not positive and finite.
-
     References
     ----------
-    .. [1] A. M. Saxe, J. L. McClelland, S. Ganguli. "Exact solutions to the nonlinear dynamics
-       of learning in deep linear neural networks", ICLR 2014.
-    .. [2] F. Mezzadri. "How to generate random matrices from the classical compact groups",
+    .. [1] F. Mezzadri. "How to generate random matrices from the classical compact groups",
        Notices of the AMS 54, 2007.
 
     Examples
     --------
-    >>> import numpy as np
     >>> weights = Orthogonal()((4, 3), np.random.default_rng(0))
     >>> np.allclose(weights.T @ weights, np.eye(3))
     True
@@ -180,42 +119,29 @@ class Orthogonal:
     gain: float = 1.0
 
     def __post_init__(self):
-        """Check the gain."""
         if not 0.0 < self.gain < math.inf:
             raise ValueError(f"gain must be positive and finite, got {self.gain!r}.")
 
     def __call__(self, shape, rng):
-        """Draw weights.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            ``(fan_in, fan_out)``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        weights : ndarray of shape (fan_in, fan_out), float64
-            The weights.
-        """
         tall = rng.standard_normal((max(shape), min(shape)))
         q, r = np.linalg.qr(tall)
-        # The QR factors are unique only up to signs, which LAPACK chooses. A positive diagonal of r
-        # makes the distribution of q uniform.
+        # LAPACK chooses the signs of the factors; a positive diagonal of r makes q uniformly
+        # distributed.
         q *= self.gain * np.copysign(1.0, np.diagonal(r))
         return q if shape[0] >= shape[1] else np.ascontiguousarray(q.T)
 
 
-INITIALIZERS: dict[str, Initializer] = {
+INITIALIZERS: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]] = {
+    # For tanh and logistic [1] (eq. 16).
     "glorot_uniform": VarianceScaling(1.0, "fan_avg", "uniform"),
     "glorot_normal": VarianceScaling(1.0, "fan_avg", "normal"),
+    # For ReLU and its relatives [2].
     "he_uniform": VarianceScaling(2.0, "fan_in", "uniform"),
     "he_normal": VarianceScaling(2.0, "fan_in", "normal"),
-    "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),
-    "lecun_normal": VarianceScaling(1.0, "fan_in", "normal"),
-    "standard": Standard(),
-    "orthogonal": Orthogonal(),
+    "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),  # for LeCun's scaled tanh [3]
+    "lecun_normal": VarianceScaling(1.0, "fan_in", "normal"),  # for SELU [4]
+    "standard": Standard(),  # for comparison [1] (eq. 1)
+    "orthogonal": Orthogonal(),  # for deep linear networks [5]
 }
 
 
@@ -233,11 +159,6 @@ def get_initializer(init):
     initializer : callable
         The initialiser.
 
-    Raises
-    ------
-    ValueError
-        If `init` is neither.
-
     Examples
     --------
     >>> get_initializer("he_normal")
@@ -254,38 +175,11 @@ def get_initializer(init):
 
 
 def initialize(initializer, shape, rng):
-    """Draw the weights of one layer and check them.
-
-    Parameters
-    ----------
-    initializer : callable
-        Initialiser, as returned by `get_initializer`.
-    shape : tuple of int
-        ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
-        Source of random numbers.
-
-    Returns
-    -------
-    weights : ndarray of shape (fan_in, fan_out), float64
-        The weights.
-
-    Raises
-    ------
-    ValueError
-        If the initialiser does not return an array of finite numbers of this shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> initialize(lambda shape, rng: np.eye(*shape), (2, 3), np.random.default_rng(0))
-    array([[1., 0., 0.],
-           [0., 1., 0.]])
-    """
+    """Return the float64 weights of a layer; raise ValueError if shape or values are wrong."""
     expected = f"init={initializer!r} must return a finite array of numbers of shape {shape}"
     weights = initializer(shape, rng)
     try:
-        # "same_kind" rejects complex numbers, whose imaginary part would be lost.
+        # "same_kind" rejects complex numbers.
         weights = np.asarray(weights).astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{expected}, got {type(weights).__name__}: {error}") from error

@@ -1,9 +1,8 @@
-"""Penalties on the weights, and the two norm constraints used beside them.
+"""Penalties of the weights, and constraints on norms.
 
-Arrays keep the members of an ensemble on their leading axis, and every function works on all
-members at once. Everything here runs at each training step, so it works in place and allocates
-nothing that grows with the number of parameters.
-To add a penalty, write the class and name it in `PENALTIES`.
+The leading axis of all arrays is that of the members of an ensemble. Everything here runs at each
+training step: it works in place and allocates no array that grows with the number of parameters.
+To add a penalty, write the class and add it to `PENALTIES`.
 """
 
 import copy
@@ -19,7 +18,9 @@ from ..kernels.blocks import column_blocks, pieces
 
 
 class Penalty(ABC):
-    """What is added to the loss: a function of the weights, not of the other parameters.
+    """A function of the weights that is added to the loss; biases are not penalised.
+
+    All arrays have the shape (members, n_weights), and their rows are contiguous.
 
     Attributes
     ----------
@@ -31,40 +32,34 @@ class Penalty(ABC):
 
     @abstractmethod
     def value(self, weights, scratch=None):
-        """Penalty of each member.
+        """Return the penalty of each member.
 
         Parameters
         ----------
         weights : ndarray of shape (members, n_weights)
             Penalised weights.
         scratch : ndarray of shape (members, n_weights), default=None
-            May be overwritten; what is needed is allocated where it is not given.
+            Buffer that may be overwritten.
 
         Returns
         -------
-        ndarray of shape (members,), float64
-            Value of the objective stated in the class docstring.
+        value : ndarray of shape (members,), float64
+            The penalties.
         """
 
     @abstractmethod
     def prepare_gradient(self, weights, gradient, scratch):
-        """Return a function without arguments that adds the gradient of the penalty, in place.
-
-        For arrays that stay the same from step to step, whose rows are contiguous.
+        """Return a function without arguments that adds the gradient of the penalty in place.
 
         Parameters
         ----------
-        weights : ndarray of shape (members, n_weights)
-            Penalised weights.
-        gradient : ndarray of shape (members, n_weights)
-            Gradient of the loss; the penalty's is added to it.
-        scratch : ndarray of shape (members, n_weights)
-            May be overwritten.
+        weights, gradient, scratch : ndarray of shape (members, n_weights)
+            See `add_gradient`. The arrays stay the same from step to step.
 
         Returns
         -------
         add : callable() -> None
-            It adds to `gradient` in place.
+            Adds to `gradient`.
         """
 
     def add_gradient(self, weights, gradient, scratch):
@@ -73,7 +68,7 @@ class Penalty(ABC):
         Parameters
         ----------
         weights, gradient, scratch : ndarray of shape (members, n_weights)
-            See `prepare_gradient`.
+            Penalised weights, gradient of the loss, and a buffer that may be overwritten.
         """
         self.prepare_gradient(weights, gradient, scratch)()
 
@@ -97,14 +92,14 @@ class Penalty(ABC):
         return scaled
 
     def decoupled(self):
-        """Split the penalty for optimisers that decay the weights themselves.
+        """Split the penalty for optimisers that decay the weights themselves, such as AdamW.
 
         Returns
         -------
         decay : float
-            What a step of unit learning rate takes off each weight, as a share of it.
+            Relative decrease of each weight in a step of learning rate 1.
         penalty : Penalty
-            The rest, the gradient of which is added to that of the loss.
+            The rest, whose gradient is added to that of the loss.
         """
         return 0.0, self
 
@@ -134,8 +129,6 @@ class ElasticNet(Penalty):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import ElasticNet
     >>> weights = np.array([[3.0, -4.0]])
     >>> ElasticNet(strength=0.1).value(weights)
     array([1.25])
@@ -152,11 +145,9 @@ class ElasticNet(Penalty):
 
     @property
     def _factors(self):
-        """L1 and L2 factors as Python floats: an ``np.float64`` would promote float32 arrays."""
-        return (
-            float(self.strength * self.l1_ratio),
-            float(self.strength * (1.0 - self.l1_ratio)),
-        )
+        # Python floats: an ``np.float64`` would promote float32 arrays.
+        l1, l2 = self.strength * self.l1_ratio, self.strength * (1.0 - self.l1_ratio)
+        return float(l1), float(l2)
 
     def value(self, weights, scratch=None):
         l1, l2 = self._factors
@@ -187,7 +178,7 @@ PENALTIES: dict[str, type[Penalty]] = {"elastic_net": ElasticNet}
 
 def _add_signs(factor, weights, gradient, scratch):
     for columns in column_blocks(*weights.shape):
-        # The same piece of scratch each time: it stays in the cache.
+        # The same part of `scratch` is used each time, so it stays in the cache.
         piece = scratch[:, : columns.stop - columns.start]
         np.sign(weights[:, columns], out=piece)
         np.multiply(piece, factor, out=piece)
@@ -197,13 +188,13 @@ def _add_signs(factor, weights, gradient, scratch):
 def project_max_norm(weight, max_norm):
     """Rescale, in place, the incoming weights of each unit to a norm of at most ``max_norm``.
 
-    A unit whose norm is within the bound keeps its weights bit for bit; so does one whose norm
-    is not finite, because zeroed weights would hide that the training has diverged.
+    Units whose norm is within the bound keep their weights bit for bit. So do units whose norm is
+    not finite, because weights of zero would hide that training has diverged.
 
     Parameters
     ----------
     weight : ndarray of shape (members, fan_in, fan_out)
-        Weights of a layer; column ``j`` holds what enters unit ``j``.
+        Weights of a layer; column ``j`` holds the incoming weights of unit ``j``.
     max_norm : float
         Largest Euclidean norm a column may have.
 
@@ -215,8 +206,6 @@ def project_max_norm(weight, max_norm):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import project_max_norm
     >>> weight = np.array([[[3.0, 0.3], [4.0, 0.4]]])
     >>> project_max_norm(weight, max_norm=1.0)
     >>> weight
@@ -235,8 +224,8 @@ def project_max_norm(weight, max_norm):
 def clip_gradient_norm(gradient, max_norm):
     """Rescale, in place, the gradient of each member to a norm of at most ``max_norm``.
 
-    A gradient within the bound keeps its values bit for bit, and one whose norm is not finite
-    is left as it is, for the training loop to notice.
+    A gradient within the bound keeps its values bit for bit. So does one whose norm is not finite,
+    from which the training loop detects divergence.
 
     Parameters
     ----------
@@ -257,8 +246,6 @@ def clip_gradient_norm(gradient, max_norm):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.penalties import clip_gradient_norm
     >>> gradient = np.array([[3.0, 4.0], [0.3, 0.4]])
     >>> clip_gradient_norm(gradient, max_norm=1.0)
     array([5. , 0.5])
@@ -274,7 +261,7 @@ def clip_gradient_norm(gradient, max_norm):
 
 
 def _squared_norms(rows):
-    """Squared norm of each row; vecdot calls BLAS, several times faster than einsum."""
+    """Return the squared norm of each row; vecdot uses BLAS and is faster than einsum."""
     total = np.zeros(len(rows))
     for columns in pieces(rows.shape[1], MOST_ELEMENTS):
         total += np.vecdot(rows[:, columns], rows[:, columns])

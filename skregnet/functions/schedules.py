@@ -2,7 +2,8 @@
 
 A schedule is called as ``schedule(step, n_steps)`` and returns the factor of ``learning_rate_init``
 in that step, a Python float. ``step`` counts from 0, and ``n_steps`` is the number of steps of the
-whole run. To add a schedule, write the function and add it to `SCHEDULES`.
+whole run. To add a schedule, write the function and add it to `SCHEDULES`; if it depends on
+``n_steps``, mark it with `_planned`.
 """
 
 import math
@@ -14,6 +15,12 @@ from numbers import Real
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_END = ONE_CYCLE_START * 1e-4
+
+
+def _planned(schedule):
+    """Mark a schedule that reaches its minimum only in the last step of a run."""
+    schedule.is_planned = True
+    return schedule
 
 
 def constant(step, n_steps):
@@ -31,13 +38,13 @@ def constant(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import constant
     >>> constant(7, 10)
     1.0
     """
     return 1.0
 
 
+@_planned
 def cosine(step, n_steps):
     r"""Decrease from 1 to 0 along half a cosine: :math:`(1 + \cos(\pi \, step / n\_steps)) / 2`.
 
@@ -60,13 +67,13 @@ def cosine(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import cosine
     >>> [round(cosine(step, 4), 3) for step in range(5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
     return _half_cosine(1.0, 0.0, _progress(step, n_steps))
 
 
+@_planned
 def one_cycle(step, n_steps):
     """Increase to 1 over the first 30 % of the steps, then decrease almost to 0.
 
@@ -93,7 +100,6 @@ def one_cycle(step, n_steps):
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import one_cycle
     >>> [round(one_cycle(step, 10), 3) for step in (0, 1, 3, 6, 10)]
     [0.04, 0.28, 1.0, 0.611, 0.0]
     """
@@ -123,7 +129,6 @@ class InverseScaling:
 
     Examples
     --------
-    >>> from skregnet.functions.schedules import InverseScaling
     >>> schedule = InverseScaling(power_t=0.5, n_samples=3, steps_per_epoch=2)
     >>> [schedule(step, 4) for step in range(4)]
     [1.0, 1.0, 0.5, 0.5]
@@ -135,7 +140,6 @@ class InverseScaling:
     steps_per_epoch: int = 1
 
     def __call__(self, step, n_steps):
-        """Return the factor of the learning rate at ``step``; ``n_steps`` is ignored."""
         t = self.t_start + self.n_samples * (step // self.steps_per_epoch)
         return float((t + 1) ** -self.power_t)
 
@@ -143,14 +147,17 @@ class InverseScaling:
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "constant": constant,
     "invscaling": InverseScaling(),
-    # 'adaptive' reacts to plateaus of the loss, which a function of the step cannot detect. The
-    # training loop lowers a separate factor, and this one stays 1.
+    # A function of the step cannot detect plateaus of the loss. The training loop lowers a separate
+    # factor.
     "adaptive": constant,
     "cosine": cosine,
     "one_cycle": one_cycle,
 }
-# Schedules that depend on n_steps: the learning rate reaches its minimum only in the last step.
-PLANNED_SCHEDULES = ("cosine", "one_cycle")
+
+
+def is_planned(learning_rate):
+    """Whether a value of ``learning_rate`` names a schedule that plans the end of the run."""
+    return isinstance(learning_rate, str) and hasattr(SCHEDULES.get(learning_rate), "is_planned")
 
 
 def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch):
@@ -159,8 +166,7 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
     Parameters
     ----------
     learning_rate : str or callable
-        A key of `SCHEDULES`, or a callable ``(step, n_steps) -> factor``, whose factors are checked
-        by `check_factor`.
+        A key of `SCHEDULES`, or a callable ``(step, n_steps) -> factor``. Its factors are checked.
     power_t, t_start, n_samples, steps_per_epoch : float, int, int, int
         Parameters of `InverseScaling`; other schedules ignore them.
 
@@ -169,14 +175,8 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
     callable
         Schedule ``(step, n_steps) -> float``.
 
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-
     Examples
     --------
-    >>> from skregnet.functions.schedules import get_schedule
     >>> run = dict(power_t=0.5, t_start=0, n_samples=100, steps_per_epoch=10)
     >>> get_schedule("cosine", **run)(5, 10)
     0.5
@@ -204,31 +204,7 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
 
 
 def check_factor(factor, step):
-    """Return a learning-rate factor as a Python float, or raise an error if it is not valid.
-
-    Parameters
-    ----------
-    factor : object
-        Value returned by a schedule.
-    step : int
-        Step of the factor, for the error message.
-
-    Returns
-    -------
-    float
-        The factor.
-
-    Raises
-    ------
-    ValueError
-        If `factor` is not a finite, non-negative real number.
-
-    Examples
-    --------
-    >>> from skregnet.functions.schedules import check_factor
-    >>> check_factor(1, step=0)
-    1.0
-    """
+    """Return a factor as a Python float; raise ValueError if it is negative or not finite."""
     if isinstance(factor, Real) and 0.0 <= factor < math.inf:
         return float(factor)
     raise ValueError(
@@ -239,7 +215,7 @@ def check_factor(factor, step):
 
 @dataclass(frozen=True)
 class _CheckedSchedule:
-    """A user's schedule; a class and not a closure, so that it can be pickled if theirs can."""
+    """A user's schedule with checked factors; unlike a closure, it can be pickled."""
 
     schedule: Callable
 
@@ -248,7 +224,7 @@ class _CheckedSchedule:
 
 
 def _progress(step, n_steps):
-    """Completed share of the run, in [0, 1]; it is 1 for a run without steps."""
+    """Return the completed share of the run, in [0, 1]; 1 for a run without steps."""
     return 1.0 if step >= n_steps else step / n_steps
 
 

@@ -6,68 +6,35 @@ from scipy.sparse import issparse
 from ..data.source import CHUNK_ELEMENTS, Source, index_dtype
 from ..data.sparse import SparseBatch
 
-# Batches whose views are made in advance; more would take more memory than small ones save time.
+# Largest number of batches of a block. Their views are made in advance and take memory.
 _MOST_TOGETHER = 1024
 
 
 class Batches:
-    """Iterate over an epoch: ``(x, y, weight)`` with a leading axis of members.
+    """The batches of an epoch: ``(x, y, weight)`` with a leading axis of members.
 
-    `x` comes without that axis where there is one member.
+    `x` comes without that axis if there is one member. Several batches are gathered at once into
+    buffers, which the next ones overwrite. The yielded arrays are views that are made once: the
+    batch at the same place of a block is the same tuple of the same arrays each time. Nothing is
+    copied if all members share the rows in the given order.
 
     Parameters
     ----------
-    x : {ndarray, Source, CSR matrix} of shape (n_samples, features)
-        Inputs in the dtype of the network.
-    y : ndarray of shape (n_samples, outputs)
-        Targets in the dtype of the network.
+    x, y : {ndarray, Source, CSR matrix}, ndarray of shape (n_samples, ...)
+        Inputs and targets in the dtype of the network.
     weight : ndarray of shape (n_samples, 1) or None
-        Sample weights. The loss of a batch is a sum over its rows divided by their number: weights
-        should have mean one over the rows of each member.
+        Sample weights with mean one: losses of batches are divided by their numbers of rows.
     batch_size : int
-        Rows of a batch.
     generators : sequence of numpy.random.Generator
-        One for each member; every member has its own order of the rows.
+        One for each member, for its own order of the rows in each epoch.
     shuffle : bool, default=True
-        Whether to draw a new order for each epoch.
     smallest : int, default=2
-        A last batch of fewer rows joins the one before it: its gradient would be a poor estimate,
-        and batch normalisation would use the moments of these few.
+        A last batch of fewer rows joins the one before it. Its gradient would be a poor estimate,
+        and batch normalisation would use the moments of these few rows.
     rows : ndarray of int of shape (members, rows of a member), default=None
-        Row numbers that each member is trained on; a number may occur several times. None stands
-        for all rows, for all members.
+        Row numbers of each member; a number may occur several times. None means all rows.
     block_elements : int, default=CHUNK_ELEMENTS
-        Numbers that are gathered at once, about.
-
-    Attributes
-    ----------
-    n_rows : int
-        Rows of an epoch of one member.
-    n_steps : int
-        Batches of an epoch.
-    max_rows : int
-        Rows of the largest batch.
-    sizes : ndarray of int of shape (n_steps,)
-        Rows of each batch.
-
-    Notes
-    -----
-    Several batches are gathered at once into buffers that the next ones overwrite: what is yielded
-    are views of the buffers, made once, so that a batch at the same place of a block is the same
-    tuple of the same arrays each time. Where the order does not matter, in a batch of all rows, or
-    is the given one, arrays are not copied, unless members have rows of their own. The matrix of
-    each member is C-contiguous.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.training import Batches
-    >>> rows = np.arange(7.0).reshape(7, 1)
-    >>> batches = Batches(
-    ...     rows, rows, None, 3, [np.random.default_rng(0)], shuffle=False
-    ... )
-    >>> [x.ravel().tolist() for x, y, weight in batches]
-    [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0]]
+        Approximate number of elements that are gathered at once.
     """
 
     def __init__(
@@ -89,13 +56,13 @@ class Batches:
                 f"rows must have an entry for each of {len(self.generators)} members, got "
                 f"{len(rows)}."
             )
-        self.n_rows = len(y) if rows is None else rows.shape[1]
+        self.n_rows = len(y) if rows is None else rows.shape[1]  # of an epoch of one member
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
-        self.n_steps = n_whole + int(rest > 0 and not joins)
+        self.n_steps = n_whole + int(rest > 0 and not joins)  # batches of an epoch
         self.max_rows = min(batch_size, self.n_rows) + (rest if joins else 0)
-        self.sizes = np.full(self.n_steps, batch_size)
+        self.sizes = np.full(self.n_steps, batch_size)  # rows of each batch
         self.sizes[-1] = self.n_rows - (self.n_steps - 1) * batch_size
         self.shuffle = shuffle and self.n_steps > 1
         # In the given order of all rows, members share them.
@@ -123,7 +90,7 @@ class Batches:
         self._is_gathered = False
 
     def _make_buffers(self, parts, block_elements):
-        """Return the number of batches that are gathered at once, and the arrays to hold them."""
+        """Return the number of batches of a block, and the arrays that hold a block."""
         n_members = len(self._order)
         n_columns = sum(part.shape[1] for part in parts if part is not None)
         size_of_batch = n_members * self.max_rows * n_columns
@@ -136,7 +103,7 @@ class Batches:
         ]
 
     def _block_bounds(self):
-        """Yield the first row, the one behind the last, and the number of batches of each block."""
+        """Yield start, stop and number of batches of each block."""
         for step in range(0, self.n_steps, self._n_together):
             n_batches = min(self._n_together, self.n_steps - step)
             start = step * self._batch_size
@@ -144,14 +111,14 @@ class Batches:
             yield start, self.n_rows if is_last else start + n_batches * self._batch_size, n_batches
 
     def _cut(self, buffers, n_rows, n_batches):
-        """Return the batches of a block as views of the buffers, the same for the same rows."""
+        """Return the batches of a block as views of the buffers; the same rows share a view."""
         starts = [i * self._batch_size for i in range(n_batches)]
         batches = []
         for bounds in zip(starts, [*starts[1:], n_rows], strict=True):
             if bounds not in self._views:
                 rows = slice(*bounds)
                 x, *others = [None if buffer is None else buffer[:, rows] for buffer in buffers]
-                # One member's products are prepared for the very array.
+                # The products of one member are prepared for this array.
                 is_single = x is not None and len(self.generators) == 1
                 self._views[bounds] = (x[0] if is_single else x, *others)
             batches.append(self._views[bounds])
@@ -171,7 +138,7 @@ class Batches:
                 for part, buffer in self._gathered:
                     for member, order in enumerate(self._order):
                         _gather(part, order[start:stop], buffer[member, : stop - start])
-            # A single block whose order stays is gathered once.
+            # A single block in a fixed order is gathered only once.
             self._is_gathered = len(self._blocks) == 1 and not self.shuffle
             yield from batches
 

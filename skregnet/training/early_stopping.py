@@ -1,4 +1,4 @@
-"""When to stop: small objects fed with numbers."""
+"""Patience: count the epochs without improvement of a series of values."""
 
 import numpy as np
 
@@ -6,46 +6,23 @@ import numpy as np
 class EarlyStopping:
     """Count, for each member, the epochs without improvement.
 
-    Parameters
-    ----------
-    n_members : int
-        Length of the arrays of values.
-    patience : int or inf
-        A member is exhausted after this many epochs in a row without improvement.
-    tol : float
-        An improvement is a decrease of the lowest value so far by more than `tol`.
-
-    Attributes
-    ----------
-    best : list of float
-        Lowest value of each member so far.
-    wait : list of int
-        Epochs since the last improvement of each member.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.training import EarlyStopping
-    >>> stopping = EarlyStopping(n_members=1, patience=2, tol=0.1)
-    >>> for value in (1.0, 0.95, 0.93):
-    ...     is_best = stopping.update(np.array([value]))
-    >>> is_best.tolist(), stopping.exhausted.tolist()
-    ([True], [True])
+    An improvement is a decrease of the lowest value so far by more than `tol`. A member is
+    exhausted after `patience` epochs in a row without improvement; `patience` may be infinite.
     """
 
     def __init__(self, n_members, patience, tol):
         self.patience = patience
         self.tol = tol
-        # Lists: with few members, they take a fraction of the time of arrays.
-        self.best = [np.inf] * n_members
-        self.wait = [0] * n_members
-        # What an improvement is measured against: equal to `best` until `restart`.
+        # Lists: for few members they are faster than arrays.
+        self.best = [np.inf] * n_members  # lowest values so far
+        self.wait = [0] * n_members  # epochs since the last improvement
+        # An improvement is relative to these values, equal to `best` until `restart`.
         self._lowest_of_count = [np.inf] * n_members
 
     def update(self, values):
-        """Take in the values of an epoch; return where they are the lowest so far, a mask.
+        """Record the values of an epoch; return a mask of those that are the lowest so far.
 
-        A value that is not a number is no improvement.
+        NaN is not an improvement.
         """
         is_best, lowest = [], self._lowest_of_count
         for member, value in enumerate(values.tolist()):
@@ -60,39 +37,34 @@ class EarlyStopping:
 
     @property
     def exhausted(self):
-        """Members whose patience is at an end, a mask."""
+        """Mask of the members whose patience has run out."""
         return np.array([wait >= self.patience for wait in self.wait])
 
     def restart(self, members):
-        """Begin a new count; one lucky low value of the past no longer matters to it."""
+        """Begin a new count, for which the lowest value of the past no longer matters."""
         for member in np.flatnonzero(members).tolist():
             self.wait[member], self._lowest_of_count[member] = 0, np.inf
 
     def copy(self):
-        """Return an independent copy."""
-        return self._changed(list.copy)
+        return self.select(range(len(self.best)))
 
     def select(self, members):
-        """Return the counts of some members."""
-        return self._changed(lambda values: [values[member] for member in members])
-
-    def _changed(self, change):
-        changed = object.__new__(type(self))
-        changed.__dict__.update(self.__dict__)
-        changed.best = change(self.best)
-        changed.wait = change(self.wait)
-        changed._lowest_of_count = change(self._lowest_of_count)
-        return changed
+        selected = object.__new__(type(self))
+        selected.__dict__.update(self.__dict__)
+        for name in ("best", "wait", "_lowest_of_count"):
+            values = getattr(self, name)
+            setattr(selected, name, [values[member] for member in members])
+        return selected
 
 
 class NoisyPlateau(EarlyStopping):
-    """Early stopping by a noisy series, checked by a second one without noise.
+    """Early stopping by a noisy series, checked by a second series without noise.
 
-    With dropout the training loss is noisy. Its lowest value so far soon is an outlier, and the
-    count runs out though the network still improves. A second loss, computed without dropout, has
-    no noise. Since that takes time, it is computed each `patience` epochs (a check), and when the
-    count of a member runs out. The member then begins a new count if its second loss has fallen
-    since the check before the last one, by more than `tol` per `patience` epochs::
+    With dropout the training loss is noisy: its lowest value so far soon is an outlier, and the
+    count runs out though the network still improves. The second loss is computed without dropout.
+    This takes time, so it is computed only every `patience` epochs (a check), and when the count of
+    a member runs out. The member begins a new count if its second loss has fallen since the last
+    check but one, by more than `tol` per `patience` epochs::
 
         patience = 5
 
@@ -102,31 +74,17 @@ class NoisyPlateau(EarlyStopping):
                                 +---------------+ the count runs out in epoch 14:
                                                   is loss(14) < min(A, B) - tol * (14 - 6) / 5 ?
 
-    The last check, C, may be only one epoch old, too short a time for the loss to fall by much. The
-    check before it, B, is at least `patience` epochs old.
-
-    Parameters
-    ----------
-    n_members, patience, tol : int, int or inf, float
-        See `EarlyStopping`.
+    The last check, C, may be only one epoch old; B is at least `patience` epochs old.
     """
 
     def __init__(self, n_members, patience, tol):
         super().__init__(n_members, patience, tol)
         self._n_epochs = 0
-        # Of the check before the last, and of the last: (epoch, lowest second losses until then).
+        # The last two checks, each as (epoch, lowest second losses until then).
         self._checks = None
 
     def update(self, values, second_loss=None):
-        """Take in the values of an epoch; return where they are the lowest so far, a mask.
-
-        Parameters
-        ----------
-        values : ndarray of shape (members,)
-            The noisy series.
-        second_loss : callable() -> ndarray of shape (members,), default=None
-            Computes the loss without noise. Without it nothing is checked.
-        """
+        """Record the values of an epoch; `second_loss()` returns the losses without noise."""
         self._n_epochs += 1
         is_best = super().update(values)
         if second_loss is not None and np.isfinite(self.patience):
@@ -136,7 +94,7 @@ class NoisyPlateau(EarlyStopping):
     def _check(self, second_loss):
         epoch = self._n_epochs
         is_due = epoch % self.patience == 1 % self.patience
-        # Members that wait longer have stopped.
+        # Members that have waited longer have stopped already.
         running_out = [m for m, wait in enumerate(self.wait) if wait == self.patience]
         if not is_due and not running_out:
             return
@@ -152,7 +110,6 @@ class NoisyPlateau(EarlyStopping):
             self._checks = [self._checks[1], (epoch, np.fmin(lowest, loss))]
 
     def select(self, members):
-        """Return the counts and checks of some members."""
         chosen = super().select(members)
         if self._checks is not None:
             chosen._checks = [(epoch, lowest[list(members)]) for epoch, lowest in self._checks]

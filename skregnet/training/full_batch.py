@@ -1,4 +1,4 @@
-"""Training with the minimisers of the whole objective: lbfgs, cg and scg."""
+"""Training with the full-batch minimisers: lbfgs, cg and scg."""
 
 import numpy as np
 
@@ -6,18 +6,9 @@ from ..network.backprop import Backprop
 
 
 class Objective:
-    """Penalised loss of a one-member network as a function of a float64 vector.
+    """Penalised loss of a network of one member, as a function of a float64 vector.
 
-    Parameters
-    ----------
-    network : Network
-        One member; evaluating the objective sets its parameters.
-    loss : Loss
-        The loss of the raw predictions.
-    penalty : Penalty
-        Penalty of the weights.
-    batch : tuple of (x, y, weight)
-        All training rows.
+    An evaluation sets the parameters of the network. `batch` is ``(x, y, weight)`` of all rows.
     """
 
     def __init__(self, network, loss, penalty, batch):
@@ -32,7 +23,6 @@ class Objective:
         self._last_point, self._last_value = None, None
 
     def __call__(self, point):
-        """Return value and gradient in float64; the gradient is a new array."""
         self.network.params[0] = point
         value = self.backprop(*self.batch) + self.penalty.value(self._weights)
         self._add_penalty()
@@ -40,28 +30,18 @@ class Objective:
         return self._last_value, self.backprop.gradient[0].astype(np.float64)
 
     def value_at(self, point):
-        """Value at an accepted point, which nearly always is the last one that was evaluated."""
-        # Bytes are compared in a fraction of the time of `array_equal`.
+        """Return the value at an accepted point, which usually was evaluated last."""
+        # Comparing bytes takes a fraction of the time of `array_equal`.
         if self._last_point is None or point.tobytes() != self._last_point.tobytes():
             self(point)
         return self._last_value
 
 
 def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol):
-    """Minimise the objective of one member; an iteration of the minimiser is an epoch.
+    """Minimise an `Objective` by one of `FULL_BATCH_SOLVERS`; an iteration is an epoch.
 
-    Parameters
-    ----------
-    objective : Objective
-        What is minimised.
-    minimize : callable
-        One of `skregnet.optim.FULL_BATCH_SOLVERS`.
-    monitor : Monitor
-        Told of each iteration; says when to stop and restores what is to be kept.
-    max_epochs, max_fun : int
-        Bounds on the iterations and on the evaluations of the objective.
-    gtol : float
-        The largest component of the gradient at a minimum.
+    `max_fun` limits the evaluations of the objective, and `gtol` is the largest component of the
+    gradient at a minimum.
     """
 
     def end_of_iteration(point):
@@ -79,7 +59,7 @@ def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol)
         )
         objective.network.params[0] = result.x
         if monitor.history.n_epochs == 0:
-            end_of_iteration(result.x)  # the start is a minimum: record it
+            end_of_iteration(result.x)  # the start is a minimum
         if result.status != 1:
             monitor.converged()
     except KeyboardInterrupt:

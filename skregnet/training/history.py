@@ -1,4 +1,4 @@
-"""What happened in each epoch."""
+"""Loss, score and learning rate of each epoch."""
 
 import numpy as np
 
@@ -6,27 +6,17 @@ _LISTS_OF_ARRAYS = ("_active", "loss", "validation_loss", "validation_score")
 
 
 class History:
-    """Values of each epoch, one per member; not a number where a member had stopped.
+    """Values of each epoch: arrays of shape (members,), NaN for members that had stopped.
 
     Attributes
     ----------
-    loss : list of ndarray of shape (members,)
-        Training loss: the mean over the batches of the epoch, each before its step, and the penalty
-        at the beginning of the epoch.
-    validation_loss, validation_score : list of ndarray of shape (members,)
-        Loss (without penalty) and score on the validation part; empty without one.
+    loss : list of ndarray
+        Training loss: the mean over the batches of the epoch, each before its step, plus the
+        penalty at the beginning of the epoch.
+    validation_loss, validation_score : list of ndarray
+        Loss without penalty, and score, on the validation part; empty without one.
     learning_rate : list of float
-        At the end of each epoch; the mean over the members where they differ.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skregnet.training import History
-    >>> history = History()
-    >>> history.append(np.array([True, True]), 0.1, loss=np.array([1.0, 3.0]))
-    >>> history.append(np.array([True, False]), 0.1, loss=np.array([0.5, 3.0]))
-    >>> history.curve("loss")
-    [2.0, 0.5]
+        Rate at the end of each epoch; the mean if the members have different ones.
     """
 
     def __init__(self):
@@ -39,11 +29,10 @@ class History:
 
     @property
     def n_epochs(self):
-        """Number of epochs so far."""
         return len(self.loss)
 
     def append(self, active, learning_rate, **values):
-        """Add an epoch; only the values of active members, a mask that stays, are kept."""
+        """Add an epoch; `active` is the mask of members whose values are kept, not copied."""
         mean_rate = learning_rate.mean() if isinstance(learning_rate, np.ndarray) else learning_rate
         self.learning_rate.append(float(mean_rate))
         self._active.append(active)
@@ -53,29 +42,27 @@ class History:
             getattr(self, name).append(kept)
 
     def curve(self, name):
-        """Mean over the members that were still training, as a list of floats."""
+        """Return the mean over the members that were still training, as a list of floats."""
         values = getattr(self, name)
-        # Of an epoch that was asked for before, the mean is known: some ask after each.
+        # The means are kept: progress lines ask for the curve after each epoch.
         curve = self._curves.setdefault(name, [])
         if len(curve) < len(values):
             curve += _mean_over_members(values[len(curve) :]).tolist()
         return list(curve)
 
     @property
-    def active(self):
-        """Members that were trained in the newest epoch, ndarray of bool of shape (members,)."""
+    def active(self):  # in the newest epoch
         return self._active[-1]
 
     def copy(self):
-        """Return an independent copy; the values of an epoch never change, and are shared."""
-        copied = History()
+        copied = History()  # it shares the arrays, which never change
         copied.learning_rate = self.learning_rate.copy()
         for name in _LISTS_OF_ARRAYS:
             setattr(copied, name, getattr(self, name).copy())
         return copied
 
     def select(self, members):
-        """Return the history of some members, up to the epoch when the last of them stopped."""
+        """Return the history of some members, until the last of them stopped."""
         chosen = History()
         n_epochs = sum(bool(active[members].any()) for active in self._active)
         chosen.learning_rate = self.learning_rate[:n_epochs]
@@ -85,13 +72,13 @@ class History:
 
     @classmethod
     def merge(cls, histories):
-        """Return one history of several one-member histories; the shorter ones are padded."""
+        """Join histories of one member each; the shorter ones are padded with NaN."""
         merged = cls()
         longest = max(histories, key=lambda history: history.n_epochs)
         merged.learning_rate = list(longest.learning_rate)
         lengths = np.array([history.n_epochs for history in histories])
         merged._active = [epoch < lengths for epoch in range(longest.n_epochs)]
-        for name in ("loss", "validation_loss", "validation_score"):
+        for name in _LISTS_OF_ARRAYS[1:]:
             columns = [getattr(history, name) for history in histories]
             for epoch in range(max(map(len, columns))):
                 row = [column[epoch] if epoch < len(column) else [np.nan] for column in columns]
@@ -100,7 +87,7 @@ class History:
 
 
 def _mean_over_members(values):
-    """Mean along the last axis without NaN; NaN where nothing else is, as after divergence."""
+    """Return the mean along the last axis without NaN; NaN if all are NaN."""
     values = np.asarray(values)
     known = ~np.isnan(values)
     count = known.sum(axis=-1)

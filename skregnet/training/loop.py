@@ -2,30 +2,17 @@
 
 import numpy as np
 
-# Steps between two flushes of what is or will be denormal, at the end of an epoch: it takes many
-# steps to become denormal, and a flush costs about as much as a step.
+# Steps between two flushes of denormal numbers, at the end of an epoch. Numbers become denormal in
+# many steps, and a flush takes about as long as a step.
 _FLUSH_EVERY = 50
 
 
 def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     """Minimise the penalised loss of a network by stochastic gradients.
 
-    Parameters
-    ----------
-    backprop : Backprop
-        Loss and gradient of a batch; holds the network.
-    batches : Batches
-        The training rows; shuffled and gathered as they are iterated over.
-    pipeline : skregnet.optim.pipeline.Pipeline
-        What is done with the gradient of a batch.
-    state : TrainingState
-        Where the run begins, or goes on after a break; changed in place.
-    monitor : Monitor
-        Told of each epoch; says when to stop and restores what is to be kept.
-    rate : skregnet.optim.pipeline.Rate
-        The learning rate.
-    max_epochs : int
-        Length of the run in epochs, those before a break included.
+    The run begins with the state, or continues it after a break, and changes it in place. The
+    monitor decides when to stop, and restores the parameters that are kept. `max_epochs` includes
+    the epochs before a break.
     """
     network = backprop.network
     steps = pipeline.prepare(network, backprop.gradient, state, rate)

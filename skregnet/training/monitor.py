@@ -1,144 +1,81 @@
-"""The end of an epoch: record, keep the best, decide whether to go on; then restore."""
+"""The monitor of a run: it records epochs, keeps the best parameters, and decides when to stop."""
 
 import math
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
-from .state import RunRecord, Snapshot
+from ..network import Network
+from .state import RunRecord, Snapshot, TrainingState
 
-# Learning rates that 'adaptive' would lower further end the run, as in scikit-learn.
+# 'adaptive' does not lower smaller learning rates but stops, as in scikit-learn.
 _SMALLEST_RATE = 1e-6
 _ADAPTIVE_FACTOR = 0.2
 
 
+@dataclass(eq=False)
 class Monitor:
-    """Watch a run of all members, each of which stops on its own.
+    """Monitor the members of a run, each of which stops on its own.
 
-    A member that has stopped is trained on with the others, which costs nothing extra; what it had
-    when it stopped is kept aside and restored at the end. All that changes lives in the state: a
-    monitor of the same arguments and a copy of the state goes on with the run.
-
-    Parameters
-    ----------
-    network : Network
-        What is trained.
-    state : TrainingState
-        Its `stopping` is fed with the validation loss or the negative validation score; without
-        early stopping, with the training loss. Where its `run` is None, a run begins.
-    validate : callable(network) -> (loss, score or None), default=None
-        Values on the validation part, arrays of shape (members,).
-    stop_early : bool, default=True
-        Whether the validation values decide when to stop and what to keep; otherwise they are only
-        recorded.
-    lower_rates : callable(members) -> members, default=None
-        Called instead of stopping where patience is at an end; returns those that are to stop.
-    plateau_loss : callable(network) -> loss, default=None
-        The training loss without noise, where that of the epochs is noisy; then `stopping` is a
-        `NoisyPlateau`.
-    lengths : ndarray of int of shape (members,), default=None
-        Number of epochs after which each member stops, with the reason 'max_iter'; 0 keeps the
-        parameters that a member begins with.
-    lowered : list of (int, ndarray of bool of shape (members,)), default=()
-        After which epochs `lower_rates` is called for which members, whatever the loss.
-    deadline : float, default=None
-        On the clock of ``time.monotonic``, which is looked at after each epoch.
-    report : callable(monitor) -> stop, default=None
-        Called after each epoch; training stops where it returns something true.
-    suspicious_loss : float, default=inf
-        A run without early stopping that ends with more training loss than this may have diverged,
-        though it came to rest.
-    tolerable_loss : callable() -> loss, default=None
-        Then asked for the loss above which it has, of shape (members,).
-
-    Attributes
-    ----------
-    run : RunRecord
-        What was seen of the run; `state.run` until the state is used for another one.
-    stops_early : bool
-        Whether the validation values decide, and there are any.
+    A member that has stopped is still trained with the others, which takes no extra time; its final
+    parameters are stored and restored at the end. Everything that changes is in the state: a new
+    monitor with the same arguments and a copy of the state continues the run.
     """
 
-    def __init__(
-        self,
-        network,
-        state,
-        *,
-        validate=None,
-        stop_early=True,
-        lower_rates=None,
-        plateau_loss=None,
-        lengths=None,
-        lowered=(),
-        deadline=None,
-        report=None,
-        suspicious_loss=np.inf,
-        tolerable_loss=None,
-    ):
-        self.network = network
-        self.state = state
-        self.validate = validate
-        self.lower_rates = lower_rates
-        self.plateau_loss = plateau_loss
-        self.lengths = lengths
-        self.report = report
-        self.suspicious_loss = suspicious_loss
-        self.tolerable_loss = tolerable_loss
-        self.stops_early = validate is not None and stop_early
-        self._to_lower = lowered
-        self._deadline = deadline
-        self._started = time.monotonic() - state.elapsed
-        if state.run is None:
-            state.run = RunRecord.begin(network, self.stops_early)
+    network: Network
+    # Its `stopping` gets the monitored value of each epoch: the validation loss or the negative
+    # validation score; without early stopping, the training loss. If its `run` is None, a run
+    # begins.
+    state: TrainingState
+    _: KW_ONLY
+    # (network) -> (loss, score or None) on the validation part, arrays of shape (members,).
+    validate: Callable | None = None
+    # Whether these decide when to stop and which epoch to keep; otherwise they are only recorded.
+    stop_early: bool = True
+    # (members) -> members; called when patience runs out, it returns the mask of those that stop.
+    lower_rates: Callable | None = None
+    # (network) -> training loss without the noise of dropout, for a `NoisyPlateau`.
+    plateau_loss: Callable | None = None
+    # Epochs after which each member stops with the reason 'max_iter'; 0 keeps initial parameters.
+    lengths: np.ndarray | None = None
+    # (epoch, mask of members) for which `lower_rates` is called, in the repetition of a run.
+    lowered: Sequence = ()
+    # On the clock of `time.monotonic`; the run stops with the first epoch that ends later.
+    deadline: float | None = None
+    # (monitor) -> stop; called after each epoch.
+    report: Callable | None = None
+    # A run without early stopping that ends with a larger training loss may have diverged.
+    suspicious_loss: float = np.inf
+    # () -> losses, (members,), above which it has diverged. Computing them takes time.
+    tolerable_loss: Callable | None = None
+
+    # Properties of the record; see `RunRecord`. After `restore`, `kept_epoch` is the epoch whose
+    # parameters each member has, 0 for the initial ones. The reasons in `stop_reason` are
+    # 'early_stopping', 'tol', 'max_iter', 'max_time', 'callback', 'interrupted' and 'diverged'.
+    history = property(attrgetter("run.history"))
+    active = property(attrgetter("run.active"))
+    stop_reason = property(attrgetter("run.stop_reason"))
+    kept_epoch = property(attrgetter("run.kept_epoch"))
+
+    def __post_init__(self):
+        self.stops_early = self.validate is not None and self.stop_early
+        self._started = time.monotonic() - self.state.elapsed
+        if self.state.run is None:
+            self.state.run = RunRecord.begin(self.network, self.stops_early)
             if self.stops_early:
-                # Parameters that training is resumed from may be better than all that follow.
-                state.stopping.update(_monitored(*validate(network)))
-        self.run = state.run
+                # The initial parameters of a resumed training may be better than all later ones.
+                self.state.stopping.update(_monitored(*self.validate(self.network)))
+        self.run = self.state.run  # the state may later be used for another run
         self._stop_at_length()
 
-    @property
-    def history(self):
-        """Curves of the run, a `History`."""
-        return self.run.history
-
-    @property
-    def stop_reason(self):
-        """For each member, None while it is active, later the reason why it has stopped.
-
-        'early_stopping', 'tol', 'max_iter', 'max_time', 'callback', 'interrupted' or 'diverged'.
-        """
-        return self.run.stop_reason
-
-    @property
-    def kept_epoch(self):
-        """The epoch whose parameters each member has after `restore`; 0 is before the first one."""
-        return self.run.kept_epoch
-
-    @property
-    def lowered(self):
-        """After which epochs the learning rates of which members were lowered."""
-        return self.run.lowered
-
-    @property
-    def active(self):
-        """Members that have not stopped."""
-        return self.run.active
-
     def end_of_epoch(self, loss, learning_rate):
-        """Take in an epoch.
+        """Record an epoch: training losses (members,), and the learning rate of the last step.
 
-        Parameters
-        ----------
-        loss : ndarray of shape (members,)
-            Training loss.
-        learning_rate : float or ndarray
-            The last one of the epoch.
-
-        Returns
-        -------
-        is_over : bool
-            Whether no member is left to train.
+        Returns whether all members have stopped.
         """
         run, stopping = self.run, self.state.stopping
         monitored, values = loss, {"loss": loss}
@@ -150,9 +87,10 @@ class Monitor:
             if self.stops_early:
                 monitored = _monitored(validation_loss, score)
         run.history.append(run.active, learning_rate, **values)
-        if not self._is_finite(loss):
-            # Infinite parameters would show in the loss only one step later.
-            is_finite = np.isfinite(loss + self.network.params.sum(axis=1))
+        params = self.network.params
+        # Infinite parameters make the loss infinite only one step later.
+        if not math.isfinite(sum(loss.tolist()) + np.vdot(params, params)):
+            is_finite = np.isfinite(loss + params.sum(axis=1))
             self._diverge(run.active & ~is_finite)
         if self.stops_early or self.plateau_loss is None:
             is_best = stopping.update(monitored)
@@ -166,31 +104,26 @@ class Monitor:
         if max(stopping.wait) >= stopping.patience:
             self._end_patience(stopping.exhausted & run.active)
         self._stop_at_length()
-        for epoch, members in self._to_lower:
+        for epoch, members in self.lowered:
             if epoch == run.history.n_epochs:
                 self.lower_rates(members)
         now = time.monotonic()
         run.elapsed = now - self._started
-        if self._deadline is not None and now > self._deadline:
+        if self.deadline is not None and now > self.deadline:
             self._end(run.active, "max_time")
         if self.report is not None and self.report(self):
             self._end(run.active, "callback")
         return True not in run.active.tolist()
-
-    def _is_finite(self, loss):
-        """Whether all losses and parameters are surely finite; large ones may give False."""
-        params = self.network.params
-        return math.isfinite(sum(loss.tolist()) + np.vdot(params, params))
 
     def _end_patience(self, members):
         if True not in members.tolist():
             return
         if self.lower_rates is not None:
             stopped = self.lower_rates(members)
-            self.lowered.append((self.history.n_epochs, members & ~stopped))
+            self.run.lowered.append((self.history.n_epochs, members & ~stopped))
             self.state.stopping.restart(members & ~stopped)
             members = stopped
-        self._converge(members)
+        self.converged(members)
 
     def _stop_at_length(self):
         if self.lengths is not None:
@@ -198,23 +131,24 @@ class Monitor:
 
     def _diverge(self, members):
         if not self.stops_early:
-            # The steps of the epoch with the lowest loss may have been the ruin: go back before it.
+            # The steps of the epoch with the lowest loss may have diverged: go back before it.
             self._keep(members, self.run.before_best, self.run.before_best_epoch[members])
         self.run.stop(members, "diverged")
 
-    def _stop_ruined(self, members):
-        """Stop those of the members that end far above the tolerable; return the others."""
+    def _stop_diverged(self, members):
+        """Stop the members whose loss is above the tolerable one; return the others."""
         if self.stops_early or not self.history.n_epochs:
             return members
-        ruined = members & (self.history.loss[-1] > self.suspicious_loss)
-        if not ruined.any():
+        loss = self.history.loss[-1]
+        diverged = members & (loss > self.suspicious_loss)
+        if not diverged.any():
             return members
-        ruined &= self.history.loss[-1] > self.tolerable_loss()
-        self._diverge(ruined)
-        return members & ~ruined
+        diverged &= loss > self.tolerable_loss()
+        self._diverge(diverged)
+        return members & ~diverged
 
     def _move_snapshots(self, is_best):
-        """Let the end of this epoch be the start of the next one."""
+        """Make the end of this epoch the start of the next one."""
         run = self.run
         start, before_best = run.epoch_start, run.before_best
         if False in is_best.tolist():
@@ -233,51 +167,45 @@ class Monitor:
             run.epoch_start = unused
 
     def _end(self, members, reason):
-        """Stop members where they are, or under early stopping with the best they had."""
+        """Stop members, which keep these parameters, or with early stopping their best ones."""
         if not self.stops_early:
-            members = self._stop_ruined(members)
+            members = self._stop_diverged(members)
             if False not in members.tolist():
-                self.run.before_best = None  # no member is left that could diverge
+                self.run.before_best = None  # needed only if a member diverges
             self._keep_now(members)
         self.run.stop(members, reason)
 
-    def _converge(self, members):
-        self._end(members, "early_stopping" if self.stops_early else "tol")
-
-    def converged(self):
-        """Take in that the minimiser has found a minimum."""
-        self._converge(self.active)
+    def converged(self, members=None):
+        """Stop members without improvement; all of them if the minimiser has found a minimum."""
+        reason = "early_stopping" if self.stops_early else "tol"
+        self._end(self.active if members is None else members, reason)
 
     def interrupted(self):
-        """Take in a KeyboardInterrupt: an epoch that was begun does not count."""
+        """Stop after a KeyboardInterrupt; an unfinished epoch does not count."""
         members = self.active
         if not self.stops_early:
             self._keep(members, self.run.epoch_start, self.history.n_epochs)
         self.run.stop(members, "interrupted")
 
     def restore(self):
-        """Give the network the parameters and running statistics that are to be kept.
+        """Give the network the parameters and running statistics that are kept.
 
-        Returns
-        -------
-        replaced : ndarray of bool of shape (members,)
-            Members whose parameters are not those that the last step has led to.
+        Returns the mask of members whose parameters are not those after the last step.
         """
         run = self.run
-        at_limit = self._stop_ruined(self.active)
+        at_limit = self._stop_diverged(self.active)
         if not self.stops_early:
-            # The last epoch is what a run of a given length asks for.
             run.kept_epoch[at_limit] = self.history.n_epochs
         run.stop(at_limit, "max_iter")
         if run.kept is not None:
             run.kept.write_to(self.network, ~at_limit | self.stops_early)
         if not self.stops_early:
-            run.kept = run.epoch_start = run.before_best = None  # the network has what was kept
+            run.kept = run.epoch_start = run.before_best = None  # no longer needed
         broken_off = np.array([r in ("diverged", "interrupted") for r in run.stop_reason])
         return broken_off | (run.kept_epoch < self.history.n_epochs)
 
     def kept_loss(self, kept_epoch=None):
-        """Training loss of the kept epoch of each member; infinite before the first epoch."""
+        """Return the training loss of an epoch of each member, infinite before the first one."""
         kept_epoch = self.kept_epoch if kept_epoch is None else kept_epoch
         losses = self.history.loss
         return np.array(
@@ -287,8 +215,7 @@ class Monitor:
     def snapshot(self):
         """Return a copy of the network after the newest epoch, and the epoch of each member.
 
-        Members that had stopped before are as they were left then, and those that have diverged
-        are as they were before.
+        Members that have stopped earlier or diverged have their kept parameters.
         """
         network, epoch = self.network.select(slice(None)), self.history.n_epochs
         if epoch:
@@ -302,7 +229,7 @@ class Monitor:
         self._keep(members, Snapshot.of(self.network), self.history.n_epochs)
 
     def _keep(self, members, source, epoch):
-        """Keep aside what members have in a snapshot, taken after the given number of epochs."""
+        """Store the parameters that members have in a snapshot of the given epoch."""
         if True not in members.tolist():
             return
         if self.run.kept is None:
@@ -312,23 +239,15 @@ class Monitor:
         self.run.kept_epoch[members] = epoch
 
 
+@dataclass(eq=False)
 class RateLowering:
-    """The reaction of ``learning_rate='adaptive'``: a fifth of the rate when patience ends.
+    """Divide learning rates by five when patience runs out, for ``learning_rate='adaptive'``."""
 
-    Parameters
-    ----------
-    factors : ndarray of shape (members,)
-        Factors of the initial learning rate; changed in place.
-    learning_rate_init : float
-        The initial rate.
-    """
-
-    def __init__(self, factors, learning_rate_init):
-        self.factors = factors
-        self.learning_rate_init = learning_rate_init
+    factors: np.ndarray  # of the initial rate, (members,); changed in place
+    learning_rate_init: float
 
     def __call__(self, members):
-        """Lower the rates of `members`; return those whose rate is as low as it gets."""
+        """Lower the rates of some members; return the mask of those with the smallest rate."""
         stopped = members & (self.factors * self.learning_rate_init <= _SMALLEST_RATE)
         self.factors[members & ~stopped] *= _ADAPTIVE_FACTOR
         return stopped

@@ -1,4 +1,4 @@
-"""The state of a run: all that it needs to go on after a break, or that the next run needs."""
+"""The state of training: what a run needs to continue, or the next run needs to begin."""
 
 import copy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -12,13 +12,7 @@ from .history import History
 
 
 class Snapshot(NamedTuple):
-    """Parameters and running statistics of a network.
-
-    Parameters
-    ----------
-    params, stats : ndarray of shape (members, ...)
-        See `Network`.
-    """
+    """Parameters and running statistics of a network, each of shape (members, ...)."""
 
     params: np.ndarray
     stats: np.ndarray
@@ -29,11 +23,10 @@ class Snapshot(NamedTuple):
         return cls(network.params, network.stats)
 
     def copy(self):
-        """Return a copy of both arrays."""
         return Snapshot(self.params.copy(), self.stats.copy())
 
     def write_to(self, target, members):
-        """Copy the rows of some members, a mask, into a snapshot or network."""
+        """Copy the rows of some members, given as a mask, into a snapshot or a network."""
         flags = members.tolist()
         if all(flags):
             np.copyto(target.params, self.params)
@@ -45,79 +38,53 @@ class Snapshot(NamedTuple):
 
 @dataclass
 class RunRecord:
-    """What a `Monitor` has seen of a run, and what it keeps for its end.
+    """The record of a run that a `Monitor` keeps; arrays have one entry per member."""
 
-    Parameters
-    ----------
-    history : History
-        Curves of the epochs so far.
-    active : ndarray of bool of shape (members,)
-        Members that have not stopped; replaced and never written to.
-    stop_reason : ndarray of object of shape (members,)
-        Why each member stopped; None for active members.
-    kept_epoch : ndarray of int of shape (members,)
-        The epoch whose parameters each member is to have in the end.
-    kept : Snapshot or None
-        With early stopping, the best of each member so far. Otherwise what members that have
-        stopped are to have in the end; None where there are none.
-    epoch_start : Snapshot or None
-        The network at the end of the newest epoch, which is the start of the next one; None with
-        early stopping, and after the run.
-    before_best : Snapshot or None
-        For each member, the network at the start of the epoch with the lowest training loss; it may
-        be the same object as `epoch_start`.
-    before_best_epoch : ndarray of int of shape (members,)
-        The number of epochs before that.
-    lowered : list of (int, ndarray of bool of shape (members,))
-        After which epochs the learning rates of which members were lowered.
-    elapsed : float, default=0.0
-        Seconds of the run until the end of the newest epoch, without those of breaks.
-    """
-
-    history: History
-    active: np.ndarray
-    stop_reason: np.ndarray
-    kept_epoch: np.ndarray
+    active: np.ndarray  # mask of the members that have not stopped; replaced, never written to
+    stop_reason: np.ndarray  # None for active members
+    kept_epoch: np.ndarray  # epoch whose parameters the member has at the end
+    # With early stopping, the best parameters of each member so far; otherwise the final parameters
+    # of the members that have stopped, or None.
     kept: Snapshot | None
+    # The network at the end of the newest epoch; None with early stopping, and after the run.
     epoch_start: Snapshot | None
+    # For each member, the network at the start of the epoch with the lowest training loss, and the
+    # number of epochs before it. It may be the same object as `epoch_start`.
     before_best: Snapshot | None
     before_best_epoch: np.ndarray
-    lowered: list
-    elapsed: float = 0.0
+    history: History = field(default_factory=History)
+    # (epoch after which learning rates were lowered, mask of the members).
+    lowered: list = field(default_factory=list)
+    elapsed: float = 0.0  # seconds until the end of the newest epoch, without breaks
 
     @classmethod
     def begin(cls, network, stops_early):
-        """Return the record of a run that begins with the parameters of a network."""
-        n_members = network.n_members
-        start = Snapshot.of(network).copy()
+        n, start = network.n_members, Snapshot.of(network).copy()
+        kept, epoch_start = (start, None) if stops_early else (None, start)
         return cls(
-            History(),
-            np.ones(n_members, bool),
-            np.full(n_members, None, object),
-            np.zeros(n_members, int),
-            start if stops_early else None,
-            None if stops_early else start,
-            None if stops_early else start,
-            np.zeros(n_members, int),
-            [],
+            active=np.ones(n, bool),
+            stop_reason=np.full(n, None, object),
+            kept_epoch=np.zeros(n, int),
+            kept=kept,
+            epoch_start=epoch_start,
+            before_best=epoch_start,
+            before_best_epoch=np.zeros(n, int),
         )
 
     def stop(self, members, reason):
-        """Take in that members, a mask, have stopped."""
+        """Record that members, given as a mask, have stopped."""
         self.stop_reason[members] = reason
         self.active = self.active & ~members
 
     def copy(self):
-        """Return an independent copy."""
         return self._changed(self.history.copy(), np.ndarray.copy, list(self.lowered))
 
     def select(self, members):
-        """Return the record of some members."""
         lowered = [(epoch, of_all[members]) for epoch, of_all in self.lowered]
         return self._changed(self.history.select(members), lambda array: array[members], lowered)
 
     def _changed(self, history, change, lowered):
-        """Return a record in which each array is changed by a function."""
+        """Return a record whose arrays are results of a function."""
         values = dict(self.__dict__)
         for name, value in values.items():
             if isinstance(value, np.ndarray):
@@ -136,79 +103,47 @@ class RunRecord:
 
 @dataclass
 class TrainingState:
-    """What training must hand on so that it continues as if there had been no break.
+    """The state that training continues from as if there had been no break.
 
     A run that is cut after an epoch and continued from a copy of its state, or from a pickle of it,
-    ends with the same bits; see `checkpoint`. Where a run is over, the next one begins with the
+    ends with the same bits; see `checkpoint`. After the end of a run, the next one begins with the
     streams, rates and moments of this one; see `end_run`.
-
-    Parameters
-    ----------
-    shuffling : list of numpy.random.Generator
-        One for each member.
-    dropout : list of numpy.random.Generator
-        One for each member; it may be empty where the network has no dropout.
-    rate_factors : ndarray of shape (members,)
-        What ``learning_rate='adaptive'`` has lowered the rates to.
-    optimizer : object, default=None
-        State of the optimiser; made by the first run.
-    step : int, default=0
-        Steps of the learning-rate schedule so far.
-    stopping : EarlyStopping, default=None
-        Decides when members stop. It is handed on where single epochs follow each other.
-    is_running : bool, default=False
-        Whether a run is changing it; still true after one that was broken off by an error.
-    run : RunRecord, default=None
-        What has been seen of the current run; None between two runs. A `Monitor` begins it.
     """
 
-    shuffling: list
-    dropout: list
+    shuffling: list  # a generator for each member
+    dropout: list  # a generator for each member; may be empty without dropout
+    # Factors of the learning rates, (members,), which learning_rate='adaptive' lowers.
     rate_factors: np.ndarray = field(repr=False)
-    optimizer: object = None
-    step: int = 0
-    stopping: object = None
-    is_running: bool = False
-    run: RunRecord | None = None
+    optimizer: object = None  # state of the optimiser; made by the first run
+    step: int = 0  # steps of the learning-rate schedule so far
+    stopping: object = None  # `EarlyStopping`; kept where each run is one epoch of a stream
+    run: RunRecord | None = None  # record of the current run, begun by a `Monitor`
 
     @property
     def epoch(self):
-        """Number of epochs of the current run so far."""
         return 0 if self.run is None else self.run.history.n_epochs
 
     @property
     def elapsed(self):
-        """Seconds that the epochs of the current run have taken."""
         return 0.0 if self.run is None else self.run.elapsed
 
     def epochs_left(self, max_epochs):
-        """Return the epochs, from 0, that the current run has still to make, as a range."""
-        if self.run is not None and not self.run.active.any():
-            return range(0)
-        return range(self.epoch, max_epochs)
+        """Return the range of the epochs, counted from 0, that the current run still makes."""
+        is_over = self.run is not None and not self.run.active.any()
+        return range(0) if is_over else range(self.epoch, max_epochs)
 
     def begin_run(self, stopping):
-        """Let the next monitor begin a run that goes by the given `EarlyStopping`."""
+        """Let the next monitor begin a run with an `EarlyStopping`."""
         self.stopping, self.run = stopping, None
 
     def end_run(self, keep_patience=False):
-        """Drop what only the run that is over needs; the next run begins with the rest.
-
-        Parameters
-        ----------
-        keep_patience : bool, default=False
-            Whether the next run goes on with the counts of `stopping`.
-        """
+        """Drop the record of a run, and unless `keep_patience` is true the counts of patience."""
         self.run = None
         if not keep_patience:
             self.stopping = None
 
     def copy(self):
-        """Return an independent copy.
-
-        A `partial_fit` of a few rows takes some hundred microseconds, and copies the state before:
-        ``copy.deepcopy`` takes about as long.
-        """
+        # For few rows, copy.deepcopy takes as long as a partial_fit, which copies its state.
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied.shuffling = [copy_generator(generator) for generator in self.shuffling]
@@ -222,35 +157,19 @@ class TrainingState:
         return copied
 
     def checkpoint(self, network):
-        """Return all that the current run needs to go on from the end of the newest epoch.
+        """Return a `Checkpoint` from which the run of a network continues after the newest epoch.
 
-        It may be called while a run is going on where a monitor reports an epoch, that is by a
-        callback or watcher, and after the run.
-
-        Parameters
-        ----------
-        network : Network
-            What is trained.
-
-        Returns
-        -------
-        checkpoint : Checkpoint
+        During a run, only callbacks and watchers may call it, when an epoch is reported.
         """
         return Checkpoint(*Snapshot.of(network).copy(), self.copy())
 
     def select(self, members):
-        """Return the state of some of the members.
-
-        Parameters
-        ----------
-        members : list or ndarray of int
-            Their numbers.
-        """
+        """Return the state of some of the members, given by their numbers."""
         return TrainingState(
             shuffling=[self.shuffling[member] for member in members],
             dropout=[self.dropout[member] for member in members] if self.dropout else [],
             rate_factors=self.rate_factors[members],
-            # Only of a dataclass is it known how to select; other states begin anew.
+            # The state of a user's optimiser may be no dataclass; it begins anew.
             optimizer=_with_arrays(self.optimizer, lambda array: array[members])
             if is_dataclass(self.optimizer)
             else None,
@@ -260,15 +179,12 @@ class TrainingState:
         )
 
     def forget(self):
-        """Let the next run begin with fresh moments and patience.
-
-        For parameters that were replaced: moments that led to others, or that are infinite, would
-        drive them away again. All members count their steps together, so all begin anew.
-        """
+        """Let the next run begin with new moments and patience, after parameters were replaced."""
+        # The members share the count of steps, so all of them begin anew.
         self.optimizer = self.stopping = None
 
     def __setstate__(self, state):
-        # See `Network.__setstate__`: the optimiser writes to its moments as to the parameters.
+        # joblib may map the arrays of a pickle from a file, read-only.
         self.__dict__.update(state)
         self.rate_factors = _writeable(self.rate_factors)
         if is_dataclass(self.optimizer):
@@ -277,41 +193,21 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network and the state of its training at the end of an epoch; picklable as a whole.
+    """A network and the state of its training at the end of an epoch; it can be pickled."""
 
-    Parameters
-    ----------
-    params, stats : ndarray of shape (members, ...)
-        Parameters and running statistics of the network, before anything is restored.
-    state : TrainingState
-        The state then.
-    """
-
-    params: np.ndarray
+    params: np.ndarray  # before anything is restored
     stats: np.ndarray
     state: TrainingState
 
     def restore(self, network):
-        """Write to a network, and return a state for `Monitor` and `train` to go on with.
-
-        The checkpoint itself does not change: it may be restored again.
-
-        Parameters
-        ----------
-        network : Network
-            Of the same layers and number of members.
-
-        Returns
-        -------
-        state : TrainingState
-        """
+        """Write to a network of the same layers and members, and return a copy of the state."""
         np.copyto(network.params, self.params)
         np.copyto(network.stats, self.stats)
         return self.state.copy()
 
 
 def _with_arrays(optimizer, change, change_others=lambda value: value):
-    """Return the state of an optimiser with its arrays, and its other values, changed."""
+    """Return the state of an optimiser with functions applied to its arrays and other values."""
     if not is_dataclass(optimizer):
         return change_others(optimizer)
     changed = {}

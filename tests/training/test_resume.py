@@ -163,7 +163,7 @@ class Run:
             "reasons": monitor.stop_reason.tolist(),
             "learning_rate": repr(history.learning_rate),
             "curves": [repr(history.curve(name)) for name in ("loss", "validation_loss")],
-            "lowered": [(epoch, members.tolist()) for epoch, members in monitor.lowered],
+            "lowered": [(epoch, members.tolist()) for epoch, members in monitor.run.lowered],
             "streams": repr([g.bit_generator.state for g in state.shuffling + state.dropout]),
             "step": state.step,
             "forgotten": (state.optimizer is None, state.stopping is None),

@@ -9,7 +9,7 @@ import numpy as np
 class Activation(ABC):
     """Base class of the activation functions; subclass it to define your own.
 
-    Instances have parameters but no data, so several layers can share one instance.
+    Several layers can share an instance, because it has parameters but no data.
 
     Attributes
     ----------
@@ -76,26 +76,11 @@ class Activation(ABC):
         Returns
         -------
         delta : ndarray of float
-            The buffer `delta`.
-
-        Notes
-        -----
-        `z`, `out` and `scratch` are not used afterwards, so all three may be overwritten.
+            The buffer `delta`. The other three buffers may be overwritten, too.
         """
 
     def __call__(self, z):
-        """Return the activation of `z` as a new array.
-
-        Parameters
-        ----------
-        z : array-like
-            Pre-activations. Floating-point dtypes are kept, others are converted to float64.
-
-        Returns
-        -------
-        out : ndarray of float
-            Array with the shape of `z`.
-        """
+        """Return the activation of an array-like `z` as a new array of a floating-point dtype."""
         z = np.asarray(z)
         if not np.issubdtype(z.dtype, np.floating):
             z = z.astype(float)

@@ -8,9 +8,10 @@ import numpy as np
 
 from .base import Activation
 
+__all__ = ["ELU", "SELU", "LeakyReLU", "ReLU"]
+
 # NumPy vectorises the maximum of two arrays, but not that of an array and a number: 6 us instead of
-# 12 for 65 536 numbers in float32. The zeros are never written to, so they take no space in the
-# caches.
+# 12 us for 65 536 numbers in float32. Zeros that are never written to take no space in the caches.
 _ZEROS = {np.dtype(dtype).char: np.zeros(1 << 18, dtype) for dtype in (np.float32, np.float64)}
 for _zeros in _ZEROS.values():
     _zeros.flags.writeable = False
@@ -37,16 +38,16 @@ class ReLU(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         zeros = _ZEROS.get(z.dtype.char)
         if zeros is None or z.size > zeros.size:
             return np.maximum(z, 0.0, out=out)
         return np.maximum(z, zeros[: z.size].reshape(z.shape), out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         # Comparing into the float buffer is as fast as a Boolean mask (1.5 us for 1600 numbers, 16
-        # us for 65 536, in float32) and does not allocate one: NumPy casts in chunks of fixed size.
-        # np.sign in place takes 1.6 and 270 us, np.heaviside 3.2 and 330 us.
+        # us for 65 536, in float32) and allocates none. np.sign takes 1.6 and 270 us, np.heaviside
+        # 3.2 and 330 us.
         np.greater(out, 0.0, out=out)
         delta *= out
         return delta
@@ -63,11 +64,6 @@ class LeakyReLU(Activation):
     negative_slope : float, default=0.01
         Slope :math:`a` for negative inputs, in [0, 1].
 
-    Raises
-    ------
-    ValueError
-        If `negative_slope` is not in [0, 1].
-
     References
     ----------
     .. [1] A. L. Maas, A. Y. Hannun, A. Y. Ng. "Rectifier nonlinearities improve neural network
@@ -82,15 +78,14 @@ class LeakyReLU(Activation):
     negative_slope: float = 0.01
 
     def __post_init__(self):
-        """Check the slope."""
         if not 0.0 <= self.negative_slope <= 1.0:
             raise ValueError(f"negative_slope must be in [0, 1], got {self.negative_slope!r}.")
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.multiply(z, self.negative_slope, out=out)
         return np.maximum(out, z, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         np.greater(z, 0.0, out=scratch)
         np.maximum(scratch, self.negative_slope, out=scratch)
         delta *= scratch
@@ -110,11 +105,6 @@ class ELU(Activation):
     alpha : float, default=1.0
         Minus the limit of :math:`f` for large negative inputs; positive.
 
-    Raises
-    ------
-    ValueError
-        If `alpha` is not positive and finite.
-
     References
     ----------
     .. [1] D.-A. Clevert, T. Unterthiner, S. Hochreiter. "Fast and accurate deep network
@@ -129,14 +119,13 @@ class ELU(Activation):
     alpha: float = 1.0
 
     def __post_init__(self):
-        """Check alpha."""
         if not 0.0 < self.alpha < math.inf:
             raise ValueError(f"alpha must be positive and finite, got {self.alpha!r}.")
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         return _elu_forward(z, out, self.alpha)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         return _elu_backward(delta, out, scratch, self.alpha, 1.0)
 
 
@@ -169,12 +158,12 @@ class SELU(Activation):
     alpha: ClassVar[float] = 1.6732632423543772
     scale: ClassVar[float] = 1.0507009873554805
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         _elu_forward(z, out, self.alpha)
         out *= self.scale
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         return _elu_backward(delta, out, scratch, self.alpha * self.scale, self.scale)
 
 
@@ -186,7 +175,7 @@ def _elu_forward(z, out, alpha):
         out *= alpha
     if alpha <= 1.0:
         return np.maximum(out, z, out=out)
-    # For alpha > 1, f(z) < z just below 0, so the maximum is taken of the absolute values.
+    # For alpha > 1, f(z) < z just below 0. The maximum of the absolute values is correct.
     np.negative(out, out=out)
     np.maximum(out, z, out=out)
     return np.copysign(out, z, out=out)
@@ -205,7 +194,7 @@ def _elu_backward(delta, out, scratch, limit, slope):
     return delta
 
 
-RECTIFIERS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "relu": ReLU(),
     "leaky_relu": LeakyReLU(),
     "elu": ELU(),

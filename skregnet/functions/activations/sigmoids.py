@@ -7,6 +7,8 @@ import numpy as np
 
 from .base import Activation
 
+__all__ = ["Identity", "LecunTanh", "Logistic", "Softsign", "Tanh"]
+
 
 @dataclass(frozen=True)
 class Identity(Activation):
@@ -20,12 +22,12 @@ class Identity(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         if out is not z:
             np.copyto(out, z)
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         return delta
 
 
@@ -48,12 +50,12 @@ class Softsign(Activation):
     array([-0.5 ,  0.75])
     """
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.absolute(z, out=out)
         out += 1.0
         return np.divide(z, out, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         # Divides twice, because the square could overflow.
         np.absolute(z, out=z)
         z += 1.0
@@ -74,10 +76,10 @@ class Tanh(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         return np.tanh(z, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         out *= out
         out *= delta
         delta -= out
@@ -108,13 +110,13 @@ class LecunTanh(Activation):
     amplitude: ClassVar[float] = 1.7159
     slope: ClassVar[float] = 2.0 / 3.0
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.multiply(z, self.slope, out=out)
         np.tanh(out, out=out)
         out *= self.amplitude
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         out *= out
         np.subtract(self.amplitude**2, out, out=out)
         out *= self.slope / self.amplitude
@@ -136,10 +138,10 @@ class Logistic(Activation):
 
     in_place = True
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         return logistic(z, out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         delta *= out
         out *= delta
         delta -= out
@@ -148,6 +150,7 @@ class Logistic(Activation):
 
 def logistic(z, out):
     """Write the logistic function of `z` into `out`, which may be `z`."""
+    # In float32, 2 times (1600 numbers) to 5 times (65 536) as fast as scipy.special.expit.
     np.multiply(z, 0.5, out=out)
     np.tanh(out, out=out)
     out *= 0.5
@@ -155,7 +158,7 @@ def logistic(z, out):
     return out
 
 
-SIGMOIDS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "identity": Identity(),
     "softsign": Softsign(),
     "tanh": Tanh(),

@@ -10,6 +10,8 @@ from scipy.special import ndtr
 from .base import Activation
 from .sigmoids import logistic
 
+__all__ = ["GELU", "Mish", "SiLU", "Softplus"]
+
 
 @dataclass(frozen=True)
 class GELU(Activation):
@@ -30,15 +32,14 @@ class GELU(Activation):
     array([-0.1587,  1.9545])
     """
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         ndtr(z, out=out)
         out *= z
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
-        # ndtr takes ten times as long as the rest, so Phi is computed from z * Phi. At z = 0, out /
-        # z would be 0/0; with c, (z * out + c/2) / (z^2 + c) is Phi(0) = 1/2. c is far below the
-        # resolution of both dtypes.
+    def backward(self, delta, z, out, scratch):
+        # ndtr takes ten times as long as the rest, so Phi is computed from out = z * Phi, as (z *
+        # out + c/2) / (z^2 + c). This is 1/2 at z = 0, and c is too small to change other values.
         c = 1e-36
         np.multiply(z, z, out=scratch)
         scratch += c
@@ -72,12 +73,12 @@ class SiLU(Activation):
     array([-0.2689,  1.7616])
     """
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         logistic(z, out)
         out *= z
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         logistic(z, scratch)
         z -= out
         z += 1.0
@@ -109,7 +110,7 @@ class Mish(Activation):
     # Beyond this value tanh(softplus(z)) is 1 also in float64, so exp is limited to it.
     _saturation: ClassVar[float] = 20.0
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.minimum(z, self._saturation, out=out)
         np.exp(out, out=out)
         np.log1p(out, out=out)
@@ -117,7 +118,7 @@ class Mish(Activation):
         out *= z
         return out
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         np.minimum(z, self._saturation, out=scratch)
         e = np.exp(scratch, out=scratch)
         n = np.add(e, 2.0, out=out)
@@ -153,13 +154,13 @@ class Softplus(Activation):
     # Beyond this value log(1 + exp(z)) is z also in float64; exp does not overflow in float32.
     _linear_from: ClassVar[float] = 40.0
 
-    def forward(self, z, out):  # noqa: D102
+    def forward(self, z, out):
         np.minimum(z, self._linear_from, out=out)
         np.exp(out, out=out)
         np.log1p(out, out=out)
         return np.maximum(out, z, out=out)
 
-    def backward(self, delta, z, out, scratch):  # noqa: D102
+    def backward(self, delta, z, out, scratch):
         # Uses the output instead of z, because expm1 is accurate for small slopes.
         np.negative(out, out=out)
         np.expm1(out, out=out)
@@ -167,7 +168,7 @@ class Softplus(Activation):
         return np.negative(delta, out=delta)
 
 
-SMOOTH_RECTIFIERS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "gelu": GELU(),
     "silu": SiLU(),
     "mish": Mish(),

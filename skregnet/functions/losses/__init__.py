@@ -4,6 +4,8 @@ A network returns raw predictions; the inverse link, such as the sigmoid or the 
 the loss. Probabilities and their logarithms are therefore accurate for large raw predictions, and
 every loss works with every network.
 
+To add a loss, write a class, and add it to ``LOSSES`` and ``__all__`` of its file.
+
 All arrays have a leading member axis: ``raw`` is ``(members, rows, outputs)``, ``y`` is ``(members,
 rows, targets)`` and weights are ``(members, rows, 1)``. Axes of length one are broadcast. Most
 losses have one output per target; losses with several heads have more. Arrays are C-contiguous and
@@ -11,55 +13,35 @@ all have the same dtype, float32 or float64. The loss is summed over outputs and
 by ``scale``, which is one over the number of rows for a mean. The gradient is the derivative of
 this value.
 
-For the small batches of small networks, the time depends mostly on the number of calls, at 0.2 to
-0.7 us each. Therefore sums use BLAS, and ufuncs get their outputs as positional arguments.
+For small batches the time depends mostly on the number of calls, at 0.2 to 0.7 us each. Therefore
+sums use BLAS, and ufuncs get their outputs as positional arguments.
 """
 
+from . import classification, deviances, gaussian, location, quantile
 from .base import Loss
-from .classification import BinaryLogLoss, MultinomialLogLoss
-from .deviances import GammaDeviance, PoissonDeviance
-from .gaussian import GaussianNLL
-from .location import AbsoluteError, Huber, SquaredError
+from .classification import *
+from .deviances import *
+from .gaussian import *
+from .location import *
+from .location import Huber
+from .quantile import *
 from .quantile import Quantile
 
 # Names accepted by the parameter `loss` of the regressor.
 REGRESSION_LOSSES: dict[str, Loss] = {
-    "squared_error": SquaredError(),
-    "absolute_error": AbsoluteError(),
-    "huber": Huber(),
-    "quantile": Quantile(),
-    "poisson": PoissonDeviance(),
-    "gamma": GammaDeviance(),
-    "gaussian_nll": GaussianNLL(),
+    **location.LOSSES,
+    **quantile.LOSSES,
+    **deviances.LOSSES,
+    **gaussian.LOSSES,
 }
-LOSSES = {
-    **REGRESSION_LOSSES,
-    "binary_log_loss": BinaryLogLoss(),
-    "multinomial_log_loss": MultinomialLogLoss(),
-}
-# The classifier selects the loss by the type of target.
-CLASSIFICATION_LOSSES = {
-    "binary": LOSSES["binary_log_loss"],
-    "multilabel-indicator": LOSSES["binary_log_loss"],
-    "multiclass": LOSSES["multinomial_log_loss"],
-}
+LOSSES: dict[str, Loss] = {**REGRESSION_LOSSES, **classification.LOSSES}
 
-__all__ = [
-    "CLASSIFICATION_LOSSES",
-    "LOSSES",
-    "REGRESSION_LOSSES",
-    "AbsoluteError",
-    "BinaryLogLoss",
-    "GammaDeviance",
-    "GaussianNLL",
-    "Huber",
-    "Loss",
-    "MultinomialLogLoss",
-    "PoissonDeviance",
-    "Quantile",
-    "SquaredError",
-    "get_loss",
-]
+__all__ = ["LOSSES", "REGRESSION_LOSSES", "Loss", "get_loss"]
+__all__ += classification.__all__
+__all__ += deviances.__all__
+__all__ += gaussian.__all__
+__all__ += location.__all__
+__all__ += quantile.__all__
 
 
 def get_loss(loss, *, quantile=None, huber_delta=1.0):
@@ -79,15 +61,8 @@ def get_loss(loss, *, quantile=None, huber_delta=1.0):
     loss : Loss
         The loss instance.
 
-    Raises
-    ------
-    ValueError
-        If `loss` is neither a registered name nor a `Loss`, or if `quantile` is given with another
-        loss.
-
     Examples
     --------
-    >>> from skregnet.functions.losses import get_loss
     >>> get_loss("quantile", quantile=[0.1, 0.9])
     Quantile(levels=(0.1, 0.9))
     """
@@ -103,17 +78,13 @@ def get_loss(loss, *, quantile=None, huber_delta=1.0):
             f"loss must be one of {sorted(REGRESSION_LOSSES)} or a Loss instance, got {loss!r}."
         )
     if loss == "quantile" and quantile is not None:
-        return _with_levels(quantile)
+        try:
+            return Quantile(quantile)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "quantile must be a level in (0, 1), or a list of them in increasing order, got "
+                f"{quantile!r}."
+            ) from error
     if loss == "huber" and huber_delta != 1.0:
         return Huber(float(huber_delta))
     return REGRESSION_LOSSES[loss]
-
-
-def _with_levels(quantile):
-    try:
-        return Quantile(quantile)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"quantile must be a level in (0, 1), or a list of them in increasing order, got "
-            f"{quantile!r}."
-        ) from error

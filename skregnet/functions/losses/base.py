@@ -10,8 +10,7 @@ from .jacobians import diagonal_jacobian
 class Loss(ABC):
     """A differentiable loss of raw predictions, with its link function.
 
-    Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an
-    estimator, or add it to a registry in ``skregnet/functions/losses/__init__.py``.
+    Subclass it, implement the abstract methods and pass an instance as ``loss=`` to an estimator.
 
     Attributes
     ----------
@@ -21,19 +20,18 @@ class Loss(ABC):
         Whether the link makes the mean positive. Targets are then divided by their mean instead of
         standardised.
     n_heads : int
-        Number of raw predictions for each target. The network outputs consist of `n_heads` blocks
-        with one output per target: output ``h * n_targets + k`` is head h of target k.
+        Number of raw predictions for each target: output ``h * n_targets + k`` of the network is
+        head h of target k.
     in_nats : bool
-        Whether the loss is a negative log-likelihood, which is not bounded below by zero. `tol` and
-        the divergence limit are then differences in nats per target. Otherwise they are relative to
-        the loss of the best constant.
+        Whether the loss is a negative log-likelihood, which may be negative. `tol` and the
+        divergence limit are then in nats per target, otherwise relative to the loss of the best
+        constant.
     noise : {'constant', 'predicted', None}
-        Variance of a normal distribution around the prediction. 'constant': the same variance for
-        all rows, estimated from residuals. 'predicted': the variance that `predict_variance`
-        returns. None: the loss does not correspond to such a distribution.
+        Variance of a normal distribution around the prediction: 'constant' is estimated from
+        residuals, 'predicted' is that of `predict_variance`. None if there is no such distribution.
     predicted_levels : tuple of float or None
-        Levels of the quantiles along the last axis of the result of `predict`, which the
-        regressor's `score` then uses. None if there is no such axis.
+        Levels of the quantiles along the last axis of `predict`, which the regressor's `score`
+        uses. None if there is no such axis.
     """
 
     out_activation = "identity"
@@ -46,12 +44,9 @@ class Loss(ABC):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         # An inherited predict_jacobian does not belong to an overridden predict.
-        order = [vars(base) for base in cls.__mro__]
-        definition = {
-            name: next(place for place, names in enumerate(order) if name in names)
-            for name in ("predict", "predict_jacobian")
-        }
-        if definition["predict"] < definition["predict_jacobian"]:
+        names = {"predict", "predict_jacobian"}
+        first = next(base for base in cls.__mro__ if names & vars(base).keys())
+        if "predict_jacobian" not in vars(first):
             cls.predict_jacobian = Loss.predict_jacobian
 
     @abstractmethod
@@ -95,9 +90,8 @@ class Loss(ABC):
     def predict_jacobian(self, raw):
         """Return the derivatives of `predict` with respect to the raw predictions.
 
-        The estimators' `input_gradients` uses it. Losses with a link other than the identity or
-        with several heads must override it, and so must subclasses that override `predict`: for
-        these, the inherited derivatives are not used.
+        The estimators' `input_gradients` uses them. Losses with several heads, with a link other
+        than the identity, or with another `predict` than their base class must define this method.
 
         Parameters
         ----------
@@ -108,11 +102,6 @@ class Loss(ABC):
         -------
         jacobian : ndarray of shape (members, predictions, rows, outputs)
             ``predictions`` are the predictions for a row, in the order of `predict`.
-
-        Raises
-        ------
-        ValueError
-            If `predict` is not the identity and `predict_jacobian` is not overridden.
         """
         is_identity = self.out_activation == "identity" and self.n_heads == 1
         if not (is_identity and np.array_equal(self.predict(raw), raw, equal_nan=True)):

@@ -9,6 +9,8 @@ from .base import Loss
 from .jacobians import diagonal_jacobian
 from .sums import mean_over_rows, per_member, scalar, scale_gradient, signed_sum
 
+__all__ = ["GammaDeviance", "PoissonDeviance"]
+
 
 class _LogLinkLoss(Loss):
     """A loss whose raw prediction is the logarithm of the mean."""
@@ -17,23 +19,19 @@ class _LogLinkLoss(Loss):
     positive_mean = True
 
     def predict(self, raw):
-        """Return the exponential, limited to finite values."""
-        # Such predictions are useless, but infinity would cause errors later. The limit leaves half
-        # of the exponent range for the scale of the target.
+        # Infinity would cause errors later. The limit leaves half of the exponent range for the
+        # scale of the target.
         largest = 0.5 * np.log(np.finfo(raw.dtype).max)
         return np.exp(np.minimum(raw, largest.astype(raw.dtype)))
 
     def predict_jacobian(self, raw):
-        """Return the exponential, which is its own derivative."""
         return diagonal_jacobian(self.predict(raw))
 
     def constant(self, y, weight=None):
-        """Return the logarithm of the weighted mean."""
         with np.errstate(divide="ignore"):
             return np.log(mean_over_rows(y, weight))
 
     def start(self, constant, y):
-        """Start at the mean."""
         return constant
 
 
@@ -45,15 +43,12 @@ class PoissonDeviance(_LogLinkLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import PoissonDeviance
     >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [0.0]]])
     >>> PoissonDeviance().value(raw, y).tolist()
     [1.0]
     """
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         np.exp(raw, gradient)
         np.subtract(gradient, y, gradient)
         # Uses the raw prediction, because its exponential may underflow to zero.
@@ -66,7 +61,6 @@ class PoissonDeviance(_LogLinkLoss):
         return per_member(value, scale)
 
     def check_targets(self, y):
-        """Raise ValueError if a target is negative."""
         if (y < 0.0).any():
             raise ValueError(
                 "y must not be negative under the Poisson deviance (loss='poisson'), got a "
@@ -82,15 +76,12 @@ class GammaDeviance(_LogLinkLoss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import GammaDeviance
     >>> raw, y = np.array([[[0.0], [0.0]]]), np.array([[[1.0], [2.0]]])
     >>> GammaDeviance().value(raw, y).round(4).tolist()
     [0.3069]
     """
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         one = scalar(1.0, raw.dtype.char)
         np.negative(raw, gradient)
         np.exp(gradient, gradient)
@@ -105,9 +96,11 @@ class GammaDeviance(_LogLinkLoss):
         return per_member(value, scale)
 
     def check_targets(self, y):
-        """Raise ValueError if a target is not positive."""
         if (y <= 0.0).any():
             raise ValueError(
                 "y must be positive under the gamma deviance (loss='gamma'), got a smallest value "
                 f"of {y.min()}."
             )
+
+
+LOSSES: dict[str, Loss] = {"poisson": PoissonDeviance(), "gamma": GammaDeviance()}

@@ -9,24 +9,30 @@ from scipy.optimize import brentq
 from .base import Loss
 from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_quantiles
 
+__all__ = ["AbsoluteError", "Huber", "SquaredError"]
+
+
+class _LocationLoss(Loss):
+    """A loss with identity link."""
+
+    noise = "constant"
+
+    def predict(self, raw):
+        return np.array(raw)
+
 
 @dataclass(frozen=True)
-class SquaredError(Loss):
+class SquaredError(_LocationLoss):
     r"""Half the squared error, :math:`\frac12 \sum_k (f_k - y_k)^2`, with identity link.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import SquaredError
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [1.0]]])
     >>> SquaredError().value(raw, y).tolist()
     [2.5]
     """
 
-    noise = "constant"
-
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         np.subtract(raw, y, gradient)
         if weight is None:
             value = inner(gradient, gradient)
@@ -37,34 +43,24 @@ class SquaredError(Loss):
             np.multiply(raw, scalar(scale, raw.dtype.char), gradient)
         return per_member(value, 0.5 * scale)
 
-    def predict(self, raw):
-        """Identity."""
-        return np.array(raw)
-
     def constant(self, y, weight=None):
-        """Weighted mean of the targets."""
         return mean_over_rows(y, weight)
 
 
 @dataclass(frozen=True)
-class AbsoluteError(Loss):
+class AbsoluteError(_LocationLoss):
     r"""Absolute error, :math:`\sum_k |f_k - y_k|`, with identity link; predicts the median.
 
     The gradient of a row with zero error is zero.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import AbsoluteError
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
     >>> AbsoluteError().value(raw, y).tolist()
     [3.0]
     """
 
-    noise = "constant"
-
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         np.subtract(raw, y, raw)
         np.sign(raw, gradient)
         if weight is not None:
@@ -73,21 +69,15 @@ class AbsoluteError(Loss):
         scale_gradient(gradient, None, scale)
         return per_member(value, scale)
 
-    def predict(self, raw):
-        """Identity."""
-        return np.array(raw)
-
     def constant(self, y, weight=None):
-        """Weighted median of the targets."""
         return weighted_quantiles(y, weight, [0.5])[0]
 
     def start(self, constant, y):
-        """Start at the median: the gradient has the same size for all errors, so steps are slow."""
-        return constant
+        return constant  # all gradients have the same size, so steps to the median are slow
 
 
 @dataclass(frozen=True)
-class Huber(Loss):
+class Huber(_LocationLoss):
     r"""Huber loss: half the squared error up to `delta`, linear beyond; identity link.
 
     :math:`\frac12 e^2` if :math:`|e| \le \delta`, else
@@ -105,8 +95,6 @@ class Huber(Loss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import Huber
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.5], [13.0]]])
     >>> Huber(delta=1.0).value(raw, y).tolist()
     [9.625]
@@ -114,14 +102,11 @@ class Huber(Loss):
 
     delta: float = 1.0
 
-    noise = "constant"
-
     def __post_init__(self):
         if not (isinstance(self.delta, Real) and 0.0 < self.delta < np.inf):
             raise ValueError(f"delta must be a positive number, got {self.delta!r}.")
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         char = raw.dtype.char
         np.subtract(raw, y, raw)
         np.minimum(raw, scalar(self.delta, char), out=gradient)
@@ -139,12 +124,7 @@ class Huber(Loss):
         scale_gradient(gradient, None, scale)
         return per_member(value, scale)
 
-    def predict(self, raw):
-        """Identity."""
-        return np.array(raw)
-
     def constant(self, y, weight=None):
-        """Return Huber's (1964) estimate of location."""
         weights = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
         return np.array([self._location(column.astype(np.float64), weights) for column in y.T])
 
@@ -164,5 +144,11 @@ class Huber(Loss):
         return location - slope(location) * unit / inside if inside > 0.0 else location
 
     def start(self, constant, y):
-        """Start at the constant."""
         return constant
+
+
+LOSSES: dict[str, Loss] = {
+    "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "huber": Huber(),
+}

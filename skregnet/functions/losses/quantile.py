@@ -22,7 +22,9 @@ from .sums import (
     weighted_quantiles,
 )
 
-# Smallest initial distance of quantiles, in standard deviations: zero increments have no gradient.
+__all__ = ["Quantile"]
+
+# Smallest initial distance of quantiles in standard deviations. Increments of 0 have no gradient.
 _LEAST_INCREMENT = 0.01
 
 
@@ -52,8 +54,6 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skregnet.functions.losses import Quantile
     >>> raw, y = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [5.0]]])
     >>> Quantile(0.9).value(raw, y).round(6).tolist()
     [1.9]
@@ -94,7 +94,6 @@ class Quantile(Loss):
         return _nearest_to_half(self._each_level)
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        """See `Loss.value_and_gradient`."""
         if self.n_heads > 1:
             return self._several(raw, y, weight, scale, gradient)
         level = scalar(self._each_level[0], raw.dtype.char)
@@ -126,7 +125,7 @@ class Quantile(Loss):
             value = value + inner(spare, error)
             np.copyto(error, spare)
         # `errors` now contains the derivatives by the quantiles. The derivative by an increment is
-        # their sum over all quantiles that contain it.
+        # the sum over all quantiles that contain it.
         for j in range(n_heads - 1, middle, -1):
             np.add(errors[j - 1], errors[j], errors[j - 1])
         for j in range(middle):
@@ -150,14 +149,12 @@ class Quantile(Loss):
         return raw
 
     def predict(self, raw):
-        """Return quantiles (..., rows, targets), with a last axis for a sequence of levels."""
         if self.predicted_levels is None:
             return np.array(raw)
         quantiles = self._quantiles(np.array(heads(raw, self.n_heads), order="C"))
         return np.ascontiguousarray(np.moveaxis(quantiles, 0, -1))
 
     def predict_jacobian(self, raw):
-        """Return the derivatives of the quantiles by the raw predictions; see the base class."""
         if self.n_heads == 1:
             return diagonal_jacobian(np.ones_like(raw))
         middle = self._middle
@@ -175,18 +172,12 @@ class Quantile(Loss):
         return jacobian.reshape(n_members, -1, n_rows, n_levels * n_targets)
 
     def constant(self, y, weight=None):
-        """Return the raw predictions of the weighted quantiles of the targets."""
-        return self._raw(weighted_quantiles(y, weight, self._each_level))
-
-    def _raw(self, quantiles):
-        """Convert quantiles (levels, targets) to raw predictions (outputs,)."""
-        middle = self._middle
+        middle, quantiles = self._middle, weighted_quantiles(y, weight, self._each_level)
         increments = inverse_softplus(np.diff(quantiles, axis=0))
         rows = [increments[:middle], quantiles[middle : middle + 1], increments[middle:]]
         return np.concatenate(rows).ravel()
 
     def start(self, constant, y):
-        """Start at the constant, with quantiles slightly apart unless the target is constant."""
         if self.n_heads == 1:
             return constant
         spread = np.std(y, axis=0, dtype=np.float64)
@@ -195,3 +186,6 @@ class Quantile(Loss):
         for increments in (start[: self._middle], start[self._middle + 1 :]):
             np.maximum(increments, least, out=increments)
         return start.ravel()
+
+
+LOSSES: dict[str, Loss] = {"quantile": Quantile()}
