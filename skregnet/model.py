@@ -10,7 +10,7 @@ from .targets import ClassTargets, RealTargets
 from .uncertainty.noise import NoiseEstimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedModel:
     """Inputs, network and targets, which belong together; none of them changes any more.
 

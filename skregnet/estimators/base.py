@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from ..fitting.callbacks import FitTasks
 from ..fitting.fit import Data, check_continuation
 from ..fitting.fit import fit as fit_model
 from ..fitting.progress import ProgressLines
-from ..fitting.result import CURVES, Start
+from ..fitting.result import Start
 from ..fitting.settings import (
     PARAMETER_CONSTRAINTS,
     Settings,
@@ -122,24 +121,12 @@ class BaseRegularizedMLP(
 
     def _publish(self, result):
         """Set all fitted attributes: the one place that does so."""
-        attributes = result.published(vars(self), extends=True)
-        if "feature_names_in_" not in attributes:
-            vars(self).pop("feature_names_in_", None)
-        vars(self).update(attributes)
+        vars(self).update(result.published(vars(self)))
 
     def _validate_params(self):
         # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
         changed = changed_parameters(self)
         validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
-
-    def __copy__(self):
-        """Return a shallow copy whose curves can be continued by themselves."""
-        copied = type(self).__new__(type(self))
-        vars(copied).update(without_callback_context(vars(self)))
-        for name in CURVES:
-            if isinstance(vars(self).get(name), list):
-                setattr(copied, name, getattr(self, name).copy())
-        return copied
 
     def __getstate__(self):
         state = without_callback_context(super().__getstate__())
@@ -148,12 +135,10 @@ class BaseRegularizedMLP(
     def __setstate__(self, state):
         version = state.pop("_skregnet_version", "before 0.1")
         if version != __version__:
-            warnings.warn(
+            warn_user(
                 f"This {type(self).__name__} was saved by skregnet {version} and is loaded by "
                 f"skregnet {__version__}. Its predictions may differ, or fail. Fit it anew with "
-                "this version, or load it with the version that saved it.",
-                UserWarning,
-                stacklevel=2,
+                "this version, or load it with the version that saved it."
             )
         super().__setstate__(state)
 

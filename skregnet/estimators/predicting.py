@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 class Predicting:
     """Predictions, export and fitted attributes of both estimators; a mixin."""
 
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
-    n_layers_: int
-    n_outputs_: int
-    out_activation_: str
     n_iter_: int
     t_: int
     loss_curve_: list[float]
@@ -227,6 +222,39 @@ class Predicting:
     def scaler_(self) -> Any:
         """Fitted scaler of the inputs."""
         return self._fitted.inputs.scaler
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features seen in fit."""
+        return self._fitted.inputs.n_features
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the features seen in fit."""
+        names = self._fitted.inputs.feature_names
+        if names is None:
+            raise AttributeError("The features that were seen in fit have no names.")
+        return names
+
+    def __dir__(self) -> list[str]:
+        # Tools that list the attributes must not meet names that are not there.
+        missing = () if hasattr(self, "feature_names_in_") else ("feature_names_in_",)
+        return [name for name in super().__dir__() if name not in missing]
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, with input and output."""
+        return len(self.network_.dense_layers) + 1
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of raw outputs."""
+        return self.network_.layers[-1].n_outputs
+
+    @property
+    def out_activation_(self) -> str:
+        """Inverse link of the loss."""
+        return self._fitted.loss.out_activation
 
     @property
     def is_categorical_(self) -> NDArray[np.bool_] | None:

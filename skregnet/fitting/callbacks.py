@@ -40,7 +40,7 @@ class FitTasks:
         if run.validation is not None:
             self._validation = _hook_arguments(run.validation, X if X_val is None else X_val)
         self._max_epochs = run.plan.max_epochs
-        n_members = settings.n_started
+        n_members = run.n_networks
         self._by_member = n_members > 1 and not settings.is_stochastic
         subtasks = {"max_subtasks": n_members} if self._by_member else self._subtasks_of_run
         name = "partial_fit" if run.plan.is_stream else "fit"
@@ -129,7 +129,7 @@ class FitTasks:
 
     def _attributes_after(self, monitor):
         """Return a function that gives the attributes as if fit had stopped with the epoch."""
-        return lambda: self._attributes(RunResult.so_far(monitor))
+        return lambda: self._attributes(RunResult.so_far(monitor, self._fit.plan.is_stream))
 
     def _attributes_of_member(self, monitor):
         network = monitor.network

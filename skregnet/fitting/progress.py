@@ -17,7 +17,7 @@ class ProgressLines:
         self._start = time.monotonic()
         self._run, self._n_runs, self._n_epochs = 0, 1, 0
         if not run.settings.is_stochastic:
-            self._n_runs = len(run.plan.of_members(range(run.settings.n_started)))
+            self._n_runs = run.n_networks
 
     def begin_run(self, monitor):
         self._run += 1

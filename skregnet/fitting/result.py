@@ -11,9 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
-
-# Attributes that a continued fit extends.
-CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
+from .settings import CURVES
 
 
 @dataclass(frozen=True)
@@ -112,30 +110,16 @@ class FitResult:
         model = FittedModel(run.inputs, outcome.network, run.targets, self.model.noise)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
 
-    def published(self, before, *, extends=False):
-        """Return the attributes of the fitted estimator; `before` are those of earlier fits.
+    def published(self, before):
+        """Return the attributes of the fitted estimator, whose attributes were `before`.
 
-        If `extends` is true, the curves in `before` are changed in place: copying them takes time
-        in long streams.
+        Its curves are new lists: nothing is shared with copies, or with what a callback keeps.
         """
-        network, inputs = self.model.network, self.model.inputs
-        attributes = dict(self.attributes)
+        attributes = {**self.attributes, "_model": self.model, "_continuation": self.continuation}
         for name in CURVES:
-            earlier = before.get(name) if self.continues else None
-            if attributes[name] is not None and earlier is not None:
-                curve = earlier if extends else earlier.copy()
-                curve.extend(attributes[name])
-                attributes[name] = curve
-        attributes |= {
-            "_model": self.model,
-            "_continuation": self.continuation,
-            "n_features_in_": inputs.n_features,
-            "n_layers_": len(network.dense_layers) + 1,
-            "n_outputs_": network.layers[-1].n_outputs,
-            "out_activation_": self.model.loss.out_activation,
-        }
-        if inputs.feature_names is not None:
-            attributes["feature_names_in_"] = inputs.feature_names
+            if attributes[name] is not None:
+                earlier = before.get(name) if self.continues else None
+                attributes[name] = [*(earlier or ()), *attributes[name]]
         return attributes
 
 

@@ -60,14 +60,14 @@ class RunResult:
         )
 
     @classmethod
-    def so_far(cls, monitor):
+    def so_far(cls, monitor, is_stream=False):
         """Return the result as if a callback had ended the run with the newest epoch.
 
         Early stopping would go back to the best epoch; here it is the newest one.
         """
         network, epoch = monitor.snapshot()
         state = monitor.state.copy()
-        state.end_run()
+        state.end_run(keep_patience=is_stream)
         reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
         result = cls.of_monitors(network, state, [monitor])
         kept_loss = monitor.kept_loss(epoch)
@@ -152,6 +152,11 @@ class Run:
         -------
         result : RunResult
         """
+        if checkpoint is not None and not self.settings.is_stochastic:
+            raise ValueError(
+                f"solver={self.settings.solver!r} cannot continue from a checkpoint: it keeps no "
+                "state between iterations. Use a stochastic solver, or fit without checkpoint."
+            )
         self.watchers = watchers
         data = self.arrays(self.training)
         judge = Judge(self.loss, data, self.settings.tol)
@@ -172,6 +177,13 @@ class Run:
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         return result.best_restarts(self.settings.n_estimators)
+
+    @property
+    def n_networks(self):
+        """Number of networks that are trained: with all restarts, unless training continues."""
+        if self.start is not None:
+            return self.start.model.network.n_members
+        return len(self.plan.of_members(range(self.settings.n_started)))
 
     # ---- what goes in
 

@@ -18,6 +18,7 @@ from .._sklearn_compat import (
     StrOptions,
     accepts_parameter,
     parameter_names,
+    without_callback_context,
 )
 from .._warnings import warn_user
 from ..functions.activations import ACTIVATIONS, Activation, get_activation
@@ -81,6 +82,8 @@ PARAMETER_CONSTRAINTS = {
     "verbose": ["verbose"],
     "dtype": [StrOptions({"float32", "float64"}), None],
 }
+# Attributes that a fit which continues another one adds to.
+CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
 # Parameters that a fitted network depends on.
 _FIXED = "categorical_features handle_missing scaler normalize_y loss quantile huber_delta".split()
 
@@ -93,6 +96,7 @@ class Settings:
     """
 
     cls: type  # of the estimator
+    attributes: Mapping[str, Any]  # of the estimator, without its fitted model
     parameters: Mapping[str, Any]
     targets: Any  # RealTargets or ClassTargets, not fitted; has the loss of a regressor
     architecture: Architecture
@@ -100,14 +104,15 @@ class Settings:
     @classmethod
     def of(cls, estimator):
         """Return the settings of an estimator with valid parameters."""
-        values = vars(estimator)
         names = _all_parameter_names(type(estimator))
-        parameters = {name: values[name] for name in names if name in values}
+        parameters = {n: getattr(estimator, n) for n in names if hasattr(estimator, n)}
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
-        return cls(type(estimator), parameters, targets, architecture)
+        return cls(type(estimator), dict(vars(estimator)), parameters, targets, architecture)
 
     def __post_init__(self):
-        vars(self).update(self.parameters)
+        # A subclass may have a parameter of the same name as an attribute of this class.
+        own = {*vars(self), *dir(type(self))}
+        vars(self).update({n: value for n, value in self.parameters.items() if n not in own})
 
     @property
     def is_stochastic(self):
@@ -158,11 +163,14 @@ class Settings:
         return {name: clone(self.parameters[name], safe=False) for name in names}
 
     def estimator(self, model=None):
-        """Return an estimator with these parameters, fitted if a model is given."""
+        """Return an estimator with these parameters, fitted if a model is given, for scorers."""
         estimator = self.cls.__new__(self.cls)
-        vars(estimator).update(self.parameters)
+        attributes = without_callback_context(self.attributes)
+        for name in ("_model", "_continuation", *CURVES):
+            attributes.pop(name, None)
+        vars(estimator).update(attributes)
         if model is not None:
-            vars(estimator).update(_model=model, n_features_in_=model.inputs.n_features)
+            estimator._model = model
         return estimator
 
 
@@ -303,7 +311,9 @@ def check_combinations(settings):
         "batch_norm": settings.batch_norm,
         "max_norm": settings.max_norm is not None,
         "max_grad_norm": settings.max_grad_norm is not None,
-        "l1_ratio": settings.l1_ratio > 0 and settings.alpha > 0,
+        "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
+            settings.alpha > 0 and not settings.unit_penalty.is_smooth
+        ),
     }
     for name, is_on in switched_on.items():
         if is_on:

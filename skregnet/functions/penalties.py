@@ -30,6 +30,11 @@ class Penalty(ABC):
 
     strength: float
 
+    @property
+    def is_smooth(self):
+        """Whether the penalty has a derivative everywhere, as full-batch solvers need it."""
+        return True
+
     @abstractmethod
     def value(self, weights, scratch=None):
         """Return the penalty of each member.
@@ -167,6 +172,10 @@ class ElasticNet(Penalty):
         if l1:
             calls.append(partial(_add_signs, l1, weights, gradient, scratch))
         return in_turn(calls)
+
+    @property
+    def is_smooth(self):
+        return self.l1_ratio == 0.0
 
     def decoupled(self):
         rest = replace(self, strength=self.strength * self.l1_ratio, l1_ratio=1.0)

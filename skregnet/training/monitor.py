@@ -165,6 +165,7 @@ class Monitor:
             np.copyto(unused.params, self.network.params)
             np.copyto(unused.stats, self.network.stats)
             run.epoch_start = unused
+        run.start_epoch = run.history.n_epochs
 
     def _end(self, members, reason):
         """Stop members, which keep these parameters, or with early stopping their best ones."""
@@ -184,7 +185,7 @@ class Monitor:
         """Stop after a KeyboardInterrupt; an unfinished epoch does not count."""
         members = self.active
         if not self.stops_early:
-            self._keep(members, self.run.epoch_start, self.history.n_epochs)
+            self._keep(members, self.run.epoch_start, self.run.start_epoch)
         self.run.stop(members, "interrupted")
 
     def restore(self):

@@ -55,6 +55,7 @@ class RunRecord:
     history: History = field(default_factory=History)
     # (epoch after which learning rates were lowered, mask of the members).
     lowered: list = field(default_factory=list)
+    start_epoch: int = 0  # number of epochs before `epoch_start`
     elapsed: float = 0.0  # seconds until the end of the newest epoch, without breaks
 
     @classmethod
