@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import sys
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -184,3 +186,96 @@ def test_seeds_are_those_of_the_first_fit():
     expected = stream(small(random_state=0), X, y).partial_fit(X, y)
     assert_array_equal(model.network_.params, expected.network_.params)
     assert state_of(model).step == state_of(expected).step
+
+
+class Interruption:
+    """Raise KeyboardInterrupt at the n-th line that runs in some files of the package."""
+
+    def __init__(self, n_lines, *files):
+        self.n_lines, self.files = n_lines, files
+
+    def __enter__(self):
+        sys.settrace(self.trace)
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def trace(self, frame, event, _):
+        if not frame.f_code.co_filename.endswith(self.files):
+            return None
+        if event == "line":
+            self.n_lines -= 1
+            if self.n_lines == 0:
+                raise KeyboardInterrupt
+        return self.trace
+
+
+@each_estimator
+def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_model(Estimator):
+    X, y = data_for(Estimator, 60)
+    model = stream(small(Estimator), X, y)
+    old, new = copy.deepcopy(model), copy.deepcopy(model).partial_fit(X, y)
+    expected = [pickle.dumps(vars(each)) for each in (old, new)]
+    n_lines, seen = 0, []
+    while not seen or seen[-1] is not None:
+        n_lines += 1
+        interrupted = copy.deepcopy(model)
+        with Interruption(n_lines, "fitting/result.py", "estimators/base.py"):
+            try:
+                interrupted.partial_fit(X, y)
+                seen.append(None)  # there are no more lines
+            except KeyboardInterrupt:
+                seen.append(expected.index(pickle.dumps(vars(interrupted))))
+    assert n_lines > 30
+    assert set(seen[:-1]) == {0, 1}
+
+
+@each_estimator
+def test_subclasses_may_use_names_of_the_settings(Estimator):
+    class Derived(Estimator):
+        def __init__(self, targets=None, optimizer=3, cls="name", max_iter=2):
+            super().__init__((4,), max_iter=max_iter, batch_size=50, random_state=0)
+            self.targets, self.optimizer, self.cls = targets, optimizer, cls
+
+    class Property(Estimator):
+        @property
+        def alpha(self):
+            return 0.5
+
+        @alpha.setter
+        def alpha(self, value):
+            pass
+
+    X, y = data_for(Estimator, 100)
+    expected = small(Estimator, hidden_layer_sizes=(4,), max_iter=2).fit(X, y)
+    assert_array_equal(Derived().fit(X, y).network_.params, expected.network_.params)
+    expected = small(Estimator, alpha=0.5).fit(X, y)
+    assert_array_equal(small(Property).fit(X, y).network_.params, expected.network_.params)
+
+
+@each_estimator
+def test_scorers_see_what_a_subclass_sets_before_fit(Estimator):
+    class Derived(Estimator):
+        def fit(self, X, y):
+            self.shift_ = 0
+            return super().fit(X, y)
+
+        def predict(self, X):
+            return super().predict(X) + self.shift_
+
+    X, y = data_for(Estimator, 100)
+    model = small(Derived, early_stopping=True, scoring=lambda estimator, X, y: estimator.shift_)
+    assert model.fit(X, y).validation_scores_ == [0.0] * model.n_iter_
+
+
+@each_estimator
+def test_names_of_features_go_with_the_model_that_saw_them(Estimator):
+    X, y = data_for(Estimator, 60)
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = small(Estimator).fit(table, y)
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert "feature_names_in_" in dir(model)
+    model.fit(X, y)
+    assert not hasattr(model, "feature_names_in_")
+    assert "feature_names_in_" not in dir(model)
+    assert model.n_features_in_ == 3

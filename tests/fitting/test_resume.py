@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from factories import data_for, each_estimator, few_held_back, not_converged, small, state_of
+from factories import (
+    data_for,
+    each_estimator,
+    few_held_back,
+    not_converged,
+    regression,
+    small,
+    state_of,
+)
 from skregnet.fitting.fit import Data, fit
 from skregnet.fitting.result import Start
 from skregnet.fitting.settings import Settings
@@ -109,3 +117,12 @@ def test_a_callback_may_keep_the_state_of_a_warm_fit(Estimator):
     checkpoint = pickle.loads(monitors.pickles[2])
     assert checkpoint.state.epoch == 3
     assert checkpoint.state.optimizer.t == checkpoint.state.step == 9
+
+
+def test_full_batch_solvers_have_no_checkpoints():
+    X, y = regression(60)
+    monitors = Checkpoints()
+    fit(Settings.of(small()), Data(X, y), watchers=[monitors])
+    checkpoint = pickle.loads(monitors.pickles[0])
+    with pytest.raises(ValueError, match="solver='lbfgs' cannot continue from a checkpoint"):
+        fit(Settings.of(small(solver="lbfgs")), Data(X, y), checkpoint=checkpoint)
