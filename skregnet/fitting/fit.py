@@ -14,7 +14,7 @@ from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
-from .result import FitResult, warnings_of_run
+from .result import FitResult
 from .run import Run
 from .scorer import make_scorer
 from .settings import check_batches
@@ -69,7 +69,6 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         outcome = run.train(make_scorer(run), watchers, checkpoint)
         result = FitResult.of(run, outcome, run.noise(outcome.network))
-    result = replace(result, warnings=warnings_of_run(run, outcome))
     for watcher in watchers:
         watcher.end_training(outcome, result)
     if settings.refit and run.plan.stops_early:

@@ -91,7 +91,8 @@ class FitResult:
             "do_early_stopping_": run.plan.stops_early,
             "refit_": False,
         }
-        return cls(model, continuation, before is not None, attributes)
+        warnings = warnings_of_run(run, outcome)
+        return cls(model, continuation, before is not None, attributes, warnings)
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""

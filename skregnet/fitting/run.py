@@ -122,6 +122,7 @@ class Run:
         self.seeds = seeds
         self.start = start
         self.watchers = ()
+        self._arrays = None  # of the training rows
         self.loss = targets.loss
         self.dtype = np.dtype(settings.dtype or training.X.dtype)
         if start is not None:
@@ -193,11 +194,16 @@ class Run:
         Inputs are an array, a `Source` or a CSR matrix, (rows, inputs), targets (rows, targets),
         weights (rows, 1).
         """
+        if rows is self.training and self._arrays is not None:
+            return self._arrays
         x = in_memory(self.inputs.scaled(rows.X, self.dtype))
         self.inputs.check_finite(x)
         y = self.targets.for_loss(rows.y, self.dtype)
         weight = rows.relative_weight
-        return x, y, None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
+        weight = None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
+        if rows is self.training:
+            self._arrays = x, y, weight
+        return x, y, weight
 
     def sample(self, rows, n_rows):
         """Return the arrays of at most so many of the rows, the same ones each time."""
@@ -302,7 +308,9 @@ class Run:
     @property
     def penalty_of_loss(self):
         """The part of the penalty that belongs to the loss: an optimiser may decay the weights."""
-        return self.pipeline().penalty if self.settings.is_stochastic else self.penalty
+        if self.settings.is_stochastic and self.settings.optimizer.decouples_penalty:
+            return self.penalty.decoupled()[1]
+        return self.penalty
 
     def _rate(self, state, batches):
         settings, n_rows = self.settings, len(self.training)

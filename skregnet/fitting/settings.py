@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -104,15 +104,18 @@ class Settings:
     @classmethod
     def of(cls, estimator):
         """Return the settings of an estimator with valid parameters."""
-        names = _all_parameter_names(type(estimator))
-        parameters = {n: getattr(estimator, n) for n in names if hasattr(estimator, n)}
+        attributes = dict(vars(estimator))
+        parameters = {
+            name: attributes[name] if name in attributes else getattr(estimator, name)
+            for name in _all_parameter_names(type(estimator))
+            if name in attributes or hasattr(estimator, name)
+        }
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
-        return cls(type(estimator), dict(vars(estimator)), parameters, targets, architecture)
+        return cls(type(estimator), attributes, parameters, targets, architecture)
 
     def __post_init__(self):
         # A subclass may have a parameter of the same name as an attribute of this class.
-        own = {*vars(self), *dir(type(self))}
-        vars(self).update({n: value for n, value in self.parameters.items() if n not in own})
+        vars(self).update({n: v for n, v in self.parameters.items() if n not in _own_names()})
 
     @property
     def is_stochastic(self):
@@ -172,6 +175,11 @@ class Settings:
         if model is not None:
             estimator._model = model
         return estimator
+
+
+@cache
+def _own_names():
+    return frozenset(dir(Settings)) | {field.name for field in fields(Settings)}
 
 
 def changed_parameters(estimator):
