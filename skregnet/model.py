@@ -12,10 +12,10 @@ from .uncertainty.noise import NoiseEstimate
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """Inputs, network and targets, which belong together; none of them changes any more.
+    """Immutable: inputs, network and targets of one fit.
 
-    Training makes a new model. Whoever predicts holds on to one, so that a concurrent fit cannot
-    change half of it.
+    Each fit makes a new model. A prediction uses one model from beginning to end, so that a
+    concurrent fit cannot change half of it.
 
     Parameters
     ----------

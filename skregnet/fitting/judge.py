@@ -1,4 +1,4 @@
-"""The losses that a run is judged by."""
+"""Reference losses for tolerance and divergence."""
 
 import numpy as np
 
@@ -88,6 +88,6 @@ def sample_of(data, n_rows=_SAMPLE_ROWS):
 
 def some_rows(n_rows, n_drawn):
     """Return the sorted numbers of some rows, the same at each call."""
-    # Drawn, for rows may come in a periodic order; with a seed of its own, for it is no part of the
-    # training whose random numbers the user chooses.
+    # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
+    # it does not consume the user's random numbers.
     return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))

@@ -141,10 +141,10 @@ class Run:
         Parameters
         ----------
         scorer : callable(network, rows, finite) -> scores, default=None
-            What early stopping goes by; None stands for the loss.
+            Validation score for early stopping; None means the loss.
         watchers : sequence
-            They are told of each monitor, ``begin_run(monitor)`` and ``end_run(monitor)``, and
-            called with it after each epoch; training stops where one returns something true.
+            Their ``begin_run(monitor)`` and ``end_run(monitor)`` are called, and they themselves
+            after each epoch. Training stops if one of them returns True.
         checkpoint : skregnet.training.Checkpoint, default=None
             Taken by a watcher in a run of the same settings, data and start that was cut: this run
             continues with the next epoch and ends with the bits of one that was not cut.
@@ -397,8 +397,8 @@ class Run:
         evaluate = judge.evaluation(*sample_of(data))
         judged_by = {}
         if self.settings.architecture.has_dropout:
-            # With new masks in each step the training loss is too noisy to show a plateau: its
-            # lowest value so far is soon a lucky one.
+            # New masks in each step make the training loss too noisy to show a plateau: its running
+            # minimum soon is an outlier.
             judged_by["plateau_loss"] = evaluate
 
         def tolerable_loss():
