@@ -11,7 +11,7 @@ from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
-from ..optim.pipeline import Rate, make_pipeline
+from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
 from ..training import (
     Batches,
     EarlyStopping,
@@ -278,14 +278,9 @@ class Run:
 
     def pipeline(self, *extra):
         """Return the transforms of a step; `extra` ones come last."""
-        settings = self.settings
-        return make_pipeline(
-            settings.optimizer,
-            penalty=self.penalty,
-            max_grad_norm=settings.max_grad_norm,
-            max_norm=settings.max_norm,
-            extra=extra,
-        )
+        given = self.settings.parameters
+        options = {name: given[name] for name in PIPELINE_OPTIONS if name in given}
+        return make_pipeline(self.settings.optimizer, penalty=self.penalty, extra=extra, **options)
 
     @property
     def penalty_of_loss(self):

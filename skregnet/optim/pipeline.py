@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 
 import numpy as np
 
@@ -219,3 +220,9 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
     if max_norm is not None:
         transforms.append(BoundIncomingWeights(max_norm))
     return Pipeline((*transforms, *extra), penalty)
+
+
+# A fit passes the constructor parameters of these names on.
+PIPELINE_OPTIONS = sorted(
+    signature(make_pipeline).parameters.keys() - {"optimizer", "penalty", "extra"}
+)
