@@ -322,7 +322,7 @@ class Run:
 
     def _full_batch(self, network, state, data, judge, validate):
         settings = self.settings
-        state.optimizer = None  # moments of earlier steps have nothing to do with what follows
+        state.forget()  # moments of earlier steps have nothing to do with what follows
         x, y, weight = data
         if isinstance(x, Source):
             x = x.to_array()  # every evaluation takes all rows
