@@ -62,5 +62,7 @@ LossName: TypeAlias = (
     | Literal["poisson", "gamma", "gaussian_nll"]
     | str
 )
+PenaltyName: TypeAlias = Literal["elastic_net"] | str
+ScalerName: TypeAlias = Literal["standard", "whiten"] | str
 ScheduleName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"] | str
 SolverName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs", "cg", "scg"] | str

@@ -65,6 +65,13 @@ def copy_generator(generator):
     return np.random.Generator(copied)
 
 
+def generator_beside(generator, purpose):
+    """Return a new generator for another purpose, which the seed of a given one determines."""
+    seed = generator.bit_generator.seed_seq
+    key = (*seed.spawn_key, *purpose.encode())
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed.entropy, spawn_key=key)))
+
+
 class _AnySeed(ISeedSequence):
     """The seed of a generator whose state is replaced immediately."""
 

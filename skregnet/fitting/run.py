@@ -11,7 +11,7 @@ from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
-from ..optim.pipeline import Rate, make_pipeline
+from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
 from ..training import (
     Batches,
     EarlyStopping,
@@ -296,14 +296,9 @@ class Run:
 
     def pipeline(self, *extra):
         """Return the transforms of a step; `extra` ones come last."""
-        settings = self.settings
-        return make_pipeline(
-            settings.optimizer,
-            penalty=self.penalty,
-            max_grad_norm=settings.max_grad_norm,
-            max_norm=settings.max_norm,
-            extra=extra,
-        )
+        given = self.settings.parameters
+        options = {name: given[name] for name in PIPELINE_OPTIONS if name in given}
+        return make_pipeline(self.settings.optimizer, penalty=self.penalty, extra=extra, **options)
 
     @property
     def penalty_of_loss(self):
@@ -347,7 +342,9 @@ class Run:
 
     def _full_batch(self, network, state, data, judge, validate):
         settings = self.settings
-        state.optimizer = None  # moments of earlier steps have nothing to do with what follows
+        # Averages of earlier steps have nothing to do with what follows.
+        state.optimizer = None
+        state.keep_arrays(())
         x, y, weight = data
         if isinstance(x, Source):
             x = x.to_array()  # every evaluation takes all rows

@@ -28,6 +28,7 @@ from ..functions.schedules import SCHEDULES, is_planned
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
+from ..preprocessing.scalers import SCALERS
 
 # early_stopping='auto' holds rows back if there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
@@ -60,7 +61,7 @@ PARAMETER_CONSTRAINTS = {
     "refit": ["boolean"],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"error", "indicator"})],
-    "scaler": [StrOptions({"standard", "whiten"}), HasMethods(["fit", "transform"]), None],
+    "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],
     "learning_rate": [StrOptions(set(SCHEDULES)), callable],

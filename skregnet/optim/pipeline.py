@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 
 import numpy as np
 
@@ -54,7 +55,16 @@ class Rate:
 
 
 class Transform(ABC):
-    """Base class of the parts of a pipeline: hyperparameters, and what they do at each step."""
+    """Base class of the parts of a pipeline: hyperparameters, and what they do at each step.
+
+    Attributes
+    ----------
+    arrays : tuple of str
+        Names of the arrays in ``state.parts`` that it keeps up with the parameters. Those that no
+        transform of a run names are dropped.
+    """
+
+    arrays = ()
 
     @abstractmethod
     def prepare(self, network, gradient, state, rate):
@@ -67,7 +77,8 @@ class Transform(ABC):
         gradient : ndarray of shape (members, n_params)
             The gradient of the batch, which the call may change in place.
         state : TrainingState
-            What the next run needs to continue belongs there.
+            What the next run needs to continue belongs there: in ``state.parts``, arrays (members,
+            ...), and generators from ``state.streams``.
         rate : Rate
             Its `value` is the learning rate of the step.
 
@@ -75,6 +86,24 @@ class Transform(ABC):
         -------
         call : callable() -> None, or None
             It works in place.
+        """
+
+    def begin_epoch(self, network, state):  # noqa: B027
+        """Give the network the parameters that are trained; called at the begin of each epoch.
+
+        Parameters
+        ----------
+        network, state : Network, TrainingState
+            See `prepare`.
+        """
+
+    def end_epoch(self, network, state):  # noqa: B027
+        """Give the network the parameters to be judged, kept and published; called at each end.
+
+        Parameters
+        ----------
+        network, state : Network, TrainingState
+            See `prepare`.
         """
 
     def flush_denormals(self, state):  # noqa: B027
@@ -161,9 +190,20 @@ class Pipeline:
 
     def prepare(self, network, gradient, state, rate):
         """Return the calls of a step; the first one sets the learning rate."""
+        state.keep_arrays([name for each in self.transforms for name in each.arrays])
         calls = [each.prepare(network, gradient, state, rate) for each in self.transforms]
         steps = [rate.prepare(state, network.params.dtype), *calls]
         return [step for step in steps if step is not None]
+
+    def begin_epoch(self, network, state):
+        """Give the network the parameters that are trained."""
+        for transform in self.transforms:
+            transform.begin_epoch(network, state)
+
+    def end_epoch(self, network, state):
+        """Give the network the parameters to be judged, kept and published."""
+        for transform in reversed(self.transforms):
+            transform.end_epoch(network, state)
 
     def penalty_value(self, network):
         """Return the penalty of each member, (members,)."""
@@ -219,3 +259,9 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
     if max_norm is not None:
         transforms.append(BoundIncomingWeights(max_norm))
     return Pipeline((*transforms, *extra), penalty)
+
+
+# A fit passes the constructor parameters of these names on.
+PIPELINE_OPTIONS = sorted(
+    signature(make_pipeline).parameters.keys() - {"optimizer", "penalty", "extra"}
+)

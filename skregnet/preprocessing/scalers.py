@@ -154,14 +154,12 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
     if isinstance(scaler, FrozenEstimator):
         return _unfrozen(scaler, X.shape[1], feature_names)
     if isinstance(scaler, str):
-        if scaler == "whiten" and issparse(X):
+        if issparse(X) and not takes_sparse(scaler):
             raise ValueError(
-                "scaler='whiten' needs dense X: decorrelating would make a sparse X dense. "
+                f"scaler={scaler!r} needs dense X: it would make a sparse X dense. "
                 "Use scaler='standard' or scaler=None, or pass X.toarray()."
             )
-        # Centring would make sparse rows dense.
-        standard = StandardScaler(with_mean=not issparse(X))
-        return _fit_known(WhiteningScaler() if scaler == "whiten" else standard, X, sample_weight)
+        return SCALERS[scaler](X, sample_weight)
     scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
     if not issparse(X) and _is_known(scaler):
         return _fit_known(scaler, X, sample_weight)
@@ -211,7 +209,7 @@ def _return_arrays(scaler):
 def takes_sparse(scaler):
     """Whether the parameter `scaler` allows sparse rows."""
     if scaler is None or isinstance(scaler, str):
-        return scaler != "whiten"
+        return scaler is None or scaler in SPARSE_SCALERS
     try:
         return bool(scaler.__sklearn_tags__().input_tags.sparse)
     except (AttributeError, TypeError):
@@ -235,6 +233,22 @@ def _fit_known(scaler, X, weight):
     scaler.mean_, scaler.var_, scaler.scale_, _, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]
     return scaler
+
+
+def _fit_standard(X, weight):
+    # Centring would make sparse rows dense.
+    return _fit_known(StandardScaler(with_mean=not issparse(X)), X, weight)
+
+
+def _fit_whitening(X, weight):
+    return _fit_known(WhiteningScaler(), X, weight)
+
+
+# Functions of the rows and their weights (or None) that return a fitted scaler. Dense rows may be a
+# `Source`.
+SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening}
+# Those that can be fitted to sparse rows.
+SPARSE_SCALERS = {"standard"}
 
 
 def scaled_inputs(scaler, X, dtype):

@@ -21,6 +21,7 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
         for _ in state.epochs_left(max_epochs):
             first_step = state.step
             rate.begin_epoch()
+            pipeline.begin_epoch(network, state)
             penalty = pipeline.penalty_value(network)
             for i, (x, y, weight) in enumerate(batches):
                 losses[i] = backprop(x, y, weight)  # forward and backward; leaves the gradient
@@ -29,6 +30,7 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
                 state.step += 1
             if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
                 pipeline.flush_denormals(network, state)
+            pipeline.end_epoch(network, state)
             loss = penalty + batches.sizes @ losses / batches.n_rows
             if monitor.end_of_epoch(loss, rate.value):
                 break

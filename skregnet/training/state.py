@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.seeding import copy_generator
+from ..data.seeding import copy_generator, generator_beside
 from .history import History
 
 
@@ -119,6 +119,9 @@ class TrainingState:
     step: int = 0  # steps of the learning-rate schedule so far
     stopping: object = None  # `EarlyStopping`; kept where each run is one epoch of a stream
     run: RunRecord | None = None  # record of the current run, begun by a `Monitor`
+    # What transforms of a step add, by names of their own: arrays (members, ...), which follow the
+    # parameters, and lists of generators.
+    parts: dict = field(default_factory=dict)
 
     @property
     def epoch(self):
@@ -150,6 +153,7 @@ class TrainingState:
         copied.shuffling = [copy_generator(generator) for generator in self.shuffling]
         copied.dropout = [copy_generator(generator) for generator in self.dropout]
         copied.rate_factors = self.rate_factors.copy()
+        copied.parts = _parts(self.parts, np.ndarray.copy, lambda own: [*map(copy_generator, own)])
         copied.optimizer = _with_arrays(self.optimizer, np.ndarray.copy, copy.deepcopy)
         if self.stopping is not None:
             copied.stopping = self.stopping.copy()
@@ -177,17 +181,36 @@ class TrainingState:
             step=self.step,
             stopping=None if self.stopping is None else self.stopping.select(members),
             run=None if self.run is None else self.run.select(members),
+            parts=_parts(
+                self.parts, lambda own: own[members], lambda own: [own[m] for m in members]
+            ),
         )
+
+    def streams(self, purpose):
+        """Return a generator for each member, whose numbers no other purpose draws."""
+        if purpose not in self.parts:
+            self.parts[purpose] = [generator_beside(each, purpose) for each in self.shuffling]
+        return self.parts[purpose]
 
     def forget(self):
         """Let the next run begin with new moments and patience, after parameters were replaced."""
         # The members share the count of steps, so all of them begin anew.
         self.optimizer = self.stopping = None
+        self.keep_arrays(())
+
+    def keep_arrays(self, names):
+        """Drop those arrays among the parts that no transform keeps up with the parameters."""
+        self.parts = {
+            name: part
+            for name, part in self.parts.items()
+            if isinstance(part, list) or name in names
+        }
 
     def __setstate__(self, state):
         # joblib may map the arrays of a pickle from a file, read-only.
         self.__dict__.update(state)
         self.rate_factors = _writeable(self.rate_factors)
+        self.parts = _parts(self.parts, _writeable, list)
         if is_dataclass(self.optimizer):
             self.optimizer = _with_arrays(self.optimizer, _writeable)
 
@@ -219,6 +242,14 @@ def _with_arrays(optimizer, change, change_others=lambda value: value):
         elif not isinstance(value, _CONSTANTS):
             changed[name] = change_others(value)
     return replace(optimizer, **changed)
+
+
+def _parts(parts, change_array, change_list):
+    """Return parts of a state, each changed by a function."""
+    return {
+        name: (change_list if isinstance(part, list) else change_array)(part)
+        for name, part in parts.items()
+    }
 
 
 _CONSTANTS = (int, float, str, type(None))

@@ -738,7 +738,7 @@ def test_pressed_keys_after_the_last_member():
     X, y = X_and_y()
     model = small(**KINDS["lbfgs ensemble"])
     model.set_callbacks(At("end", "member", press_keys, count=2))
-    with pytest.warns(UserWarning, match="interrupted by user after the training was over"):
+    with pytest.warns(UserWarning, match="interrupted by user after the end of training"):
         model.fit(X, y)
     assert model.stop_reason_.tolist() == ["max_iter", "max_iter"]
 

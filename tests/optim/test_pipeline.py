@@ -7,12 +7,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skregnet import RegularizedMLPRegressor
+from skregnet.fitting import run as fitting_run
 from skregnet.functions.activations import ReLU
 from skregnet.functions.penalties import PENALTIES, ElasticNet, Penalty
 from skregnet.functions.schedules import cosine
 from skregnet.network import build_network
 from skregnet.optim import SGD, Adam, AdamW, StochasticOptimizer
-from skregnet.optim.pipeline import Pipeline, Rate, Transform, make_pipeline
+from skregnet.optim.pipeline import (
+    PIPELINE_OPTIONS,
+    Pipeline,
+    Rate,
+    Transform,
+    make_pipeline,
+)
 from skregnet.training import TrainingState
 
 RATE = 0.02
@@ -128,6 +135,28 @@ def test_the_rate():
     begin_step()
     assert type(rate.value) is float
     assert rate.value == 0.1 * 0.2 * cosine(3, 10)
+
+
+def test_options_that_are_constructor_parameters_are_passed_on(monkeypatch):
+    """So a new option is known to a fit without a change there."""
+    assert set(PIPELINE_OPTIONS) >= {"max_norm", "max_grad_norm"}
+    assert set(PIPELINE_OPTIONS) <= RegularizedMLPRegressor().get_params().keys()
+    given = []
+
+    def record(optimizer, **options):
+        given.append(options)
+        return make_pipeline(optimizer, penalty=options["penalty"])
+
+    monkeypatch.setattr(fitting_run, "make_pipeline", record)
+    monkeypatch.setattr(fitting_run, "PIPELINE_OPTIONS", [*PIPELINE_OPTIONS, "power_t"])
+    X = np.random.default_rng(0).standard_normal((20, 2))
+    model = RegularizedMLPRegressor((2,), max_norm=2.5, max_grad_norm=0.25, power_t=0.75)
+    model.partial_fit(X, X[:, 0])
+    expected = {"max_norm": 2.5, "max_grad_norm": 0.25, "power_t": 0.75, "extra": ()}
+    for options in given:
+        assert isinstance(options["penalty"], ElasticNet)
+        assert options == options | expected
+    assert given
 
 
 # --- penalties ---

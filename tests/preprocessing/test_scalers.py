@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     PolynomialFeatures,
@@ -193,6 +194,26 @@ def test_names_of_scalers(scaler):
     expected = expected.fit(X, sample_weight=weight).transform(X)
     fitted = fit_scaler(scaler, X, weight)
     np.testing.assert_array_equal(scaled_inputs(fitted, X, np.float64)[:], expected)
+
+
+@pytest.mark.parametrize("takes_sparse", [False, True])
+def test_a_new_name_is_one_entry_of_the_registry(monkeypatch, takes_sparse):
+    def fit_largest(X, weight):
+        return MaxAbsScaler().fit(X)
+
+    monkeypatch.setitem(scaling.SCALERS, "largest", fit_largest)
+    if takes_sparse:
+        monkeypatch.setattr(scaling, "SPARSE_SCALERS", {"standard", "largest"})
+    X = correlated()
+    fitted = fit_scaler("largest", X, None)
+    np.testing.assert_array_equal(scaled_inputs(fitted, X, np.float64), X / np.abs(X).max(axis=0))
+    assert scaling.takes_sparse("largest") == takes_sparse
+    sparse = scipy.sparse.csr_array(X)
+    if takes_sparse:
+        np.testing.assert_array_equal(fit_scaler("largest", sparse, None).scale_, fitted.scale_)
+    else:
+        with pytest.raises(ValueError, match="scaler='largest' needs dense X"):
+            fit_scaler("largest", sparse, None)
 
 
 def test_no_scaler():
