@@ -16,7 +16,9 @@ def warn_user(message, category=UserWarning):
 
 def warn_interrupted_callback():
     """Warn of a KeyboardInterrupt in a hook that was called after the end of training."""
-    warn_user("A callback was interrupted by user after the end of training; the model is complete.")
+    warn_user(
+        "A callback was interrupted by user after the end of training. The model is complete."
+    )
 
 
 def _package(frame):
