@@ -138,11 +138,25 @@ def _is_plain(X, encoder):
     return not has_categories and is_plain_array(X) and X.ndim == 2
 
 
+def _without_duplicates(X):
+    """Return a sparse matrix in which no entry is stored in parts; the given one is not changed."""
+    if X.ndim != 2:
+        return X
+    X = X.tocsr()
+    # A matrix whose entries are only in another order is also not canonical.
+    if X.has_canonical_format:
+        return X
+    summed = X.copy()
+    summed.sum_duplicates()
+    return summed if summed.nnz < X.nnz else X
+
+
 def _read(X, encoder, checker, reset):
     try:
         check_no_dates(X, () if encoder is None else encoder.vocabulary)
         if encoder is not None:
             return encoder.read(X, checker, reset)
+        X = _without_duplicates(X) if issparse(X) else X
         dtypes = (np.float64, np.float32)
         return validate_data(checker, X, accept_sparse="csr", dtype=dtypes, reset=reset)
     except (TypeError, ValueError) as error:
