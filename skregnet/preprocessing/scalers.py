@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.source import Source, row_chunks
 from .checks import check_weights
-from .moments import standardisation
+from .moments import constant_columns, standardisation
 
 if TYPE_CHECKING:
     from typing import Self
@@ -105,18 +105,18 @@ class WhiteningScaler(
     def _fit(self, X, weight):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        # Division by infinity makes constant features, and their rounding errors, zero.
-        scale[is_constant] = np.inf
-        correlation = np.zeros((len(mean), len(mean)))
-        for rows in row_chunks(*X.shape):
-            Z = (X[rows] - mean) / scale
-            weighted = Z if weight is None else Z * weight[rows, np.newaxis]
-            correlation += weighted.T @ Z
-        variances, directions = np.linalg.eigh(correlation / total)
-        kept = variances > _NEGLIGIBLE_VARIANCE * max(variances[-1], np.finfo(float).tiny)
+        columns = np.flatnonzero(is_constant)
+        if len(columns):
+            # Division by infinity makes constant features, and their rounding errors, zero.
+            is_constant, distance = constant_columns(X, weight, columns)
+            scale[columns] = np.where(is_constant, np.inf, distance)
+        variances, directions = _principal_directions(X, mean, scale, weight, total)
+        kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
         self.mean_ = mean
-        self.whitening_ = (scaled @ directions[:, kept].T) / scale[:, np.newaxis]
+        self.whitening_ = scaled @ directions[:, kept].T
+        self.whitening_ /= scale[:, np.newaxis]
+        self.whitening_[:, np.isinf(scale)] = 0.0  # the eigenvectors have rounding errors there
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -141,6 +141,24 @@ class WhiteningScaler(
 
     def _whiten(self, rows, out):
         np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
+
+
+def _principal_directions(X, mean, scale, weight, total):
+    """Return the variances of standardised rows, and their directions as columns."""
+    n_rows, n_features = X.shape
+    is_wide = 3 * n_rows < 2 * n_features  # then this is faster than the eigenvectors
+    result = np.empty(X.shape) if is_wide else np.zeros((n_features, n_features))
+    for rows in row_chunks(*X.shape):
+        Z = (X[rows] - mean) / scale
+        if is_wide:
+            result[rows] = Z if weight is None else Z * np.sqrt(weight[rows, np.newaxis])
+        else:
+            weighted = Z if weight is None else Z * weight[rows, np.newaxis]
+            result += weighted.T @ Z
+    if is_wide:
+        _, singular_values, directions = np.linalg.svd(result, full_matrices=False)
+        return singular_values**2 / total, directions.T
+    return np.linalg.eigh(result / total)
 
 
 def fit_scaler(scaler, X, sample_weight, feature_names=None):
