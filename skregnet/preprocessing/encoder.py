@@ -47,6 +47,9 @@ class Encoding:
     # The output of each code of a categorical feature, or -1. The last column is for missing and
     # unknown values.
     places: np.ndarray
+    # The outputs of the known categories of a categorical feature, and their shares of the training
+    # part: the mean row, which replaces a category without an output.
+    shares: list
 
     @property
     def n_outputs(self):
@@ -66,6 +69,10 @@ class Encoding:
             codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
             places = self.places[np.arange(len(self.categorical)), codes]
             out[np.arange(len(rows))[:, np.newaxis], places] = 1
+            is_unknown = places < 0
+            for k in np.flatnonzero(is_unknown.any(axis=0)):
+                known, shares = self.shares[k]
+                out[np.ix_(is_unknown[:, k], known)] = shares
         return out[:, :-1]
 
 
@@ -166,7 +173,7 @@ class TableEncoder:
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
         has_missing = np.zeros(n_features, bool)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
-        seen = {j: np.zeros(len(codes), bool) for j, codes in self.vocabulary.items()}
+        counts = {j: np.zeros(len(codes)) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
             missing = np.isnan(chunk)
@@ -174,15 +181,18 @@ class TableEncoder:
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
             total += chunk_weight @ ~missing[:, numbers]
             sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
-            for j, is_seen in seen.items():
-                is_seen[chunk[~missing[:, j], j].astype(np.intp)] = True
+            for j, count in counts.items():
+                is_present = ~missing[:, j]
+                codes = chunk[is_present, j].astype(np.intp)
+                count += np.bincount(codes, chunk_weight[is_present], len(count))
         names = self.names or range(n_features)
-        for j, is_seen in seen.items():
-            if is_seen.sum() > MAX_CATEGORIES:
+        for j, count in counts.items():
+            n_seen = np.count_nonzero(count)
+            if n_seen > MAX_CATEGORIES:
                 name = repr(names[j]) if isinstance(names[j], str) else f"at index {names[j]}"
                 raise ValueError(
                     f"Categorical feature {name} is expected to have a cardinality <= "
-                    f"{MAX_CATEGORIES} but actually has a cardinality of {is_seen.sum()}. Join "
+                    f"{MAX_CATEGORIES} but actually has a cardinality of {n_seen}. Join "
                     "rare categories, leave the feature out, or encode it before, for instance by "
                     "TargetEncoder in a ColumnTransformer, which makes one column of it."
                 )
@@ -193,31 +203,36 @@ class TableEncoder:
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = dict(zip(numbers[is_known].tolist(), sums[is_known] / total[is_known], strict=True))
-        return replace(self, encoding=self._encoding(n_features, has_missing, means, seen))
+        return replace(self, encoding=self._encoding(n_features, has_missing, means, counts))
 
-    def _encoding(self, n_features, has_missing, means, seen):
+    def _encoding(self, n_features, has_missing, means, counts):
         """Place the outputs: for each feature its value or categories, then its indicator."""
         outputs, numbers, indicators = [], [], []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
-        places = np.full((len(seen), n_codes + 1), -1)
-        place_of = dict(zip(seen, places, strict=True))  # views of its rows
+        places = np.full((len(counts), n_codes + 1), -1)
+        nothing = np.empty(0, int), np.empty(0)
+        shares, place_of = dict.fromkeys(counts, nothing), dict(zip(counts, places, strict=True))
         for j in range(n_features):
             first, codes = len(outputs), self.vocabulary.get(j, {})
-            known = _ordered(category for category, code in codes.items() if seen[j][code])
-            suffixes = [f"_{category}" for category in known] if j in seen else [""]
+            known = _ordered(category for category, code in codes.items() if counts[j][code])
+            suffixes = [f"_{category}" for category in known] if j in counts else [""]
             outputs += [("", j, suffix) for suffix in suffixes]
-            has_indicator = has_missing[j] and (j in seen or j in means)
+            has_indicator = has_missing[j] and (j in counts or j in means)
             outputs += [("missingindicator_", j, "")] if has_indicator else []
             if j in means:
                 numbers.append((j, first))
                 indicators += [(j, first + 1)] if has_indicator else []
             # A single level stays zero: it carries no information, and other levels may come.
-            elif j in seen and len(outputs) - first > 1:
+            elif j in counts and len(outputs) - first > 1:
                 place_of[j][:] = len(outputs) - 1 if has_indicator else -1
-                place_of[j][[codes[category] for category in known]] = first + np.arange(len(known))
+                known, own = [codes[category] for category in known], first + np.arange(len(known))
+                place_of[j][known] = own
+                shares[j] = own, counts[j][known] / counts[j].sum()
         numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
         means = np.array([*means.values()], float)
-        return Encoding(outputs, numbers, means, indicators, list(seen), places)
+        return Encoding(
+            outputs, numbers, means, indicators, list(counts), places, list(shares.values())
+        )
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):

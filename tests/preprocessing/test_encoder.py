@@ -216,7 +216,9 @@ def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
     assert_array_equal(model.is_categorical_, [False, True])
     unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
     assert len(np.unique(model._model.raw(unknown))) == 1
-    assert_array_equal(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], 0.0)
+    # Without missing values in training, the mean row of the training part.
+    share = 0.0 if insert_missing else (X[:, 1] == 2.0).mean()
+    assert_allclose(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], share, rtol=1e-12)
 
 
 def test_categories_are_not_taken_for_numbers():
@@ -431,6 +433,33 @@ def test_a_number_that_is_missing_in_prediction_alone_is_the_mean():
     model = small(**ON).fit(X, y)
     mean = X.assign(hours=X["hours"].mean())
     assert_allclose(model.predict(X.assign(hours=np.nan)), model.predict(mean))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", ["unheard of", None], ids=str)
+def test_an_unknown_category_is_the_mean_row_of_the_training_part(weighted, dtype, value):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60).astype(dtype), "c": rng.choice(list("xyyz"), 60)})
+    weight = rng.integers(0, 3, 60) if weighted else None
+    model = small(categorical_features=["c"], handle_missing="indicator", dtype=dtype.__name__)
+    model.fit(X, np.arange(60.0), sample_weight=weight)
+    expected = np.average(inputs(model, X), axis=0, weights=weight)[1:]
+    assert_allclose(inputs(model, X.assign(c=value))[:, 1:], [expected] * 60, rtol=1e-6)
+    assert_allclose(model.scaler_.transform(inputs(model, X.assign(c=value)))[:, 1:], 0, atol=1e-6)
+    # Rows of known categories among unknown ones stay as they are.
+    mixed = X.assign(c=np.where(np.arange(60) % 2, X["c"], value))
+    assert_array_equal(inputs(model, mixed)[1::2], inputs(model, X)[1::2])
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(mixed), model.predict(mixed))
+
+
+def test_unknown_categories_of_several_columns():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    unknown = inputs(model, X.assign(degree="unheard of", work="unheard of"))
+    share = (X["degree"] == "yes").mean()
+    assert_allclose(unknown[:, 7:], [[1 - share, share]] * N)  # was never missing
+    assert_array_equal(unknown[:, 2:6], [[0, 0, 0, 1]] * N)  # has an indicator
 
 
 def test_a_feature_with_one_level_has_no_effect():
