@@ -66,7 +66,11 @@ class FittedModel:
             else:
                 raw = folded.infer(self.inputs.encoded(X, self.dtype))
             if not np.isfinite(raw.sum()):
-                self.inputs.check_finite(self.inputs.scaled(X, self.dtype))
+                x = self.inputs.scaled(X, self.dtype)
+                self.inputs.check_finite(x)
+                if folded is not None:
+                    # Unscaled, a feature that has no effect may be out of the range of the dtype.
+                    raw = self.network.infer(x)
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False)
 

@@ -318,6 +318,13 @@ def test_standard_is_a_fitted_standard_scaler(name, weighted, dtype):
     with np.errstate(over="ignore"):
         expected = StandardScaler().fit(X, None, weight)
     fitted = fit_scaler("standard", X, None if weight is None else weight.astype(np.float64))
+    # Where a column is constant, the scale is infinite.
+    is_constant = np.ptp(X, axis=0) <= 1e-14 * np.abs(X).max(axis=0)
+    np.testing.assert_array_equal(np.isinf(fitted.scale_), is_constant)
+    np.testing.assert_allclose(fitted.mean_[is_constant], X[0, is_constant], rtol=1e-13)
+    for attribute in ("mean_", "scale_"):
+        values, theirs = getattr(fitted, attribute), getattr(expected, attribute)
+        values[is_constant] = theirs[is_constant]
     assert fitted_attributes(fitted) == fitted_attributes(expected)
     assert fitted.n_features_in_ == expected.n_features_in_
     if not weighted:
