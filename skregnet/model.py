@@ -58,6 +58,13 @@ class FittedModel:
             In the wider of the types of `X` and the network.
         """
         X = self.inputs.read(X)
+        raw = self._raw(X)
+        for numbers, copies, weights in self.inputs.substituted(X):
+            each = self._raw(copies).reshape(len(raw), len(numbers), len(weights), -1)
+            raw[:, numbers] = weights.astype(raw.dtype) @ each
+        return raw
+
+    def _raw(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
             shape = X.shape[0], self.network.layers[0].n_inputs
             folded = self.inputs.foldable_network(self.network, shape)

@@ -6,6 +6,7 @@ from such rows when they are needed. Only the training part decides which catego
 what replaces missing numbers.
 """
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress, repeat
@@ -32,6 +33,8 @@ from .columns import (
 
 # The limit of scikit-learn's gradient boosting.
 MAX_CATEGORIES = 255
+# Of known categories that stand for unknown ones.
+_MOST_COMBINATIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +50,9 @@ class Encoding:
     # The output of each code of a categorical feature, or -1. The last column is for missing and
     # unknown values.
     places: np.ndarray
-    # The outputs of the known categories of a categorical feature, and their shares of the training
-    # part: the mean row, which replaces a category without an output.
+    # For each categorical feature the outputs of its known categories, their shares of the training
+    # part and their codes. The shares replace a category without an output. They are empty where
+    # there is no such category or only one that is known.
     shares: list
 
     @property
@@ -66,14 +70,59 @@ class Encoding:
         features, places = self.indicators
         out[:, places] = missing[:, features]
         if self.categorical:
-            codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
-            places = self.places[np.arange(len(self.categorical)), codes]
+            places = self._places(rows, missing)
             out[np.arange(len(rows))[:, np.newaxis], places] = 1
             is_unknown = places < 0
             for k in np.flatnonzero(is_unknown.any(axis=0)):
-                known, shares = self.shares[k]
+                known, shares, _ = self.shares[k]
                 out[np.ix_(is_unknown[:, k], known)] = shares
         return out[:, :-1]
+
+    def _places(self, rows, missing):
+        codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
+        return self.places[np.arange(len(self.categorical)), codes]
+
+    def substituted(self, rows):
+        """Yield rows with unknown categories again and again, with known ones in their place.
+
+        A network has learned nothing between categories: the mean of its predictions for the known
+        ones is that of an unknown one. Each item holds numbers of rows, (n,), a number of copies of
+        each, one row after the other, (n * k, features), and the weights of the copies, (k,).
+        """
+        if not self.categorical:
+            return
+        is_unknown = self._places(rows, np.isnan(rows)) < 0
+        is_unknown &= np.array([len(shares) > 0 for _, shares, _ in self.shares])
+        numbers = np.flatnonzero(is_unknown.any(axis=1))
+        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            features = np.flatnonzero(pattern)
+            codes, weights = self._joint_categories(features)
+            chosen = numbers[pattern_of.ravel() == i]
+            for part in row_chunks(len(chosen), len(codes) * self.n_outputs):
+                copies = rows[chosen[part]].repeat(len(codes), axis=0)
+                copies[:, np.take(self.categorical, features)] = np.tile(
+                    codes, (len(chosen[part]), 1)
+                )
+                yield chosen[part], copies, weights
+
+    def _joint_categories(self, features):
+        """Return codes of known categories, (k, features), and their weights, (k,).
+
+        They are all combinations, or else a sample with the same shares in each feature.
+        """
+        shares, codes = zip(*(self.shares[k][1:] for k in features), strict=True)
+        if math.prod(map(len, shares)) <= _MOST_COMBINATIONS:
+            weights = math.prod(np.meshgrid(*shares, indexing="ij")).ravel()
+            grid = np.stack(np.meshgrid(*codes, indexing="ij"), axis=-1)
+            return grid.reshape(-1, len(codes)), weights
+        points = (np.arange(_MOST_COMBINATIONS) + 0.5) / _MOST_COMBINATIONS
+        rng = np.random.default_rng(0)
+        drawn = [
+            own_codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
+            for share, own_codes in zip(shares, codes, strict=True)
+        ]
+        return np.stack(drawn, axis=1), np.full(len(points), 1 / len(points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +259,7 @@ class TableEncoder:
         outputs, numbers, indicators = [], [], []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
         places = np.full((len(counts), n_codes + 1), -1)
-        nothing = np.empty(0, int), np.empty(0)
+        nothing = np.empty(0, int), np.empty(0), np.empty(0, int)
         shares, place_of = dict.fromkeys(counts, nothing), dict(zip(counts, places, strict=True))
         for j in range(n_features):
             first, codes = len(outputs), self.vocabulary.get(j, {})
@@ -227,7 +276,8 @@ class TableEncoder:
                 place_of[j][:] = len(outputs) - 1 if has_indicator else -1
                 known, own = [codes[category] for category in known], first + np.arange(len(known))
                 place_of[j][known] = own
-                shares[j] = own, counts[j][known] / counts[j].sum()
+                if not has_indicator:
+                    shares[j] = own, counts[j][known] / counts[j].sum(), np.array(known)
         numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
         means = np.array([*means.values()], float)
         return Encoding(

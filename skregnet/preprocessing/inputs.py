@@ -175,6 +175,10 @@ class Inputs:
                 "the range of the dtype."
             )
 
+    def substituted(self, X):
+        """Return an iterator over rows with unknown categories; see `Encoding.substituted`."""
+        return iter(()) if self.encoder is None else self.encoder.encoding.substituted(X)
+
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
         return with_folded_scaler(network, self.scaler, shape)
