@@ -501,6 +501,31 @@ def test_an_unknown_category_has_the_weighted_mean_of_the_decisions(weighted):
     assert_allclose(raw[:, 1::3], model._model.raw(X.assign(other="u"))[:, 1::3], rtol=1e-10)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("is_held_back", [False, True])
+def test_the_validation_loss_is_that_of_known_categories(weighted, is_held_back):
+    X, y = table_without_effects(0)
+    X.loc[:99, "c"] = np.where(np.arange(100) % 3, X["c"][:100], "new")
+    weight = np.random.default_rng(0).uniform(0.1, 4, 500) if weighted else np.ones(500)
+    val, train = slice(0, 100), slice(100, None)
+    model = small(categorical_features=["c"], early_stopping=True, normalize_y=False)
+    if is_held_back:
+        model.set_params(validation_fraction=[(np.arange(100, 500), np.arange(100))])
+        model.fit(X, y, sample_weight=weight if weighted else None)
+    else:
+        weights = {"sample_weight": weight[train], "sample_weight_val": weight[val]}
+        model.fit(X[train], y[train], X_val=X[val], y_val=y[val], **(weights if weighted else {}))
+    total = 0.0
+    for c in "abcd":
+        share = np.average(X["c"][train] == c, weights=weight[train])
+        error = y[val] - model.predict(
+            X[val].assign(c=np.where(X["c"][val] == "new", c, X["c"][val]))
+        )
+        total = total + share * error**2
+    loss = np.average(total, weights=weight[val])
+    assert_allclose(np.min(model.validation_loss_curve_), loss / 2, rtol=1e-6)
+
+
 def test_unknown_categories_of_many_columns(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.integers(0, [200, 30, 3, 3], (2000, 4)).astype(float)
