@@ -58,6 +58,13 @@ class FittedModel:
             In the wider of the types of `X` and the network.
         """
         X = self.inputs.read(X)
+        raw = self._raw(X)
+        for numbers, copies, weights in self.inputs.substituted(X):
+            each = self._raw(copies).reshape(len(raw), len(numbers), len(weights), -1)
+            raw[:, numbers] = weights.astype(raw.dtype) @ each
+        return raw
+
+    def _raw(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
             shape = X.shape[0], self.network.layers[0].n_inputs
             folded = self.inputs.foldable_network(self.network, shape)
@@ -66,7 +73,11 @@ class FittedModel:
             else:
                 raw = folded.infer(self.inputs.encoded(X, self.dtype))
             if not np.isfinite(raw.sum()):
-                self.inputs.check_finite(self.inputs.scaled(X, self.dtype))
+                x = self.inputs.scaled(X, self.dtype)
+                self.inputs.check_finite(x)
+                if folded is not None:
+                    # Unscaled, a feature that has no effect may be out of the range of the dtype.
+                    raw = self.network.infer(x)
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False)
 

@@ -163,8 +163,13 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     check_batches(settings, len(training))
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
-            inputs = inputs.fitted(training.X, training.relative_weight, settings.scaler)
+            inputs = inputs.fitted(
+                training.X, training.relative_weight, settings.scaler, is_stream=is_stream
+            )
             targets = targets.fitted(training)
+        inputs.warn_of_constants()
+    elif is_stream:
+        inputs = inputs.continued(training.X, training.relative_weight)
     plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)
     return Run(settings, plan, inputs, targets, training, validation, seeds, start)
 

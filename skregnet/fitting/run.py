@@ -410,7 +410,7 @@ class Run:
 
     def _validator(self, judge, scorer):
         """Return a function of a network that gives loss and score on the validation part."""
-        evaluate = judge.evaluation(*self.arrays(self.validation))
+        evaluate = judge.evaluation(*self.arrays(self._of_known_categories(self.validation)))
         rows = self.validation if scorer is None else self.validation.in_memory()
 
         def validate(network):
@@ -420,6 +420,23 @@ class Run:
             return loss, scorer(network, rows, np.isfinite(loss))
 
         return validate
+
+    def _of_known_categories(self, rows):
+        """Return rows in which weighted copies with known categories stand for unknown ones."""
+        in_memory = rows.in_memory() if self.inputs.encoder is not None else rows
+        X, numbers = in_memory.X, np.arange(len(rows))
+        found = list(self.inputs.substituted(X))
+        if not found:
+            return rows
+        known = np.setdiff1d(numbers, np.concatenate([each for each, _, _ in found]))
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        shares = [np.outer(weight[each], share).ravel() for each, _, share in found]
+        numbers = [known, *(each.repeat(len(share)) for each, _, share in found)]
+        return replace(
+            in_memory.take(np.concatenate(numbers)),
+            X=np.concatenate([X[known], *(copies for _, copies, _ in found)]),
+            weight=np.concatenate([weight[known], *shares]),
+        )
 
     def _monitor(self, network, state, validate, members=slice(None), **judged_by):
         plan = self.plan

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ..fitting.settings import Settings
+from ..preprocessing.columns import listed
 from .layers import (
     LayerReport,
     check_estimator,
@@ -61,6 +62,8 @@ class Diagnosis:
         A sentence for each defect, with numbers and remedies; empty if none was found.
     is_ensemble : bool, default=False
         Whether the network is one of several, which share some numbers of `run`.
+    constant_columns : tuple of str or int, default=()
+        Names or numbers of the columns that were constant in training: they have no effect.
 
     See Also
     --------
@@ -72,6 +75,7 @@ class Diagnosis:
     run: RunReport
     advice: tuple[str, ...]
     is_ensemble: bool = False
+    constant_columns: tuple[str | int, ...] = ()
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the numbers of the layers by column, for example for a DataFrame.
@@ -108,6 +112,8 @@ class Diagnosis:
                 f"loss {run.loss:.3g} on these rows, {run.training_loss:.3g} in training{kind}, "
                 f"{run.constant_loss:.3g} of the best constant"
             )
+        if self.constant_columns:
+            parts.append(f"no effect of {listed(self.constant_columns)}, constant in training")
         return f"{'; '.join(parts)}."
 
     def __str__(self):
@@ -234,6 +240,7 @@ def diagnose(
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
     n_inputs = given.x.shape[0] * given.x.shape[1]
     values = given.x.data if issparse(given.x) else given.x
+    inputs = estimator._fitted.inputs
     facts = Facts(
         estimator,
         settings,
@@ -243,9 +250,16 @@ def diagnose(
         *_reference_and_baseline(estimator, given, run),
         input_size=float(np.sqrt(np.square(values, dtype=np.float64).sum() / n_inputs)),
         is_sparse=bool(np.count_nonzero(values) < 0.5 * n_inputs),
+        changed_constants=inputs.changed_constants(X),
     )
-    is_ensemble = estimator.network_.n_members > 1
-    return Diagnosis(_in_short(estimator, member), layers, run, advise(facts), is_ensemble)
+    return Diagnosis(
+        _in_short(estimator, member),
+        layers,
+        run,
+        advise(facts),
+        estimator.network_.n_members > 1,
+        tuple(inputs.constant_columns),
+    )
 
 
 def _in_short(estimator, member):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..fitting.settings import Settings
 from ..functions.initializers import INITIALIZERS
+from ..preprocessing.columns import listed
 from .layers import LayerReport
 
 # Thresholds that several rules share; all of them are rules of thumb.
@@ -77,6 +78,7 @@ class Facts:
     baseline: float  # loss of the best constant; NaN if a comparison is not possible
     input_size: float  # root mean square of the inputs of the network
     is_sparse: bool  # whether most of these inputs are zero
+    changed_constants: list  # columns of these rows that were constant in training
 
     @property
     def has_rows(self):
@@ -163,6 +165,14 @@ def _diverged(facts):
 def _unscaled_inputs(facts):
     if facts.is_unscaled:
         return f"The inputs have a root mean square of {facts.input_size:.3g}, far from 1", "scale"
+
+
+def _changed_constants(facts):
+    if facts.changed_constants:
+        return (
+            f"X was constant in training in {listed(facts.changed_constants)}, and has other "
+            "values there in these rows, which have no effect"
+        ), ""
 
 
 def _constant_predictions(facts):
@@ -297,6 +307,7 @@ RULES = {
     _too_short: (_overfitted, _step_size, _strong_dropout),
 }
 RULES[_unlearned] = tuple(RULES)
+RULES[_changed_constants] = ()
 
 
 def advise(facts):

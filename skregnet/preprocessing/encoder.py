@@ -6,6 +6,7 @@ from such rows when they are needed. Only the training part decides which catego
 what replaces missing numbers.
 """
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress, repeat
@@ -32,6 +33,8 @@ from .columns import (
 
 # The limit of scikit-learn's gradient boosting.
 MAX_CATEGORIES = 255
+# Of known categories that stand for unknown ones.
+_MOST_COMBINATIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,10 @@ class Encoding:
     # The output of each code of a categorical feature, or -1. The last column is for missing and
     # unknown values.
     places: np.ndarray
+    # For each categorical feature the outputs of its known categories, their shares of the training
+    # part and their codes. The shares replace a category without an output. They are empty where
+    # there is no such category or only one that is known.
+    shares: list
 
     @property
     def n_outputs(self):
@@ -63,10 +70,59 @@ class Encoding:
         features, places = self.indicators
         out[:, places] = missing[:, features]
         if self.categorical:
-            codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
-            places = self.places[np.arange(len(self.categorical)), codes]
+            places = self._places(rows, missing)
             out[np.arange(len(rows))[:, np.newaxis], places] = 1
+            is_unknown = places < 0
+            for k in np.flatnonzero(is_unknown.any(axis=0)):
+                known, shares, _ = self.shares[k]
+                out[np.ix_(is_unknown[:, k], known)] = shares
         return out[:, :-1]
+
+    def _places(self, rows, missing):
+        codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
+        return self.places[np.arange(len(self.categorical)), codes]
+
+    def substituted(self, rows):
+        """Yield rows with unknown categories again and again, with known ones in their place.
+
+        A network has learned nothing between categories: the mean of its predictions for the known
+        ones is that of an unknown one. Each item holds numbers of rows, (n,), a number of copies of
+        each, one row after the other, (n * k, features), and the weights of the copies, (k,).
+        """
+        if not self.categorical:
+            return
+        is_unknown = self._places(rows, np.isnan(rows)) < 0
+        is_unknown &= np.array([len(shares) > 0 for _, shares, _ in self.shares])
+        numbers = np.flatnonzero(is_unknown.any(axis=1))
+        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            features = np.flatnonzero(pattern)
+            codes, weights = self._joint_categories(features)
+            chosen = numbers[pattern_of.ravel() == i]
+            for part in row_chunks(len(chosen), len(codes) * self.n_outputs):
+                copies = rows[chosen[part]].repeat(len(codes), axis=0)
+                copies[:, np.take(self.categorical, features)] = np.tile(
+                    codes, (len(chosen[part]), 1)
+                )
+                yield chosen[part], copies, weights
+
+    def _joint_categories(self, features):
+        """Return codes of known categories, (k, features), and their weights, (k,).
+
+        They are all combinations, or else a sample with the same shares in each feature.
+        """
+        shares, codes = zip(*(self.shares[k][1:] for k in features), strict=True)
+        if math.prod(map(len, shares)) <= _MOST_COMBINATIONS:
+            weights = math.prod(np.meshgrid(*shares, indexing="ij")).ravel()
+            grid = np.stack(np.meshgrid(*codes, indexing="ij"), axis=-1)
+            return grid.reshape(-1, len(codes)), weights
+        points = (np.arange(_MOST_COMBINATIONS) + 0.5) / _MOST_COMBINATIONS
+        rng = np.random.default_rng(0)
+        drawn = [
+            own_codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
+            for share, own_codes in zip(shares, codes, strict=True)
+        ]
+        return np.stack(drawn, axis=1), np.full(len(points), 1 / len(points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +222,7 @@ class TableEncoder:
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
         has_missing = np.zeros(n_features, bool)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
-        seen = {j: np.zeros(len(codes), bool) for j, codes in self.vocabulary.items()}
+        counts = {j: np.zeros(len(codes)) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
             missing = np.isnan(chunk)
@@ -174,15 +230,18 @@ class TableEncoder:
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
             total += chunk_weight @ ~missing[:, numbers]
             sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
-            for j, is_seen in seen.items():
-                is_seen[chunk[~missing[:, j], j].astype(np.intp)] = True
+            for j, count in counts.items():
+                is_present = ~missing[:, j]
+                codes = chunk[is_present, j].astype(np.intp)
+                count += np.bincount(codes, chunk_weight[is_present], len(count))
         names = self.names or range(n_features)
-        for j, is_seen in seen.items():
-            if is_seen.sum() > MAX_CATEGORIES:
+        for j, count in counts.items():
+            n_seen = np.count_nonzero(count)
+            if n_seen > MAX_CATEGORIES:
                 name = repr(names[j]) if isinstance(names[j], str) else f"at index {names[j]}"
                 raise ValueError(
                     f"Categorical feature {name} is expected to have a cardinality <= "
-                    f"{MAX_CATEGORIES} but actually has a cardinality of {is_seen.sum()}. Join "
+                    f"{MAX_CATEGORIES} but actually has a cardinality of {n_seen}. Join "
                     "rare categories, leave the feature out, or encode it before, for instance by "
                     "TargetEncoder in a ColumnTransformer, which makes one column of it."
                 )
@@ -193,31 +252,37 @@ class TableEncoder:
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = dict(zip(numbers[is_known].tolist(), sums[is_known] / total[is_known], strict=True))
-        return replace(self, encoding=self._encoding(n_features, has_missing, means, seen))
+        return replace(self, encoding=self._encoding(n_features, has_missing, means, counts))
 
-    def _encoding(self, n_features, has_missing, means, seen):
+    def _encoding(self, n_features, has_missing, means, counts):
         """Place the outputs: for each feature its value or categories, then its indicator."""
         outputs, numbers, indicators = [], [], []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
-        places = np.full((len(seen), n_codes + 1), -1)
-        place_of = dict(zip(seen, places, strict=True))  # views of its rows
+        places = np.full((len(counts), n_codes + 1), -1)
+        nothing = np.empty(0, int), np.empty(0), np.empty(0, int)
+        shares, place_of = dict.fromkeys(counts, nothing), dict(zip(counts, places, strict=True))
         for j in range(n_features):
             first, codes = len(outputs), self.vocabulary.get(j, {})
-            known = _ordered(category for category, code in codes.items() if seen[j][code])
-            suffixes = [f"_{category}" for category in known] if j in seen else [""]
+            known = _ordered(category for category, code in codes.items() if counts[j][code])
+            suffixes = [f"_{category}" for category in known] if j in counts else [""]
             outputs += [("", j, suffix) for suffix in suffixes]
-            has_indicator = has_missing[j] and (j in seen or j in means)
+            has_indicator = has_missing[j] and (j in counts or j in means)
             outputs += [("missingindicator_", j, "")] if has_indicator else []
             if j in means:
                 numbers.append((j, first))
                 indicators += [(j, first + 1)] if has_indicator else []
             # A single level stays zero: it carries no information, and other levels may come.
-            elif j in seen and len(outputs) - first > 1:
+            elif j in counts and len(outputs) - first > 1:
                 place_of[j][:] = len(outputs) - 1 if has_indicator else -1
-                place_of[j][[codes[category] for category in known]] = first + np.arange(len(known))
+                known, own = [codes[category] for category in known], first + np.arange(len(known))
+                place_of[j][known] = own
+                if not has_indicator:
+                    shares[j] = own, counts[j][known] / counts[j].sum(), np.array(known)
         numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
         means = np.array([*means.values()], float)
-        return Encoding(outputs, numbers, means, indicators, list(seen), places)
+        return Encoding(
+            outputs, numbers, means, indicators, list(counts), places, list(shares.values())
+        )
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):

@@ -7,12 +7,20 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
+from .._warnings import warn_user
 from ..data.source import Source, row_chunks
 from .affine import affine_map
 from .checks import is_plain_array
-from .columns import check_no_dates, explained
+from .columns import check_no_dates, explained, listed
 from .encoder import TableEncoder, make_encoder
-from .scalers import fit_scaler, scaled_inputs, with_folded_scaler
+from .scalers import (
+    WhiteningScaler,
+    continued_scaler,
+    dropped_columns,
+    fit_scaler,
+    scaled_inputs,
+    with_folded_scaler,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,7 @@ class Inputs:
     encoder: TableEncoder | None = None  # None without categories and missing values
     scaler: object = None  # fitted
     given_scaler: object = None  # the parameter of the estimator
+    is_stream: bool = False  # whether the scaler was fitted to the first rows of a stream
 
     @classmethod
     def describe(cls, X, *, owner, categorical_features=None, handle_missing="error"):
@@ -70,17 +79,78 @@ class Inputs:
         encoder = None if self.encoder is None else self.encoder.of_codes()
         return replace(self, feature_names=None, encoder=encoder)
 
-    def fitted(self, X, weight, scaler):
+    def fitted(self, X, weight, scaler, *, is_stream=False):
         """Return inputs with encoder and scaler fitted to the training part that `read` returned.
 
-        The weights are positive, or None. `scaler` is the parameter of the estimator.
+        The weights are positive, or None. `scaler` is the parameter of the estimator. With
+        `is_stream`, further rows follow, which `continued` learns from.
         """
         # The encoder's outputs do not have the names of the features.
         names = self.feature_names if self.encoder is None else None
         encoder = None if self.encoder is None else self.encoder.fitted(X, weight)
         inputs = replace(self, encoder=encoder)
         fitted_scaler = fit_scaler(scaler, inputs.encoded(X), weight, names)
-        return replace(inputs, scaler=fitted_scaler, given_scaler=scaler)
+        return replace(inputs, scaler=fitted_scaler, given_scaler=scaler, is_stream=is_stream)
+
+    def continued(self, X, weight):
+        """Return inputs whose scaler has learned from further rows of a stream; see there."""
+        if self.given_scaler != "standard":
+            return self
+        scaler = continued_scaler(self.scaler, self.encoded(X), weight, self.is_stream)
+        return self if scaler is self.scaler else replace(self, scaler=scaler)
+
+    @property
+    def constant_columns(self):
+        """Names or numbers of the columns without effect, because they were constant in training.
+
+        Columns without any value, of which `fitted` warns, are not among them.
+        """
+        return self._names_of(self._is_dropped)
+
+    def changed_constants(self, X):
+        """Return those of the `constant_columns` that have other values in rows of the user."""
+        changed = self._is_dropped.copy()
+        if changed.any():
+            x = self.encoded(self.read(X))
+            x = x[:, changed].toarray() if issparse(x) else x[:][:, changed]
+            former = self.scaler.mean_[changed]
+            changed[changed] = (np.abs(x - former) > 1e-9 * np.abs(former)).any(axis=0)
+        return self._names_of(changed)
+
+    @property
+    def _is_dropped(self):
+        if not isinstance(self.given_scaler, str | WhiteningScaler):
+            return np.zeros(len(self.input_names), bool)
+        return dropped_columns(self.scaler)
+
+    def _names_of(self, is_named):
+        names = range(self.n_features) if self.feature_names is None else self.feature_names
+        if self.encoder is None:
+            return [names[j] for j in np.flatnonzero(is_named)]
+        outputs, known = self.encoder.encoding.outputs, {*self.encoder.vocabulary}
+        known |= {*self.encoder.encoding.numbers[0].tolist()}
+        # The categories of a feature are constant only if there is a single one.
+        found = [(a, j) for (a, j, _), is_one in zip(outputs, is_named, strict=True) if is_one]
+        return [f"{a}{names[j]}" if a else names[j] for a, j in found if j in known]
+
+    def warn_of_constants(self):
+        """Warn of columns that have no effect because they were constant in training."""
+        columns = self.constant_columns
+        if not columns:
+            return
+        if not self.is_stream:
+            warn_user(
+                f"X is constant in {listed(columns)} for the rows that are trained on: they have "
+                "no effect on predictions, whatever later rows hold there. Leave them out."
+            )
+            return
+        until = " until a later call brings other values, which then set the scale"
+        warn_user(
+            f"X is constant in {listed(columns)} in the first call of partial_fit: they have no "
+            f"effect{until if self.given_scaler == 'standard' else ', also in later calls'}. Give "
+            "more rows in the first call, or fit a scaler to all rows beforehand and pass it as "
+            "scaler=FrozenEstimator(scaler)."
+        )
 
     def encoded(self, X, dtype=None):
         """Return what the scaler takes, for an `X` that `read` returned.
@@ -104,6 +174,10 @@ class Inputs:
                 f"{x.dtype}. Check the output of the scaler, and whether values of X are out of "
                 "the range of the dtype."
             )
+
+    def substituted(self, X):
+        """Return an iterator over rows with unknown categories; see `Encoding.substituted`."""
+        return iter(()) if self.encoder is None else self.encoder.encoding.substituted(X)
 
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
@@ -138,11 +212,25 @@ def _is_plain(X, encoder):
     return not has_categories and is_plain_array(X) and X.ndim == 2
 
 
+def _without_duplicates(X):
+    """Return a sparse matrix in which no entry is stored in parts; the given one is not changed."""
+    if X.ndim != 2:
+        return X
+    X = X.tocsr()
+    # A matrix whose entries are only in another order is also not canonical.
+    if X.has_canonical_format:
+        return X
+    summed = X.copy()
+    summed.sum_duplicates()
+    return summed if summed.nnz < X.nnz else X
+
+
 def _read(X, encoder, checker, reset):
     try:
         check_no_dates(X, () if encoder is None else encoder.vocabulary)
         if encoder is not None:
             return encoder.read(X, checker, reset)
+        X = _without_duplicates(X) if issparse(X) else X
         dtypes = (np.float64, np.float32)
         return validate_data(checker, X, accept_sparse="csr", dtype=dtypes, reset=reset)
     except (TypeError, ValueError) as error:

@@ -11,6 +11,8 @@ from ..data.source import row_chunks
 # means: its deviations are then rounding errors.
 _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
+# Relative differences of values that are equal but for their rounding.
+_ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 def standardisation(X, weight):
@@ -89,6 +91,32 @@ def _deviation(mean, variance, total):
     epsilon = np.finfo(np.float64).eps
     is_constant = variance <= total * epsilon * variance + (total * mean * epsilon) ** 2
     return np.where(is_constant, 1.0, np.sqrt(np.maximum(variance, 0.0))), is_constant
+
+
+def constant_columns(X, weight, columns):
+    """Return which of some columns hold one value, and the largest distance from a row of each.
+
+    Values that differ by a few units in the last place are one value. Rows of weight zero do not
+    count. Unlike the variance, distances are exact where the mean is much larger than they are.
+    """
+    counts = None if weight is None else weight > 0
+    if issparse(X):
+        X = X[:, columns].astype(np.float64)
+        X = X if counts is None else X[counts]
+        highest, lowest = (bound.toarray().ravel() for bound in (X.max(axis=0), X.min(axis=0)))
+        distance, size = highest - lowest, np.maximum(np.abs(highest), np.abs(lowest))
+    else:
+        first, distance, size = None, np.zeros(len(columns)), np.zeros(len(columns))
+        for rows in row_chunks(*X.shape):
+            chunk = X[rows][:, columns].astype(np.float64, copy=False)
+            chunk = chunk if counts is None else chunk[counts[rows]]
+            if len(chunk) == 0:
+                continue
+            first = chunk[0].copy() if first is None else first
+            np.maximum(size, np.abs(chunk).max(axis=0), out=size)
+            with np.errstate(over="ignore"):
+                np.maximum(distance, np.abs(chunk - first).max(axis=0), out=distance)
+    return distance <= _ROUNDING * size, distance
 
 
 def _exponents(X, columns):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.source import Source, row_chunks
 from .checks import check_weights
-from .moments import standardisation
+from .moments import constant_columns, standardisation
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,6 +35,11 @@ _SMALLEST_FOLDED = 1 << 16
 _LARGEST_OFFSET = 8.0
 # and standard deviations between these bounds, so that float32 holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
+
+# The scaler of a stream goes on learning until it knows so many rows.
+_FEW_ROWS = 30
+# Relative difference of means of the same values.
+_ROUNDING = 1e-14
 
 
 class WhiteningScaler(
@@ -105,18 +110,18 @@ class WhiteningScaler(
     def _fit(self, X, weight):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        # Division by infinity makes constant features, and their rounding errors, zero.
-        scale[is_constant] = np.inf
-        correlation = np.zeros((len(mean), len(mean)))
-        for rows in row_chunks(*X.shape):
-            Z = (X[rows] - mean) / scale
-            weighted = Z if weight is None else Z * weight[rows, np.newaxis]
-            correlation += weighted.T @ Z
-        variances, directions = np.linalg.eigh(correlation / total)
-        kept = variances > _NEGLIGIBLE_VARIANCE * max(variances[-1], np.finfo(float).tiny)
+        columns = np.flatnonzero(is_constant)
+        if len(columns):
+            # Division by infinity makes constant features, and their rounding errors, zero.
+            is_constant, distance = constant_columns(X, weight, columns)
+            scale[columns] = np.where(is_constant, np.inf, distance)
+        variances, directions = _principal_directions(X, mean, scale, weight, total)
+        kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
         self.mean_ = mean
-        self.whitening_ = (scaled @ directions[:, kept].T) / scale[:, np.newaxis]
+        self.whitening_ = scaled @ directions[:, kept].T
+        self.whitening_ /= scale[:, np.newaxis]
+        self.whitening_[:, np.isinf(scale)] = 0.0  # the eigenvectors have rounding errors there
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -143,10 +148,29 @@ class WhiteningScaler(
         np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 
+def _principal_directions(X, mean, scale, weight, total):
+    """Return the variances of standardised rows, and their directions as columns."""
+    n_rows, n_features = X.shape
+    is_wide = 3 * n_rows < 2 * n_features  # then this is faster than the eigenvectors
+    result = np.empty(X.shape) if is_wide else np.zeros((n_features, n_features))
+    for rows in row_chunks(*X.shape):
+        Z = (X[rows] - mean) / scale
+        if is_wide:
+            result[rows] = Z if weight is None else Z * np.sqrt(weight[rows, np.newaxis])
+        else:
+            weighted = Z if weight is None else Z * weight[rows, np.newaxis]
+            result += weighted.T @ Z
+    if is_wide:
+        _, singular_values, directions = np.linalg.svd(result, full_matrices=False)
+        return singular_values**2 / total, directions.T
+    return np.linalg.eigh(result / total)
+
+
 def fit_scaler(scaler, X, sample_weight, feature_names=None):
     """Return a fitted scaler for the parameter `scaler`, or None.
 
-    A transformer is cloned and given the weights if its `fit` takes them. The transformer in a
+    With `'standard'`, constant columns get an infinite scale, which makes them zero in all rows. A
+    transformer is cloned and given the weights if its `fit` takes them. The transformer in a
     `FrozenEstimator` is copied; it must have been fitted to features of these names.
     """
     if scaler is None:
@@ -223,21 +247,27 @@ def _is_known(scaler):
     return is_full or type(scaler) is WhiteningScaler
 
 
-def _fit_known(scaler, X, weight):
+def _fit_known(scaler, X, weight, drops_constants=False):
     """Fit a `WhiteningScaler` or `StandardScaler`; dense rows are read in chunks."""
     if issparse(X):
         _return_arrays(scaler)  # sparse rows are transformed by its own method
     scaler.n_features_in_ = X.shape[1]
     if type(scaler) is WhiteningScaler:
         return scaler._fit(X, weight)
-    scaler.mean_, scaler.var_, scaler.scale_, _, total = standardisation(X, weight)
+    scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]
+    columns = np.flatnonzero(is_constant)
+    if drops_constants and len(columns):
+        columns = columns[constant_columns(X, weight, columns)[0]]
+        scaler.mean_[columns] = _first_row(X, columns)  # without rounding errors, for `_differs`
+        scaler.scale_[columns] = np.inf
     return scaler
 
 
 def _fit_standard(X, weight):
     # Centring would make sparse rows dense.
-    return _fit_known(StandardScaler(with_mean=not issparse(X)), X, weight)
+    standard = StandardScaler(with_mean=not issparse(X))
+    return _fit_known(standard, X, weight, drops_constants=True)
 
 
 def _fit_whitening(X, weight):
@@ -249,6 +279,69 @@ def _fit_whitening(X, weight):
 SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening}
 # Those that can be fitted to sparse rows.
 SPARSE_SCALERS = {"standard"}
+
+
+def dropped_columns(scaler):
+    """Return a mask of the columns that a known scaler makes zero because they were constant."""
+    if type(scaler) is WhiteningScaler:
+        return ~scaler.whitening_.any(axis=1)
+    return np.isinf(scaler.scale_)
+
+
+def continued_scaler(scaler, X, weight, is_young):
+    """Return the scaler of a stream, which learns from further rows where it knows too little.
+
+    A column that was constant until now and varies in these rows is scaled by its distance from
+    the former value: earlier rows keep their predictions. While the scaler of a stream knows few
+    rows, as `is_young` says, further rows add to all means and standard deviations.
+    """
+    if type(scaler) is not StandardScaler:
+        return scaler
+    n_known, n_new = scaler.n_samples_seen_, X.shape[0]
+    is_young = is_young and n_known < _FEW_ROWS
+    columns = np.flatnonzero(np.isinf(scaler.scale_) | is_young)
+    if not len(columns):
+        return scaler
+    X = X if isinstance(X, np.ndarray) or issparse(X) else X[:]
+    if not is_young:
+        columns = columns[_differs(X, columns, scaler.mean_[columns])]
+        if not len(columns):
+            return scaler
+    X = X[:, columns]
+    new_mean, _, new_deviation, is_constant, _ = standardisation(X, weight)
+    same = np.flatnonzero(is_constant)
+    is_same, distance = constant_columns(X, weight, same)
+    new_deviation[same] = np.where(is_same, 0.0, distance)
+    mean, deviation = scaler.mean_[columns], scaler.scale_[columns]
+    deviation[np.isinf(deviation)] = 0.0
+    shift = new_mean - mean
+    if is_young:
+        share = n_new / (n_known + n_new)
+        deviation = np.hypot(np.sqrt(1 - share) * deviation, np.sqrt(share) * new_deviation)
+        deviation = np.hypot(deviation, np.sqrt(share * (1 - share)) * shift)
+        mean = mean + share * shift
+    else:
+        deviation = np.hypot(new_deviation, shift)
+    scaler = copy(scaler)
+    with np.errstate(over="ignore", under="ignore"):
+        variance = deviation**2
+    for name, values in {"mean_": mean, "var_": variance, "scale_": deviation}.items():
+        setattr(scaler, name, getattr(scaler, name).copy())
+        getattr(scaler, name)[columns] = values
+    scaler.scale_[columns[deviation <= _ROUNDING * np.abs(mean)]] = np.inf
+    scaler.n_samples_seen_ = n_known + n_new if is_young else scaler.n_samples_seen_
+    return scaler
+
+
+def _differs(X, columns, values):
+    """Return whether columns hold anything but one value each, up to its rounding."""
+    is_constant, _ = constant_columns(X, None, columns)
+    return ~is_constant | (np.abs(_first_row(X, columns) - values) > _ROUNDING * np.abs(values))
+
+
+def _first_row(X, columns):
+    row = X[:1]
+    return (row.toarray() if issparse(row) else row)[0, columns]
 
 
 def scaled_inputs(scaler, X, dtype):
@@ -269,7 +362,9 @@ def scaled_inputs(scaler, X, dtype):
             transform = scaler._whiten
         elif scaler is not None:
             wider = np.result_type(source.dtype, dtype)
-            mean, scale = (v.astype(wider, copy=False) for v in (scaler.mean_, scaler.scale_))
+            # The distance from a mean may overflow where a column was constant.
+            mean = np.where(np.isinf(scaler.scale_), 0.0, scaler.mean_)
+            mean, scale = (v.astype(wider, copy=False) for v in (mean, scaler.scale_))
 
             def transform(rows, out):
                 centred = np.subtract(rows, mean, out=out if out.dtype == wider else None)
@@ -295,8 +390,9 @@ def with_folded_scaler(network, scaler, shape):
     if not is_large or type(scaler) is not StandardScaler or not _is_known(scaler):
         return None
     mean, scale, (smallest, largest) = scaler.mean_, scaler.scale_, _FOLDED_SCALES
-    in_range = (scale > smallest) & (scale < largest)
-    if not (in_range & (np.abs(mean) < _LARGEST_OFFSET * scale)).all():
+    in_range = (scale > smallest) & (scale < largest) & (np.abs(mean) < _LARGEST_OFFSET * scale)
+    # Weights of columns that were constant become zero.
+    if not (in_range | np.isinf(scale)).all():
         return None
     scaled = network.select(slice(None))
     first = next((layer for layer in scaled.layers if not layer.is_identity), None)

@@ -431,7 +431,9 @@ def test_the_last_fitted_estimator_shares_nothing_that_changes():
     last.partial_fit(X, y)
     model.fit(X, y)
     np.testing.assert_array_equal(model.network_.params, clone_state.fit(X, y).network_.params)
-    assert model.loss_curve_[:5] == curve == last.loss_curve_[:5]
+    n_epochs = len(curve)
+    assert last.loss_curve_[:n_epochs] == curve == model.loss_curve_[:n_epochs]
+    assert len(last.loss_curve_) == n_epochs + 1 and len(model.loss_curve_) == 2 * n_epochs
     assert not np.array_equal(predictions, last.predict(X))
 
 

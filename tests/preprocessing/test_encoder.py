@@ -3,6 +3,7 @@
 import ast
 import pickle
 import re
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -216,7 +217,9 @@ def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
     assert_array_equal(model.is_categorical_, [False, True])
     unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
     assert len(np.unique(model._model.raw(unknown))) == 1
-    assert_array_equal(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], 0.0)
+    # Without missing values in training, the mean row of the training part.
+    share = 0.0 if insert_missing else (X[:, 1] == 2.0).mean()
+    assert_allclose(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], share, rtol=1e-12)
 
 
 def test_categories_are_not_taken_for_numbers():
@@ -431,6 +434,113 @@ def test_a_number_that_is_missing_in_prediction_alone_is_the_mean():
     model = small(**ON).fit(X, y)
     mean = X.assign(hours=X["hours"].mean())
     assert_allclose(model.predict(X.assign(hours=np.nan)), model.predict(mean))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", ["unheard of", None], ids=str)
+def test_an_unknown_category_is_the_mean_row_of_the_training_part(weighted, dtype, value):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60).astype(dtype), "c": rng.choice(list("xyyz"), 60)})
+    weight = rng.integers(0, 3, 60) if weighted else None
+    model = small(categorical_features=["c"], handle_missing="indicator", dtype=dtype.__name__)
+    model.fit(X, np.arange(60.0), sample_weight=weight)
+    expected = np.average(inputs(model, X), axis=0, weights=weight)[1:]
+    assert_allclose(inputs(model, X.assign(c=value))[:, 1:], [expected] * 60, rtol=1e-6)
+    assert_allclose(model.scaler_.transform(inputs(model, X.assign(c=value)))[:, 1:], 0, atol=1e-6)
+    # Rows of known categories among unknown ones stay as they are.
+    mixed = X.assign(c=np.where(np.arange(60) % 2, X["c"], value))
+    assert_array_equal(inputs(model, mixed)[1::2], inputs(model, X)[1::2])
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(mixed), model.predict(mixed))
+
+
+def test_unknown_categories_of_several_columns():
+    X, y = as_pandas(columns()), target()
+    model = small(**ON).fit(X, y)
+    unknown = inputs(model, X.assign(degree="unheard of", work="unheard of"))
+    share = (X["degree"] == "yes").mean()
+    assert_allclose(unknown[:, 7:], [[1 - share, share]] * N)  # was never missing
+    assert_array_equal(unknown[:, 2:6], [[0, 0, 0, 1]] * N)  # has an indicator
+
+
+def table_without_effects(seed, n_rows=500):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"x": rng.normal(size=n_rows), "c": rng.choice(list("abcd"), n_rows)})
+    return X, np.sin(2 * X["x"]) + 0.1 * rng.normal(size=n_rows)
+
+
+@pytest.mark.parametrize("value", ["new", None])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_unknown_category_predicts_about_the_mean(solver, value):
+    X, y = table_without_effects(0)
+    model = small(hidden_layer_sizes=(50,), categorical_features=["c"], handle_missing="indicator")
+    model.set_params(solver=solver, learning_rate_init=0.01, max_iter=200).fit(X, y)
+    other, y_other = table_without_effects(1)
+    assert model.score(other.assign(c=value), y_other) > 0.93
+    shares = X["c"].value_counts(normalize=True)
+    mean = sum(share * model.predict(other.assign(c=c)) for c, share in shares.items())
+    assert_allclose(model.predict(other.assign(c=value)), mean, rtol=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_unknown_category_has_the_weighted_mean_of_the_decisions(weighted):
+    X, y = table_without_effects(0)
+    X["other"] = np.where(X["x"] > 0.5, "u", "v")
+    y, weight = (y > X["c"].map(dict(a=0, b=0.5, c=-1, d=1))).astype(int), np.ones(500)
+    weight = np.random.default_rng(0).uniform(0.1, 4, 500) if weighted else weight
+    model = small(RegularizedMLPClassifier, categorical_features=["c", "other"], n_estimators=2)
+    model.fit(X, y, weight)
+    mean = 0.0
+    for c, other in product("abcd", "uv"):
+        share = weight[X["c"] == c].sum() * weight[X["other"] == other].sum() / weight.sum() ** 2
+        mean = mean + share * model._model.raw(X.assign(c=c, other=other))
+    assert_allclose(model._model.raw(X.assign(c="new", other="new")), mean, rtol=1e-10)
+    mixed = X.assign(c=np.where(np.arange(500) % 3, X["c"], "new"), other="u")
+    raw, alone = model._model.raw(mixed), model._model.raw(mixed[::3])
+    assert_allclose(raw[:, ::3], alone, rtol=1e-10)
+    assert_allclose(raw[:, 1::3], model._model.raw(X.assign(other="u"))[:, 1::3], rtol=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("is_held_back", [False, True])
+def test_the_validation_loss_is_that_of_known_categories(weighted, is_held_back):
+    X, y = table_without_effects(0)
+    X.loc[:99, "c"] = np.where(np.arange(100) % 3, X["c"][:100], "new")
+    weight = np.random.default_rng(0).uniform(0.1, 4, 500) if weighted else np.ones(500)
+    val, train = slice(0, 100), slice(100, None)
+    model = small(categorical_features=["c"], early_stopping=True, normalize_y=False)
+    if is_held_back:
+        model.set_params(validation_fraction=[(np.arange(100, 500), np.arange(100))])
+        model.fit(X, y, sample_weight=weight if weighted else None)
+    else:
+        weights = {"sample_weight": weight[train], "sample_weight_val": weight[val]}
+        model.fit(X[train], y[train], X_val=X[val], y_val=y[val], **(weights if weighted else {}))
+    total = 0.0
+    for c in "abcd":
+        share = np.average(X["c"][train] == c, weights=weight[train])
+        error = y[val] - model.predict(
+            X[val].assign(c=np.where(X["c"][val] == "new", c, X["c"][val]))
+        )
+        total = total + share * error**2
+    loss = np.average(total, weights=weight[val])
+    assert_allclose(np.min(model.validation_loss_curve_), loss / 2, rtol=1e-6)
+
+
+def test_unknown_categories_of_many_columns(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, [200, 30, 3, 3], (2000, 4)).astype(float)
+    y = X @ [0.01, 0.1, 1.0, -1.0]
+    model = linear(categorical_features=[0, 1, 2, 3]).fit(X, y)
+    for unknown in ([0], [1, 2], [0, 1, 2, 3]):
+        changed = X[:50].copy()
+        changed[:, unknown] = -5.0
+        predicted = model.predict(changed)
+        effects = (X - X.mean(axis=0)) * [0.01, 0.1, 1.0, -1.0]
+        expected = y[:50] - effects[:50, unknown].sum(axis=1)
+        assert_allclose(predicted, expected, atol=0.2)
+        monkeypatch.setattr(source, "CHUNK_ELEMENTS", 1000)
+        assert_allclose(model.predict(changed), predicted, rtol=1e-10)
+        monkeypatch.undo()
 
 
 def test_a_feature_with_one_level_has_no_effect():

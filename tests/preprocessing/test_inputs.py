@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import bsr_array, coo_array, csc_array, csr_array, csr_matrix
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
+from skregnet import RegularizedMLPClassifier
 from skregnet.data import Source
 from skregnet.preprocessing.inputs import Inputs
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
+)
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 SWITCHES = {"categorical_features": ["work"], "handle_missing": "indicator"}
@@ -135,3 +140,72 @@ def test_what_the_scaler_makes_infinite_is_an_error():
     message = "after scaler='whiten' and the conversion to float32"
     with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
         inputs.check_finite(inputs.scaled(1e300 * X, np.float32))
+
+
+# ---- sparse rows with entries in parts -----------------------------------------------------------
+
+
+def counts_in_parts(make, dtype=np.float64):
+    """Word counts with an entry of one for each token, and the same counts as a dense array."""
+    rng = np.random.default_rng(0)
+    rows, words = (
+        np.sort(rng.integers(100, size=900)),
+        rng.choice(6, 900, p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05]),
+    )
+    dense = np.zeros((100, 6))
+    np.add.at(dense, (rows, words), 1.0)
+    ones = np.ones(900, dtype)
+    if make is coo_array:
+        return coo_array((ones, (rows, words)), shape=dense.shape), dense
+    if make is csc_array:
+        order = np.argsort(words, kind="stable")
+        rows, words = words[order], rows[order]
+    starts = np.searchsorted(rows, np.arange((6 if make is csc_array else 100) + 1))
+    if make is bsr_array:
+        return bsr_array((ones.reshape(-1, 1, 1), words, starts), shape=dense.shape), dense
+    return make((ones, words, starts), shape=dense.shape), dense
+
+
+FORMATS = pytest.mark.parametrize("make", [csr_array, csr_matrix, csc_array, bsr_array, coo_array])
+
+
+@FORMATS
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_entries_that_are_stored_in_parts_are_summed(make, dtype):
+    X, dense = counts_in_parts(make, dtype)
+    assert X.nnz == 900
+    before = X.data.copy()
+    inputs, read = Inputs.describe(X, owner="Model")
+    assert_array_equal(read.toarray(), dense)
+    scaler = inputs.fitted(read, None, "standard").scaler
+    np.testing.assert_allclose(scaler.scale_, dense.std(axis=0), rtol=1e-6)
+    assert_array_equal(X.data, before)
+    assert X.nnz == inputs.read(X).nnz + 900 - np.count_nonzero(dense)
+
+
+@FORMATS
+def test_a_network_takes_entries_in_parts_as_their_sum(make):
+    X, dense = counts_in_parts(make)
+    y = (dense[:, 0] > dense[:, 1]).astype(int)
+    options = {"max_iter": 3, "input_dropout": 0.3, "random_state": 0}
+    model, expected = (RegularizedMLPClassifier((5,), **options) for _ in range(2))
+    for _ in range(2):
+        model.partial_fit(X, y, classes=[0, 1])
+        expected.partial_fit(csr_array(dense), y, classes=[0, 1])
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(csr_array(dense)))
+    X_val = {"X_val": X, "y_val": y}
+    model.fit(X, y, **X_val)
+    expected.fit(csr_array(dense), y, X_val=csr_array(dense), y_val=y)
+    assert model.validation_loss_curve_ == expected.validation_loss_curve_
+    assert_array_equal(model.decision_function(X), expected.decision_function(csr_array(dense)))
+
+
+def test_parts_that_are_too_large_together_are_an_error():
+    X = csr_array((np.full(4, 1e308), [0, 0, 1, 0], [0, 2, 4]), shape=(2, 2))
+    with pytest.raises(ValueError, match="infinity"):
+        Inputs.describe(X, owner="Model")
+
+
+def test_entries_in_another_order_are_not_copied():
+    X = csr_array((np.arange(1.0, 5.0), [1, 0, 1, 0], [0, 2, 4]), shape=(2, 2))
+    assert np.shares_memory(Inputs.describe(X, owner="Model")[1].data, X.data)

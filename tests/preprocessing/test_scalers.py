@@ -1,5 +1,6 @@
 """Scalers of inputs and targets."""
 
+import time
 import warnings
 
 import numpy as np
@@ -104,6 +105,65 @@ def test_only_constant_features(n_samples, value):
     """Rounding errors of the mean are not decorrelated and blown up."""
     Z = WhiteningScaler().fit_transform(np.full((n_samples, 2), value))
     np.testing.assert_array_equal(Z, np.zeros((n_samples, 2)))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(20, 100), (65, 100), (1, 5), (66, 99)])
+def test_few_rows_are_whitened_as_by_the_correlation_matrix(shape, weighted):
+    X = np.random.default_rng(0).normal(size=shape) * np.geomspace(1e-3, 1e3, shape[1])
+    X[:, 3] = 7.0
+    weight = np.random.default_rng(1).integers(0, 4, len(X)) if weighted else np.ones(len(X))
+    weight[0] = 1
+    mean = np.average(X, axis=0, weights=weight)
+    scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    scale[scale < 1e-12] = np.inf
+    Z = (X - mean) / scale
+    values, vectors = np.linalg.eigh(Z.T @ (Z * weight[:, np.newaxis]) / weight.sum())
+    kept = values > 1e-10 * max(values[-1], 1e-300)
+    expected = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
+    scaler = WhiteningScaler().fit(X, sample_weight=weight if weighted else None)
+    np.testing.assert_allclose(
+        scaler.whitening_ * scale[:, np.newaxis].clip(max=1e9), expected, atol=1e-9
+    )
+
+
+def test_many_features_and_few_rows_are_whitened_fast():
+    X = np.random.default_rng(0).normal(size=(80, 3000))
+    start = time.process_time()
+    Z = WhiteningScaler().fit_transform(X)
+    assert time.process_time() - start < 4.0  # 3 000 eigenvectors took three times as long
+    np.testing.assert_allclose(Z @ Z.T, 80 * np.eye(80) - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("offset", "unit"), [(1e12, 1.0), (-1e14, 3.0), (1e10, 0.01), (1e9, 1e-5)])
+@pytest.mark.parametrize("n_samples", [100, 5000, 100_000])
+def test_features_that_vary_little_for_their_size_are_kept(n_samples, offset, unit, weighted):
+    rng = np.random.default_rng(0)
+    X = offset + unit * rng.normal(size=(n_samples, 2))
+    weight = rng.uniform(0.5, 2.0, n_samples) if weighted else None
+    Z = WhiteningScaler().fit(X, sample_weight=weight).transform(X)
+    np.testing.assert_allclose(weighted_covariance(Z, weight), np.eye(2), atol=0.1)
+    standard = (X - X.mean(axis=0)) / X.std(axis=0)
+    assert (np.diag(np.corrcoef(Z.T, standard.T), k=2) > 0.99).all()
+    fitted = fit_scaler("whiten", Source(X), weight)
+    np.testing.assert_array_equal(in_memory(scaled_inputs(fitted, X, np.float64)), Z)
+
+
+def test_values_that_differ_by_their_rounding_are_constant():
+    X = np.column_stack([np.where(np.arange(9000) % 2, 0.1 + 0.2, 0.3), np.arange(9000.0)])
+    Z = WhiteningScaler().fit_transform(X)
+    np.testing.assert_array_equal(Z[:, 0], 0.0)
+    assert Z[:, 1].std() > 0.99
+
+
+def test_rows_of_no_weight_do_not_make_a_feature_vary():
+    X = correlated()
+    X[:, 1] = 3.0
+    X[::2, 1] = 1e6
+    weight = np.arange(len(X)) % 2
+    scaler = WhiteningScaler().fit(X, sample_weight=weight)
+    np.testing.assert_array_equal(scaler.transform(1e3 * X)[:, 1], 0.0)
 
 
 def test_integer_weights_are_repeated_rows():
@@ -279,6 +339,13 @@ def test_standard_is_a_fitted_standard_scaler(name, weighted, dtype):
     with np.errstate(over="ignore"):
         expected = StandardScaler().fit(X, None, weight)
     fitted = fit_scaler("standard", X, None if weight is None else weight.astype(np.float64))
+    # Where a column is constant, the scale is infinite.
+    is_constant = np.ptp(X, axis=0) <= 1e-14 * np.abs(X).max(axis=0)
+    np.testing.assert_array_equal(np.isinf(fitted.scale_), is_constant)
+    np.testing.assert_allclose(fitted.mean_[is_constant], X[0, is_constant], rtol=1e-13)
+    for attribute in ("mean_", "scale_"):
+        values, theirs = getattr(fitted, attribute), getattr(expected, attribute)
+        values[is_constant] = theirs[is_constant]
     assert fitted_attributes(fitted) == fitted_attributes(expected)
     assert fitted.n_features_in_ == expected.n_features_in_
     if not weighted:

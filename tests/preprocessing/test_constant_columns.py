@@ -1,0 +1,283 @@
+"""Columns that are constant in training: they have no effect, and learn in a stream."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import StandardScaler
+
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
+from skregnet.inspection import diagnose
+from skregnet.preprocessing import scalers as scaling
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
+)
+SCALERS = pytest.mark.parametrize("scaler", ["standard", "whiten", WhiteningScaler()], ids=str)
+
+
+def rows(constant=0.0, n_rows=400):
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    X[:, 1] = constant
+    return X, X[:, 0] - np.tanh(X[:, 2])
+
+
+def moved(X, value=50_000.0):
+    X = X.copy()
+    X[:, 1] = value
+    return X
+
+
+def regressor(**parameters):
+    return RegularizedMLPRegressor((10,), **{"random_state": 0, "max_iter": 5, **parameters})
+
+
+def fitted(*args, match="constant in column 1 for", model=None, **parameters):
+    with pytest.warns(UserWarning, match=match) as caught:
+        model = (model or regressor(**parameters)).fit(*args)
+    assert sum("constant in" in str(w.message) for w in caught) == 1
+    return model
+
+
+@SCALERS
+@pytest.mark.parametrize("constant", [0.0, 0.1, -7e8, 1e30, 0.3 * (1 + 2e-16)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_column_has_no_effect(scaler, constant, dtype):
+    X, y = rows(constant)
+    X = X.astype(dtype)
+    model = fitted(X, y, scaler=scaler)
+    expected = model.predict(X)
+    assert np.std(expected) > 0.05
+    for value in (50_000.0, -1e30, constant):
+        assert_array_equal(model.predict(moved(X, value)), expected)
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict(moved(X)), expected)
+    assert_array_equal(model.scaler_.transform(moved(X))[:, 1], 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_folded_weights_of_a_constant_column_are_zero(monkeypatch, dtype):
+    monkeypatch.setattr(scaling, "_SMALLEST_FOLDED", -(10**6))
+    X, y = rows(3.0)
+    model = fitted(X, y, dtype=dtype)
+    assert model._model.inputs.foldable_network(model.network_, X.shape) is not None
+    expected = model.predict(X)
+    for value in (50_000.0, 1e300):  # the second is infinite in float32
+        assert_allclose(model.predict(moved(X, value)), expected, rtol=1e-5, atol=1e-6)
+
+
+@SCALERS
+def test_gradients_and_exports_do_not_know_it(scaler):
+    X, y = rows(3.0)
+    model = fitted(X, y, scaler=scaler)
+    gradients = model.input_gradients(X)
+    assert_array_equal(gradients[..., 1], 0.0)
+    assert gradients[..., 0].all()
+    plain = model.to_sklearn()
+    assert_array_equal(plain.coefs_[0][1], 0.0)
+    assert_allclose(plain.predict(moved(X)), model.predict(X), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("column", ["empty", "full"])
+def test_a_constant_column_of_sparse_rows_has_no_effect(column):
+    X, y = rows(0.0 if column == "empty" else 2.0)
+    X[np.abs(X) < 0.3] = 0.0
+    model = fitted(csr_array(X), y)
+    expected = model.predict(csr_array(X))
+    assert_array_equal(model.predict(csr_array(moved(X))), expected)
+    dense = fitted(X, y)
+    assert_array_equal(dense.predict(csr_array(moved(X))), dense.predict(X))
+
+
+def test_only_rows_that_are_trained_on_count():
+    X, y = rows()
+    weight = np.ones(400)
+    X[:40, 1], weight[:40] = 50_000.0, 0.0
+    for Estimator, target in (
+        (RegularizedMLPRegressor, y),
+        (RegularizedMLPClassifier, (y > 0).astype(int)),
+    ):
+        model = Estimator((5,), max_iter=3, random_state=0)
+        model = fitted(X, target, weight, model=model)
+        assert_array_equal(model.predict(moved(X)), model.predict(X))
+
+
+def test_a_validation_set_with_other_values_does_not_decide():
+    X, y = rows()
+    options = {"early_stopping": True, "max_iter": 30, "n_iter_no_change": 5}
+    curves = []
+    for X_val in (X[:50], moved(X[:50])):
+        with pytest.warns(UserWarning, match="constant in column 1"):
+            model = regressor(**options).fit(X[50:], y[50:], X_val=X_val, y_val=y[:50])
+        curves.append((model.validation_loss_curve_, model.best_iter_))
+    assert curves[0] == curves[1]
+    part = moved(X, np.where(np.arange(400) < 50, 5e4, 0.0))
+    splits = [(np.arange(50, 400), np.arange(50))]
+    held_back = fitted(part, y, **options, validation_fraction=splits)
+    assert held_back.best_iter_ == curves[0][1]
+
+
+def test_after_a_refit_what_is_constant_is_that_of_all_rows():
+    X, y = rows()
+    part = moved(X, np.where(np.arange(400) < 50, np.arange(400), 0.0))
+    splits = [(np.arange(50, 400), np.arange(50))]
+    model = fitted(part, y, early_stopping=True, refit=True, validation_fraction=splits)
+    assert np.isfinite(model.scaler_.scale_).all()
+
+
+def test_names_of_columns_and_of_encoded_ones():
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d="one", e=["x", "y"] * 200, f=None)
+    frame["f"] = frame["f"].astype(object)
+    fitted(frame[["a", "b", "c"]], y, match="constant in column 'b' for")
+    switches = {"categorical_features": ["d", "e", "f"], "handle_missing": "indicator"}
+    columns = "'b', 'd', 'missingindicator_f'"
+    model = fitted(frame, y, match=f"constant in columns {columns} for", **switches)
+    for other in (frame.assign(d="two"), frame.assign(f="known"), frame.assign(b=5e4)):
+        assert_array_equal(model.predict(other), model.predict(frame))
+    many = np.c_[X, np.zeros((400, 9))]
+    fitted(many, y, match=r"columns 1, 3, 4, 5, 6 and 5 more for")
+
+
+def test_a_column_without_values_is_named_once():
+    X, y = rows(np.nan)
+    model = regressor(handle_missing="indicator")
+    with pytest.warns(UserWarning, match="X has no value in column 1") as caught:
+        model.fit(X, y)
+    assert not any("constant" in str(w.message) for w in caught)
+    assert_array_equal(model.predict(moved(X)), model.predict(X))
+
+
+def test_other_scalers_are_left_to_the_user():
+    X, y = rows()
+    for scaler in (None, StandardScaler(), FrozenEstimator(StandardScaler().fit(X))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = regressor(scaler=scaler).fit(X, y)
+        assert np.abs(model.predict(moved(X)) - model.predict(X)).max() > 100
+
+
+def test_diagnose_names_constant_columns():
+    X, y = rows()
+    model = fitted(X, y, max_iter=50, learning_rate_init=0.01)
+    report = diagnose(model, X, y)
+    assert report.constant_columns == (1,)
+    assert "no effect of column 1, constant in training" in str(report)
+    assert not any("constant" in advice for advice in report.advice)
+    advice = diagnose(model, moved(X), y).advice
+    assert any("constant in training in column 1, and has other values" in text for text in advice)
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+def streamed(X, y, first, n_calls=40, **parameters):
+    model = regressor(learning_rate_init=0.01, **parameters)
+    if first:
+        match = "constant in columns? .* in the first call of partial_fit.*FrozenEstimator"
+        with pytest.warns(UserWarning, match=match):
+            model.partial_fit(X[:first], y[:first])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for call in range(n_calls):
+            part = slice(first + 50 * call, first + 50 * (call + 1))
+            model.partial_fit(X[part], y[part])
+    return model
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_stream_that_begins_with_one_row_learns_its_scaling(sparse):
+    X = np.random.default_rng(0).uniform(1e4, 1e5, (8000, 3))
+    y = (X[:, 0] - X[:, 1]) / 3e4
+    X = csr_array(X) if sparse else X
+    model = streamed(X, y, first=1, n_calls=150)
+    assert model.score(X, y) > 0.97
+    assert_allclose(model.scaler_.scale_, 2.6e4, rtol=0.2)
+
+
+def test_a_stream_of_single_rows_learns_its_scaling():
+    X = np.random.default_rng(0).uniform(1e4, 1e5, (100, 3))
+    model = regressor()
+    with pytest.warns(UserWarning, match="constant in columns 0, 1, 2 in the first call"):
+        model.partial_fit(X[:1], X[:1, 0])
+    for i in range(1, 100):
+        model.partial_fit(X[i : i + 1], X[i : i + 1, 0])
+    expected = StandardScaler().fit(X[:30])  # then it knows enough
+    assert_allclose(model.scaler_.mean_, expected.mean_)
+    assert_allclose(model.scaler_.scale_, expected.scale_)
+    assert_allclose(model.scaler_.var_, expected.var_)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e10])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_a_column_that_begins_to_vary_in_a_stream(constant, is_weighted):
+    X, y = rows(constant, 3000)
+    late = moved(X, constant + 1e5 * np.random.default_rng(1).normal(size=3000))
+    weight = np.ones(3000) if is_weighted else None
+    model = regressor(learning_rate_init=0.01)
+    with pytest.warns(UserWarning, match="constant in column 1 in the first call"):
+        model.partial_fit(X[:500], y[:500])
+    for _ in range(3):  # as long as it is constant nothing is learned of it
+        model.partial_fit(X[500:1000], y[500:1000], weight if weight is None else weight[:500])
+    scaler, before = model.scaler_, model.predict(X)
+    assert np.isinf(scaler.scale_[1])
+    y_late = y + np.sign(late[:, 1] - constant)
+    model.partial_fit(late[1000:2000], y_late[1000:2000])
+    assert_allclose(model.scaler_.scale_[1], 1e5, rtol=0.1)
+    # The columns that varied from the start keep their scaling, and the scaler is another object.
+    assert_array_equal(model.scaler_.scale_[[0, 2]], scaler.scale_[[0, 2]])
+    assert np.isinf(scaler.scale_[1])
+    assert np.abs(model.predict(X) - before).max() < 2
+    kept = model.scaler_
+    for _ in range(60):
+        model.partial_fit(late[1000:2000], y_late[1000:2000])
+    assert model.scaler_ is kept
+    assert model.score(late[2000:], y_late[2000:]) > 0.8
+
+
+def test_the_former_value_keeps_its_predictions_when_a_column_begins_to_vary():
+    X, y = rows(7.0)
+    model = regressor()
+    with pytest.warns(UserWarning, match="constant in column 1"):
+        model.partial_fit(X, y)
+    inputs = model._model.inputs
+    continued = inputs.continued(moved(X, np.linspace(5.0, 6.0, 400)), None)
+    scaled = inputs.scaled(X, np.float64)[:]
+    assert_array_equal(continued.scaled(X, np.float64)[:], scaled)
+    assert inputs.continued(X, None) is inputs
+
+
+def test_a_column_that_was_constant_in_a_fit_learns_in_a_stream_after_it():
+    X, y = rows()
+    model = fitted(X, y, warm_start=True)
+    late = moved(X, np.arange(400.0))
+    assert np.isfinite(model.partial_fit(late, y).scaler_.scale_).all()
+
+
+def test_whitening_learns_from_the_first_call_alone():
+    X, y = rows()
+    model = regressor(scaler="whiten")
+    with pytest.warns(UserWarning, match="constant in column 1 in the first.*also in later calls"):
+        model.partial_fit(X, y)
+    model.partial_fit(moved(X, np.arange(400.0)), y)
+    assert_array_equal(model.predict(moved(X)), model.predict(X))
+
+
+def test_pickles_of_a_stream_continue():
+    X, y = rows()
+    late = moved(X, np.arange(400.0))
+    models = [regressor(), regressor()]
+    for model in models:
+        with pytest.warns(UserWarning, match="constant in column 1"):
+            model.partial_fit(X[:10], y[:10])
+    again = pickle.loads(pickle.dumps(models[0])).partial_fit(late, y).partial_fit(X, y)
+    assert_array_equal(
+        again.predict(late), models[1].partial_fit(late, y).partial_fit(X, y).predict(late)
+    )
