@@ -433,7 +433,8 @@ def test_the_last_fitted_estimator_shares_nothing_that_changes():
     np.testing.assert_array_equal(model.network_.params, clone_state.fit(X, y).network_.params)
     n_epochs = len(curve)
     assert last.loss_curve_[:n_epochs] == curve == model.loss_curve_[:n_epochs]
-    assert len(last.loss_curve_) == n_epochs + 1 and len(model.loss_curve_) == 2 * n_epochs
+    assert len(last.loss_curve_) == n_epochs + 1
+    assert len(model.loss_curve_) == 2 * n_epochs
     assert not np.array_equal(predictions, last.predict(X))
 
 
