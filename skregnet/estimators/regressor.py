@@ -116,9 +116,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     tol : float in [0, inf), default=1e-4
         Smallest improvement that counts, of the validation loss or of the training loss (without
         dropout). It is a fraction of the loss of the best constant prediction. The solvers 'lbfgs',
-        'cg' and 'scg' stop when no component of the gradient exceeds this fraction. With the loss
-        'gaussian_nll' it is a difference in nats. With another `scoring` it is an absolute
-        improvement of the score.
+        'cg' and 'scg' stop when no component of the gradient exceeds this fraction, in units in
+        which each target is normalised. With the loss 'gaussian_nll' it is a difference in nats.
+        With another `scoring` it is an absolute improvement of the score.
     refit : bool, default=False
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not

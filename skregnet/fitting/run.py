@@ -154,7 +154,8 @@ class Run:
         """
         self.watchers = watchers
         data = self.arrays(self.training)
-        judge = Judge(self.loss, data, self.settings.tol)
+        spread = self.targets.spread_for_loss(*data[1:])
+        judge = Judge(self.loss, data, self.settings.tol, spread)
         network, state = self._initial_network(data, judge.constant), None
         if self.start is not None:
             # Copies: a run that fails leaves the fitted model as it was.
@@ -334,6 +335,7 @@ class Run:
         (batch,) = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
         # Without early stopping the minimiser alone decides when it has converged.
         patience = settings.n_iter_no_change if self.plan.stops_early else np.inf
+        gtol = judge.gradient_tolerance(network, data)
         monitors, is_interrupted = [], False
         for member in range(network.n_members):
             one, own_state = network.member(member), state.select([member])
@@ -352,7 +354,7 @@ class Run:
                 monitor,
                 max_epochs=self.plan.max_epochs_of(member),
                 max_fun=settings.max_fun,
-                gtol=judge.tol,
+                gtol=gtol,
             )
             is_interrupted = self._watch(run, monitor)
         if is_interrupted and not any("interrupted" in each.stop_reason for each in monitors):

@@ -120,6 +120,10 @@ class ClassTargets:
         dtype = np.dtype(dtype)
         return np.where(is_on, dtype.type(1.0 - amount + off), dtype.type(off))
 
+    def spread_for_loss(self, encoded, weight):
+        """Return None, because classes have no unit."""
+        return None
+
     def class_weights(self, rows):
         """Return the weight of the class of each row, (n_samples,), or None without `class_weight`.
 

@@ -150,6 +150,13 @@ class RealTargets:
             )
         return scaled
 
+    def spread_for_loss(self, y, weight):
+        """Return standard deviations of scaled targets, or None if they have been normalised."""
+        if self.normalize_y is not False:
+            return None
+        weight = None if weight is None else weight[:, 0]
+        return TargetScaler.fit(y.astype(np.float64, copy=False), weight).scale
+
     def class_weights(self, rows):
         """Return None, because there are no classes."""
         return None

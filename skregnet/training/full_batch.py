@@ -60,8 +60,8 @@ def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol)
         Told of each iteration; says when to stop and restores what is to be kept.
     max_epochs, max_fun : int
         Bounds on the iterations and on the evaluations of the objective.
-    gtol : float
-        The largest component of the gradient at a minimum.
+    gtol : float or ndarray of shape (parameters,)
+        The largest magnitude of each component of the gradient at a minimum.
     """
 
     def end_of_iteration(point):

@@ -151,6 +151,26 @@ class Loss(ABC):
         """
         return None
 
+    def raw_scale(self, scale):
+        """Return the sizes of the raw predictions for targets of a given spread.
+
+        The solvers 'lbfgs', 'cg' and 'scg' measure the gradient by them. They matter only for
+        targets that are not normalised.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (targets,)
+            Standard deviations of the targets.
+
+        Returns
+        -------
+        raw_scale : ndarray of shape (outputs,)
+            One for each raw prediction; ones for a link other than the identity.
+        """
+        if self.out_activation != "identity":
+            scale = np.ones_like(scale)
+        return np.tile(scale, self.n_heads)
+
     def predict_variance(self, raw):
         """Return the predicted variance of the targets.
 

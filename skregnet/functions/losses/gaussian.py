@@ -114,6 +114,10 @@ class GaussianNLL(Loss):
         """Return the variance."""
         return self._variance(np.array(heads(raw, 2)[1]))
 
+    def raw_scale(self, scale):
+        """Return sizes; raw variances are logarithms if they are small."""
+        return np.concatenate([scale, np.maximum(scale**2, 1.0)])
+
     def constant(self, y, weight=None):
         """Return the raw predictions of the weighted mean and variance of the targets."""
         mean = mean_over_rows(y, weight)

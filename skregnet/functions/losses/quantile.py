@@ -178,6 +178,12 @@ class Quantile(Loss):
         """Return the raw predictions of the weighted quantiles of the targets."""
         return self._raw(weighted_quantiles(y, weight, self._each_level))
 
+    def raw_scale(self, scale):
+        """Return sizes; raw increments are logarithms if they are small."""
+        raw_scale = np.tile(np.maximum(scale, 1.0), (self.n_heads, 1))
+        raw_scale[self._middle] = scale
+        return raw_scale.ravel()
+
     def _raw(self, quantiles):
         """Convert quantiles (levels, targets) to raw predictions (outputs,)."""
         middle = self._middle
