@@ -4,11 +4,14 @@ import numpy as np
 
 from ..data.source import row_chunks
 from ..functions.losses import LOSSES, MultinomialLogLoss
+from ..functions.losses.sums import robust_location_and_scale
 
 # A loss of normalised targets below this is the rounding error of a constant target.
 _EXACT = 1e-30
 # Sums over targets, each of which has the same loss of its own.
 _SEPARATE = {type(loss) for loss in LOSSES.values()} - {MultinomialLogLoss}
+# Targets of robust losses further off than so many robust standard deviations do not count more.
+_FAR_OFF = 10.0
 # A run has diverged if it ends with more than this many times the larger of the losses of the
 # initial weights and of the best constant.
 _DIVERGENCE_FACTOR = 10.0
@@ -45,7 +48,11 @@ class Judge:
         self._share = float(tol)
         self._spread = np.ones(y.shape[1]) if spread is None else spread
         self._constant_loss = self._loss_of_constant(self.constant, y, weight)
-        self._unit = self._unit_of(self._constant_loss, self._spread)
+        self._y_of_unit, unit = y, self._constant_loss
+        if loss.is_robust:
+            self._y_of_unit = _without_far_targets(y, weight)
+            unit = self._loss_of_constant(self.constant, self._y_of_unit, weight)
+        self._unit = self._unit_of(unit, self._spread)
         self.tol = self._share * self._unit
 
     def _loss_of_constant(self, constant, y, weight):
@@ -95,7 +102,7 @@ class Judge:
         return tolerances[numbered.params[0].astype(int)]
 
     def _tolerances_of_outputs(self, data):
-        _, y, weight = data
+        y, weight = self._y_of_unit, data[2]
         n_targets, n_heads = y.shape[1], self.loss.n_heads
         units = np.full(n_targets, self._unit)
         if type(self.loss) in _SEPARATE and n_targets > 1:
@@ -134,6 +141,13 @@ class Judge:
         if self.loss.in_nats:
             return loss + _DIVERGENCE_FACTOR * self._unit
         return _DIVERGENCE_FACTOR * np.maximum(loss, self._unit)
+
+
+def _without_far_targets(y, weight):
+    """Return targets of which those far off are moved towards the median."""
+    location, scale = robust_location_and_scale(y, weight)
+    low, high = location - _FAR_OFF * scale, location + _FAR_OFF * scale
+    return np.clip(y, low.astype(y.dtype), high.astype(y.dtype))
 
 
 def sample_of(data, n_rows=_SAMPLE_ROWS):

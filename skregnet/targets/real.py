@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
+from ..functions.losses.sums import robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
 from ..preprocessing.moments import standardisation
 
@@ -34,6 +35,12 @@ class TargetScaler:
         mean, _, scale, _, _ = standardisation(y, sample_weight)
         is_constant = np.ptp(y, axis=0) == 0.0
         return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
+
+    @classmethod
+    def fit_robustly(cls, y, sample_weight=None):
+        """Centre by weighted medians and divide by robust standard deviations."""
+        weight = None if sample_weight is None else sample_weight[:, np.newaxis]
+        return cls(*robust_location_and_scale(y, weight))
 
     @classmethod
     def fit_scale(cls, y, sample_weight=None):
@@ -135,10 +142,15 @@ class RealTargets:
                     f"positive, got {scaling.scale.min()}."
                 )
         elif self.normalize_y is not False:
-            scaling = TargetScaler.fit(y, weight)
+            scaling = self._standardised(y, weight)
         if self.normalize_y is False:
             scaling = TargetScaler.identity(y.shape[1])
         return replace(self, scaling=scaling)
+
+    def _standardised(self, y, weight):
+        """Return the scaling to location zero and spread one."""
+        is_robust = self.loss.is_robust
+        return (TargetScaler.fit_robustly if is_robust else TargetScaler.fit)(y, weight)
 
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous."""
@@ -155,7 +167,7 @@ class RealTargets:
         if self.normalize_y is not False:
             return None
         weight = None if weight is None else weight[:, 0]
-        return TargetScaler.fit(y.astype(np.float64, copy=False), weight).scale
+        return self._standardised(y.astype(np.float64, copy=False), weight).scale
 
     def class_weights(self, rows):
         """Return None, because there are no classes."""

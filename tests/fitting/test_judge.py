@@ -8,7 +8,14 @@ from sklearn.datasets import make_regression
 import factories
 from skregnet import RegularizedMLPRegressor
 from skregnet.fitting.judge import Judge
-from skregnet.functions.losses import GaussianNLL, PoissonDeviance, Quantile, SquaredError
+from skregnet.functions.losses import (
+    AbsoluteError,
+    GaussianNLL,
+    Huber,
+    PoissonDeviance,
+    Quantile,
+    SquaredError,
+)
 from skregnet.network import Network
 from skregnet.network.layers import Dense
 
@@ -116,6 +123,17 @@ def test_a_loss_of_a_user_has_the_mean_unit():
     judge, found, network = tolerance(PerTarget(), [[-1.0, -1.0], [1.0, 1.0]])
     network.params[0] = found
     assert_allclose(network.dense_layers[1].weight, judge.tol / 2)
+
+
+@pytest.mark.parametrize("loss", [AbsoluteError(), Huber(), Quantile([0.1, 0.9])], ids=str)
+def test_outliers_do_not_enlarge_the_unit_of_robust_losses(loss):
+    y = np.random.default_rng(0).normal(size=(1000, 2))
+    plain, plain_tolerance, _ = tolerance(loss, y)
+    y[0] = 1e9, -1e6
+    judge, found, _ = tolerance(loss, y)
+    assert_allclose(judge.tol, plain.tol, rtol=0.03)
+    assert_allclose(found, plain_tolerance, rtol=0.03)
+    assert judge.diverged_loss() > 1e5  # the loss of the targets that are there
 
 
 def test_tiny_units_are_not_taken_for_a_constant():

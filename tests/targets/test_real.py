@@ -109,6 +109,53 @@ def test_targets_are_standardised(weighted):
     assert_allclose(scaled, (y - mean) / std, rtol=1e-5, atol=1e-6)
 
 
+ROBUST = ["absolute_error", "huber", "quantile"]
+
+
+@pytest.mark.parametrize("loss", ROBUST)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_of_robust_losses_have_median_zero_and_the_range_of_normal_ones(loss, weighted):
+    y = real_values()
+    weight = np.random.default_rng(1).integers(1, 4, len(y)) if weighted else None
+    targets = fitted(y, weight, loss=loss)
+    repeated = y if weight is None else np.repeat(y, weight, axis=0)
+    levels = np.quantile(repeated, [0.25, 0.5, 0.75], axis=0, method="averaged_inverted_cdf")
+    assert_allclose(targets.y_mean, levels[1], rtol=1e-12)
+    assert_allclose(targets.y_scale, (levels[2] - levels[0]) / 1.3489795, rtol=1e-7)
+    outlier = y.copy()
+    outlier[y.argmax(axis=0), [0, 1]] = 1e9
+    assert_array_equal(fitted(outlier, weight, loss=loss).y_scale, targets.y_scale)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0.0] * 80 + [1.0, 2.0, 3.0] * 5,
+        [5.0] * 90 + [6.0] * 9 + [1e9],
+        [0.0] * 99 + [1.0],
+        list(range(100)),
+    ],
+    ids=["ties", "ties and outlier", "one", "distinct"],
+)
+@pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (-3.0, 7.0), (1e9, 1.0)])
+def test_robust_scaling_follows_the_units(y, factor, offset):
+    y = np.array(y)[:, np.newaxis]
+    plain, moved = fitted(y, loss="huber"), fitted(factor * y + offset, loss="huber")
+    assert_allclose(moved.y_scale, abs(factor) * plain.y_scale, rtol=1e-12)
+    assert_allclose(moved.y_mean, factor * plain.y_mean + offset, rtol=1e-12)
+    assert plain.y_scale.item() > 0.0
+
+
+def test_robust_scaling_of_many_equal_targets():
+    y = np.array([0.0] * 80 + [1.0, 2.0, 3.0] * 5)[:, np.newaxis]
+    assert_allclose(fitted(y, loss="huber").y_scale, 2.0 / 0.6744897501960817)
+    y = np.full((10, 1), 0.1) + np.array([[0.0], [1.0]] * 5) * 1e-17
+    assert fitted(y, loss="huber").y_scale.tolist() == [1.0]
+    y = np.full((10, 1), 0.1)
+    y[:4] = np.nextafter(0.1, 1.0)  # rounding errors
+    assert fitted(y, loss="huber").y_scale.tolist() == [1.0]
+
+
 @pytest.mark.parametrize("loss", sorted(POSITIVE))
 def test_targets_of_a_positive_mean_are_divided_by_it(loss):
     y = real_values()

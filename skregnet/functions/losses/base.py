@@ -27,6 +27,10 @@ class Loss(ABC):
         Whether the loss is a negative log-likelihood, which is not bounded below by zero. `tol` and
         the divergence limit are then differences in nats per target. Otherwise they are relative to
         the loss of the best constant.
+    is_robust : bool
+        Whether a single target, however far off, has a bounded influence. Targets are then
+        normalised by median and interquartile range instead of mean and standard deviation, and far
+        targets do not enlarge the unit of `tol`.
     noise : {'constant', 'predicted', None}
         Variance of a normal distribution around the prediction. 'constant': the same variance for
         all rows, estimated from residuals. 'predicted': the variance that `predict_variance`
@@ -40,6 +44,7 @@ class Loss(ABC):
     positive_mean = False
     n_heads = 1
     in_nats = False
+    is_robust = False
     noise = None
     predicted_levels = None
 

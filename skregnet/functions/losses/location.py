@@ -61,6 +61,7 @@ class AbsoluteError(Loss):
     [3.0]
     """
 
+    is_robust = True
     noise = "constant"
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
@@ -114,6 +115,7 @@ class Huber(Loss):
 
     delta: float = 1.0
 
+    is_robust = True
     noise = "constant"
 
     def __post_init__(self):

@@ -16,13 +16,15 @@ from .sums import (
     inner,
     inverse_softplus,
     per_member,
+    robust_location_and_scale,
     scalar,
     scale_gradient,
     softplus,
     weighted_quantiles,
 )
 
-# Smallest initial distance of quantiles, in standard deviations: zero increments have no gradient.
+# Smallest initial distance of quantiles, in robust standard deviations: increments of zero have no
+# gradient.
 _LEAST_INCREMENT = 0.01
 
 
@@ -62,6 +64,8 @@ class Quantile(Loss):
     """
 
     levels: float | tuple = 0.5
+
+    is_robust = True
 
     def __post_init__(self):
         levels = self.levels if isinstance(self.levels, Real) else tuple(self.levels)
@@ -195,7 +199,7 @@ class Quantile(Loss):
         """Start at the constant, with quantiles slightly apart unless the target is constant."""
         if self.n_heads == 1:
             return constant
-        spread = np.std(y, axis=0, dtype=np.float64)
+        _, spread = robust_location_and_scale(y, None)
         least = inverse_softplus(_LEAST_INCREMENT * np.where(np.ptp(y, axis=0) > 0.0, spread, 0.0))
         start = constant.reshape(self.n_heads, -1).copy()
         for increments in (start[: self._middle], start[self._middle + 1 :]):
