@@ -508,8 +508,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, averaged over members. They are float32 if `X`
-            and the network are float32 and their range suffices, else float64. A sequence of
-            quantiles adds a last axis of levels.
+            and the network are float32 and suffice for the range and the digits of the targets,
+            else float64. A sequence of quantiles adds a last axis of levels.
         y_std : ndarray, shaped like `y`
             Standard deviation of noise and predictions (over masks and members) together. Returned
             only if `return_std` is true.

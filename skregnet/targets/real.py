@@ -12,6 +12,9 @@ from ..preprocessing.moments import standardisation
 
 # Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
+# Up to this ratio of mean to standard deviation, float32 rounds predictions to less than a ten-
+# thousandth of the standard deviation.
+_FLOAT32_RATIO = 1e3
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class TargetScaler:
         smallest, largest = _FLOAT32_UNITS
         size = np.abs(self.mean) + self.scale
         fits = bool((self.scale > smallest).all() and (size < largest).all())
+        fits = fits and bool((np.abs(self.mean) <= _FLOAT32_RATIO * self.scale).all())
         object.__setattr__(self, "fits_float32", fits)
 
     @classmethod

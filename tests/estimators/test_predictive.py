@@ -388,6 +388,25 @@ def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
         assert values.dtype == dtype
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian_nll", "quantile"])
+def test_small_differences_of_large_targets_are_kept(loss):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 3)).astype(np.float32)
+    y = 1e9 + X[:, 0].astype(float) + 0.1 * rng.standard_normal(500)
+    levels = {"quantile": [0.05, 0.5, 0.95]} if loss == "quantile" else {}
+    model = RegularizedMLPRegressor(
+        (20,), loss=loss, dropout=0.02, learning_rate_init=0.01, random_state=0, **levels
+    ).fit(X, y)
+    assert model.score(X, y) > (0.5 if levels else 0.95)  # of quantiles a D2 score
+    values = [model.predict(X)]
+    if not levels:
+        values += [model.sample_y(X, 2), *model.predict_interval(X), *model.predict(X, True)]
+        lower, upper = values[2:4]
+        assert 0.8 < np.mean((lower < y) & (y < upper)) <= 1.0
+        assert values[-1].max() < 1.0
+    assert {each.dtype for each in values} == {np.dtype(np.float64)}
+
+
 def test_an_estimator_that_is_not_fitted_says_so():
     with pytest.raises(NotFittedError):
         RegularizedMLPRegressor().predict_mc(np.zeros((2, 2)))

@@ -246,6 +246,20 @@ def test_predictions_are_float32_where_their_units_are_in_its_range(unit, dtype)
     assert targets.predict(raw.astype(float)).dtype == np.float64
 
 
+@pytest.mark.parametrize(("offset", "dtype"), [(900.0, np.float32), (-1e9, np.float64)])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_predictions_are_float32_where_it_resolves_them(offset, dtype, loss):
+    y = np.random.default_rng(0).normal([0.0, offset], 1.0, (100, 2))
+    targets = fitted(y, loss=loss)
+    assert targets.predict(np.zeros((1, 2, 2), np.float32)).dtype == dtype
+
+
+def test_constant_targets_are_resolved():
+    targets = fitted(np.full((5, 1), 123456789.0))
+    predicted = targets.predict(np.zeros((1, 2, 1), np.float32))
+    assert predicted.tolist() == [123456789.0] * 2
+
+
 @pytest.mark.parametrize("n_estimators", [1, 2])
 def test_the_predictions_of_a_regressor_are_theirs(n_estimators):
     X, y = np.random.default_rng(3).standard_normal((50, 3)), real_values()
