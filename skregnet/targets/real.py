@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
 from ..preprocessing.moments import standardisation
+from ..preprocessing.numbers import read_numbers
 
+_DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
 # Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
 # Up to this ratio of mean to standard deviation, float32 rounds predictions to less than a ten-
@@ -92,18 +94,17 @@ class RealTargets:
         """Value that the targets are divided by, (n_targets,)."""
         return self.scaling.scale
 
-    def read(self, y, classes=None):
+    def read(self, y, classes=None, name="y"):
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
-        The first array has the shape (n_samples, n_targets), the second that of `y`.
+        The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is the
+        name of the argument, for messages.
         """
         check_is_given(y, self.owner)
         if is_plain_array(y) and y.ndim in (1, 2):
             y = y.astype(np.float64, copy=False)
         else:
-            y = check_array(
-                y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self.owner
-            )
+            y = read_numbers(y, name, self.owner, _DID_YOU_MEAN)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         encoded = y.reshape(len(y), -1)
@@ -112,7 +113,7 @@ class RealTargets:
             return replace(self, n_targets=n_targets), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
-                f"y must have as many outputs as before, {self.n_targets}, got {n_targets}."
+                f"{name} must have as many outputs as before, {self.n_targets}, got {n_targets}."
             )
         return self, encoded, y
 

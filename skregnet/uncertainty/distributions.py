@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
 
 from ..network import Network
+from ..preprocessing.numbers import read_numbers
 from .mixtures import (
     class_moments,
     cumulative_probability,
@@ -240,7 +240,7 @@ class PredictiveDistribution:
         return log_likelihoods - np.log(self.draws.y_scale).sum()
 
     def _normalised(self, y):
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = read_numbers(y, "y")
         if y.size != self.mean.size or len(y) != len(self.mean):
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
