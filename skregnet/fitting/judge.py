@@ -5,6 +5,7 @@ import numpy as np
 from ..data.source import row_chunks
 from ..functions.losses import LOSSES, MultinomialLogLoss
 from ..functions.losses.sums import robust_location_and_scale
+from ..optim.full_batch import LBFGS_FTOL
 
 # A loss of normalised targets below this is the rounding error of a constant target.
 _EXACT = 1e-30
@@ -100,6 +101,16 @@ class Judge:
         output = numbered.dense_layers[-1]
         output.weight[...] = output.bias[...] = np.arange(1, len(tolerances))
         return tolerances[numbered.params[0].astype(int)]
+
+    @property
+    def lbfgs_ftol(self):
+        """The relative decrease at which lbfgs stops, see `minimize_lbfgs`.
+
+        In small units the value is far below one. In large ones the first step, which has the
+        length one, is short.
+        """
+        smaller = np.minimum(self._spread**2, 1.0 / self._spread)
+        return LBFGS_FTOL * min(1.0, float(smaller.min()))
 
     def _tolerances_of_outputs(self, data):
         y, weight = self._y_of_unit, data[2]

@@ -336,6 +336,9 @@ class Run:
         # Without early stopping the minimiser alone decides when it has converged.
         patience = settings.n_iter_no_change if self.plan.stops_early else np.inf
         gtol = judge.gradient_tolerance(network, data)
+        minimize = FULL_BATCH_SOLVERS[settings.solver]
+        if settings.solver == "lbfgs":
+            minimize = partial(minimize, ftol=judge.lbfgs_ftol)
         monitors, is_interrupted = [], False
         for member in range(network.n_members):
             one, own_state = network.member(member), state.select([member])
@@ -350,7 +353,7 @@ class Run:
             run = partial(
                 train_full_batch,
                 Objective(one, self.loss, self.penalty, batch),
-                FULL_BATCH_SOLVERS[settings.solver],
+                minimize,
                 monitor,
                 max_epochs=self.plan.max_epochs_of(member),
                 max_fun=settings.max_fun,

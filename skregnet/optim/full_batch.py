@@ -23,6 +23,7 @@ import scipy.optimize
 from scipy.optimize import OptimizeResult
 
 CONVERGED, LIMIT_REACHED, ABNORMAL = 0, 1, 2
+LBFGS_FTOL = 1e7 * np.finfo(np.float64).eps  # as SciPy
 STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
 SMALL_GRADIENT = "The gradient has become smaller than gtol."
 
@@ -57,18 +58,15 @@ def _documented(minimize):
 
 
 @_documented
-def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
+def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None, ftol=LBFGS_FTOL):
     """Minimise by the limited-memory BFGS method (Liu & Nocedal 1989) of SciPy.
 
-    The limit of evaluations is checked only after each iteration.
+    The limit of evaluations is checked only after each iteration. No further decrease is expected
+    if one is less than `ftol` of the value, or of one if that is larger.
 
     <parameters>
     """
-    options = {"maxiter": max_iter, "maxfun": max_fun}
-    if np.ndim(gtol):
-        # Else SciPy also stops at a decrease below 2e-9 of the value, or of one if that is larger:
-        # in units in which the value is tiny, or the first step short, long before the minimum.
-        options["ftol"] = 0.0
+    options = {"maxiter": max_iter, "maxfun": max_fun, "ftol": ftol}
     return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, gtol, options, callback)
 
 
