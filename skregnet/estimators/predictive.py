@@ -9,17 +9,19 @@ import numpy as np
 
 from .._warnings import warn_user
 from ..data.seeding import Seeds
+from ..functions.losses import Quantile
 from ..uncertainty.distributions import (
     Draws,
     PredictiveClasses,
     PredictiveDistribution,
     TargetDraws,
-    check_coverage,
+    check_coverages,
+    quantile_intervals,
 )
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 
 if TYPE_CHECKING:
-    from .._typing import Floats, MatrixLike, RandomState
+    from .._typing import Floats, MatrixLike, OneOrMoreFloats, RandomState
 
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. "
@@ -106,21 +108,24 @@ class PredictsTargetDistributions(_MonteCarlo):
     def predict_interval(
         self,
         X: MatrixLike,
-        coverage: float = 0.9,
+        coverage: OneOrMoreFloats = 0.9,
         *,
         n_samples: int = 100,
         random_state: RandomState = 0,
     ) -> tuple[Floats, Floats]:
         """Return central intervals of the predictive distribution.
 
+        With ``loss='quantile'`` they are the predicted quantiles whose levels fit the coverage,
+        such as 0.05 and 0.95 for 0.9.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
-        coverage : float in (0, 1), default=0.9
-            Probability of the interval.
+        coverage : float in (0, 1) or sequence of these, default=0.9
+            Probability of the interval, or of each of several.
         n_samples : int, default=100
-            See `predict_mc`.
+            See `predict_mc`. Quantiles are predicted without masks, as by `predict`.
         random_state : int, RandomState instance or None, default=0
             See `predict_mc`.
 
@@ -128,9 +133,33 @@ class PredictsTargetDistributions(_MonteCarlo):
         -------
         lower, upper : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Quantiles of the distribution of `predict_mc`. The probability below the lower bound
-            equals that above the upper one.
+            equals that above the upper one. A sequence of coverages adds a last axis of intervals.
+
+        Raises
+        ------
+        ValueError
+            If the levels of a quantile network do not fit the coverage, or for the losses 'poisson'
+            and 'gamma'.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skregnet import RegularizedMLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = RegularizedMLPRegressor(
+        ...     loss="quantile",
+        ...     quantile=[0.05, 0.25, 0.5, 0.75, 0.95],
+        ...     tol=1e-2,
+        ...     random_state=0,
+        ... )
+        >>> lower, upper = model.fit(X, y).predict_interval(X, [0.5, 0.9])
+        >>> lower.shape
+        (442, 2)
         """
-        check_coverage(coverage)
+        check_coverages(coverage)
+        loss = self._fitted.loss
+        if loss.noise is None and loss.predicted_levels is not None:
+            return quantile_intervals(self._fitted.predict(X), loss.predicted_levels, coverage)
         draws, dtype = self._target_draws(X, n_samples, random_state)
         lower, upper = draws.interval(coverage)
         return lower.astype(dtype, copy=False), upper.astype(dtype, copy=False)
@@ -169,8 +198,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         if model.loss.noise is None:
             raise ValueError(
                 f"loss={self.loss!r} has no normal noise that a predictive distribution could be "
-                "made of. Use 'squared_error', 'huber', 'absolute_error' or 'gaussian_nll'; for "
-                "intervals without such an assumption, loss='quantile' with several levels."
+                f"made of. {_advice_without_noise(model.loss)}"
             )
         noise = None
         if model.loss.noise == "constant":
@@ -187,6 +215,15 @@ class PredictsTargetDistributions(_MonteCarlo):
         warn_of_rough_noise(model.noise)
         draws = TargetDraws(draws, model.loss, targets.y_mean, targets.y_scale, noise)
         return draws, targets.float_type(dtype)
+
+
+def _advice_without_noise(loss):
+    others = "Use 'squared_error', 'huber', 'absolute_error' or 'gaussian_nll'"
+    if loss.predicted_levels is not None:
+        return f"predict returns its quantiles, and predict_interval the ranges of them. {others}."
+    if isinstance(loss, Quantile):
+        return f"For intervals, fit with two or more levels, quantile=[0.05, 0.95]. {others}."
+    return f"{others}; for predict_interval, loss='quantile' with several levels also works."
 
 
 class PredictsClassDistributions(_MonteCarlo):

@@ -59,8 +59,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Levels for ``loss='quantile'``. None means 0.5, the median. Predictions at several levels
         never cross. Other losses raise an error if levels are given.
     huber_delta : float in (0, inf), default=1.0
-        Threshold of ``loss='huber'``, in standard deviations of the target: the loss of larger
-        errors is linear. Other losses ignore it.
+        Threshold of ``loss='huber'``, in units of `y_scale_`: the loss of larger errors is linear.
+        Other losses ignore it.
     init : str, callable or list of arrays, default='auto'
         Initial weights. Names: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'standard' (uniform in ±1/sqrt(fan_in)). A
@@ -139,9 +139,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         ``scaler__...``. A fitted transformer in a `sklearn.frozen.FrozenEstimator` is not fitted
         again. None: no scaling.
     normalize_y : bool or 'auto', default='auto'
-        Whether to train on outputs with weighted mean zero and standard deviation one. Predictions
-        are in the units of `y`. 'auto' means True, except for the losses 'poisson' and 'gamma':
-        they divide by the mean and do not centre, and True raises an error.
+        Whether to train on outputs with weighted mean zero and standard deviation one; for the
+        losses 'absolute_error', 'huber' and 'quantile', with weighted median zero and the
+        interquartile range of the standard normal distribution, 1.349, so that outliers do not
+        change the scaling. Predictions are in the units of `y`. 'auto' means True, except for the
+        losses 'poisson' and 'gamma': they divide by the mean and do not centre, and True raises an
+        error.
     solver : str or StochasticOptimizer, default='adam'
         Optimiser. 'adam', 'adamw', 'sgd' and 'rmsprop' use mini-batches. 'lbfgs', 'cg' and 'scg'
         (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
@@ -210,11 +213,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     Attributes
     ----------
     y_mean_ : ndarray of shape (n_outputs,)
-        Weighted mean that is subtracted from the targets; zero without normalisation, and for
-        'poisson' and 'gamma'.
+        Weighted mean that is subtracted from the targets; for 'absolute_error', 'huber' and
+        'quantile' the weighted median; zero without normalisation, and for 'poisson' and 'gamma'.
     y_scale_ : ndarray of shape (n_outputs,)
-        Weighted standard deviation by which the targets are divided; their mean for 'poisson' and
-        'gamma'; one without normalisation.
+        Weighted standard deviation by which the targets are divided; for 'absolute_error', 'huber'
+        and 'quantile' the weighted interquartile range divided by 1.349, the standard deviation of
+        normal targets; the mean for 'poisson' and 'gamma'; one without normalisation.
     noise_precision_ : float, ndarray of shape (n_outputs,) or None
         Inverse variance of the noise of the targets. None for a loss without constant noise.
     network_ : skregnet.network.Network
@@ -504,8 +508,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the targets, averaged over members. They are float32 if `X`
-            and the network are float32 and their range suffices, else float64. A sequence of
-            quantiles adds a last axis of levels.
+            and the network are float32 and suffice for the range and the digits of the targets,
+            else float64. A sequence of quantiles adds a last axis of levels.
         y_std : ndarray, shaped like `y`
             Standard deviation of noise and predictions (over masks and members) together. Returned
             only if `return_std` is true.

@@ -3,9 +3,16 @@
 import numpy as np
 
 from ..data.source import row_chunks
+from ..functions.losses import LOSSES, MultinomialLogLoss
+from ..functions.losses.sums import robust_location_and_scale
+from ..optim.full_batch import LBFGS_FTOL
 
-# A loss below this is the rounding error of a constant target.
+# A loss of normalised targets below this is the rounding error of a constant target.
 _EXACT = 1e-30
+# Sums over targets, each of which has the same loss of its own.
+_SEPARATE = {type(loss) for loss in LOSSES.values()} - {MultinomialLogLoss}
+# Targets of robust losses further off than so many robust standard deviations do not count more.
+_FAR_OFF = 10.0
 # A run has diverged if it ends with more than this many times the larger of the losses of the
 # initial weights and of the best constant.
 _DIVERGENCE_FACTOR = 10.0
@@ -23,6 +30,8 @@ class Judge:
         All training rows, as network and loss take them.
     tol : float
         The constructor's parameter: a share of the unit below.
+    spread : ndarray of shape (n_targets,), default=None
+        Standard deviations of targets that are not normalised; None stands for ones.
 
     Attributes
     ----------
@@ -33,23 +42,90 @@ class Judge:
         one if that is exact; and a nat for each target for a likelihood, whose zero has no meaning.
     """
 
-    def __init__(self, loss, data, tol):
+    def __init__(self, loss, data, tol, spread=None):
         self.loss = loss
         _, y, weight = data
         self.constant = loss.constant(y, weight)
-        constant = self.constant.astype(y.dtype, copy=False)
+        self._share = float(tol)
+        self._spread = np.ones(y.shape[1]) if spread is None else spread
+        self._constant_loss = self._loss_of_constant(self.constant, y, weight)
+        self._y_of_unit, unit = y, self._constant_loss
+        if loss.is_robust:
+            self._y_of_unit = _without_far_targets(y, weight)
+            unit = self._loss_of_constant(self.constant, self._y_of_unit, weight)
+        self._unit = self._unit_of(unit, self._spread)
+        self.tol = self._share * self._unit
+
+    def _loss_of_constant(self, constant, y, weight):
+        constant = constant.astype(y.dtype, copy=False)
         value = self._in_chunks(
             lambda rows: np.broadcast_to(constant, (1, len(y[rows]), len(constant))),
             y,
             weight,
             1.0 / len(y),
         )
-        self._constant_loss = float(value[0])
-        if loss.in_nats:
-            self._unit = float(y.shape[1])
-        else:
-            self._unit = self._constant_loss if self._constant_loss > _EXACT else 1.0
-        self.tol = float(tol) * self._unit
+        return float(value[0])
+
+    def _unit_of(self, constant_loss, spread):
+        """Return the unit of `tol`, for the loss of the best constant on targets."""
+        if self.loss.in_nats:
+            return float(len(spread))
+        is_exact = constant_loss <= _EXACT * min(1.0, spread.max() ** 2)
+        return 1.0 if is_exact else constant_loss
+
+    def gradient_tolerance(self, network, data):
+        """Return the largest component of the gradient at a minimum of the whole objective.
+
+        A component times the size of its parameter is a change of the loss, which is compared with
+        `tol` in the unit of the loss. Parameters of the output layer have the sizes of the raw
+        predictions and belong to one target, whose loss gives the unit. All other parameters have
+        the size one and affect the loss of all targets.
+
+        Parameters
+        ----------
+        network : Network
+        data : tuple of (x, y, weight)
+            All training rows.
+
+        Returns
+        -------
+        tolerance : float or ndarray of shape (n_params,)
+            One number if it is the same for all parameters.
+        """
+        tolerances = np.append(self.tol, self._tolerances_of_outputs(data))
+        if (tolerances == self.tol).all():
+            return self.tol
+        # The number of the tolerance of each parameter: 0, or one more than that of its output.
+        numbered = network.member(0).select(slice(None))
+        numbered.params.fill(0)
+        output = numbered.dense_layers[-1]
+        output.weight[...] = output.bias[...] = np.arange(1, len(tolerances))
+        return tolerances[numbered.params[0].astype(int)]
+
+    @property
+    def lbfgs_ftol(self):
+        """The relative decrease at which lbfgs stops, see `minimize_lbfgs`.
+
+        In small units the value is far below one. In large ones the first step, which has the
+        length one, is short.
+        """
+        smaller = np.minimum(self._spread**2, 1.0 / self._spread)
+        return LBFGS_FTOL * min(1.0, float(smaller.min()))
+
+    def _tolerances_of_outputs(self, data):
+        y, weight = self._y_of_unit, data[2]
+        n_targets, n_heads = y.shape[1], self.loss.n_heads
+        units = np.full(n_targets, self._unit)
+        if type(self.loss) in _SEPARATE and n_targets > 1:
+            constants = self.constant.reshape(n_heads, n_targets)
+            for k in range(n_targets):
+                of_target = self._loss_of_constant(
+                    constants[:, k], np.ascontiguousarray(y[:, k : k + 1]), weight
+                )
+                units[k] = self._unit_of(of_target, self._spread[k : k + 1])
+        elif not isinstance(self.loss, MultinomialLogLoss):
+            units /= n_targets
+        return self._share * np.tile(units, n_heads) / self.loss.raw_scale(self._spread)
 
     def evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows."""
@@ -76,6 +152,13 @@ class Judge:
         if self.loss.in_nats:
             return loss + _DIVERGENCE_FACTOR * self._unit
         return _DIVERGENCE_FACTOR * np.maximum(loss, self._unit)
+
+
+def _without_far_targets(y, weight):
+    """Return targets of which those far off are moved towards the median."""
+    location, scale = robust_location_and_scale(y, weight)
+    low, high = location - _FAR_OFF * scale, location + _FAR_OFF * scale
+    return np.clip(y, low.astype(y.dtype), high.astype(y.dtype))
 
 
 def sample_of(data, n_rows=_SAMPLE_ROWS):

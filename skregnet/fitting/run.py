@@ -160,7 +160,8 @@ class Run:
             )
         self.watchers = watchers
         data = self.arrays(self.training)
-        judge = Judge(self.loss, data, self.settings.tol)
+        spread = self.targets.spread_for_loss(*data[1:])
+        judge = Judge(self.loss, data, self.settings.tol, spread)
         network, state = self._initial_network(data, judge.constant), None
         if self.start is not None:
             # Copies: a run that fails leaves the fitted model as it was.
@@ -351,6 +352,10 @@ class Run:
         (batch,) = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
         # Without early stopping the minimiser alone decides when it has converged.
         patience = settings.n_iter_no_change if self.plan.stops_early else np.inf
+        gtol = judge.gradient_tolerance(network, data)
+        minimize = FULL_BATCH_SOLVERS[settings.solver]
+        if settings.solver == "lbfgs":
+            minimize = partial(minimize, ftol=judge.lbfgs_ftol)
         monitors, is_interrupted = [], False
         for member in range(network.n_members):
             one, own_state = network.member(member), state.select([member])
@@ -365,11 +370,11 @@ class Run:
             run = partial(
                 train_full_batch,
                 Objective(one, self.loss, self.penalty, batch),
-                FULL_BATCH_SOLVERS[settings.solver],
+                minimize,
                 monitor,
                 max_epochs=self.plan.max_epochs_of(member),
                 max_fun=settings.max_fun,
-                gtol=judge.tol,
+                gtol=gtol,
             )
             is_interrupted = self._watch(run, monitor)
         if is_interrupted and not any("interrupted" in each.stop_reason for each in monitors):

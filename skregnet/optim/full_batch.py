@@ -5,8 +5,8 @@ All take ``(fun, x0, *, max_iter, max_fun, gtol, callback=None)`` and return a
 
 - ``x``, ``fun``, ``jac``: the minimum, or the best finite point after a failure;
 - ``nit``, ``nfev``: number of iterations, and of evaluations of value and gradient;
-- ``status``: 0 if ``max|gradient| <= gtol`` or no further decrease is expected, 1 if a limit was
-  reached, 2 if the callback stopped the run or it failed; ``message`` says which;
+- ``status``: 0 if ``|gradient| <= gtol`` in all components or no further decrease is expected, 1 if
+  a limit was reached, 2 if the callback stopped the run or it failed; ``message`` says which;
 - ``success``: whether ``status`` is 0;
 - ``stopped_by_callback``: whether the callback stopped the run.
 
@@ -23,7 +23,9 @@ import scipy.optimize
 from scipy.optimize import OptimizeResult
 
 CONVERGED, LIMIT_REACHED, ABNORMAL = 0, 1, 2
+LBFGS_FTOL = 1e7 * np.finfo(np.float64).eps  # as SciPy
 STOPPED_BY_CALLBACK = "The callback stopped the minimisation."
+SMALL_GRADIENT = "The gradient has become smaller than gtol."
 
 # The minimisers check for numbers that are not finite, so NumPy need not warn.
 _NO_WARNINGS = np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -36,8 +38,9 @@ x0 : ndarray of shape (n,)
     Starting point.
 max_iter, max_fun : int
     Largest number of iterations and of evaluations.
-gtol : float
-    Converged if no component of the gradient is larger in magnitude.
+gtol : float or ndarray of shape (n,)
+    Converged if no component of the gradient is larger in magnitude than this number, or than its
+    own number.
 callback : callable, default=None
     ``callback(x) -> stop``, called after each iteration.
 
@@ -55,15 +58,16 @@ def _documented(minimize):
 
 
 @_documented
-def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None):
+def minimize_lbfgs(fun, x0, *, max_iter, max_fun, gtol, callback=None, ftol=LBFGS_FTOL):
     """Minimise by the limited-memory BFGS method (Liu & Nocedal 1989) of SciPy.
 
-    The limit of evaluations is checked only after each iteration.
+    The limit of evaluations is checked only after each iteration. No further decrease is expected
+    if one is less than `ftol` of the value, or of one if that is larger.
 
     <parameters>
     """
-    options = {"maxiter": max_iter, "maxfun": max_fun, "gtol": gtol}
-    return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, options, callback)
+    options = {"maxiter": max_iter, "maxfun": max_fun, "ftol": ftol}
+    return _minimize_with_scipy("L-BFGS-B", _Objective(fun), x0, gtol, options, callback)
 
 
 @_documented
@@ -75,8 +79,8 @@ def minimize_cg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
 
     <parameters>
     """
-    options = {"maxiter": max_iter, "gtol": gtol}
-    return _minimize_with_scipy("CG", _Objective(fun, max_fun), x0, options, callback)
+    options = {"maxiter": max_iter}
+    return _minimize_with_scipy("CG", _Objective(fun, max_fun), x0, gtol, options, callback)
 
 
 @_documented
@@ -100,7 +104,7 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
     if not math.isfinite(search.value):
         return result(ABNORMAL, "The objective is not finite at the starting point.")
     # Step 9 is this loop.
-    while np.abs(search.residual).max(initial=0.0) > gtol:
+    while (np.abs(search.residual) > gtol).any():
         if search.n_iterations >= max_iter:
             return result(LIMIT_REACHED, "The limit of iterations was reached.")
         if objective.n_evaluations >= max_fun:
@@ -109,7 +113,7 @@ def minimize_scg(fun, x0, *, max_iter, max_fun, gtol, callback=None):
             return result(ABNORMAL, "The step has become too small to change the point.")
         if callback is not None and callback(search.x.copy()):
             return result(ABNORMAL, STOPPED_BY_CALLBACK, stopped=True)
-    return result(CONVERGED, "The gradient has become smaller than gtol.")
+    return result(CONVERGED, SMALL_GRADIENT)
 
 
 FULL_BATCH_SOLVERS: dict[str, Callable[..., OptimizeResult]] = {
@@ -221,6 +225,13 @@ class _Objective:
         self.max_evaluations = max_evaluations
         self.n_evaluations = 0
         self.best = None
+        self._last = None
+
+    def gradient_at(self, x):
+        """Gradient at a point, which nearly always is the last one that was evaluated."""
+        if self._last is None or not np.array_equal(x, self._last[0]):
+            self(x)
+        return self._last[1]
 
     @_NO_WARNINGS
     def __call__(self, x):
@@ -232,22 +243,34 @@ class _Objective:
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             value = math.nan
             gradient.fill(math.nan)
+        point = x.copy()
+        self._last = (point, gradient)
         if self.best is None or value < self.best[1]:
-            self.best = (x.copy(), value, gradient)
+            self.best = (point, value, gradient)
         return value, gradient
 
 
-def _minimize_with_scipy(method, objective, x0, options, callback):
+def _minimize_with_scipy(method, objective, x0, gtol, options, callback):
     """Run a SciPy minimiser and convert its result."""
-    n_iterations, stopped = 0, False
+    n_iterations, stopped, converged = 0, False, False
+    # SciPy takes one tolerance for all components. If they differ, the end of an iteration compares
+    # each with its own.
+    is_vector = np.ndim(gtol) > 0
+
+    def is_minimum(x):
+        return is_vector and bool((np.abs(objective.gradient_at(x)) <= gtol).all())
 
     def end_of_iteration(x):
-        nonlocal n_iterations, stopped
+        nonlocal n_iterations, stopped, converged
         n_iterations += 1
         stopped = callback is not None and bool(callback(x))
-        if stopped:
+        converged = not stopped and is_minimum(x)
+        if stopped or converged:
             raise StopIteration
 
+    if is_minimum(x0):
+        return _result(objective.best, 0, objective, CONVERGED, SMALL_GRADIENT, False)
+    options = {**options, "gtol": float(np.min(gtol))}
     try:
         found = scipy.optimize.minimize(
             objective, x0, method=method, jac=True, callback=end_of_iteration, options=options
@@ -262,6 +285,8 @@ def _minimize_with_scipy(method, objective, x0, options, callback):
             point, status = objective.best, ABNORMAL
     if stopped:
         status, message = ABNORMAL, STOPPED_BY_CALLBACK
+    elif converged:
+        status, message = CONVERGED, SMALL_GRADIENT
     return _result(point, n_iterations, objective, min(status, ABNORMAL), message, stopped)
 
 

@@ -5,6 +5,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from .columns import is_missing
+from .numbers import check_holds_numbers
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
@@ -24,9 +25,10 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
         return None
     if np.isscalar(sample_weight):
         sample_weight = np.full(n_samples, sample_weight)
+    check_holds_numbers(sample_weight, name)
     try:
         weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold finite numbers: {error}") from error
     if weight.shape != (n_samples,):
         raise ValueError(

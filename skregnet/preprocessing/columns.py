@@ -53,6 +53,12 @@ def is_date(dtype):
     return is_temporal() if is_temporal is not None else getattr(dtype, "kind", "O") in "mM"
 
 
+def is_time(value):
+    """Whether a value is a point in time, a period, a duration, or NaT."""
+    is_numpy = isinstance(value, np.datetime64 | np.timedelta64)
+    return is_numpy or isinstance(value, _TIMES) or type(value).__name__ in ("Period", "NaTType")
+
+
 def is_missing(value):
     """Whether a value is None, NaN, NaT or pandas.NA."""
     if value is None:
@@ -197,8 +203,7 @@ def _unusable_columns(X, categorical):
         except (TypeError, ValueError):
             numbers = None
             present = next(value for value in values.tolist() if not is_missing(value))
-            is_time = isinstance(present, _TIMES) or type(present).__name__ == "Period"
-            found["dates" if is_time else "categories"].append(j)
+            found["dates" if is_time(present) else "categories"].append(j)
         if numbers is not None:
             has_missing, has_infinite = np.isnan(numbers).any(), np.isinf(numbers).any()
         else:

@@ -9,7 +9,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ..functions.losses import CLASSIFICATION_LOSSES
-from ..preprocessing.columns import is_missing
+from ..preprocessing.columns import is_missing, is_time
 from .real import check_is_given, mean_over_members
 
 
@@ -35,15 +35,15 @@ class ClassTargets:
         """The loss for targets of this type."""
         return CLASSIFICATION_LOSSES[self.target_type]
 
-    def read(self, y, classes=None):
+    def read(self, y, classes=None, name="y"):
         """Check labels; return targets that know the classes, encoded labels, checked labels.
 
         `classes` lists all labels that may occur; None stands for the known classes, or else those
         of `y`. Encoded labels are positions in `classes`, (n_samples, 1), or multilabel indicators,
-        in a small integer type.
+        in a small integer type. `name` is the name of the argument, for messages.
         """
         check_is_given(y, self.owner)
-        found, target_type = _classes_and_type(y)
+        found, target_type = _classes_and_type(y, name)
         is_multilabel = target_type == "multilabel-indicator"
         if self.classes is not None and is_multilabel != self._is_multilabel:
             raise ValueError(
@@ -119,6 +119,10 @@ class ClassTargets:
             is_on, off = np.ascontiguousarray(encoded, bool), amount / 2
         dtype = np.dtype(dtype)
         return np.where(is_on, dtype.type(1.0 - amount + off), dtype.type(off))
+
+    def spread_for_loss(self, encoded, weight):
+        """Return None, because classes have no unit."""
+        return None
 
     def class_weights(self, rows):
         """Return the weight of the class of each row, (n_samples,), or None without `class_weight`.
@@ -216,7 +220,7 @@ def log_of_mean(log_proba):
     return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
 
 
-def _classes_and_type(y):
+def _classes_and_type(y, name):
     """Return the unique labels, or None if they are not found yet, and scikit-learn's type of `y`.
 
     ValueError is raised if labels are missing or no classes.
@@ -234,17 +238,27 @@ def _classes_and_type(y):
     values = y
     if not isinstance(y, list):
         values = np.asarray(y)
-        is_column = values.dtype == object and values.ndim > 0 and values.size == len(values)
+        can_miss = values.dtype.kind in "OmMf"
+        is_column = can_miss and values.ndim > 0 and values.size == len(values)
         values = values.ravel() if is_column else ()
-    missing = [i for i, value in enumerate(values) if is_missing(value)]
-    if missing:
+    if getattr(values, "dtype", np.dtype(object)).kind in "mMf":
+        missing = np.flatnonzero(np.isnan(values))
+    else:
+        missing = [i for i, value in enumerate(values) if is_missing(value)]
+    if len(missing):
         raise ValueError(
-            f"Input y contains NaN: the class is missing in {len(missing)} of {len(values)} rows, "
-            f"the first of which is number {missing[0]}. Leave these rows out."
+            f"Input {name} contains NaN: the class is missing in {len(missing)} of {len(values)} "
+            f"rows, the first of which is number {missing[0]}. Leave these rows out."
         )
     with np.errstate(invalid="ignore"):  # NaN raises an error, without a warning of a cast
+        first = next(iter(values), None)
+        if is_time(first) and type_of_target(y) == "unknown":
+            raise ValueError(
+                f"Unknown label type: {name} holds points in time or durations, such as {first!r}. "
+                "Convert them to strings."
+            )
         check_classification_targets(y)
-        target_type = type_of_target(y, input_name="y", raise_unknown=True)
+        target_type = type_of_target(y, input_name=name, raise_unknown=True)
     if target_type == "multiclass-multioutput":
         raise ValueError(
             "Unknown label type: y has several columns that are not 0 or 1. Use "

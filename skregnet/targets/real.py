@@ -3,14 +3,20 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
+from ..functions.losses.sums import robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
 from ..preprocessing.moments import standardisation
+from ..preprocessing.numbers import read_numbers
 
+_DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
 # Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
+# Up to this ratio of mean to standard deviation, float32 rounds predictions to less than a ten-
+# thousandth of the standard deviation.
+_FLOAT32_RATIO = 1e3
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class TargetScaler:
         smallest, largest = _FLOAT32_UNITS
         size = np.abs(self.mean) + self.scale
         fits = bool((self.scale > smallest).all() and (size < largest).all())
+        fits = fits and bool((np.abs(self.mean) <= _FLOAT32_RATIO * self.scale).all())
         object.__setattr__(self, "fits_float32", fits)
 
     @classmethod
@@ -34,6 +41,12 @@ class TargetScaler:
         mean, _, scale, _, _ = standardisation(y, sample_weight)
         is_constant = np.ptp(y, axis=0) == 0.0
         return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
+
+    @classmethod
+    def fit_robustly(cls, y, sample_weight=None):
+        """Centre by weighted medians and divide by robust standard deviations."""
+        weight = None if sample_weight is None else sample_weight[:, np.newaxis]
+        return cls(*robust_location_and_scale(y, weight))
 
     @classmethod
     def fit_scale(cls, y, sample_weight=None):
@@ -81,18 +94,17 @@ class RealTargets:
         """Value that the targets are divided by, (n_targets,)."""
         return self.scaling.scale
 
-    def read(self, y, classes=None):
+    def read(self, y, classes=None, name="y"):
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
-        The first array has the shape (n_samples, n_targets), the second that of `y`.
+        The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is the
+        name of the argument, for messages.
         """
         check_is_given(y, self.owner)
         if is_plain_array(y) and y.ndim in (1, 2):
             y = y.astype(np.float64, copy=False)
         else:
-            y = check_array(
-                y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self.owner
-            )
+            y = read_numbers(y, name, self.owner, _DID_YOU_MEAN)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         encoded = y.reshape(len(y), -1)
@@ -101,7 +113,7 @@ class RealTargets:
             return replace(self, n_targets=n_targets), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
-                f"y must have as many outputs as before, {self.n_targets}, got {n_targets}."
+                f"{name} must have as many outputs as before, {self.n_targets}, got {n_targets}."
             )
         return self, encoded, y
 
@@ -135,10 +147,15 @@ class RealTargets:
                     f"positive, got {scaling.scale.min()}."
                 )
         elif self.normalize_y is not False:
-            scaling = TargetScaler.fit(y, weight)
+            scaling = self._standardised(y, weight)
         if self.normalize_y is False:
             scaling = TargetScaler.identity(y.shape[1])
         return replace(self, scaling=scaling)
+
+    def _standardised(self, y, weight):
+        """Return the scaling to location zero and spread one."""
+        is_robust = self.loss.is_robust
+        return (TargetScaler.fit_robustly if is_robust else TargetScaler.fit)(y, weight)
 
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous."""
@@ -149,6 +166,13 @@ class RealTargets:
                 f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
             )
         return scaled
+
+    def spread_for_loss(self, y, weight):
+        """Return standard deviations of scaled targets, or None if they have been normalised."""
+        if self.normalize_y is not False:
+            return None
+        weight = None if weight is None else weight[:, 0]
+        return self._standardised(y.astype(np.float64, copy=False), weight).scale
 
     def class_weights(self, rows):
         """Return None, because there are no classes."""

@@ -40,8 +40,8 @@ class Objective:
 def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol):
     """Minimise an `Objective` by one of `FULL_BATCH_SOLVERS`; an iteration is an epoch.
 
-    `max_fun` limits the evaluations of the objective, and `gtol` is the largest component of the
-    gradient at a minimum.
+    `max_fun` limits the evaluations of the objective, and `gtol` is the largest magnitude of the
+    components of the gradient at a minimum, a number or an array (parameters,).
     """
 
     def end_of_iteration(point):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
 
 from ..network import Network
+from ..preprocessing.numbers import read_numbers
 from .mixtures import (
     class_moments,
     cumulative_probability,
@@ -24,10 +24,12 @@ from .sampling import mc_samples
 if TYPE_CHECKING:
     from typing import Any
 
-    from .._typing import ArrayLike, NDArray
+    from .._typing import ArrayLike, NDArray, OneOrMoreFloats
 
 # A predictive distribution keeps a copy of inputs of up to this size.
 _KEPT_BYTES = 1 << 24
+# Levels and coverages are equal up to this difference.
+_LEVEL_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,15 @@ class TargetDraws:
 
     def interval(self, coverage):
         """Return lower and upper bounds; see `PredictiveDistribution.interval`."""
-        tail = 0.5 * (1.0 - check_coverage(coverage))
-        bounds = mixture_quantiles(self, (tail, 1.0 - tail), self.shape)
-        return tuple(_without_single_target(b) for b in bounds * self.y_scale + self.y_mean)
+        coverages = check_coverages(coverage)
+        tails = [0.5 * (1.0 - each) for each in coverages]
+        levels = [*tails, *(1.0 - tail for tail in tails)]
+        bounds = mixture_quantiles(self, levels, self.shape) * self.y_scale + self.y_mean
+        is_single = np.ndim(coverage) == 0
+        return tuple(
+            _without_single_target(each[0] if is_single else np.moveaxis(each, 0, -1))
+            for each in np.split(bounds, 2)
+        )
 
     def samples(self):
         """Draw targets with noise, (n_rows, n_targets, n_samples).
@@ -187,7 +195,9 @@ class PredictiveDistribution:
         """Standard deviation of noise and predictions together."""
         return np.hypot(self.epistemic_std, self.aleatoric_std)
 
-    def interval(self, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(
+        self, coverage: OneOrMoreFloats = 0.9
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the central interval, with the same probability below and above it.
 
         Its bounds are quantiles of the mixture. If some components are far off, the interval of a
@@ -195,13 +205,13 @@ class PredictiveDistribution:
 
         Parameters
         ----------
-        coverage : float in (0, 1), default=0.9
-            Probability of the interval.
+        coverage : float in (0, 1) or sequence of these, default=0.9
+            Probability of the interval, or of each of several.
 
         Returns
         -------
         lower, upper : ndarray, shaped like `mean`
-            In units of the target.
+            In units of the target. A sequence of coverages adds a last axis of intervals.
         """
         return self.draws.interval(coverage)
 
@@ -240,7 +250,7 @@ class PredictiveDistribution:
         return log_likelihoods - np.log(self.draws.y_scale).sum()
 
     def _normalised(self, y):
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = read_numbers(y, "y")
         if y.size != self.mean.size or len(y) != len(self.mean):
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
@@ -298,10 +308,49 @@ def _without_single_target(array):
     return array[:, 0] if array.shape[1] == 1 else array
 
 
-def check_coverage(coverage):
-    """Return `coverage` as a float; raise ValueError if it is not between 0 and 1."""
-    if not (isinstance(coverage, Real) and 0 < coverage < 1):
+def check_coverages(coverage):
+    """Return coverages as a list of float; raise ValueError if one is not between 0 and 1."""
+    coverages = [coverage] if np.ndim(coverage) == 0 else list(coverage)
+    if not coverages or not all(isinstance(each, Real) and 0 < each < 1 for each in coverages):
         raise ValueError(
-            f"coverage must be a probability between 0 and 1, both excluded, got {coverage!r}."
+            "coverage must be a probability between 0 and 1, both excluded, or a sequence of them, "
+            f"got {coverage!r}."
         )
-    return float(coverage)
+    return [float(each) for each in coverages]
+
+
+def quantile_intervals(quantiles, levels, coverage):
+    """Return lower and upper bounds that are predicted quantiles, along their last axis.
+
+    ValueError is raised if no two of the levels have the same probability, half of what is not
+    covered, below and above them.
+    """
+    coverages = check_coverages(coverage)
+    pairs = _symmetric_pairs(levels)
+    columns = []
+    for each in coverages:
+        found = [pair for known, pair in pairs.items() if abs(known - each) < _LEVEL_TOLERANCE]
+        if not found:
+            tail = 0.5 * (1.0 - each)
+            known = ", ".join(f"{known:.6g}" for known in pairs)
+            known = f"intervals of coverage {known}" if known else "no central interval"
+            raise ValueError(
+                f"coverage={each:.6g} needs the levels {tail:.6g} and {1.0 - tail:.6g}, but this "
+                f"network predicts the levels {', '.join(map(str, levels))}, which give {known}. "
+                f"Fit with quantile=[{tail:.6g}, 0.5, {1.0 - tail:.6g}]."
+            )
+        columns.append(found[0])
+    lower, upper = np.array(columns).T
+    if np.ndim(coverage) == 0:
+        lower, upper = lower[0], upper[0]
+    return quantiles[..., lower], quantiles[..., upper]
+
+
+def _symmetric_pairs(levels):
+    """Return the numbers of levels with equal tails, by the coverage between them, widest first."""
+    return {
+        levels[j] - levels[i]: (i, j)
+        for i in range(len(levels))
+        for j in range(len(levels) - 1, i, -1)
+        if abs(levels[i] + levels[j] - 1.0) < _LEVEL_TOLERANCE
+    }

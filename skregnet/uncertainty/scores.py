@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
+from ..preprocessing.numbers import check_holds_numbers
+
 if TYPE_CHECKING:
     from .._typing import ArrayLike, NDArray
 
@@ -43,6 +45,7 @@ def gaussian_crps(y: ArrayLike, mean: ArrayLike, std: ArrayLike) -> NDArray[np.f
     >>> gaussian_crps([1.0, 1.0], [0.0, 0.0], [0.0, 1.0]).round(4).tolist()
     [1.0, 0.6024]
     """
+    check_holds_numbers(y, "y")
     y, mean, std = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (y, mean, std)))
     if (std < 0).any():
         raise ValueError(f"std must not be negative, got a smallest value of {std.min()}.")

@@ -184,8 +184,67 @@ def test_losses_without_normal_noise_are_refused(loss):
     X, _ = make_data("regression")
     model = fit("regression", loss=loss)
     assert model.noise_precision_ is None
-    with pytest.raises(ValueError, match=f"loss='{loss}' has no normal noise.*loss='quantile'"):
+    advice = "fit with two or more levels" if loss == "quantile" else "loss='quantile' with several"
+    for method in (model.predict_mc, model.predict_interval, model.sample_y):
+        with pytest.raises(ValueError, match=f"loss='{loss}' has no normal noise.*{advice}"):
+            method(X)
+    with pytest.raises(ValueError, match=f"loss='{loss}' has no normal noise"):
         model.predict(X, return_std=True)
+
+
+LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.95]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_estimators": 2}, {"dropout": 0.0}], ids=str)
+@pytest.mark.parametrize("kind", ["regression", "multi-output"])
+def test_intervals_of_quantiles_are_their_levels(kind, parameters):
+    X, y = make_data(kind)
+    model = fit(kind, loss="quantile", quantile=LEVELS, **parameters)
+    quantiles = model.predict(X)
+    for coverage, low, high in ((0.9, 0, 5), (0.5, 2, 4)):
+        lower, upper = model.predict_interval(X, coverage)
+        assert lower.shape == y.shape
+        assert_array_equal(lower, quantiles[..., low])
+        assert_array_equal(upper, quantiles[..., high])
+    lower, upper = model.predict_interval(X, [0.5, 0.9])
+    assert_array_equal(lower, quantiles[..., [2, 0]])
+    assert_array_equal(upper, quantiles[..., [4, 5]])
+    assert_array_equal(model.predict_interval(X), model.predict_interval(X, 0.9))
+    for levels in ([0.05, 0.95], np.array([0.05, 0.5, 0.95])):
+        narrow = fit(kind, loss="quantile", quantile=levels, **parameters)
+        bounds = np.moveaxis(narrow.predict(X)[..., [0, -1]], -1, 0)
+        assert_array_equal(narrow.predict_interval(X, 0.9), bounds)
+
+
+@pytest.mark.parametrize("coverage", [0.8, [0.9, 0.8]])
+def test_coverages_that_quantiles_do_not_give(coverage):
+    model, (X, _) = fit("regression", loss="quantile", quantile=LEVELS), make_data("regression")
+    message = (
+        r"coverage=0\.8 needs the levels 0\.1 and 0\.9, .* levels 0\.05, 0\.1, .* which give "
+        r"intervals of coverage 0\.9, 0\.5\. Fit with quantile=\[0\.1, 0\.5, 0\.9\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        model.predict_interval(X, coverage)
+    with pytest.raises(ValueError, match="coverage must be a probability"):
+        model.predict_interval(X, 2.0)
+    with pytest.raises(ValueError, match=r"predict returns its quantiles, and predict_interval"):
+        model.predict_mc(X)
+    model = fit("regression", loss="quantile", quantile=[0.1, 0.5])
+    with pytest.raises(ValueError, match="which give no central interval"):
+        model.predict_interval(X)
+
+
+@pytest.mark.parametrize("coverage", [[0.5, 0.9], (0.9,), np.array([0.99, 0.2, 0.5])], ids=str)
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "gaussian_nll"])
+@pytest.mark.parametrize("kind", ["regression", "multi-output"])
+def test_several_coverages_have_a_last_axis(kind, loss, coverage):
+    model, (X, y) = fit(kind, loss=loss), make_data(kind)
+    bounds = model.predict_interval(X, coverage)
+    assert_array_equal(model.predict_mc(X).interval(coverage), bounds)
+    for side, bound in enumerate(bounds):
+        assert bound.shape == (*y.shape, len(coverage))
+        for k, each in enumerate(coverage):
+            assert_allclose(bound[..., k], model.predict_interval(X, each)[side], rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
@@ -223,7 +282,9 @@ def test_targets_of_another_shape_are_refused():
     assert distribution.log_prob(np.zeros((N_ROWS, 1))).shape == (N_ROWS,)
 
 
-@pytest.mark.parametrize("coverage", [0, 1, 1.5, -0.1, "90%", None, np.nan])
+@pytest.mark.parametrize(
+    "coverage", [0, 1, 1.5, -0.1, "90%", None, np.nan, [], [0.5, 1.0], ["a"], [[0.5]]]
+)
 def test_a_coverage_that_is_no_probability_is_named(coverage):
     model, (X, _) = fit("regression"), make_data("regression")
     with pytest.raises(ValueError, match="coverage must be a probability between 0 and 1"):
@@ -386,6 +447,25 @@ def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
         model.sample_y(X.astype(dtype)),
     ):
         assert values.dtype == dtype
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian_nll", "quantile"])
+def test_small_differences_of_large_targets_are_kept(loss):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 3)).astype(np.float32)
+    y = 1e9 + X[:, 0].astype(float) + 0.1 * rng.standard_normal(500)
+    levels = {"quantile": [0.05, 0.5, 0.95]} if loss == "quantile" else {}
+    model = RegularizedMLPRegressor(
+        (20,), loss=loss, dropout=0.02, learning_rate_init=0.01, random_state=0, **levels
+    ).fit(X, y)
+    assert model.score(X, y) > (0.5 if levels else 0.95)  # of quantiles a D2 score
+    values = [model.predict(X)]
+    if not levels:
+        values += [model.sample_y(X, 2), *model.predict_interval(X), *model.predict(X, True)]
+        lower, upper = values[2:4]
+        assert 0.8 < np.mean((lower < y) & (y < upper)) <= 1.0
+        assert values[-1].max() < 1.0
+    assert {each.dtype for each in values} == {np.dtype(np.float64)}
 
 
 def test_an_estimator_that_is_not_fitted_says_so():

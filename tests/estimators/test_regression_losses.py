@@ -113,7 +113,9 @@ def test_without_layers_it_is_quantile_regression(level, weighted):
 def test_without_layers_it_is_hubers_regression(delta):
     X, y = inputs(), target() + 5.0 * np.random.default_rng(5).standard_t(1.5, N)
     model = linear("huber", alpha=2.0, huber_delta=delta).fit(X, y)
-    x, z = scale(X), scale(y)
+    spread = np.subtract(*np.quantile(y, [0.75, 0.25], method="averaged_inverted_cdf")) / 1.3489795
+    assert_allclose(model.y_scale_, spread, rtol=1e-7)
+    x, z = scale(X), (y - np.median(y)) / spread
 
     def objective(w):
         return huber(delta, x @ w[:3] + w[3] - z).mean() + w[:3] @ w[:3] / N
@@ -297,6 +299,84 @@ def test_robust_losses_are_not_moved_by_outliers():
     }
     assert error["absolute_error"] < 1.0
     assert error["squared_error"] > 10.0
+
+
+ROBUST = {
+    "absolute_error": {},
+    "huber": {},
+    "quantile": {},
+    "quantiles": {"quantile": [0.05, 0.5, 0.95]},
+}
+
+
+def curve(n=1000):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2.0, 2.0, (n, 1))
+    curve = np.sin(2.0 * X[:, 0])
+    return X, curve, curve + 0.1 * rng.normal(size=n)
+
+
+def median_error(case, X, curve, y, **parameters):
+    loss = "quantile" if case == "quantiles" else case
+    model = RegularizedMLPRegressor(loss=loss, **ROBUST[case], random_state=0, **parameters)
+    predicted = model.fit(X, y).predict(X)
+    middle = predicted[:, 1] if case == "quantiles" else predicted
+    return np.median(np.abs(middle - curve))
+
+
+@pytest.mark.parametrize("case", ROBUST)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("normalize_y", [True, False])
+@pytest.mark.parametrize("outlier", [1e4, -1e6, 1e12])
+def test_one_wrong_target_changes_nothing(case, dtype, normalize_y, outlier):
+    if dtype == np.float32 and outlier == 1e12 and not normalize_y:
+        pytest.skip("float32 does not hold the improvements of such a loss")
+    X, exact, y = curve()
+    X = X.astype(dtype)
+    y[0] = outlier
+    assert median_error(case, X, exact, y, normalize_y=normalize_y) < 0.04
+
+
+@pytest.mark.parametrize("case", ROBUST)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"early_stopping": True},
+        {"dropout": 0.05},
+        {"solver": "lbfgs"},
+        {"n_estimators": 2},
+    ],
+    ids=str,
+)
+def test_some_wrong_targets_change_nothing(case, parameters):
+    X, exact, y = curve()
+    y[::50] = 1e5
+    assert median_error(case, X, exact, y, **parameters) < 0.06
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_an_outlier_of_one_target_does_not_change_the_other(loss):
+    X, exact, y = curve()
+    Y = np.column_stack([y, -y])
+    Y[0, 1] = 1e6
+    model = RegularizedMLPRegressor(loss=loss, random_state=0).fit(X, Y)
+    errors = np.abs(model.predict(X) - np.column_stack([exact, -exact]))
+    assert np.median(errors, axis=0).max() < 0.04
+
+
+@pytest.mark.parametrize("case", ROBUST)
+def test_an_outlier_among_many_equal_targets_changes_nothing(case):
+    X, _, _ = curve()
+    y = np.maximum(X[:, 0] - 0.8, 0.0)
+    exact = y.copy()
+    y[0] = 1e6
+    assert median_error(case, X, exact, y) < 0.03
+
+
+@pytest.mark.parametrize("case", ROBUST)
+def test_without_outliers_robust_scaling_predicts_as_well(case):
+    X, exact, y = curve()
+    assert median_error(case, X, exact, y) < 0.03
 
 
 def test_the_variance_is_learned():

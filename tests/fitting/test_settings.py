@@ -776,7 +776,7 @@ def test_there_must_be_targets(Estimator):
         (np.r_[np.nan, np.ones(N - 1)], "Input y contains NaN"),
         (np.r_[np.inf, np.ones(N - 1)], "Input y contains infinity"),
         (np.ones(N) + 1j, "Complex data not supported"),
-        (["a"] * N, "could not convert string to float: 'a'"),
+        (["a"] * N, r"text, such as 'a'\. Did you mean RegularizedMLPClassifier"),
         (np.ones((N, 2, 2)), "dim 3"),
         (scipy.sparse.csr_array(np.ones((N, 2))), "[Ss]parse"),
         (np.ones(N - 1), "X has 40 rows, y has 39"),

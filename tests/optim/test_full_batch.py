@@ -313,3 +313,30 @@ def test_scg_makes_a_negative_curvature_positive_as_the_paper_does():
     assert_allclose(search.damping, damping, rtol=1e-7)
     assert_allclose(search.residual, -fun(search.x)[1], rtol=1e-14)
     assert search.success
+
+
+@every_solver
+def test_each_component_may_have_its_own_tolerance(name):
+    """The objective is a sum over coordinates in units of their own."""
+    sizes = np.array([1e-2, 1.0, 1e2])
+
+    def fun(x):
+        z = x / sizes - 1.0
+        return 0.5 * z @ z + 0.25 * (z**4).sum(), (z + z**3) / sizes
+
+    gtol = 1e-3 / sizes
+    found = solve(name, fun, np.zeros(3), gtol=gtol, max_iter=20_000, max_fun=10**6)
+    assert found.success
+    assert (np.abs(found.jac) <= gtol).all()
+    assert_allclose(found.x, sizes, rtol=2e-3)
+    again = solve(name, fun, found.x, gtol=gtol)
+    assert (again.nit, again.status) == (0, 0)
+
+
+@every_solver
+def test_equal_tolerances_are_one(name):
+    fun, _ = quadratic()
+    points = [], []
+    for record, gtol in zip(points, (1e-3, np.full(12, 1e-3)), strict=True):
+        solve(name, fun, np.zeros(12), gtol=gtol, callback=lambda x, r=record: r.append(x.copy()))
+    assert_array_equal(*points)

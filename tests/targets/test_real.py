@@ -109,6 +109,53 @@ def test_targets_are_standardised(weighted):
     assert_allclose(scaled, (y - mean) / std, rtol=1e-5, atol=1e-6)
 
 
+ROBUST = ["absolute_error", "huber", "quantile"]
+
+
+@pytest.mark.parametrize("loss", ROBUST)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_of_robust_losses_have_median_zero_and_the_range_of_normal_ones(loss, weighted):
+    y = real_values()
+    weight = np.random.default_rng(1).integers(1, 4, len(y)) if weighted else None
+    targets = fitted(y, weight, loss=loss)
+    repeated = y if weight is None else np.repeat(y, weight, axis=0)
+    levels = np.quantile(repeated, [0.25, 0.5, 0.75], axis=0, method="averaged_inverted_cdf")
+    assert_allclose(targets.y_mean, levels[1], rtol=1e-12)
+    assert_allclose(targets.y_scale, (levels[2] - levels[0]) / 1.3489795, rtol=1e-7)
+    outlier = y.copy()
+    outlier[y.argmax(axis=0), [0, 1]] = 1e9
+    assert_array_equal(fitted(outlier, weight, loss=loss).y_scale, targets.y_scale)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0.0] * 80 + [1.0, 2.0, 3.0] * 5,
+        [5.0] * 90 + [6.0] * 9 + [1e9],
+        [0.0] * 99 + [1.0],
+        list(range(100)),
+    ],
+    ids=["ties", "ties and outlier", "one", "distinct"],
+)
+@pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (-3.0, 7.0), (1e9, 1.0)])
+def test_robust_scaling_follows_the_units(y, factor, offset):
+    y = np.array(y)[:, np.newaxis]
+    plain, moved = fitted(y, loss="huber"), fitted(factor * y + offset, loss="huber")
+    assert_allclose(moved.y_scale, abs(factor) * plain.y_scale, rtol=1e-12)
+    assert_allclose(moved.y_mean, factor * plain.y_mean + offset, rtol=1e-12)
+    assert plain.y_scale.item() > 0.0
+
+
+def test_robust_scaling_of_many_equal_targets():
+    y = np.array([0.0] * 80 + [1.0, 2.0, 3.0] * 5)[:, np.newaxis]
+    assert_allclose(fitted(y, loss="huber").y_scale, 2.0 / 0.6744897501960817)
+    y = np.full((10, 1), 0.1) + np.array([[0.0], [1.0]] * 5) * 1e-17
+    assert fitted(y, loss="huber").y_scale.tolist() == [1.0]
+    y = np.full((10, 1), 0.1)
+    y[:4] = np.nextafter(0.1, 1.0)  # rounding errors
+    assert fitted(y, loss="huber").y_scale.tolist() == [1.0]
+
+
 @pytest.mark.parametrize("loss", sorted(POSITIVE))
 def test_targets_of_a_positive_mean_are_divided_by_it(loss):
     y = real_values()
@@ -197,6 +244,20 @@ def test_predictions_are_float32_where_their_units_are_in_its_range(unit, dtype)
     raw = np.zeros((1, 2, 1), np.float32)
     assert targets.float_type(np.float32) == targets.predict(raw.astype(np.float32)).dtype == dtype
     assert targets.predict(raw.astype(float)).dtype == np.float64
+
+
+@pytest.mark.parametrize(("offset", "dtype"), [(900.0, np.float32), (-1e9, np.float64)])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_predictions_are_float32_where_it_resolves_them(offset, dtype, loss):
+    y = np.random.default_rng(0).normal([0.0, offset], 1.0, (100, 2))
+    targets = fitted(y, loss=loss)
+    assert targets.predict(np.zeros((1, 2, 2), np.float32)).dtype == dtype
+
+
+def test_constant_targets_are_resolved():
+    targets = fitted(np.full((5, 1), 123456789.0))
+    predicted = targets.predict(np.zeros((1, 2, 1), np.float32))
+    assert predicted.tolist() == [123456789.0] * 2
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])

@@ -26,6 +26,10 @@ class Loss(ABC):
         Whether the loss is a negative log-likelihood, which may be negative. `tol` and the
         divergence limit are then in nats per target, otherwise relative to the loss of the best
         constant.
+    is_robust : bool
+        Whether the influence of a single target is bounded. Targets are then normalised by median
+        and interquartile range instead of mean and standard deviation, and outliers do not enlarge
+        the unit of `tol`.
     noise : {'constant', 'predicted', None}
         Variance of a normal distribution around the prediction: 'constant' is estimated from
         residuals, 'predicted' is that of `predict_variance`. None if there is no such distribution.
@@ -38,6 +42,7 @@ class Loss(ABC):
     positive_mean = False
     n_heads = 1
     in_nats = False
+    is_robust = False
     noise = None
     predicted_levels = None
 
@@ -139,6 +144,26 @@ class Loss(ABC):
             Targets of the training rows.
         """
         return None
+
+    def raw_scale(self, scale):
+        """Return the sizes of the raw predictions for targets of a given spread.
+
+        The solvers 'lbfgs', 'cg' and 'scg' measure the gradient by them. They matter only for
+        targets that are not normalised.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (targets,)
+            Standard deviations of the targets.
+
+        Returns
+        -------
+        raw_scale : ndarray of shape (outputs,)
+            One for each raw prediction; ones for a link other than the identity.
+        """
+        if self.out_activation != "identity":
+            scale = np.ones_like(scale)
+        return np.tile(scale, self.n_heads)
 
     def predict_variance(self, raw):
         """Return the predicted variance of the targets.

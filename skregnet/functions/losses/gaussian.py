@@ -106,6 +106,10 @@ class GaussianNLL(Loss):
     def predict_variance(self, raw):
         return self._variance(np.array(heads(raw, 2)[1]))
 
+    def raw_scale(self, scale):
+        """Return sizes; raw variances are logarithms if they are small."""
+        return np.concatenate([scale, np.maximum(scale**2, 1.0)])
+
     def constant(self, y, weight=None):
         mean = mean_over_rows(y, weight)
         variance = mean_over_rows((y - mean) ** 2, weight)

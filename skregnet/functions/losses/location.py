@@ -60,6 +60,8 @@ class AbsoluteError(_LocationLoss):
     [3.0]
     """
 
+    is_robust = True
+
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         np.subtract(raw, y, raw)
         np.sign(raw, gradient)
@@ -101,6 +103,8 @@ class Huber(_LocationLoss):
     """
 
     delta: float = 1.0
+
+    is_robust = True
 
     def __post_init__(self):
         if not (isinstance(self.delta, Real) and 0.0 < self.delta < np.inf):

@@ -16,6 +16,7 @@ from .sums import (
     inner,
     inverse_softplus,
     per_member,
+    robust_location_and_scale,
     scalar,
     scale_gradient,
     softplus,
@@ -24,7 +25,8 @@ from .sums import (
 
 __all__ = ["Quantile"]
 
-# Smallest initial distance of quantiles in standard deviations. Increments of 0 have no gradient.
+# Smallest initial distance of quantiles, in robust standard deviations. Increments of 0 have no
+# gradient.
 _LEAST_INCREMENT = 0.01
 
 
@@ -62,6 +64,8 @@ class Quantile(Loss):
     """
 
     levels: float | tuple = 0.5
+
+    is_robust = True
 
     def __post_init__(self):
         levels = self.levels if isinstance(self.levels, Real) else tuple(self.levels)
@@ -172,7 +176,17 @@ class Quantile(Loss):
         return jacobian.reshape(n_members, -1, n_rows, n_levels * n_targets)
 
     def constant(self, y, weight=None):
-        middle, quantiles = self._middle, weighted_quantiles(y, weight, self._each_level)
+        return self._raw(weighted_quantiles(y, weight, self._each_level))
+
+    def raw_scale(self, scale):
+        # Raw increments are logarithms if they are small.
+        raw_scale = np.tile(np.maximum(scale, 1.0), (self.n_heads, 1))
+        raw_scale[self._middle] = scale
+        return raw_scale.ravel()
+
+    def _raw(self, quantiles):
+        """Convert quantiles (levels, targets) to raw predictions (outputs,)."""
+        middle = self._middle
         increments = inverse_softplus(np.diff(quantiles, axis=0))
         rows = [increments[:middle], quantiles[middle : middle + 1], increments[middle:]]
         return np.concatenate(rows).ravel()
@@ -180,7 +194,7 @@ class Quantile(Loss):
     def start(self, constant, y):
         if self.n_heads == 1:
             return constant
-        spread = np.std(y, axis=0, dtype=np.float64)
+        _, spread = robust_location_and_scale(y, None)
         least = inverse_softplus(_LEAST_INCREMENT * np.where(np.ptp(y, axis=0) > 0.0, spread, 0.0))
         start = constant.reshape(self.n_heads, -1).copy()
         for increments in (start[: self._middle], start[self._middle + 1 :]):

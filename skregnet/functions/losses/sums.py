@@ -12,6 +12,9 @@ from ...kernels.blas import MOST_ELEMENTS, get_blas
 
 _SOFTPLUS_IS_ZERO = -1000.0
 
+# Interquartile range and median absolute deviation of a standard normal distribution.
+_NORMAL_RANGE, _NORMAL_DEVIATION = 1.3489795003921634, 0.6744897501960817
+
 _ONES = {char: np.ones(MOST_ELEMENTS, char) for char in "fd"}
 for _ones in _ONES.values():
     _ones.setflags(write=False)
@@ -128,3 +131,25 @@ def weighted_quantiles(y, weight, levels):
             upper = min(np.searchsorted(sums, mass + slack), last)
             quantiles[i, k] = 0.5 * values[lower] + 0.5 * values[upper]
     return quantiles
+
+
+def robust_location_and_scale(y, weight):
+    """Median and robust standard deviation of each column of ``y``, which few rows cannot move.
+
+    The weights are (rows, 1) or None. The standard deviation is that of the normal distribution
+    with the same interquartile range. If this is zero, it is the one with the same median absolute
+    deviation, taken over the rows that differ from the median; it is one if none does.
+    """
+    low, median, high = weighted_quantiles(y, weight, [0.25, 0.5, 0.75])
+    scale = high / _NORMAL_RANGE - low / _NORMAL_RANGE
+    # Differences by rounding errors alone are none.
+    rounding = 4.0 * np.finfo(np.float64).eps * np.abs(median)
+    for k in np.flatnonzero(~(scale > rounding)):
+        deviation = np.abs(y[:, k].astype(np.float64) - median[k])
+        differs = deviation > rounding[k]
+        scale[k] = 1.0
+        if differs.any():
+            some = None if weight is None else weight[differs]
+            deviation = deviation[differs, np.newaxis]
+            scale[k] = weighted_quantiles(deviation, some, [0.5]).item() / _NORMAL_DEVIATION
+    return median, scale
