@@ -450,13 +450,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`, averaged over members. For multilabel targets
-            the probability of each label.
+            the probability of each label. If there are several classes, none is exactly 0 or 1: the
+            smallest is the smallest normal number of the dtype.
         """
         model = self._fitted
         return model.targets.proba(model.raw(X))
 
     def predict_log_proba(self, X: t.MatrixLike) -> t.Floats:
-        """Predict the logarithms of the probabilities; they are finite if a probability is zero.
+        """Predict the logarithms of the probabilities.
 
         Parameters
         ----------
