@@ -12,9 +12,11 @@ from sklearn.base import BaseEstimator, clone
 
 from .._sklearn_compat import (
     HasMethods,
+    Hidden,
     Interval,
     InvalidParameterError,
     Options,
+    RealNotInt,
     StrOptions,
     parameter_names,
     validate_parameter_constraints,
@@ -48,8 +50,9 @@ PARAMETER_CONSTRAINTS = {
     "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [
-        Interval(Real, 0, 1, closed="left"),
-        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="left"),
+        Hidden(np.float32),  # not a RealNotInt; the split checks its range
+        Interval(Integral, 0, None, closed="left"),
         HasMethods(["split", "get_n_splits"]),
         "array-like",
     ],
