@@ -695,8 +695,10 @@ def test_features_cannot_change_while_training_continues(Estimator, method):
 def test_labels_cannot_change_while_training_continues():
     X, y = X_and_y(RegularizedMLPClassifier)
     model = small(RegularizedMLPClassifier, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"classes \[2\], which are not among classes=\[0, 1\]"):
+    with pytest.raises(ValueError, match=r"Previously got \[0 1\], `y` has \[0 1 2\]"):
         model.fit(X, np.arange(N) % 3)
+    with pytest.raises(ValueError, match=r"Previously got \[0 1\], `y` has \[0\]"):
+        model.fit(X, np.zeros(N, int))
     with pytest.raises(ValueError, match="must hold binary labels as before, got multilabel"):
         model.fit(X, np.column_stack([y, 1 - y]))
 
