@@ -17,9 +17,9 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     RealNotInt,
-    StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 
 if TYPE_CHECKING:  # scikit-learn is not typed: an untyped decorator hides the types of a method
     from collections.abc import Callable
@@ -71,6 +71,13 @@ except ImportError:  # before 1.9
                 "Callbacks need scikit-learn 1.9 or later: upgrade it, or set verbose=True to see "
                 "the progress of training."
             )
+
+
+class StrOptions(_StrOptions):
+    """As scikit-learn's, but messages name the options in a fixed order."""
+
+    def __str__(self):
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
 
 
 @cache

@@ -29,6 +29,7 @@ from ..functions.schedules import PLANNED_SCHEDULES, SCHEDULES
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
+from .hints import hint_for_value
 
 # early_stopping='auto' holds rows back only where there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
@@ -85,7 +86,12 @@ PARAMETER_CONSTRAINTS = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
-    "dtype": [StrOptions({"float32", "float64"}), None],
+    "dtype": [
+        StrOptions({"float32", "float64"}),
+        Hidden(Options(type, {np.float32, np.float64})),
+        Hidden(Options(np.dtype, {np.dtype("float32"), np.dtype("float64")})),
+        None,
+    ],
 }
 # A network that is trained on was made with these.
 _FIXED = (
@@ -139,6 +145,8 @@ class Settings:
         values = vars(estimator)
         names = _all_parameter_names(type(estimator))
         parameters = {name: values[name] for name in names if name in values}
+        if parameters["dtype"] is not None:
+            parameters["dtype"] = np.dtype(parameters["dtype"]).name
         return cls(
             type(estimator),
             parameters,
@@ -216,6 +224,18 @@ class Settings:
         if model is not None:
             vars(estimator).update(_model=model, n_features_in_=model.inputs.n_features)
         return estimator
+
+
+def validate(estimator):
+    """Raise InvalidParameterError, with a hint where there is one, for an invalid parameter."""
+    # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
+    cls, constraints = type(estimator), estimator._parameter_constraints
+    for name, value in changed_parameters(estimator).items():
+        try:
+            validate_parameter_constraints(constraints, {name: value}, cls.__name__)
+        except InvalidParameterError as error:
+            hint = hint_for_value(name, value, constraints[name])
+            raise InvalidParameterError(f"{error}{hint}") from None
 
 
 def changed_parameters(estimator):
