@@ -18,10 +18,17 @@ docs/architecture.rst follows a fit step by step.
 
 from ._version import __version__ as __version__
 from .estimators import (
+    SKLEARN_DEFAULTS,
     MLPFeatures,
     RegularizedMLPClassifier,
     RegularizedMLPRegressor,
     WhiteningScaler,
 )
 
-__all__ = ["MLPFeatures", "RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]
+__all__ = [
+    "SKLEARN_DEFAULTS",
+    "MLPFeatures",
+    "RegularizedMLPClassifier",
+    "RegularizedMLPRegressor",
+    "WhiteningScaler",
+]

@@ -12,12 +12,14 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
+    Hidden,
     Interval,
     InvalidParameterError,
     Options,
-    StrOptions,
+    RealNotInt,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 
 if TYPE_CHECKING:  # scikit-learn is not typed: an untyped decorator hides the types of a method
     from collections.abc import Callable
@@ -31,7 +33,29 @@ if TYPE_CHECKING:  # scikit-learn is not typed: an untyped decorator hides the t
     def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Method], _Method]: ...
 else:
     from sklearn.base import _fit_context as fit_context
-    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils._available_if import _AvailableIfDescriptor
+
+    class _AvailableIf(_AvailableIfDescriptor):
+        def _check(self, obj, owner):
+            try:
+                super()._check(obj, owner)
+            except AttributeError as error:
+                if error.__cause__ is None:
+                    raise
+                raise UnavailableError(f"{error}: {error.__cause__}") from error.__cause__
+
+    def available_if(check):
+        """As scikit-learn's, but the error is an `UnavailableError` that gives the reason."""
+        return lambda method: _AvailableIf(method, check, attribute_name=method.__name__)
+
+
+class UnavailableError(ValueError, AttributeError):
+    """A method does not exist with these parameters.
+
+    It is a ValueError, which scikit-learn raises in such cases, and an AttributeError, so that
+    `hasattr` is false.
+    """
+
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -47,6 +71,13 @@ except ImportError:  # before 1.9
                 "Callbacks need scikit-learn 1.9 or later: upgrade it, or set verbose=True to see "
                 "the progress of training."
             )
+
+
+class StrOptions(_StrOptions):
+    """As scikit-learn's, but messages name the options in a fixed order."""
+
+    def __str__(self):
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
 
 
 @cache

@@ -2,7 +2,14 @@
 
 from ..preprocessing.scalers import WhiteningScaler
 from .classifier import RegularizedMLPClassifier
+from .defaults import SKLEARN_DEFAULTS
 from .features import MLPFeatures
 from .regressor import RegularizedMLPRegressor
 
-__all__ = ["MLPFeatures", "RegularizedMLPClassifier", "RegularizedMLPRegressor", "WhiteningScaler"]
+__all__ = [
+    "SKLEARN_DEFAULTS",
+    "MLPFeatures",
+    "RegularizedMLPClassifier",
+    "RegularizedMLPRegressor",
+    "WhiteningScaler",
+]

@@ -13,7 +13,6 @@ from .._sklearn_compat import (
     TypedMethods,
     fit_context,
     has_callbacks,
-    validate_parameter_constraints,
     without_callback_context,
 )
 from .._version import __version__
@@ -21,19 +20,20 @@ from .._warnings import warn_user
 from ..fitting.callbacks import FitTasks
 from ..fitting.fit import Data, check_continuation
 from ..fitting.fit import fit as fit_model
+from ..fitting.hints import explains_arguments, hint_for_parameter
 from ..fitting.progress import ProgressLines
 from ..fitting.result import Start
 from ..fitting.settings import (
     PARAMETER_CONSTRAINTS,
     Settings,
-    changed_parameters,
     check_combinations,
+    validate,
 )
 from ..preprocessing.scalers import takes_sparse
 from .predicting import Predicting
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from .._typing import ArrayLike, MatrixLike
 
@@ -52,6 +52,7 @@ class BaseRegularizedMLP(
     def _unfitted_targets(self):
         """Return `RealTargets` or `ClassTargets` that know no data yet."""
 
+    @explains_arguments
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -124,9 +125,17 @@ class BaseRegularizedMLP(
         vars(self).update(result.published(vars(self)))
 
     def _validate_params(self):
-        # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
-        changed = changed_parameters(self)
-        validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
+        validate(self)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and ``scaler__...`` of the scaler."""
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            known = self.get_params(deep=False).keys()
+            unknown = [name for name in params if "__" not in name and name not in known]
+            hint = hint_for_parameter(unknown[0], known) if unknown else ""
+            raise ValueError(f"{error}{hint}") from error
 
     def __getstate__(self):
         state = without_callback_context(super().__getstate__())

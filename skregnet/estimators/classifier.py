@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import is_multilabel
 
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
+from ..fitting.hints import explains_arguments, explains_parameters
 from ..fitting.settings import supports_partial_fit
 from ..targets import ClassTargets
 from .base import BaseRegularizedMLP
@@ -179,7 +180,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         these has its own independent random stream.
     verbose : bool or int, default=False
         Whether to print one line per epoch and, at the end, the reason for stopping.
-    dtype : {'float32', 'float64'} or None, default=None
+    dtype : {'float32', 'float64'}, the NumPy type or None, default=None
         Data type of the computations in training. None means that of `X`.
 
     Attributes
@@ -272,6 +273,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    @explains_parameters
     def __init__(
         self,
         hidden_layer_sizes: t.OneOrMoreInts = (100,),
@@ -368,6 +370,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.dtype = dtype
 
     @available_if(supports_partial_fit)
+    @explains_arguments
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -450,13 +453,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`, averaged over members. For multilabel targets
-            the probability of each label.
+            the probability of each label. If there are several classes, none is exactly 0 or 1: the
+            smallest is the smallest normal number of the dtype.
         """
         model = self._fitted
         return model.targets.proba(model.raw(X))
 
     def predict_log_proba(self, X: t.MatrixLike) -> t.Floats:
-        """Predict the logarithms of the probabilities; they are finite if a probability is zero.
+        """Predict the logarithms of the probabilities.
 
         Parameters
         ----------

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score
 
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
+from ..fitting.hints import explains_arguments, explains_parameters
 from ..fitting.settings import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from ..targets import RealTargets
@@ -200,7 +201,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         these has its own independent random stream.
     verbose : bool or int, default=False
         Whether to print one line per epoch and, at the end, the reason for stopping.
-    dtype : {'float32', 'float64'} or None, default=None
+    dtype : {'float32', 'float64'}, the NumPy type or None, default=None
         Data type of the computations in training. None means that of `X`.
     noise_precision : float in (0, inf), array-like of shape (n_outputs,) or 'auto', default='auto'
         Inverse variance of the noise of the targets, in units of ``1 / y^2``: tau of Gal &
@@ -329,6 +330,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         ],
     }
 
+    @explains_parameters
     def __init__(
         self,
         hidden_layer_sizes: t.OneOrMoreInts = (100,),
@@ -431,6 +433,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.noise_precision = noise_precision
 
     @available_if(supports_partial_fit)
+    @explains_arguments
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: t.MatrixLike, y: t.ArrayLike, sample_weight: t.ArrayLike | None = None

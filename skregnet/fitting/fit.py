@@ -19,6 +19,9 @@ from .run import Run
 from .scorer import make_scorer
 from .settings import check_batches
 
+# So many rows show whether a loss is finite.
+_SAMPLE_ROWS = 2000
+
 
 class Data(NamedTuple):
     """The arguments of ``fit`` or ``partial_fit``, as the user gave them."""
@@ -61,13 +64,14 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
-    inputs, targets, rows, validation = read_data(settings, data, start)
+    inputs, targets, rows, validation = read_data(settings, data, start, is_stream=is_stream)
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         outcome = run.train(make_scorer(run), watchers, checkpoint)
+        _check_initial_loss(run, outcome)
         result = FitResult.of(run, outcome, run.noise(outcome.network))
     for watcher in watchers:
         watcher.end_training(outcome, result)
@@ -82,8 +86,27 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     return result
 
 
-def read_data(settings, data, start=None):
+def _check_initial_loss(run, outcome):
+    """Raise ValueError where nothing was learned because no loss is finite, not even the first."""
+    if run.start is not None or outcome.kept_epoch.any():
+        return
+    if set(outcome.stop_reason) != {"diverged"}:
+        return
+    x, y, weight = run.sample(run.training, _SAMPLE_ROWS)
+    weight = None if weight is None else weight[np.newaxis]
+    losses = run.loss.value(outcome.network.infer(x), y[np.newaxis], weight, 1.0 / len(y))
+    if not np.isfinite(losses).any():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values "
+            "and need to be preprocessed. The loss is not finite even with the initial weights: "
+            "leave scaler and normalize_y at their defaults, or scale X and y."
+        )
+
+
+def read_data(settings, data, start=None, *, is_stream=False):
     """Check and encode the data.
+
+    A fit that continues another one needs the same classes; a call of a stream may lack some.
 
     Returns
     -------
@@ -103,6 +126,8 @@ def read_data(settings, data, start=None):
     else:
         inputs = start.model.inputs
         targets = start.model.targets.continued(settings.targets)
+        if targets.is_classifier and not is_stream:
+            targets.check_same_classes(data.y)
         X = inputs.read(data.X)
     targets, rows = _read_rows(
         targets, X, data.y, data.sample_weight, "sample_weight", data.classes
@@ -186,7 +211,8 @@ def _hold_back(settings, targets, rows, seeds, start):
     training, validation = split_validation(
         rows, settings.validation_fraction, seeds.split(), targets.stratify(rows)
     )
-    warn_small_validation(len(validation))
+    if np.ptp(rows.y, axis=0).any():  # what is constant is predicted exactly
+        warn_small_validation(len(validation))
     return training, validation
 
 

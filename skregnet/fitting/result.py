@@ -163,16 +163,18 @@ def warnings_of_run(run, outcome):
         return ((message, ConvergenceWarning),)
     if "interrupted" in reasons:
         return ((f"Training interrupted by user. Kept: epoch {kept}.", UserWarning),)
-    if run.start is None and "early_stopping" in reasons and _never_improved(outcome):
+    if run.start is None and "early_stopping" in reasons and _never_improved(run, outcome):
         return ((_NEVER_IMPROVED, ConvergenceWarning),)
     if "max_iter" in reasons and not run.plan.is_stream and not settings.plans_its_end:
         return ((_not_converged(settings, outcome.history.n_epochs), ConvergenceWarning),)
     return ()
 
 
-def _never_improved(outcome):
+def _never_improved(run, outcome):
     # A loss of zero, of a single class or a constant target, cannot be improved. The likelihood of
-    # a constant target is not zero but constant.
+    # a constant target is not zero but constant, and its R2 is zero.
+    if not np.ptp(run.training.y, axis=0).any():
+        return False
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
     return not outcome.kept_epoch.all() and could_improve

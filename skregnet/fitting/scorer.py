@@ -31,10 +31,11 @@ def make_scorer(run):
                 f"scoring={scoring!r} cannot score the validation part: {error}{hint and '.'}{hint}"
             ) from error
         if np.isnan(value) and run.plan.stops_early:
+            too_small = "The validation set is too small. " if len(rows) < 2 else ""
             raise ValueError(
-                f"scoring={scoring!r} gave NaN for the {len(rows)} rows of the validation part, "
-                "where early stopping needs a number. Validate with more rows (validation_fraction "
-                "or X_val), or use another scoring."
+                f"{too_small}scoring={scoring!r} gave NaN for the {len(rows)} rows of the "
+                "validation part, where early stopping needs a number. Validate with more rows "
+                "(validation_fraction or X_val), or use another scoring."
             )
         return value
 

@@ -12,12 +12,15 @@ from sklearn.base import BaseEstimator, clone
 
 from .._sklearn_compat import (
     HasMethods,
+    Hidden,
     Interval,
     InvalidParameterError,
     Options,
+    RealNotInt,
     StrOptions,
     accepts_parameter,
     parameter_names,
+    validate_parameter_constraints,
     without_callback_context,
 )
 from .._warnings import warn_user
@@ -29,6 +32,7 @@ from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
 from ..preprocessing.scalers import SCALERS
+from .hints import hint_for_value
 
 # early_stopping='auto' holds rows back if there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
@@ -54,7 +58,13 @@ PARAMETER_CONSTRAINTS = {
     "max_norm": [_POSITIVE, None],
     "max_grad_norm": [_POSITIVE, None],
     "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [_SHARE, _COUNT, HasMethods(["split", "get_n_splits"]), "array-like"],
+    "validation_fraction": [
+        Interval(RealNotInt, 0, 1, closed="left"),
+        Hidden(np.float32),  # not a RealNotInt; the split checks its range
+        Interval(Integral, 0, None, closed="left"),
+        HasMethods(["split", "get_n_splits"]),
+        "array-like",
+    ],
     "scoring": [str, callable],
     "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
     "tol": [_NON_NEGATIVE],
@@ -81,7 +91,12 @@ PARAMETER_CONSTRAINTS = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
-    "dtype": [StrOptions({"float32", "float64"}), None],
+    "dtype": [
+        StrOptions({"float32", "float64"}),
+        Hidden(Options(type, {np.float32, np.float64})),
+        Hidden(Options(np.dtype, {np.dtype("float32"), np.dtype("float64")})),
+        None,
+    ],
 }
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
@@ -111,6 +126,8 @@ class Settings:
             for name in _all_parameter_names(type(estimator))
             if name in attributes or hasattr(estimator, name)
         }
+        if parameters.get("dtype") is not None:
+            parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
         return cls(type(estimator), attributes, parameters, targets, architecture)
 
@@ -181,6 +198,18 @@ class Settings:
 @cache
 def _own_names():
     return frozenset(dir(Settings)) | {field.name for field in fields(Settings)}
+
+
+def validate(estimator):
+    """Raise InvalidParameterError, with a hint where there is one, for an invalid parameter."""
+    # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
+    cls, constraints = type(estimator), estimator._parameter_constraints
+    for name, value in changed_parameters(estimator).items():
+        try:
+            validate_parameter_constraints(constraints, {name: value}, cls.__name__)
+        except InvalidParameterError as error:
+            hint = hint_for_value(name, value, constraints[name])
+            raise InvalidParameterError(f"{error}{hint}") from None
 
 
 def changed_parameters(estimator):

@@ -157,6 +157,8 @@ def explained(error, X, encoder, feature_names, is_fit):
     has_known_type = is_frame(X) or X.dtype.kind in "fObiuUSMm"
     if isinstance(X, np.matrix) or len(X.shape) != 2 or not has_known_type:
         return None
+    if str(error).startswith("The feature names should match"):
+        return None  # columns of other names are not those of fit, whatever they hold
     found = _unusable_columns(X, () if encoder is None else encoder.vocabulary)
     if encoder is not None and encoder.allow_missing:
         found["missing"] = []

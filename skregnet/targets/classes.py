@@ -81,6 +81,20 @@ class ClassTargets:
             return self, encoded, labels
         return replace(self, classes=classes, target_type=target_type), encoded, labels
 
+    def check_same_classes(self, y):
+        """Raise ValueError if labels for a warm start are not exactly the known classes."""
+        check_is_given(y, self.owner)
+        found, target_type = _classes_and_type(y, "y")
+        if self._is_multilabel or target_type == "multilabel-indicator":
+            return  # `read` compares the number of columns
+        found = unique_labels(column_or_1d(y)) if found is None else found
+        if not np.array_equal(found, self.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes}, `y` has {found}. For rows that lack "
+                "some of the classes use partial_fit."
+            )
+
     @property
     def _is_multilabel(self):
         return self.target_type == "multilabel-indicator"
@@ -197,22 +211,19 @@ class ClassTargets:
         return self.loss.predict(raw)
 
     def proba(self, raw):
-        """Return the mean probabilities over the members, (n_samples, n_classes)."""
-        return mean_over_members(self.member_proba(raw)).astype(raw.dtype, copy=False)
+        """Return the mean probabilities over the members, (n_samples, n_classes).
+
+        They are never 0 or 1, unless there is a single class: their logarithms are finite.
+        """
+        proba = mean_over_members(self.member_proba(raw)).astype(raw.dtype, copy=False)
+        if len(self.classes) > 1 or self._is_multilabel:
+            info = np.finfo(raw.dtype)
+            np.clip(proba, info.tiny, 1.0 - info.epsneg, out=proba)
+        return proba
 
     def log_proba(self, raw):
-        """Return the logarithms of `proba`, which are finite even if a probability underflows."""
-        proba = self.proba(raw)
-        is_normal = proba >= np.finfo(raw.dtype).tiny
-        if is_normal.all():
-            return np.log(proba)
-        log_proba = self.loss.log_predict(raw)
-        if self.target_type == "binary":
-            log_proba = np.concatenate(log_proba, axis=2)
-        elif self._is_multilabel:
-            log_proba = log_proba[1]
-        log_proba = log_of_mean(log_proba).astype(raw.dtype, copy=False)
-        return np.log(proba, out=log_proba, where=is_normal)
+        """Return the logarithms of `proba`."""
+        return np.log(self.proba(raw))
 
 
 def log_of_mean(log_proba):

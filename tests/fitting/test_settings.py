@@ -137,7 +137,10 @@ COMMON = {
     "warm_start": BOOLEAN,
     "random_state": ([None, 0, np.random.RandomState(0)], [-1, 1.5, "0"]),
     "verbose": ([False, True, 0, 1], [-1, "yes", None]),
-    "dtype": ([None, "float32", "float64"], ["float16", np.float32, 32]),
+    "dtype": (
+        [None, "float32", "float64", np.float32, np.float64, np.dtype("float32")],
+        ["float16", np.float16, np.dtype("int64"), 32],
+    ),
 }
 OWN = {
     RegularizedMLPClassifier: {
@@ -695,8 +698,10 @@ def test_features_cannot_change_while_training_continues(Estimator, method):
 def test_labels_cannot_change_while_training_continues():
     X, y = X_and_y(RegularizedMLPClassifier)
     model = small(RegularizedMLPClassifier, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"classes \[2\], which are not among classes=\[0, 1\]"):
+    with pytest.raises(ValueError, match=r"Previously got \[0 1\], `y` has \[0 1 2\]"):
         model.fit(X, np.arange(N) % 3)
+    with pytest.raises(ValueError, match=r"Previously got \[0 1\], `y` has \[0\]"):
+        model.fit(X, np.zeros(N, int))
     with pytest.raises(ValueError, match="must hold binary labels as before, got multilabel"):
         model.fit(X, np.column_stack([y, 1 - y]))
 
@@ -811,3 +816,86 @@ def test_labels_that_cannot_be_used(y, message):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert not hasattr(model, "network_")
+
+
+# ---- hints -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("activation", "sigmoid", "'logistic'"),
+        ("activation", "swish", "'silu'"),
+        ("activation", "leakyrelu", "'leaky_relu'"),
+        ("activation", "LeakyReLU", "'leaky_relu'"),
+        ("init", "he", "'he_uniform' or 'he_normal'"),
+        ("init", "xavier_uniform", "'glorot_uniform'"),
+        ("loss", "mse", "'squared_error'"),
+        ("loss", "mae", "'absolute_error'"),
+        ("solver", "adma", "'adam'"),
+        ("solver", "L-BFGS", "'lbfgs'"),
+        ("learning_rate", 0.01, "learning_rate_init=0.01"),
+    ],
+)
+def test_values_of_other_libraries(name, value, hint):
+    with pytest.raises(InvalidParameterError) as caught:
+        RegularizedMLPRegressor(**{name: value}).fit(*X_and_y())
+    message = str(caught.value)
+    assert f". Got {value!r} instead. Did you mean {hint}?" in message
+    named = re.findall(r"'(\w+)'", message.partition("among {")[2].partition("}")[0])
+    assert named == sorted(named) != []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("lr", "Did you mean learning_rate_init?"),
+        ("epochs", "Did you mean max_iter?"),
+        ("max_epochs", "Did you mean max_iter?"),
+        ("hidden_layers_sizes", "Did you mean hidden_layer_sizes?"),
+        ("device", "trained on the CPU"),
+        ("n_jobs", "n_jobs of the search"),
+    ],
+)
+def test_parameters_of_other_libraries(Estimator, name, hint):
+    with pytest.raises(TypeError, match=rf"{Estimator.__name__}.__init__.*'{name}'") as caught:
+        Estimator(**{name: 1})
+    assert hint in str(caught.value)
+    with pytest.raises(ValueError, match=rf"Invalid parameter '{name}'") as caught:
+        Estimator().set_params(alpha=1.0, **{name: 1})
+    assert str(caught.value).endswith((hint, f"{hint} or the ensemble.", f"{hint}."))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("eval_set", "Did you mean X_val and y_val?"),
+        ("validation_data", "Did you mean X_val and y_val?"),
+        ("epochs", "max_iter is a parameter of the constructor"),
+        ("batch_size", "batch_size is a parameter of the constructor"),
+        ("sample_weights", "Did you mean sample_weight?"),
+        ("nothing", "'nothing'."),
+    ],
+)
+def test_arguments_of_other_libraries(Estimator, name, hint):
+    with pytest.raises(
+        TypeError, match=rf"{Estimator.__name__}.fit\(\) got an unexpected"
+    ) as caught:
+        Estimator().fit(*X_and_y(Estimator), **{name: 1})
+    assert f"{name!r}" in str(caught.value)
+    assert hint in str(caught.value)
+    with pytest.raises(TypeError, match=rf"{Estimator.__name__}.partial_fit\(\) got an unexp"):
+        Estimator().partial_fit(*X_and_y(Estimator), **{name: 1})
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32")])
+def test_a_type_is_as_good_as_its_name(Estimator, dtype):
+    X, y = X_and_y(Estimator)
+    model = small(Estimator, dtype=dtype, warm_start=True).fit(X, y)
+    by_name = small(Estimator, dtype="float32").fit(X, y)
+    np.testing.assert_array_equal(model.network_.params, by_name.network_.params)
+    assert model.network_.params.dtype == np.float32
+    model.set_params(dtype="float32").fit(X, y)

@@ -268,12 +268,7 @@ for i, (name, value) in enumerate(PARAMETERS):
 
 # {call: (what ours does, why)}
 DIFFERENT = {
-    "partial_fit with early_stopping": (
-        AttributeError,
-        "it has no partial_fit, and meta-estimators see that; there it raises a ValueError",
-    ),
     "weights: negative": (ValueError, "they are accepted there, and mean nothing"),
-    "warm start without a class": (None, "an error there; here the class is kept"),
     "two rows to stop by": (None, "an error there; here a warning, as for all small parts"),
     "a class of one row": (None, "an error there (trap 14); here it stays in the training part"),
 }

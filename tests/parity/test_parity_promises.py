@@ -320,7 +320,7 @@ def test_a_warm_start_needs_the_classes_that_it_knows():
         (2,), solver="lbfgs", warm_start=True, tol=0.1, random_state=42
     ).fit(X_IRIS, Y_IRIS)
     model.fit(X_IRIS, np.repeat([0, 1, 2], [40, 40, 70]))
-    with pytest.raises(ValueError, match="not among classes"):
+    with pytest.raises(ValueError, match="warm_start can only be used where `y` has the same"):
         model.fit(X_IRIS, np.repeat([0, 1, 2, 3], [37, 37, 38, 38]))
 
 

@@ -1,5 +1,6 @@
 """Class labels, their weights and their smoothing against scikit-learn and formulas."""
 
+import re
 import warnings
 from dataclasses import replace
 
@@ -312,13 +313,37 @@ def test_what_is_predicted_is_the_most_probable(target_type, n_members):
     np.testing.assert_array_equal(targets.predict(raw), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("target_type", KINDS)
-def test_logarithms_are_finite_where_probabilities_underflow(target_type, n_members):
+def test_probabilities_are_never_exactly_zero_or_one(target_type, n_members, dtype):
     targets = described_as(target_type)
-    raw = raw_predictions(targets, 1, scale=2000.0).repeat(n_members, axis=0)
-    assert (targets.proba(raw) == 0.0).any()
-    assert np.isfinite(targets.log_proba(raw)).all()
+    raw = raw_predictions(targets, 1, scale=2000.0, dtype=dtype).repeat(n_members, axis=0)
+    assert (targets.member_proba(raw) == 0.0).any()
+    proba, log_proba = targets.proba(raw), targets.log_proba(raw)
+    assert proba.min() == np.finfo(dtype).tiny
+    assert proba.max() == np.nextafter(dtype(1), dtype(0))
+    np.testing.assert_array_equal(log_proba, np.log(proba))
+    assert np.isfinite(log_proba).all()
+    if target_type != "multilabel-indicator":
+        np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=2 * np.finfo(dtype).eps)
+
+
+def test_a_single_class_is_certain():
+    targets, _, _ = unread().read(["only"] * 3)
+    np.testing.assert_array_equal(targets.proba(np.ones((1, 3, 1))), np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 0], [0, 1, 3], [0, 1, 2, 3]])
+def test_a_warm_start_needs_the_same_classes(labels):
+    targets, _, _ = unread().read([0, 1, 2])
+    targets.check_same_classes([2, 1, 0, 0])
+    message = (
+        "warm_start can only be used where `y` has the same classes as in the previous call to "
+        f"fit. Previously got [0 1 2], `y` has {np.unique(labels)}"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        targets.check_same_classes(labels)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])

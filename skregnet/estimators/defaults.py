@@ -1,0 +1,37 @@
+"""The constructor's arguments that give the defaults of scikit-learn's MLP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._sklearn_compat import parameter_names
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Defaults(dict):
+    """Constructor arguments by name; an estimator class as key gives those that it takes."""
+
+    def __missing__(self, key: type) -> dict[str, Any]:
+        if not isinstance(key, type):
+            raise KeyError(key)
+        names = parameter_names(key)
+        return {name: value for name, value in self.items() if name in names}
+
+
+def own_score(estimator, X, y, sample_weight=None):
+    """Return the accuracy of a classifier, R2 of a regressor: what scikit-learn's MLP monitors."""
+    return estimator.score(X, y, sample_weight=sample_weight)
+
+
+#: Constructor arguments that give the defaults of scikit-learn's MLP, by name; all other parameters
+#: of its networks have its defaults. The classifier has no `normalize_y`:
+#: ``SKLEARN_DEFAULTS[RegularizedMLPClassifier]`` is the dict of the arguments that it takes.
+SKLEARN_DEFAULTS = Defaults(
+    init="glorot_uniform",
+    early_stopping=False,
+    scoring=own_score,
+    scaler=None,
+    normalize_y=False,
+)
