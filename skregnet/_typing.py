@@ -15,6 +15,9 @@ OneOrMoreInts: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]
 Columns: TypeAlias = Literal["from_dtype"] | Sequence[int | str] | NDArray[Any]
 Initializer: TypeAlias = Callable[[tuple[int, int], np.random.Generator], ArrayLike]
 Schedule: TypeAlias = Callable[[int, int], float]
+FloatType: TypeAlias = (
+    Literal["float32", "float64"] | type[np.float32] | type[np.float64] | np.dtype[Any]
+)
 Scorer: TypeAlias = Callable[..., float | np.floating[Any]]
 
 

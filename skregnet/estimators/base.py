@@ -128,7 +128,18 @@ class BaseRegularizedMLP(
         validate(self)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, and ``scaler__...`` of the scaler."""
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name; ``scaler__...`` names a parameter of the scaler.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+        """
         try:
             return super().set_params(**params)
         except ValueError as error:

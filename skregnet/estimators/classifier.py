@@ -322,7 +322,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         warm_start: bool = False,
         random_state: t.RandomState = None,
         verbose: int = False,
-        dtype: Literal["float32", "float64"] | None = None,
+        dtype: t.FloatType | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

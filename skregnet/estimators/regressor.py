@@ -381,7 +381,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         warm_start: bool = False,
         random_state: t.RandomState = None,
         verbose: int = False,
-        dtype: Literal["float32", "float64"] | None = None,
+        dtype: t.FloatType | None = None,
         noise_precision: t.OneOrMoreFloats | Literal["auto"] = "auto",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -64,7 +64,7 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
-    inputs, targets, rows, validation = read_data(settings, data, start, is_stream=is_stream)
+    inputs, targets, rows, validation = read_data(settings, data, start, same_classes=not is_stream)
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     for watcher in watchers:
         watcher.begin_fit(run)
@@ -103,10 +103,10 @@ def _check_initial_loss(run, outcome):
         )
 
 
-def read_data(settings, data, start=None, *, is_stream=False):
+def read_data(settings, data, start=None, *, same_classes=False):
     """Check and encode the data.
 
-    A fit that continues another one needs the same classes; a call of a stream may lack some.
+    With `same_classes`, labels must be all those that the model in `start` knows.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def read_data(settings, data, start=None, *, is_stream=False):
     else:
         inputs = start.model.inputs
         targets = start.model.targets.continued(settings.targets)
-        if targets.is_classifier and not is_stream:
+        if targets.is_classifier and same_classes:
             targets.check_same_classes(data.y)
         X = inputs.read(data.X)
     targets, rows = _read_rows(

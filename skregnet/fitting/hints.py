@@ -92,12 +92,12 @@ _Method = TypeVar("_Method", bound=Callable)
 
 def explains_arguments(method: _Method) -> _Method:
     """Decorate a method so that an unknown argument raises a TypeError with a hint."""
-    known = signature(method).parameters.keys()
+    known = frozenset(signature(method).parameters)
 
     @wraps(method)
     def explained(self, *args, **kwargs):
-        unknown = [name for name in kwargs if name not in known]
-        if unknown:
+        if not kwargs.keys() <= known:
+            unknown = [name for name in kwargs if name not in known]
             raise TypeError(
                 f"{type(self).__name__}.{method.__name__}() got an unexpected keyword argument "
                 f"{unknown[0]!r}.{_hint_for_argument(unknown[0], known, type(self))}"
@@ -121,12 +121,12 @@ def _hint_for_argument(name, known, cls):
 
 def explains_parameters(init: _Method) -> _Method:
     """Decorate a constructor so that an unknown parameter raises a TypeError with a hint."""
-    known = signature(init).parameters.keys()
+    known = frozenset(signature(init).parameters)
 
     @wraps(init)
     def explained(self, *args, **kwargs):
-        unknown = [name for name in kwargs if name not in known]
-        if unknown:
+        if not kwargs.keys() <= known:
+            unknown = [name for name in kwargs if name not in known]
             raise TypeError(
                 f"{type(self).__name__}.__init__() got an unexpected keyword argument "
                 f"{unknown[0]!r}.{hint_for_parameter(unknown[0], known)}"
