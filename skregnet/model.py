@@ -58,6 +58,7 @@ class FittedModel:
             In the wider of the types of `X` and the network.
         """
         X = self.inputs.read(X)
+        self.inputs.warn_of_changed_constants(X)
         raw = self._raw(X)
         for numbers, copies, weights in self.inputs.substituted(X):
             each = self._raw(copies).reshape(len(raw), len(numbers), len(weights), -1)
@@ -88,4 +89,5 @@ class FittedModel:
     def scaled(self, X):
         """Return the inputs as the network takes them, and the type of what is predicted."""
         X = self.inputs.read(X)
+        self.inputs.warn_of_changed_constants(X)
         return self.inputs.scaled(X, self.dtype), np.promote_types(self.dtype, X.dtype)

@@ -181,6 +181,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     validation = weighted(settings, targets, validation, "sample_weight_val")
     seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
     stops_early = not is_stream and settings.stops_early(rows, validation)
+    is_given = validation is not None
     if stops_early and validation is None:
         training, validation = _hold_back(settings, targets, rows, seeds, start)
     else:
@@ -193,9 +194,12 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
                 training.X, training.relative_weight, settings.scaler, is_stream=is_stream
             )
             targets = targets.fitted(training)
-        inputs.warn_of_constants()
     elif is_stream:
         inputs = inputs.continued(training.X, training.relative_weight)
+    if start is not None:
+        inputs.warn_of_changed_constants(training.X)
+    if is_given:
+        inputs.warn_of_changed_constants(validation.X)
     plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)
     return Run(settings, plan, inputs, targets, training, validation, seeds, start)
 

@@ -250,7 +250,7 @@ def diagnose(
         *_reference_and_baseline(estimator, given, run),
         input_size=float(np.sqrt(np.square(values, dtype=np.float64).sum() / n_inputs)),
         is_sparse=bool(np.count_nonzero(values) < 0.5 * n_inputs),
-        changed_constants=inputs.changed_constants(X),
+        changed_constants=inputs.changed_constants(inputs.read(X)),
     )
     return Diagnosis(
         _in_short(estimator, member),

@@ -39,6 +39,7 @@ class Inputs:
     scaler: object = None  # fitted
     given_scaler: object = None  # the parameter of the estimator
     is_stream: bool = False  # whether the scaler was fitted to the first rows of a stream
+    dropped: tuple = ()  # numbers of the encoded inputs without effect: constant in training
 
     @classmethod
     def describe(cls, X, *, owner, categorical_features=None, handle_missing="error"):
@@ -90,14 +91,20 @@ class Inputs:
         encoder = None if self.encoder is None else self.encoder.fitted(X, weight)
         inputs = replace(self, encoder=encoder)
         fitted_scaler = fit_scaler(scaler, inputs.encoded(X), weight, names)
-        return replace(inputs, scaler=fitted_scaler, given_scaler=scaler, is_stream=is_stream)
+        inputs = replace(inputs, given_scaler=scaler, is_stream=is_stream)
+        return inputs._with_scaler(fitted_scaler)
+
+    def _with_scaler(self, scaler):
+        is_ours = isinstance(self.given_scaler, str | WhiteningScaler)
+        dropped = np.flatnonzero(dropped_columns(scaler)).tolist() if is_ours else ()
+        return replace(self, scaler=scaler, dropped=tuple(dropped))
 
     def continued(self, X, weight):
         """Return inputs whose scaler has learned from further rows of a stream; see there."""
         if self.given_scaler != "standard":
             return self
         scaler = continued_scaler(self.scaler, self.encoded(X), weight, self.is_stream)
-        return self if scaler is self.scaler else replace(self, scaler=scaler)
+        return self if scaler is self.scaler else self._with_scaler(scaler)
 
     @property
     def constant_columns(self):
@@ -105,52 +112,39 @@ class Inputs:
 
         Columns without any value, of which `fitted` warns, are not among them.
         """
-        return self._names_of(self._is_dropped)
+        return self._names_of(self.dropped)
 
     def changed_constants(self, X):
-        """Return those of the `constant_columns` that have other values in rows of the user."""
-        changed = self._is_dropped.copy()
-        if changed.any():
-            x = self.encoded(self.read(X))
-            x = x[:, changed].toarray() if issparse(x) else x[:][:, changed]
-            former = self.scaler.mean_[changed]
-            changed[changed] = (np.abs(x - former) > 1e-9 * np.abs(former)).any(axis=0)
-        return self._names_of(changed)
+        """Return the `constant_columns` with other values in an `X` that `read` returned."""
+        if not self.dropped:
+            return []
+        dropped = np.array(self.dropped)
+        changed = np.zeros(len(dropped), bool)
+        x, former = self.encoded(X), self.scaler.mean_[dropped]
+        for rows in row_chunks(*x.shape):
+            part = x[rows][:, dropped]
+            part = part.toarray() if issparse(part) else part
+            changed |= (np.abs(part - former) > 1e-9 * np.abs(former)).any(axis=0)
+        return self._names_of(dropped[changed])
 
-    @property
-    def _is_dropped(self):
-        if not isinstance(self.given_scaler, str | WhiteningScaler):
-            return np.zeros(len(self.input_names), bool)
-        return dropped_columns(self.scaler)
+    def warn_of_changed_constants(self, X):
+        """Warn of values without effect in an `X` that `read` returned."""
+        columns = self.changed_constants(X)
+        if columns:
+            warn_user(
+                f"X was constant in training in {listed(columns)}, and has other values now: they "
+                "have no effect. Train on rows in which they vary."
+            )
 
-    def _names_of(self, is_named):
+    def _names_of(self, numbers):
         names = range(self.n_features) if self.feature_names is None else self.feature_names
         if self.encoder is None:
-            return [names[j] for j in np.flatnonzero(is_named)]
+            return [names[j] for j in numbers]
         outputs, known = self.encoder.encoding.outputs, {*self.encoder.vocabulary}
         known |= {*self.encoder.encoding.numbers[0].tolist()}
         # The categories of a feature are constant only if there is a single one.
-        found = [(a, j) for (a, j, _), is_one in zip(outputs, is_named, strict=True) if is_one]
+        found = [outputs[number][:2] for number in numbers]
         return [f"{a}{names[j]}" if a else names[j] for a, j in found if j in known]
-
-    def warn_of_constants(self):
-        """Warn of columns that have no effect because they were constant in training."""
-        columns = self.constant_columns
-        if not columns:
-            return
-        if not self.is_stream:
-            warn_user(
-                f"X is constant in {listed(columns)} for the rows that are trained on: they have "
-                "no effect on predictions, whatever later rows hold there. Leave them out."
-            )
-            return
-        until = " until a later call brings other values, which then set the scale"
-        warn_user(
-            f"X is constant in {listed(columns)} in the first call of partial_fit: they have no "
-            f"effect{until if self.given_scaler == 'standard' else ', also in later calls'}. Give "
-            "more rows in the first call, or fit a scaler to all rows beforehand and pass it as "
-            "scaler=FrozenEstimator(scaler)."
-        )
 
     def encoded(self, X, dtype=None):
         """Return what the scaler takes, for an `X` that `read` returned.
