@@ -163,7 +163,14 @@ class Inputs:
 
     def scaled(self, X, dtype):
         """Return what a network of a dtype takes, for an `X` that `read` returned."""
-        return scaled_inputs(self.scaler, self.encoded(X), dtype)
+        x = scaled_inputs(self.scaler, self.encoded(X), dtype)
+        n_samples = X.shape[0]
+        if len(x.shape) != 2 or x.shape[0] != n_samples or x.shape[1] == 0:
+            raise ValueError(
+                f"scaler={self.given_scaler!r} returned shape {x.shape}, expected "
+                f"({n_samples}, ...): one row for each row of X, with at least one column."
+            )
+        return x
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""
