@@ -167,10 +167,13 @@ class PredictsTargetDistributions(_MonteCarlo):
         model, draws, dtype = self._monte_carlo(X, n_samples, random_state, smallest)
         targets = model.targets
         if model.loss.noise is None:
+            otherwise = "loss='quantile' with several levels"
+            if model.loss.predicted_levels is not None:
+                otherwise = "take the quantiles that predict returns"
             raise ValueError(
                 f"loss={self.loss!r} has no normal noise that a predictive distribution could be "
                 "made of. Use 'squared_error', 'huber', 'absolute_error' or 'gaussian_nll'; for "
-                "intervals without such an assumption, loss='quantile' with several levels."
+                f"intervals without such an assumption, {otherwise}."
             )
         noise = None
         if model.loss.noise == "constant":

@@ -35,19 +35,20 @@ class ClassTargets:
         """The loss for targets of this type."""
         return CLASSIFICATION_LOSSES[self.target_type]
 
-    def read(self, y, classes=None):
+    def read(self, y, classes=None, name="y"):
         """Check labels; return targets that know the classes, encoded labels, checked labels.
 
         `classes` lists all labels that may occur; None stands for the known classes, or else those
         of `y`. Encoded labels are positions in `classes`, (n_samples, 1), or multilabel indicators,
-        in a small integer type.
+        in a small integer type. `name` is that of the argument, 'y' or 'y_val'.
         """
         check_is_given(y, self.owner)
         found, target_type = _classes_and_type(y)
         is_multilabel = target_type == "multilabel-indicator"
         if self.classes is not None and is_multilabel != self._is_multilabel:
             raise ValueError(
-                f"y must hold {self.target_type} labels as before, got {target_type} labels."
+                f"{name} must hold {self.target_type} labels as {'before' if name == 'y' else 'y'}"
+                f", got {target_type} labels."
             )
         if is_multilabel:
             labels = check_array(y, accept_sparse="csr", dtype=None, input_name="y")

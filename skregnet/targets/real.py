@@ -81,10 +81,11 @@ class RealTargets:
         """Value that the targets are divided by, (n_targets,)."""
         return self.scaling.scale
 
-    def read(self, y, classes=None):
+    def read(self, y, classes=None, name="y"):
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
-        The first array has the shape (n_samples, n_targets), the second that of `y`.
+        The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is
+        that of the argument, 'y' or 'y_val'.
         """
         check_is_given(y, self.owner)
         if is_plain_array(y) and y.ndim in (1, 2):
@@ -101,7 +102,8 @@ class RealTargets:
             return replace(self, n_targets=n_targets), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
-                f"y must have as many outputs as before, {self.n_targets}, got {n_targets}."
+                f"{name} must have as many outputs as {'before' if name == 'y' else 'y'}, "
+                f"{self.n_targets}, got {n_targets}."
             )
         return self, encoded, y
 

@@ -188,6 +188,14 @@ def test_losses_without_normal_noise_are_refused(loss):
         model.predict(X, return_std=True)
 
 
+def test_several_quantiles_are_referred_to_predict():
+    X, _ = make_data("regression")
+    model = fit("regression", loss="quantile", quantile=[0.1, 0.5, 0.9])
+    with pytest.raises(ValueError, match="take the quantiles that predict returns") as caught:
+        model.predict_mc(X)
+    assert "several levels" not in str(caught.value)
+
+
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
 def test_robust_losses_have_a_constant_noise(loss):
     X, _ = make_data("regression")
