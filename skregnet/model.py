@@ -44,6 +44,11 @@ class FittedModel:
         """Type of the network's parameters."""
         return self.network.params.dtype
 
+    @property
+    def n_inputs(self):
+        """Number of inputs of the network, after encoding and scaling."""
+        return self.network.layers[0].n_inputs
+
     def raw(self, X):
         """Compute raw predictions.
 
@@ -67,14 +72,14 @@ class FittedModel:
 
     def _raw(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
-            shape = X.shape[0], self.network.layers[0].n_inputs
+            shape = X.shape[0], self.n_inputs
             folded = self.inputs.foldable_network(self.network, shape)
             if folded is None:
-                raw = self.network.infer(self.inputs.scaled(X, self.dtype))
+                raw = self.network.infer(self.inputs.scaled(X, self.dtype, self.n_inputs))
             else:
                 raw = folded.infer(self.inputs.encoded(X, self.dtype))
             if not np.isfinite(raw.sum()):
-                x = self.inputs.scaled(X, self.dtype)
+                x = self.inputs.scaled(X, self.dtype, self.n_inputs)
                 self.inputs.check_finite(x)
                 if folded is not None:
                     # Unscaled, a feature that has no effect may be out of the range of the dtype.
@@ -90,4 +95,5 @@ class FittedModel:
         """Return the inputs as the network takes them, and the type of what is predicted."""
         X = self.inputs.read(X)
         self.inputs.warn_of_changed_constants(X)
-        return self.inputs.scaled(X, self.dtype), np.promote_types(self.dtype, X.dtype)
+        x = self.inputs.scaled(X, self.dtype, self.n_inputs)
+        return x, np.promote_types(self.dtype, X.dtype)

@@ -147,16 +147,16 @@ def read_data(settings, data, start=None, *, same_classes=False):
             data.y_val,
             data.sample_weight_val,
             "sample_weight_val",
-            y_name="y_val",
+            name="y_val",
         )
     except ValueError as error:
         raise ValueError(f"The validation set, X_val and y_val, cannot be used: {error}") from error
     return inputs, targets, rows, validation
 
 
-def _read_rows(targets, X, y, sample_weight, weight_name, classes=None, y_name="y"):
+def _read_rows(targets, X, y, sample_weight, weight_name, classes=None, name="y"):
     """Return the targets that know `y`, and the rows."""
-    targets, encoded, labels = targets.read(y, classes, y_name)
+    targets, encoded, labels = targets.read(y, classes, name)
     if X.shape[0] != len(encoded):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "

@@ -197,7 +197,7 @@ class Run:
         """
         if rows is self.training and self._arrays is not None:
             return self._arrays
-        x = in_memory(self.inputs.scaled(rows.X, self.dtype))
+        x = in_memory(self.inputs.scaled(rows.X, self.dtype, self._n_inputs))
         self.inputs.check_finite(x)
         y = self.targets.for_loss(rows.y, self.dtype)
         weight = rows.relative_weight
@@ -205,6 +205,13 @@ class Run:
         if rows is self.training:
             self._arrays = x, y, weight
         return x, y, weight
+
+    @property
+    def _n_inputs(self):
+        """Number of inputs of the network; None before the first training rows are scaled."""
+        if self.start is not None:
+            return self.start.model.n_inputs
+        return None if self._arrays is None else self._arrays[0].shape[1]
 
     def sample(self, rows, n_rows):
         """Return the arrays of at most so many of the rows, the same ones each time."""

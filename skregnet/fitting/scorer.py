@@ -17,7 +17,7 @@ def make_scorer(run):
     try:
         scorer = check_scoring(settings.estimator(), scoring=scoring)
     except ValueError as error:
-        raise ValueError(f"scoring={scoring!r} cannot be used: {error}") from error
+        raise ValueError(f"{_shown(scoring)} cannot be used: {error}") from error
     hint = _hint_for_quantiles(scoring, run.loss)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
 
@@ -28,12 +28,12 @@ def make_scorer(run):
             value = float(scorer(predictor, rows.X, rows.labels, **weight))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"scoring={scoring!r} cannot score the validation part: {error}{hint and '.'}{hint}"
+                f"{_shown(scoring)} cannot score the validation part: {error}{hint and '.'}{hint}"
             ) from error
         if np.isnan(value) and run.plan.stops_early:
             too_small = "The validation set is too small. " if len(rows) < 2 else ""
             raise ValueError(
-                f"{too_small}scoring={scoring!r} gave NaN for the {len(rows)} rows of the "
+                f"{too_small}{_shown(scoring)} gave NaN for the {len(rows)} rows of the "
                 "validation part, where early stopping needs a number. Validate with more rows "
                 "(validation_fraction or X_val), or use another scoring."
             )
@@ -47,6 +47,11 @@ def make_scorer(run):
     return scores
 
 
+def _shown(scoring):
+    """Return the parameter as text for a message, without the address of a function."""
+    return f"scoring={getattr(scoring, '__name__', None) or repr(scoring)}"
+
+
 def _hint_for_quantiles(scoring, loss):
     """Return an addition to errors of scorers; raise ValueError if the scorer is known to fail."""
     if loss.predicted_levels is None:
@@ -57,5 +62,5 @@ def _hint_for_quantiles(scoring, loss):
         "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
     )
     if isinstance(scoring, str):
-        raise ValueError(f"scoring={scoring!r} cannot be used with several quantiles:{hint}")
+        raise ValueError(f"{_shown(scoring)} cannot be used with several quantiles:{hint}")
     return hint

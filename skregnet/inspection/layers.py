@@ -158,7 +158,7 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
         X, n_rows = model.inputs.read(X), _n_rows(network)
         if X.shape[0] > n_rows:
             X = X[some_rows(X.shape[0], n_rows)]
-        x = _in_memory(model.inputs.scaled(X, model.dtype))
+        x = _in_memory(model.inputs.scaled(X, model.dtype, model.n_inputs))
         return NetworkAndRows(network, x, None, None, model.loss, None)
 
 

@@ -32,8 +32,8 @@ def check_weights(sample_weight, n_samples, name="sample_weight"):
         raise ValueError(f"{name} must hold finite numbers: {error}") from error
     if weight.shape != (n_samples,):
         raise ValueError(
-            f"{name} must be a 1-D array of one weight for each of the {n_samples} rows, got "
-            f"{len(weight)}: {name}.shape == {weight.shape}, expected ({n_samples},)."
+            f"{name} must be a 1-D array of one weight for each of the {n_samples} rows: "
+            f"{name}.shape == {weight.shape}, expected ({n_samples},)."
         )
     if (weight < 0).any():
         raise ValueError(

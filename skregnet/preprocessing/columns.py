@@ -141,7 +141,7 @@ def check_no_dates(X, categorical=()):
     # the library.
     dtypes = enumerate(X.dtypes if is_frame(X) else ())
     if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
-        raise ValueError("X must hold numbers, but holds points in time or durations.")
+        raise ValueError("X must hold numbers.")  # `explained` adds the columns
 
 
 def explained(error, X, encoder, feature_names, is_fit):
@@ -182,7 +182,10 @@ def explained(error, X, encoder, feature_names, is_fit):
     if repeated:
         text.append(f"X has more than one column named {', '.join(repeated)}: rename them.")
     elif (is_fit and "categories" in columns) or "missing" in columns:
-        text.append(_remedy(columns, X, is_fit))
+        # 'from_dtype' would replace columns that were listed.
+        is_first = encoder is None or not encoder.vocabulary
+        has_types = is_first and categorical_mask(X, "from_dtype")[found["categories"]].all()
+        text.append(_remedy(columns, X, is_fit, has_types))
     is_of_type = isinstance(error, TypeError) and "dates" not in columns
     return (TypeError if is_of_type else ValueError)(" ".join(text))
 
@@ -216,11 +219,12 @@ def _unusable_columns(X, categorical):
     return found
 
 
-def _remedy(columns, X, is_fit):
-    """Return the advice for categories and missing values."""
+def _remedy(columns, X, is_fit, has_types):
+    """Return the advice; with `has_types`, 'from_dtype' selects all columns of categories."""
     own, transformers = [], []
     if "categories" in columns and is_fit:
-        own.append(f"list {columns['categories']} in categorical_features")
+        shortcut = " (or set it to 'from_dtype')" if has_types else ""
+        own.append(f"list {columns['categories']} in categorical_features{shortcut}")
         transformers.append("OneHotEncoder")
     if "missing" in columns:
         own += [] if issparse(X) else ["fit with handle_missing='indicator'"]

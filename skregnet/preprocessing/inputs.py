@@ -155,9 +155,21 @@ class Inputs:
             X = (X if isinstance(X, Source) else Source(X)).encoded(self.encoder.encoding)
         return X if dtype is None else scaled_inputs(None, X, dtype)
 
-    def scaled(self, X, dtype):
-        """Return what a network of a dtype takes, for an `X` that `read` returned."""
-        return scaled_inputs(self.scaler, self.encoded(X), dtype)
+    def scaled(self, X, dtype, n_inputs=None):
+        """Return what a network of a dtype takes, for an `X` that `read` returned.
+
+        `n_inputs` is the number of inputs of the network, None before there is one.
+        """
+        x = scaled_inputs(self.scaler, self.encoded(X), dtype)
+        n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
+        is_table = len(x.shape) == 2 and x.shape[0] == n_samples and x.shape[1] > 0
+        if not is_table or n_inputs not in (None, x.shape[1]):
+            raise ValueError(
+                f"scaler={self.given_scaler!r} returned shape {x.shape}, expected "
+                f"({n_samples}, {columns}): one row for each row of X, and as many columns, at "
+                "least one, in all calls."
+            )
+        return x
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""

@@ -188,8 +188,8 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
     if not issparse(X) and _is_known(scaler):
         return _fit_known(scaler, X, sample_weight)
     _return_arrays(scaler)
-    if isinstance(X, Source):
-        X = X.to_array()
+    _set_copy(scaler)
+    X = _rows_for(scaler, X)
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
         return scaler.fit(X, sample_weight=sample_weight)
     return scaler.fit(X)
@@ -220,6 +220,7 @@ def _unfrozen(frozen, n_features, feature_names):
     for step in dict(scaler.steps).values() if isinstance(scaler, Pipeline) else [scaler]:
         getattr(step, "__dict__", {}).pop("feature_names_in_", None)
     _return_arrays(scaler)
+    _set_copy(scaler)
     return scaler
 
 
@@ -228,6 +229,26 @@ def _return_arrays(scaler):
     # A pipeline with a step that has no set_output raises an error.
     with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
+
+
+def _set_copy(scaler):
+    """Make a transformer of scikit-learn that has a parameter `copy` leave its input unchanged."""
+    if _is_of_sklearn(scaler) and getattr(scaler, "copy", None) is False:
+        scaler.set_params(copy=True)
+
+
+def _is_of_sklearn(scaler):
+    return type(scaler).__module__.startswith("sklearn.")
+
+
+def _rows_for(scaler, X):
+    """Return the rows for `fit` or `transform`: a copy if the scaler may change them."""
+    if isinstance(X, Source):
+        return X.to_array()
+    # A function, or a step of a pipeline, may work in place whatever the scaler's parameters are.
+    if _is_of_sklearn(scaler) and getattr(scaler, "copy", None) is True:
+        return X
+    return X.copy() if issparse(X) else np.array(X)
 
 
 def takes_sparse(scaler):
@@ -371,10 +392,8 @@ def scaled_inputs(scaler, X, dtype):
                 np.divide(centred, scale, out=out, casting="same_kind")
 
         return source.transformed(transform, dtype)
-    if isinstance(X, Source):
-        X = X.to_array()
     if scaler is not None:
-        X = scaler.transform(X)
+        X = scaler.transform(_rows_for(scaler, X))
     if issparse(X):
         return X.tocsr().astype(dtype, copy=False)
     return np.ascontiguousarray(X, dtype=dtype)

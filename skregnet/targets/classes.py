@@ -47,7 +47,8 @@ class ClassTargets:
         is_multilabel = target_type == "multilabel-indicator"
         if self.classes is not None and is_multilabel != self._is_multilabel:
             raise ValueError(
-                f"y must hold {self.target_type} labels as before, got {target_type} labels."
+                f"{name} must hold {self.target_type} labels as {'before' if name == 'y' else 'y'}"
+                f", got {target_type} labels."
             )
         if is_multilabel:
             labels = check_array(y, accept_sparse="csr", dtype=None, input_name="y")

@@ -113,7 +113,8 @@ class RealTargets:
             return replace(self, n_targets=n_targets), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
-                f"{name} must have as many outputs as before, {self.n_targets}, got {n_targets}."
+                f"{name} must have as many outputs as {'before' if name == 'y' else 'y'}, "
+                f"{self.n_targets}, got {n_targets}."
             )
         return self, encoded, y
 

@@ -343,11 +343,11 @@ def test_switched_off_is_fine_with_the_minimisers(solver):
         ),
         (
             {"early_stopping": True, "scoring": accuracy_score},
-            ("scoring=<function accuracy_score", "make_scorer"),
+            ("scoring=accuracy_score", "make_scorer"),
         ),
         (
             {"early_stopping": True, "scoring": lambda estimator, X, y: np.nan},
-            ("scoring=", "NaN", "4 rows", "validation_fraction"),
+            ("scoring=<lambda> gave NaN", "4 rows", "validation_fraction"),
         ),
         (
             {"early_stopping": True, "scoring": lambda estimator, X, y: "good"},
@@ -489,7 +489,7 @@ def test_warnings_point_to_the_caller():
         (lambda X, y: {"X_val": X[:0], "y_val": y[:0]}, ("X_val", "0 sample(s)")),
         (
             lambda X, y: {"X_val": X, "y_val": y, "sample_weight_val": np.ones(3)},
-            ("sample_weight_val", "40 rows", "got 3"),
+            ("sample_weight_val", "40 rows", "(3,)"),
         ),
         (
             lambda X, y: {"X_val": X, "y_val": y, "sample_weight_val": np.zeros(N)},
@@ -514,7 +514,10 @@ def test_validation_sets_that_cannot_be_used(Estimator, arguments, message):
     [
         (np.arange(N) % 3, ("y_val", "classes [2]", "[0, 1]")),
         (np.repeat(["a", "b"], N // 2), ("y_val", "['a', 'b']", "[0, 1]")),
-        (np.eye(2, dtype=int)[np.arange(N) % 2], ("y_val", "binary", "multilabel-indicator")),
+        (
+            np.eye(2, dtype=int)[np.arange(N) % 2],
+            ("y_val must hold binary labels as y, got multilabel-indicator",),
+        ),
     ],
     ids=["another class", "strings", "indicators"],
 )
@@ -526,7 +529,7 @@ def test_validation_labels_of_another_kind(y_val, message):
 def test_validation_targets_with_more_outputs():
     assert_explained(
         small(),
-        ("y_val", "as many outputs as before, 1, got 2"),
+        ("y_val must have as many outputs as y, 1, got 2",),
         fit=lambda model, X, y: model.fit(X, y, X_val=X, y_val=X[:, :2]),
     )
 
@@ -551,9 +554,9 @@ def test_a_validation_set_is_checked_even_where_it_is_not_used(Estimator):
         (np.r_[-1.0, np.ones(N - 1)], ("sample_weight", "negative", "-1.0", "the weight 0")),
         (np.r_[np.nan, np.ones(N - 1)], ("sample_weight", "NaN")),
         (np.r_[np.inf, np.ones(N - 1)], ("sample_weight", "infinity")),
-        (np.ones(N - 1), ("sample_weight", "40 rows", "got 39")),
-        (np.ones(N + 1), ("sample_weight", "40 rows", "got 41")),
-        (np.ones((N, 1)), ("sample_weight", "1-D", "(40, 1)")),
+        (np.ones(N - 1), ("sample_weight", "40 rows", "(39,)")),
+        (np.ones(N + 1), ("sample_weight", "40 rows", "(41,)")),
+        (np.ones((N, 1)), ("the 40 rows: sample_weight.shape == (40, 1)", "1-D")),
         (np.ones((N, 2)), ("sample_weight", "1-D", "(40, 2)")),
         (["heavy"] * N, ("sample_weight", "numbers", "'heavy'")),
         (0.0, ("sample_weight", "positive sum")),

@@ -904,6 +904,29 @@ def test_dates_are_no_numbers(make, switches):
         small(**switches).fit(X, np.arange(12.0))
 
 
+def test_dates_are_named_once():
+    X = pd.DataFrame({"when": pd.date_range("2020", periods=12), "c": range(12)})
+    with pytest.raises(ValueError, match=r"^X must hold numbers\. X has points in time") as caught:
+        small().fit(X, np.arange(12.0))
+    assert str(caught.value).count("points in time") == 1
+
+
+def test_columns_of_categorical_type_have_a_shorter_remedy():
+    X = pd.DataFrame({"a": ["x", "y"] * 6, "b": ["u", "v"] * 6, "c": range(12)})
+    typed, y = X.astype({"a": "category", "b": "category"}), np.arange(12.0)
+    with pytest.raises(ValueError, match=r"\(or set it to 'from_dtype'\)"):
+        small().fit(typed, y)
+    small(categorical_features="from_dtype").fit(typed, y)
+    for model, other in [
+        (small(), X),
+        (small(), typed.assign(b=X["b"])),
+        (small(categorical_features=["a"]), typed),  # 'from_dtype' would replace the list
+    ]:
+        with pytest.raises(ValueError, match="List column") as caught:
+            model.fit(other, y)
+        assert "from_dtype" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -1,5 +1,6 @@
 """Scalers of inputs and targets."""
 
+import re
 import time
 import warnings
 
@@ -17,8 +18,12 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    Normalizer,
     OneHotEncoder,
     PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
     StandardScaler,
 )
 
@@ -476,6 +481,153 @@ def test_only_many_rows_are_worth_a_copy_of_the_network():
 
 
 # ---- in the estimators -------------------------------------------------------------------------
+
+
+class InPlace(TransformerMixin, BaseEstimator):
+    """Overwrites its input in `fit` and `transform`."""
+
+    def __init__(self, copy=True):
+        self.copy = copy  # has no effect
+
+    def fit(self, X, y=None):
+        X -= 1.0
+        self.mean_ = X.mean()
+        return self
+
+    def transform(self, X):
+        X *= 0.1
+        return X
+
+
+class InPlaceScaler(MaxAbsScaler):
+    """Overwrites its input whatever `copy` is."""
+
+    def transform(self, X):
+        X *= 0.5
+        return super().transform(X)
+
+
+IN_PLACE = [
+    StandardScaler(copy=False),
+    StandardScaler(with_mean=False, copy=False),
+    MinMaxScaler(copy=False),
+    MaxAbsScaler(copy=False),
+    RobustScaler(copy=False),
+    QuantileTransformer(n_quantiles=5, copy=False),
+    PowerTransformer(copy=False),
+    Normalizer(copy=False),
+    PCA(2, copy=False),
+    FunctionTransformer(lambda X: np.multiply(X, 0.1, out=X)),
+    make_pipeline(MinMaxScaler(copy=False), PCA(2, copy=False)),
+    InPlace(),
+    InPlaceScaler(),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scaler", IN_PLACE, ids=lambda scaler: type(scaler).__name__)
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("order", "CF")
+def test_a_scaler_that_works_in_place_changes_no_array_of_the_user(scaler, is_frozen, order):
+    X = np.array(correlated(80), order=order)
+    X_val, y, before = X[:20] + 0.5, X[:, 0].copy(), X.copy()
+    before_val = X_val.copy()
+    frozen = FrozenEstimator(clone(scaler).fit(X.copy())) if is_frozen else scaler
+    model = RegularizedMLPRegressor((3,), scaler=frozen, refit=True, max_iter=3, random_state=0)
+    model.fit(X, y, X_val=X_val, y_val=X_val[:, 0].copy())
+    model.partial_fit(X, y)
+    first = model.predict(X)
+    np.testing.assert_array_equal(model.predict(X), first)
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(X_val, before_val)
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+def test_a_scaler_without_copy_gives_the_same_model():
+    X = correlated(80)
+    predictions = []
+    for copy in (True, False):
+        model = RegularizedMLPRegressor(
+            (3,), scaler=MinMaxScaler(copy=copy), refit=True, max_iter=3, random_state=0
+        )
+        fitted = model.fit(X, X[:, 0], X_val=X[:20], y_val=X[:20, 0])
+        predictions.append(fitted.predict(X))
+        assert model.scaler.copy is copy
+    np.testing.assert_array_equal(*predictions)
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+def test_sparse_rows_are_not_changed_in_place():
+    X = scipy.sparse.csr_array(correlated(40))
+    before = X.toarray()
+    model = RegularizedMLPRegressor((3,), scaler=MaxAbsScaler(copy=False), max_iter=3)
+    model.fit(X, before[:, 0]).predict(X)
+    np.testing.assert_array_equal(X.toarray(), before)
+
+
+def test_a_scaler_that_works_in_place_takes_read_only_rows():
+    X = correlated(40)
+    X.flags.writeable = False
+    scaler = fit_scaler(InPlace(), X, None)
+    np.testing.assert_array_equal(scaled_inputs(scaler, X, np.float64), X * 0.1)
+
+
+SHAPES = {
+    "(149, 4)": lambda X: X[:-1],
+    "(150,)": lambda X: X[:, 0],
+    "(150, 0)": lambda X: X[:, :0],
+    "(150, 2, 2)": lambda X: X.reshape(-1, 2, 2),
+}
+
+
+class Reshaping(TransformerMixin, BaseEstimator):
+    """Applies a function to 150 rows with values above `limit`."""
+
+    def __init__(self, function=None, limit=-np.inf):
+        self.function = function
+        self.limit = limit
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        return self.function(X) if X.max() > self.limit else X
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_shape_that_a_scaler_returns_is_checked_in_fit(shape):
+    X = correlated(150)
+    model = RegularizedMLPRegressor((3,), scaler=Reshaping(SHAPES[shape]), early_stopping=False)
+    message = re.escape(f"returned shape {shape}, expected (150, ...)")
+    with pytest.raises(ValueError, match=r"scaler=Reshaping\(.*" + message):
+        model.fit(X, X[:, 0])
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("shape", [*SHAPES, "(150, 3)"])
+def test_the_shape_that_a_scaler_returns_is_checked_later(shape):
+    X = correlated(150)
+    scaler = Reshaping({**SHAPES, "(150, 3)": lambda X: X[:, 1:]}[shape], limit=1e3)
+    model = RegularizedMLPRegressor((3,), scaler=scaler, early_stopping=False, max_iter=2)
+    model.fit(X, X[:, 0])
+    message = re.escape(f"returned shape {shape}, expected (150, 4)")
+    larger = X + 1e4
+    for act in (
+        model.predict,
+        model.predict_mc,
+        lambda X: model.partial_fit(X, X[:, 0]),
+        lambda X_val: (
+            clone(model)
+            .set_params(early_stopping="auto")
+            .fit(X, X[:, 0], X_val=X_val, y_val=X[:, 0])
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            act(larger)
 
 
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
