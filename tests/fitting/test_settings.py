@@ -285,6 +285,7 @@ def assert_explained(model, message, *, fit=None):
         {"max_norm": 1.0},
         {"max_grad_norm": 1.0},
         {"l1_ratio": 0.5},
+        {"penalty": ElasticNet(1.0, l1_ratio=0.5)},
     ],
     ids=lambda parameters: next(iter(parameters)),
 )
