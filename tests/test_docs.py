@@ -91,6 +91,14 @@ def test_penalty_of_the_page_is_a_part_of_the_loss(solver):
         assert losses[1] > losses[0]
 
 
+def test_activation_of_the_page_may_be_set_anew_between_fits():
+    snake = runpy.run_path(str(DOCS / "snippets" / "activation.py"))["Snake"]
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    model = RegularizedMLPRegressor((4,), snake(), solver="lbfgs", warm_start=True, random_state=0)
+    loss = model.set_params(max_iter=1000).fit(X, X[:, 0]).loss_
+    assert model.set_params(activation=snake()).fit(X, X[:, 0]).loss_ <= loss
+
+
 @pytest.fixture(scope="module")
 def gates():
     return runpy.run_path(str(DOCS / "snippets" / "layer.py"))["Gates"]

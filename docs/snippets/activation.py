@@ -1,11 +1,14 @@
 """An activation of your own: snake, z + sin(z)**2 (Ziyin, Hartwig & Ueda 2020)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import Activation
 
 
+@dataclass(frozen=True)
 class Snake(Activation):
     """Monotone with a periodic part, for targets that repeat."""
 

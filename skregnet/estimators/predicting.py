@@ -150,7 +150,8 @@ class Predicting:
         >>> np.allclose(plain.predict_proba(X), model.predict_proba(X))
         True
         """
-        return to_sklearn(self, self._fitted)
+        check_is_fitted(self)
+        return to_sklearn(self)
 
     @classmethod
     def from_sklearn(cls, estimator: MLPClassifier | MLPRegressor, **parameters: Any) -> Self:

@@ -139,7 +139,12 @@ class FitTasks:
 
     def _attributes(self, outcome):
         outcome = outcome.best_restarts(self._estimator.n_estimators)
-        return self._published(FitResult.of(self._fit, outcome, self._fit.unknown_noise()))
+        result = FitResult.of(self._fit, outcome, self._fit.unknown_noise())
+        attributes = self._published(result)
+        if self._by_member:
+            # The parameter must fit the network: a kept copy may be trained further.
+            attributes["n_estimators"] = outcome.network.n_members
+        return attributes
 
     def _published(self, result):
         before = without_callback_context(vars(self._estimator))

@@ -1,9 +1,12 @@
 """The validation score that early stopping monitors in place of the loss."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.metrics import check_scoring
 
 from ..model import FittedModel
+from .result import Continuation
 
 
 def make_scorer(run):
@@ -20,9 +23,18 @@ def make_scorer(run):
         raise ValueError(f"{_shown(scoring)} cannot be used: {error}") from error
     hint = _hint_for_quantiles(scoring, run.loss)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
+    known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}
+    continuation = _continuation(run)
+    numbers = _numbers(run)
 
-    def score(network, rows):
-        predictor = settings.estimator(FittedModel(inputs, network, run.targets, noise))
+    def score(network, rows, number):
+        predictor = settings.estimator(
+            _model=FittedModel(inputs, network, run.targets, noise),
+            _continuation=replace(
+                continuation, started_as=None if number is None else np.array([number])
+            ),
+            **known,
+        )
         weight = {} if rows.weight is None else {"sample_weight": rows.weight}
         try:
             value = float(scorer(predictor, rows.X, rows.labels, **weight))
@@ -41,8 +53,14 @@ def make_scorer(run):
 
     def scores(network, rows, finite):
         members = map(network.member, range(network.n_members))
-        pairs = zip(members, finite, strict=True)
-        return np.array([score(one, rows) if is_finite else np.nan for one, is_finite in pairs])
+        # Full-batch solvers train one member after the other.
+        own = numbers if len(numbers) == network.n_members else [None] * network.n_members
+        return np.array(
+            [
+                score(one, rows, number) if is_finite else np.nan
+                for one, number, is_finite in zip(members, own, finite, strict=True)
+            ]
+        )
 
     return scores
 
@@ -50,6 +68,30 @@ def make_scorer(run):
 def _shown(scoring):
     """Return the parameter as text for a message, without the address of a function."""
     return f"scoring={getattr(scoring, '__name__', None) or repr(scoring)}"
+
+
+def _numbers(run):
+    """Return the numbers of the members among all that were started; None where not known."""
+    if run.start is None:
+        return list(run.plan.of_members(range(run.settings.n_started)))
+    numbers = run.start.continuation.started_as
+    return [None] * run.n_networks if numbers is None else numbers.tolist()
+
+
+def _continuation(run):
+    """Return what is known before the end of a run; inspection of a network needs it."""
+    return Continuation(
+        run.settings.architecture,
+        run.settings.fixed(),
+        run.seeds,
+        rows_seen=0,
+        loss=np.nan,
+        best_loss=np.inf,
+        best_validation_score=None,
+        held_back=run.plan.stops_early,
+        penalty=run.penalty_of_loss,
+        started_as=None,
+    )
 
 
 def _hint_for_quantiles(scoring, loss):

@@ -100,6 +100,12 @@ PARAMETER_CONSTRAINTS = {
 }
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
+# All attributes that a fit sets.
+_PUBLISHED = (
+    *CURVES,
+    *"_model _continuation n_iter_ t_ best_iter_ stop_reason_ loss_ best_loss_".split(),
+    *"best_validation_score_ do_early_stopping_ refit_".split(),
+)
 # Parameters that a fitted network depends on.
 _FIXED = "categorical_features handle_missing scaler normalize_y loss quantile huber_delta".split()
 
@@ -183,15 +189,13 @@ class Settings:
         names = [name for name in _FIXED if name in self.parameters]
         return {name: clone(self.parameters[name], safe=False) for name in names}
 
-    def estimator(self, model=None):
-        """Return an estimator with these parameters, fitted if a model is given, for scorers."""
+    def estimator(self, **fitted):
+        """Return an estimator with these parameters, for scorers; `fitted` are its attributes."""
         estimator = self.cls.__new__(self.cls)
         attributes = without_callback_context(self.attributes)
-        for name in ("_model", "_continuation", *CURVES):
+        for name in _PUBLISHED:
             attributes.pop(name, None)
-        vars(estimator).update(attributes)
-        if model is not None:
-            estimator._model = model
+        vars(estimator).update(attributes, **fitted)
         return estimator
 
 

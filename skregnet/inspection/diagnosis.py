@@ -15,6 +15,7 @@ from ..preprocessing.columns import listed
 from .layers import (
     LayerReport,
     check_estimator,
+    check_record,
     forward_backward,
     measure_layers,
     network_and_rows,
@@ -227,6 +228,7 @@ def diagnose(
     True
     """
     check_estimator(estimator)
+    check_record(estimator)
     if learning_rate is not None:
         is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
         if not (is_number and 0.0 < learning_rate < np.inf):

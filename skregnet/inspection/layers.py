@@ -128,6 +128,16 @@ def check_estimator(estimator, classes=_ESTIMATORS, *, is_fitted=True):
         check_is_fitted(estimator)
 
 
+def check_record(estimator):
+    """Raise ValueError for the estimator that a scorer gets, which has no record of training."""
+    if not hasattr(estimator, "stop_reason_"):
+        raise ValueError(
+            f"This {type(estimator).__name__} has no record of its training (loss_curve_, "
+            "stop_reason_): `scoring` receives it while it is trained. Use the estimator that fit "
+            "returns, or the fitted_estimator that callbacks receive."
+        )
+
+
 def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False, member=0):
     """Return one network of an estimator, fitted or initial, with at most 2000 rows."""
     check_estimator(estimator, is_fitted=False)
@@ -168,8 +178,9 @@ def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
         numbers = estimator._continuation.started_as
         if numbers is None:
             raise ValueError(
-                "initial=True needs a network that was started by fit or partial_fit. This one "
-                "comes from scikit-learn, and its initial weights are not known."
+                "initial=True needs a network that was started by fit or partial_fit. The initial "
+                "weights of this one are not known: it comes from scikit-learn, or a scorer got it "
+                "while a full-batch solver trained the members of an ensemble."
             )
         number, run = numbers[member], _continued_run(estimator, X, y, sample_weight)
     else:

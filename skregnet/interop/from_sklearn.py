@@ -80,6 +80,11 @@ def _check_model(cls, model):
         )
 
 
+def _stops_early(model):
+    """Whether early stopping has trained the network; 'lbfgs' of scikit-learn ignores it."""
+    return model.early_stopping and model.solver != "lbfgs"
+
+
 def _scoring(model):
     """Return the score that early stopping of scikit-learn uses."""
     return "accuracy" if is_classifier(model) else "r2"
@@ -117,7 +122,7 @@ def from_sklearn(settings, model):
         loss=model.loss_,
         best_loss=attributes["best_loss_"],
         best_validation_score=attributes["best_validation_score_"],
-        held_back=model.early_stopping,
+        held_back=_stops_early(model),
         penalty=None,  # scikit-learn divides it by the rows of a batch, not by all rows
         started_as=None,  # the initial weights are unknown
         state=_training_state(model, network, seeds),
@@ -137,7 +142,7 @@ def _flat(network, arrays):
 
 def _attributes(settings, model):
     """Return the public attributes of the training run, by name."""
-    losses = list(getattr(model, "loss_curve_", ()))
+    losses, stops_early = list(getattr(model, "loss_curve_", ())), _stops_early(model)
     attributes = {
         "n_iter_": model.n_iter_,
         "t_": model.t_,
@@ -145,7 +150,7 @@ def _attributes(settings, model):
         "loss_curve_": losses,
         "learning_rate_curve_": [np.nan] * len(losses),  # scikit-learn does not record it
         "best_loss_": min([model.loss_, *losses]),
-        "do_early_stopping_": model.early_stopping,
+        "do_early_stopping_": stops_early,
         "refit_": False,
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",
@@ -154,8 +159,8 @@ def _attributes(settings, model):
         "best_validation_score_": None,
     }
     if model.n_iter_ < model.max_iter:
-        attributes["stop_reason_"] = "early_stopping" if model.early_stopping else "tol"
-    if model.early_stopping:
+        attributes["stop_reason_"] = "early_stopping" if stops_early else "tol"
+    if stops_early:
         scores = list(model.validation_scores_)
         attributes["best_iter_"] = int(np.nanargmax(scores[-model.n_iter_ :])) + 1
         if settings.scoring == _scoring(model):

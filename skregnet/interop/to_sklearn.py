@@ -10,15 +10,19 @@ from .plain_network import mean_network, plain_activation, plain_network
 
 # The most similar solvers of scikit-learn, for further training.
 _SOLVERS = {"adamw": "adam", "rmsprop": "adam", "cg": "lbfgs", "scg": "lbfgs"}
-_COPIED = ("n_iter_", "t_", "loss_", "n_features_in_", "out_activation_")
+# Copied attributes, and their values where training has no record yet: in a scorer.
+_COPIED = {"n_iter_": 0, "t_": 0, "loss_": np.nan}
 
 
-def to_sklearn(estimator, model):
+def to_sklearn(estimator):
     """Return scikit-learn's network with the predictions of a fitted estimator.
 
-    `model` is its FittedModel. The estimator's parameters and the record of its training are
-    copied. ValueError says why there is no such network, and what is possible.
+    Its parameters and the record of its training are copied. ValueError says why there is no such
+    network, and what is possible.
     """
+    # Read once: a fit in another thread may publish another model, with its record, at any time.
+    record = dict(vars(estimator))
+    model = record["_model"]
     if model.inputs.encoder is not None:
         raise ValueError(
             f"categorical_features={estimator.categorical_features!r} and handle_missing="
@@ -42,18 +46,18 @@ def to_sklearn(estimator, model):
             "transformer in a Pipeline, and export the last step."
         )
     n_members = network.n_members
-    if n_members > 1 and estimator.out_activation_ != "identity":
+    if n_members > 1 and model.loss.out_activation != "identity":
         raise ValueError(
             f"n_estimators={n_members} cannot be exported with the output activation "
-            f"{estimator.out_activation_!r}: a mean of {n_members} such outputs is not the output "
+            f"{model.loss.out_activation!r}: a mean of {n_members} such outputs is not the output "
             "of one network. Fit with n_estimators=1."
         )
     plain = mean_network([plain_network(network.member(i), activation) for i in range(n_members)])
     plain.coefs[0], plain.intercepts[0] = scaling.fold(plain.coefs[0], plain.intercepts[0])
     if not model.targets.is_classifier:
         _fold_targets(plain, model.targets)
-    exported = _unfitted(estimator, plain)
-    _set_attributes(exported, estimator, plain)
+    exported = _unfitted(estimator, model, plain, record["do_early_stopping_"])
+    _set_attributes(exported, model, plain, record)
     return exported
 
 
@@ -80,7 +84,7 @@ def _fold_targets(plain, targets):
     plain.intercepts[-1] = plain.intercepts[-1][:n] * factor + shift
 
 
-def _unfitted(estimator, plain):
+def _unfitted(estimator, model, plain, stops_early):
     """Return scikit-learn's estimator with the parameters that both have."""
     # Loading it takes time that most users of the package need not spend.
     from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -92,10 +96,10 @@ def _unfitted(estimator, plain):
         "hidden_layer_sizes": tuple(map(len, plain.intercepts[:-1])),
         "activation": plain.activation,
         "solver": _SOLVERS.get(solver, solver) if isinstance(solver, str) else "adam",
-        "early_stopping": estimator.do_early_stopping_,
+        "early_stopping": stops_early,
     }
     if cls is MLPRegressor:
-        losses, output = {"identity": "squared_error"}, estimator.out_activation_
+        losses, output = {"identity": "squared_error"}, model.loss.out_activation
         if "loss" in known:  # scikit-learn 1.7 and later
             losses["exp"] = "poisson"
         if output not in losses:
@@ -115,40 +119,42 @@ def _unfitted(estimator, plain):
     )
 
 
-def _set_attributes(model, estimator, plain):
+def _set_attributes(exported, model, plain, record):
     """Set the fitted attributes, and those that further training needs."""
-    dtype = estimator.network_.params.dtype
+    dtype, targets = model.dtype, model.targets
     # The type of the network is kept if this loses nothing: if no scaling was folded in.
     if not all(np.array_equal(a.astype(dtype), a) for a in (*plain.coefs, *plain.intercepts)):
         dtype = np.float64
-    model.coefs_ = [np.array(coef, dtype) for coef in plain.coefs]
-    model.intercepts_ = [np.array(intercept, dtype) for intercept in plain.intercepts]
-    model.n_layers_ = len(plain.coefs) + 1
-    model.n_outputs_ = len(plain.intercepts[-1])
-    for name in _COPIED:
-        setattr(model, name, getattr(estimator, name))
-    if hasattr(estimator, "feature_names_in_"):
-        model.feature_names_in_ = estimator.feature_names_in_.copy()
-    model.loss_curve_ = list(estimator.loss_curve_)
-    if model.early_stopping:
-        model.best_loss_ = None
-        model.validation_scores_ = list(estimator.validation_scores_ or ())
-        model.best_validation_score_ = max(model.validation_scores_, default=-np.inf)
+    exported.coefs_ = [np.array(coef, dtype) for coef in plain.coefs]
+    exported.intercepts_ = [np.array(intercept, dtype) for intercept in plain.intercepts]
+    exported.n_layers_ = len(plain.coefs) + 1
+    exported.n_outputs_ = len(plain.intercepts[-1])
+    exported.n_features_in_ = model.inputs.n_features
+    exported.out_activation_ = model.loss.out_activation
+    for name, default in _COPIED.items():
+        setattr(exported, name, record.get(name, default))
+    if model.inputs.feature_names is not None:
+        exported.feature_names_in_ = model.inputs.feature_names.copy()
+    exported.loss_curve_ = list(record.get("loss_curve_", ()))
+    if exported.early_stopping:
+        exported.best_loss_ = None
+        exported.validation_scores_ = list(record.get("validation_scores_") or ())
+        exported.best_validation_score_ = max(exported.validation_scores_, default=-np.inf)
     else:
         # Losses of a normalised target cannot be compared with those of further training.
-        is_comparable = np.all(getattr(estimator, "y_scale_", 1.0) == 1.0)
-        model.best_loss_ = estimator.best_loss_ if is_comparable else np.inf
-        model.validation_scores_ = model.best_validation_score_ = None
-    set_mlp_internals(model, _labels(model, estimator) if is_classifier(estimator) else None)
+        is_comparable = targets.is_classifier or np.all(targets.y_scale == 1.0)
+        exported.best_loss_ = record.get("best_loss_", np.inf) if is_comparable else np.inf
+        exported.validation_scores_ = exported.best_validation_score_ = None
+    set_mlp_internals(exported, _labels(exported, targets) if targets.is_classifier else None)
 
 
-def _labels(model, estimator):
+def _labels(exported, targets):
     """Return the classes, or an indicator matrix for several labels per row."""
-    classes = estimator.classes_
+    classes = targets.classes
     if len(classes) < 2:
         raise ValueError(
             f"A classifier that knows only the class {classes.tolist()} cannot be exported: "
             "scikit-learn's MLPClassifier would return probabilities of two. Fit with two classes."
         )
-    is_multilabel = estimator.out_activation_ == "logistic" and len(classes) == model.n_outputs_
+    is_multilabel = exported.out_activation_ == "logistic" and len(classes) == exported.n_outputs_
     return np.eye(len(classes), dtype=int) if is_multilabel else classes

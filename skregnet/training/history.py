@@ -41,6 +41,11 @@ class History:
             kept = np.where(active, value, np.nan) if some_have_stopped else value.copy()
             getattr(self, name).append(kept)
 
+    def cut(self, n_epochs):
+        """Drop all but the first epochs, also those of which only some values were added."""
+        for name in ("learning_rate", *_LISTS_OF_ARRAYS):
+            del getattr(self, name)[n_epochs:]
+
     def curve(self, name):
         """Return the mean over the members that were still training, as a list of floats."""
         values = getattr(self, name)

@@ -63,6 +63,7 @@ class Monitor:
 
     def __post_init__(self):
         self.stops_early = self.validate is not None and self.stop_early
+        self._unrecorded = None  # arguments of `_record` while it runs
         self._started = time.monotonic() - self.state.elapsed
         if self.state.run is None:
             self.state.run = RunRecord.begin(self.network, self.stops_early)
@@ -86,21 +87,15 @@ class Monitor:
                 values["validation_score"] = score
             if self.stops_early:
                 monitored = _monitored(validation_loss, score)
-        run.history.append(run.active, learning_rate, **values)
-        params = self.network.params
-        # Infinite parameters make the loss infinite only one step later.
-        if not math.isfinite(sum(loss.tolist()) + np.vdot(params, params)):
-            is_finite = np.isfinite(loss + params.sum(axis=1))
-            self._diverge(run.active & ~is_finite)
         if self.stops_early or self.plateau_loss is None:
             is_best = stopping.update(monitored)
         else:
             is_best = stopping.update(monitored, partial(self.plateau_loss, self.network))
-        is_best = is_best & run.active
-        if self.stops_early:
-            self._keep_now(is_best)
-        else:
-            self._move_snapshots(is_best)
+        # A KeyboardInterrupt may come between any two lines. Until here, the epoch does not count;
+        # from here on it does, and `interrupted` records it again.
+        self._unrecorded = run.history.n_epochs, run.active, is_best, learning_rate, values
+        self._record(*self._unrecorded)
+        self._unrecorded = None
         if max(stopping.wait) >= stopping.patience:
             self._end_patience(stopping.exhausted & run.active)
         self._stop_at_length()
@@ -114,6 +109,21 @@ class Monitor:
         if self.report is not None and self.report(self):
             self._end(run.active, "callback")
         return True not in run.active.tolist()
+
+    def _record(self, n_before, active, is_best, learning_rate, values):
+        """Record an epoch after `n_before` others, and store its parameters."""
+        run, params = self.run, self.network.params
+        run.history.append(active, learning_rate, **values)
+        # Infinite parameters make the loss infinite only one step later.
+        loss = values["loss"]
+        if not math.isfinite(sum(loss.tolist()) + np.vdot(params, params)):
+            is_finite = np.isfinite(loss + params.sum(axis=1))
+            self._diverge(run.active & ~is_finite)
+        is_best = is_best & run.active
+        if self.stops_early:
+            self._keep_now(is_best)
+        else:
+            self._move_snapshots(is_best)
 
     def _end_patience(self, members):
         if True not in members.tolist():
@@ -183,6 +193,9 @@ class Monitor:
 
     def interrupted(self):
         """Stop after a KeyboardInterrupt; an unfinished epoch does not count."""
+        if self._unrecorded is not None:
+            self.history.cut(self._unrecorded[0])
+            self._record(*self._unrecorded)
         members = self.active
         if not self.stops_early:
             self._keep(members, self.run.epoch_start, self.run.start_epoch)

@@ -248,6 +248,22 @@ def test_members_of_a_minimiser_are_tasks():
 
 
 @needs_callbacks
+@ignore_limit
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
+@pytest.mark.parametrize("task", ["epoch", "member"])
+def test_a_kept_member_of_a_minimiser_can_be_trained_further(solver, task):
+    X, y = X_and_y()
+    recorder = Recorder()
+    model = small(solver=solver, n_estimators=2, warm_start=True).set_callbacks(recorder)
+    model.fit(X, y)
+    assert model.n_estimators == 2
+    kept = recorder.fitted_after(task)[-1]
+    assert (kept.n_estimators, kept.network_.n_members) == (1, 1)
+    loss = kept.loss_
+    assert kept.fit(X, y).loss_ < loss
+
+
+@needs_callbacks
 def test_a_minimiser_that_makes_no_further_step_leaves_an_empty_task():
     X, y = X_and_y()
     recorder = Recorder()

@@ -4,6 +4,7 @@ import copy
 import pickle
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from factories import (
     state_of,
     stream,
 )
+from skregnet import RegularizedMLPRegressor
 from skregnet.data.seeding import Seeds
 from skregnet.fitting.settings import Settings
 
@@ -228,6 +230,42 @@ def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_model(Estimator):
                 seen.append(expected.index(pickle.dumps(vars(interrupted))))
     assert n_lines > 30
     assert set(seen[:-1]) == {0, 1}
+
+
+@not_converged
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_interrupt_at_any_line_of_the_record_keeps_a_complete_epoch(early_stopping):
+    X, y = data_for(RegularizedMLPRegressor, 60)
+    # So large a learning rate makes some epochs worse than those before.
+    options = {"n_estimators": 2, "early_stopping": early_stopping, "validation_fraction": 30}
+    options |= {"n_iter_no_change": 9, "learning_rate_init": 0.1, "batch_size": 10}
+
+    def model(n_epochs):
+        return small(RegularizedMLPRegressor, max_iter=n_epochs, **options)
+
+    expected = {n: model(n).fit(X, y) for n in (1, 2, 3)}
+    files = "training/monitor.py", "training/history.py"
+    n_lines, seen = 0, set()
+    while True:
+        n_lines += 1
+        interrupted = model(3)
+        try:
+            with warnings.catch_warnings(), Interruption(n_lines, *files):
+                warnings.simplefilter("ignore")
+                interrupted.fit(X, y)
+        except KeyboardInterrupt:  # before the first epoch, or after the last one
+            continue
+        if "interrupted" not in interrupted.stop_reason_:
+            break
+        n_epochs = interrupted.n_iter_
+        seen.add(n_epochs)
+        if n_epochs:
+            for name in ("best_iter_", "loss_curve_", "validation_loss_curve_", "t_", "loss_"):
+                assert_array_equal(getattr(interrupted, name), getattr(expected[n_epochs], name))
+            params = expected[n_epochs].network_.params
+            assert_array_equal(interrupted.network_.params, params)
+            assert len(interrupted.learning_rate_curve_) == n_epochs
+    assert seen == {0, 1, 2, 3}
 
 
 @each_estimator

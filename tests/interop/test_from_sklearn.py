@@ -212,3 +212,19 @@ def test_unknown_and_invalid_parameters_are_refused():
         RegularizedMLPRegressor.from_sklearn(theirs, drop_out=0.1)
     with pytest.raises(ValueError, match="'dropout' parameter"):
         RegularizedMLPRegressor.from_sklearn(theirs, dropout=2.0)
+
+
+@pytest.mark.parametrize(
+    ("cls", "theirs", "y"),
+    [
+        (RegularizedMLPClassifier, MLPClassifier, THREE),
+        (RegularizedMLPRegressor, MLPRegressor, Y),
+    ],
+)
+def test_lbfgs_of_scikit_learn_ignores_early_stopping(cls, theirs, y):
+    plain = mlp(theirs, solver="lbfgs", early_stopping=True).fit(X, y)
+    model = cls.from_sklearn(plain)
+    assert_array_equal(model.predict(X), plain.predict(X))
+    assert not model.do_early_stopping_
+    assert (model.validation_scores_, model.best_iter_) == (None, model.n_iter_)
+    assert_array_equal(model.to_sklearn().predict(X), plain.predict(X))

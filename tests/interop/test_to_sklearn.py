@@ -21,6 +21,7 @@ from sklearn.utils.fixes import parse_version
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.functions.activations import ACTIVATIONS, LeakyReLU, ReLU
 from skregnet.functions.losses import GaussianNLL, Loss, SquaredError
+from skregnet.interop.plain_network import plain_network
 from skregnet.optim import SGD
 
 pytestmark = pytest.mark.filterwarnings(
@@ -385,3 +386,22 @@ def test_weights_are_float64_where_something_was_folded_into_them():
 def test_export_needs_a_fitted_estimator(cls):
     with pytest.raises(NotFittedError):
         cls().to_sklearn()
+
+
+def test_a_concurrent_fit_changes_no_half_of_the_export(monkeypatch):
+    model = RegularizedMLPClassifier((4,), max_iter=2, random_state=0)
+    model.fit(X, CLASS_TARGETS["two"])
+    expected = model.to_sklearn()
+
+    def refit_before(*args):
+        monkeypatch.undo()
+        model.set_params(max_iter=3).fit(X[:, :2], CLASS_TARGETS["three"])
+        return plain_network(*args)
+
+    monkeypatch.setattr("skregnet.interop.to_sklearn.plain_network", refit_before)
+    exported = model.to_sklearn()
+    assert len(model.classes_) == 3
+    assert_array_equal(exported.predict_proba(X), expected.predict_proba(X))
+    assert_array_equal(exported.predict(X), expected.predict(X))
+    for name in ("n_iter_", "t_", "loss_", "loss_curve_", "n_features_in_", "out_activation_"):
+        assert getattr(exported, name) == getattr(expected, name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..layers import check_estimator
+from ..layers import check_estimator, check_record
 from .axes import BLUE, GREY, ORANGE, Display
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class TrainingCurveDisplay(Display):
             The display, drawn.
         """
         check_estimator(estimator)
+        check_record(estimator)
         # With warm_start the curves start with the first fit, but `best_iter_` with the last.
         n_before = len(estimator.loss_curve_) - estimator.n_iter_
         display = cls(
