@@ -127,11 +127,11 @@ class Settings:
     def of(cls, estimator):
         """Return the settings of an estimator with valid parameters."""
         attributes = dict(vars(estimator))
-        parameters = {
-            name: attributes[name] if name in attributes else getattr(estimator, name)
-            for name in _all_parameter_names(type(estimator))
-            if name in attributes or hasattr(estimator, name)
-        }
+        names = _all_parameter_names(type(estimator))
+        parameters = {name: attributes[name] for name in names if name in attributes}
+        if len(parameters) < len(names):  # a subclass may have properties for them
+            missing = [name for name in names if name not in parameters]
+            parameters |= {n: getattr(estimator, n) for n in missing if hasattr(estimator, n)}
         if parameters.get("dtype") is not None:
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
@@ -139,7 +139,10 @@ class Settings:
 
     def __post_init__(self):
         # A subclass may have a parameter of the same name as an attribute of this class.
-        vars(self).update({n: v for n, v in self.parameters.items() if n not in _own_names()})
+        own, given = _own_names(), self.parameters
+        if not own.isdisjoint(given):
+            given = {name: value for name, value in given.items() if name not in own}
+        vars(self).update(given)
 
     @property
     def is_stochastic(self):
@@ -149,7 +152,7 @@ class Settings:
     def optimizer(self):
         return make_optimizer(self.solver, self.parameters)
 
-    @property
+    @cached_property
     def unit_penalty(self):
         """The penalty of strength 1; that of a run is ``alpha`` divided by the total weight."""
         if isinstance(self.penalty, Penalty):

@@ -88,23 +88,24 @@ class Inputs:
         """
         # The encoder's outputs do not have the names of the features.
         names = self.feature_names if self.encoder is None else None
-        encoder = None if self.encoder is None else self.encoder.fitted(X, weight)
-        inputs = replace(self, encoder=encoder)
-        fitted_scaler = fit_scaler(scaler, inputs.encoded(X), weight, names)
-        inputs = replace(inputs, given_scaler=scaler, is_stream=is_stream)
-        return inputs._with_scaler(fitted_scaler)
-
-    def _with_scaler(self, scaler):
-        is_ours = isinstance(self.given_scaler, str | WhiteningScaler)
-        dropped = np.flatnonzero(dropped_columns(scaler)).tolist() if is_ours else ()
-        return replace(self, scaler=scaler, dropped=tuple(dropped))
+        inputs = self
+        if self.encoder is not None:
+            inputs = replace(self, encoder=self.encoder.fitted(X, weight))
+        fitted = fit_scaler(scaler, inputs.encoded(X), weight, names)
+        dropped = _dropped(scaler, fitted)
+        return replace(
+            inputs, scaler=fitted, given_scaler=scaler, is_stream=is_stream, dropped=dropped
+        )
 
     def continued(self, X, weight):
         """Return inputs whose scaler has learned from further rows of a stream; see there."""
-        if self.given_scaler != "standard":
+        given = self.given_scaler
+        if given != "standard":
             return self
         scaler = continued_scaler(self.scaler, self.encoded(X), weight, self.is_stream)
-        return self if scaler is self.scaler else self._with_scaler(scaler)
+        if scaler is self.scaler:
+            return self
+        return replace(self, scaler=scaler, dropped=_dropped(given, scaler))
 
     @property
     def constant_columns(self):
@@ -160,7 +161,7 @@ class Inputs:
 
         `n_inputs` is the number of inputs of the network, None before there is one.
         """
-        x = scaled_inputs(self.scaler, self.encoded(X), dtype)
+        x = scaled_inputs(self.scaler, self.encoded(X), dtype, bool(self.dropped))
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
         is_table = len(x.shape) == 2 and x.shape[0] == n_samples and x.shape[1] > 0
         if not is_table or n_inputs not in (None, x.shape[1]):
@@ -210,6 +211,13 @@ class Inputs:
             return names
         outputs = self.encoder.encoding.outputs
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+
+
+def _dropped(given_scaler, fitted):
+    """Return the numbers of the inputs that a scaler makes zero, of those that do."""
+    if not isinstance(given_scaler, str | WhiteningScaler):
+        return ()
+    return tuple(np.flatnonzero(dropped_columns(fitted)).tolist())
 
 
 def _is_plain(X, encoder):

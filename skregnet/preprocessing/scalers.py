@@ -365,11 +365,11 @@ def _first_row(X, columns):
     return (row.toarray() if issparse(row) else row)[0, columns]
 
 
-def scaled_inputs(scaler, X, dtype):
+def scaled_inputs(scaler, X, dtype, drops=False):
     """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
 
     With a known scaler or none, dense rows are scaled when they are read from a `Source`. Any other
-    transformer is given all rows at once.
+    transformer is given all rows at once. `drops` says that columns were constant in training.
     """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # the scaler was fitted to dense rows
@@ -383,9 +383,10 @@ def scaled_inputs(scaler, X, dtype):
             transform = scaler._whiten
         elif scaler is not None:
             wider = np.result_type(source.dtype, dtype)
-            # The distance from a mean may overflow where a column was constant.
-            mean = np.where(np.isinf(scaler.scale_), 0.0, scaler.mean_)
-            mean, scale = (v.astype(wider, copy=False) for v in (mean, scaler.scale_))
+            mean, scale = scaler.mean_, scaler.scale_
+            if drops:  # the distance from a mean may overflow where a column was constant
+                mean = np.where(np.isinf(scale), 0.0, mean)
+            mean, scale = mean.astype(wider, copy=False), scale.astype(wider, copy=False)
 
             def transform(rows, out):
                 centred = np.subtract(rows, mean, out=out if out.dtype == wider else None)
