@@ -20,6 +20,8 @@ from skregnet.optim.pipeline import Rate, make_pipeline
 from skregnet.optim.stochastic import make_optimizer
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = 8, 400
 # NumPy casts in chunks of fixed size, up to 75 kB in NumPy 2.0; then there are a few numbers for
 # each row and each unit. One buffer of activations of the large network takes 640 kB in float32.

@@ -224,6 +224,7 @@ def skip_impossible(estimator, check_name):
             pytest.skip(reason)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     # With few epochs and few rows of noise these are to be expected.
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning",
@@ -236,6 +237,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 # Checks that scikit-learn has, but runs on its own estimators only.
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")

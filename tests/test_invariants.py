@@ -31,6 +31,7 @@ from skregnet.optim import SGD, Adam, StochasticOptimizer
 
 # All runs here are of a given length, and some hold back few rows.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning"),
 ]

@@ -12,6 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
+pytestmark = pytest.mark.slow
+
 N_ROWS, N_FEATURES = 80_000, 100
 N_BYTES = 8 * N_ROWS * N_FEATURES
 # Chunks of a megabyte, and some arrays with one number for each row.

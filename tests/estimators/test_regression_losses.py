@@ -324,6 +324,7 @@ def median_error(case, X, curve, y, **parameters):
     return np.median(np.abs(middle - curve))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ROBUST)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("normalize_y", [True, False])
@@ -337,6 +338,7 @@ def test_one_wrong_target_changes_nothing(case, dtype, normalize_y, outlier):
     assert median_error(case, X, exact, y, normalize_y=normalize_y) < 0.04
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ROBUST)
 @pytest.mark.parametrize(
     "parameters",

@@ -532,6 +532,7 @@ def test_progress_bars_are_complete(kind, capsys):
         assert f"RegularizedMLPRegressor - {task}" in shown
 
 
+@pytest.mark.slow
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @ignore_limit

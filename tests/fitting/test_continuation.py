@@ -95,6 +95,7 @@ def double(X):
     return 2.0 * X
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_in_another_process(tmp_path):
     X, y = regression(20)
     model = regressor(scaler=FunctionTransformer(np.tanh)).partial_fit(X, y)

@@ -232,6 +232,7 @@ def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_model(Estimator):
     assert set(seen[:-1]) == {0, 1}
 
 
+@pytest.mark.slow
 @not_converged
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_an_interrupt_at_any_line_of_the_record_keeps_a_complete_epoch(early_stopping):

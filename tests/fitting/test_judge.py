@@ -32,6 +32,7 @@ def unscaled(solver, X, y, **parameters):
     return model.fit(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", FULL_BATCH)
 @pytest.mark.parametrize("n_targets", [1, 5])
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3, 1e9])

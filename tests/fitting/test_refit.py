@@ -96,6 +96,7 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -126,6 +127,7 @@ def test_other_losses_start_as_a_plain_fit_does(parameters):
     assert_same(model, plain(model).fit(X, y))
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
 @pytest.mark.parametrize("n_estimators", [1, 3])

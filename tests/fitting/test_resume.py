@@ -89,6 +89,7 @@ def resumed_everywhere(estimator, data, start=None):
     return expected
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_fit_cut_after_any_epoch(Estimator, variant):

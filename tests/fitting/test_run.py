@@ -112,6 +112,7 @@ each_estimator = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", CONFIGURATIONS)

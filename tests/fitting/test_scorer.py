@@ -42,6 +42,7 @@ def test_there_is_no_record_of_an_earlier_fit(Estimator):
     assert not any(seen)
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.parametrize("parameters", [{}, {"n_estimators": 2}, {"warm_start": True}])
 def test_the_network_can_be_drawn_and_exported(Estimator, parameters):

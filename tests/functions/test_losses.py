@@ -259,6 +259,7 @@ def test_float32_stays_float32_and_near_float64(name, weighted):
     assert_allclose(gradient, expected_gradient, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 @each_loss
 def test_a_float32_sum_over_many_rows_keeps_its_digits(name):
     raw, y, weight = (a.astype(np.float32) for a in problem(name, rows=100_000, scale=1.0))
@@ -575,6 +576,7 @@ def test_log_predict_is_the_logarithm_of_predict(name):
     assert_allclose(log_proba, np.log(proba), rtol=1e-12)
 
 
+@pytest.mark.slow
 @each_loss
 @with_and_without_weight
 def test_nothing_as_large_as_the_predictions_is_allocated(name, weighted):

@@ -12,9 +12,12 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.inspection import diagnose
 from skregnet.inspection.rules import RULES
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Stochastic Optimizer", "ignore:Training diverged", "ignore:lbfgs failed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:Stochastic Optimizer", "ignore:Training diverged", "ignore:lbfgs failed"
+    ),
+]
 
 
 def digits(n_rows=500):

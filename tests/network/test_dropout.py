@@ -223,6 +223,7 @@ def test_sparse_rows_of_a_member_are_dropped_as_alone():
         assert_array_equal(alone.for_member(0).data, together.for_member(member).data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_gradient_of_a_linear_model_is_unbiased_up_to_the_known_penalty(sparse):
     """Input dropout of least squares is ridge regression on average (Srivastava et al., 9.1).

@@ -176,6 +176,7 @@ def batch(n_members=1):
     return x, y, rng.uniform(0.5, 1.5, (n_members, ROWS, 1))
 
 
+@pytest.mark.slow
 @each_kind
 @each_place
 @each_number

@@ -406,6 +406,7 @@ def test_training_passes_do_not_change_their_inputs():
         assert np.isfinite(value).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparse", [False, True])
 def test_batches_that_do_not_come_again_are_let_go(sparse, monkeypatch):
     """Products are prepared for the arrays of an epoch, which must not pile up."""

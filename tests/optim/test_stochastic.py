@@ -261,6 +261,7 @@ def steps(optimizer, state, n, seed=0):
     return np.array(changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_before", [20, 4000])
 @pytest.mark.parametrize(
     ("old", "new"),

@@ -30,9 +30,12 @@ PAIRS = [
     (RegularizedMLPRegressor, MLPRegressor),
 ]
 EACH_PAIR = pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=["classifier", "regressor"])
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Early stopping goes by only"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Early stopping goes by only"
+    ),
+]
 
 # ---- signatures --------------------------------------------------------------------------------
 

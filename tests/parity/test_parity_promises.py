@@ -30,6 +30,8 @@ from sklearn.utils import check_random_state
 from factories import stream
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("Estimator", [RegularizedMLPClassifier, RegularizedMLPRegressor])
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
 not_converged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

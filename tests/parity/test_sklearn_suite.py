@@ -80,6 +80,7 @@ def load_suite(path):
 
 PATH = find_suite()
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(PATH is None, reason="scikit-learn was installed without its tests"),
     # Its tests ignore the warnings of its own networks only.
     pytest.mark.filterwarnings("ignore"),

@@ -28,6 +28,8 @@ from skregnet.training import EarlyStopping, Monitor, TrainingState
 from skregnet.training.monitor import RateLowering
 from skregnet.uncertainty import mc_moments
 
+pytestmark = pytest.mark.slow
+
 
 def data_for(Estimator, n_samples=200):
     X, y = regression(n_samples)

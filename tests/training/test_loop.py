@@ -169,6 +169,7 @@ CONFIGURATIONS = {
 STOPPING = ("early stopping", "tol", "all at once")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_member_trained_in_an_ensemble_is_the_member_trained_alone(name):
     members, epochs = [5, 1, 9, 4], 25
@@ -228,6 +229,7 @@ def on_half(member, members, options):
     return training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("container", [np.asarray, Source, csr_matrix])
 @pytest.mark.parametrize("name", OF_OWN_ROWS)

@@ -264,6 +264,7 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_run_cut_after_any_epoch(name):
     options = CONFIGURATIONS[name]

@@ -160,6 +160,7 @@ def random_mixture(rng, kind, n_components=6, n_rows=20):
 KINDS = ["near", "far apart", "equal", "one narrow", "all scales"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(5))
 def test_quantiles_do_not_cross(kind, seed):

@@ -185,6 +185,7 @@ def test_a_stream_goes_on_from_a_fit():
         assert_allclose(model.noise_precision_, before, rtol=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.2, 0.5])
 def test_the_noise_of_a_stream_is_beside_the_spread_of_masks(dropout):
     """The standard deviations are those of the errors, neither counted twice nor left out."""

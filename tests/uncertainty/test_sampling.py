@@ -115,6 +115,7 @@ def test_the_moments_are_those_of_the_samples(name):
     assert_allclose(variance, samples.var(axis=0), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @each_configuration
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_mean_of_many_samples_of_a_linear_network_is_its_prediction(name, sparse):
