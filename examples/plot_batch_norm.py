@@ -54,6 +54,8 @@ BATCH = 60
 
 # All networks are trained for the same number of steps.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
+# Some pixels are blank in all training images.
+warnings.filterwarnings("ignore", "X was constant in training")
 
 
 def split(seed):

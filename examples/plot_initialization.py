@@ -16,6 +16,8 @@ for five layers of tanh units. It shows their figures 6 and 7, and the error dur
 # √6/√(n+m)), equation 16 of the paper. The paper uses layers of 1000 units and images of shapes;
 # this example uses 200 units and the digits of scikit-learn.
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -23,6 +25,9 @@ from sklearn.model_selection import train_test_split
 
 from skregnet import RegularizedMLPClassifier
 from skregnet.inspection import LayerHistogramDisplay
+
+# Some pixels are blank in all training images.
+warnings.filterwarnings("ignore", "X was constant in training")
 
 X, y = load_digits(return_X_y=True)
 NAMES = {"standard": "standard", "glorot_uniform": "normalised"}

@@ -40,6 +40,8 @@ from skregnet import RegularizedMLPClassifier
 
 # Halving stops most candidates before they converge.
 warnings.simplefilter("ignore", category=ConvergenceWarning)
+# Some pixels are blank in all training images.
+warnings.filterwarnings("ignore", "X was constant in training")
 
 BLUE, VERMILLION, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "0.35"
 SPACE = {

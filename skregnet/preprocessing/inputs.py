@@ -39,6 +39,7 @@ class Inputs:
     scaler: object = None  # fitted
     given_scaler: object = None  # the parameter of the estimator
     is_stream: bool = False  # whether the scaler was fitted to the first rows of a stream
+    warns: bool = True  # of values that have no effect
     dropped: tuple = ()  # numbers of the encoded inputs without effect: constant in training
 
     @classmethod
@@ -76,9 +77,9 @@ class Inputs:
         return replace(self, encoder=self.encoder.with_categories_of(X))
 
     def of_codes(self):
-        """Return inputs for rows that `read` returned: codes, without feature names."""
+        """Return inputs for rows that `read` returned: codes, without feature names or warnings."""
         encoder = None if self.encoder is None else self.encoder.of_codes()
-        return replace(self, feature_names=None, encoder=encoder)
+        return replace(self, feature_names=None, encoder=encoder, warns=False)
 
     def fitted(self, X, weight, scaler, *, is_stream=False):
         """Return inputs with encoder and scaler fitted to the training part that `read` returned.
@@ -130,7 +131,7 @@ class Inputs:
 
     def warn_of_changed_constants(self, X):
         """Warn of values without effect in an `X` that `read` returned."""
-        columns = self.changed_constants(X)
+        columns = self.changed_constants(X) if self.warns else ()
         if columns:
             warn_user(
                 f"X was constant in training in {listed(columns)}, and has other values now: they "

@@ -151,6 +151,15 @@ def test_rows_with_other_values_are_warned_of():
         given.fit(X, y, X_val=moved(X), y_val=y)
 
 
+def test_scores_of_each_epoch_do_not_warn():
+    X, y = rows()
+    X[:40, 1] = 7.0
+    splits = [(np.arange(40, 400), np.arange(40))]
+    model = regressor(early_stopping=True, validation_fraction=splits, scoring="r2")
+    assert warned_columns(model.fit, X, y) == []
+    assert warned_columns(model.predict, X) == ["column 1"]
+
+
 def test_names_of_columns_and_of_encoded_ones():
     X, y = rows()
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d="one", e=["x", "y"] * 200, f=None)
