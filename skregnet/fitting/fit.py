@@ -126,11 +126,15 @@ def read_data(settings, data, start=None, *, same_classes=False):
     else:
         inputs = start.model.inputs
         targets = start.model.targets.continued(settings.targets)
-        if targets.is_classifier and same_classes:
-            targets.check_same_classes(data.y)
         X = inputs.read(data.X)
     targets, rows = _read_rows(
-        targets, X, data.y, data.sample_weight, "sample_weight", data.classes
+        targets,
+        X,
+        data.y,
+        data.sample_weight,
+        "sample_weight",
+        classes=data.classes,
+        same_classes=same_classes and start is not None,
     )
     if not targets.is_classifier:
         check_noise_precision(settings.noise_precision, rows.y.shape[1])
@@ -154,9 +158,9 @@ def read_data(settings, data, start=None, *, same_classes=False):
     return inputs, targets, rows, validation
 
 
-def _read_rows(targets, X, y, sample_weight, weight_name, classes=None, name="y"):
-    """Return the targets that know `y`, and the rows."""
-    targets, encoded, labels = targets.read(y, classes, name)
+def _read_rows(targets, X, y, sample_weight, weight_name, **options):
+    """Return the targets that know `y`, and the rows; `options` are those of `targets.read`."""
+    targets, encoded, labels = targets.read(y, **options)
     if X.shape[0] != len(encoded):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {X.shape[0]} "

@@ -35,12 +35,13 @@ class ClassTargets:
         """The loss for targets of this type."""
         return CLASSIFICATION_LOSSES[self.target_type]
 
-    def read(self, y, classes=None, name="y"):
+    def read(self, y, classes=None, name="y", same_classes=False):
         """Check labels; return targets that know the classes, encoded labels, checked labels.
 
         `classes` lists all labels that may occur; None stands for the known classes, or else those
         of `y`. Encoded labels are positions in `classes`, (n_samples, 1), or multilabel indicators,
-        in a small integer type. `name` is the name of the argument, for messages.
+        in a small integer type. `name` is the name of the argument, for messages. With
+        `same_classes`, `y` must have exactly the known classes.
         """
         check_is_given(y, self.owner)
         found, target_type = _classes_and_type(y, name)
@@ -59,6 +60,12 @@ class ClassTargets:
             found = unique_labels(labels)
         else:
             labels = y
+        if same_classes and not is_multilabel and not np.array_equal(found, self.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes}, `y` has {found}. For rows that lack "
+                "some of the classes use partial_fit."
+            )
         classes = self._all_classes(found, classes)
         if is_multilabel:
             if len(classes) != len(found):
@@ -81,20 +88,6 @@ class ClassTargets:
         if self.classes is not None:
             return self, encoded, labels
         return replace(self, classes=classes, target_type=target_type), encoded, labels
-
-    def check_same_classes(self, y):
-        """Raise ValueError if labels for a warm start are not exactly the known classes."""
-        check_is_given(y, self.owner)
-        found, target_type = _classes_and_type(y, "y")
-        if self._is_multilabel or target_type == "multilabel-indicator":
-            return  # `read` compares the number of columns
-        found = unique_labels(column_or_1d(y)) if found is None else found
-        if not np.array_equal(found, self.classes):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes}, `y` has {found}. For rows that lack "
-                "some of the classes use partial_fit."
-            )
 
     @property
     def _is_multilabel(self):

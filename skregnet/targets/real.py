@@ -94,7 +94,7 @@ class RealTargets:
         """Value that the targets are divided by, (n_targets,)."""
         return self.scaling.scale
 
-    def read(self, y, classes=None, name="y"):
+    def read(self, y, classes=None, name="y", same_classes=False):
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
         The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is the

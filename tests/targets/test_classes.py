@@ -337,13 +337,13 @@ def test_a_single_class_is_certain():
 @pytest.mark.parametrize("labels", [[0, 1, 0], [0, 1, 3], [0, 1, 2, 3]])
 def test_a_warm_start_needs_the_same_classes(labels):
     targets, _, _ = unread().read([0, 1, 2])
-    targets.check_same_classes([2, 1, 0, 0])
+    targets.read([2, 1, 0, 0], same_classes=True)
     message = (
         "warm_start can only be used where `y` has the same classes as in the previous call to "
         f"fit. Previously got [0 1 2], `y` has {np.unique(labels)}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
-        targets.check_same_classes(labels)
+        targets.read(labels, same_classes=True)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
