@@ -98,7 +98,7 @@ class RealTargets:
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
         The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is the
-        name of the argument, for messages.
+        name of the argument, for messages. `classes` and `same_classes` concern labels only.
         """
         check_is_given(y, self.owner)
         if is_plain_array(y) and y.ndim in (1, 2):
