@@ -105,3 +105,10 @@ def multiply_weights(sample_weight, class_weight):
             weight = sample_weight * class_weight
     # Scalers sum weighted rows in another order: without this, ones would round differently.
     return None if weight is None or (weight == 1.0).all() else weight
+
+
+def some_rows(n_rows, n_drawn):
+    """Return the sorted numbers of some rows, the same at each call."""
+    # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
+    # it does not consume the user's random numbers.
+    return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))

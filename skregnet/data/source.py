@@ -27,18 +27,26 @@ class Source:
     index : ndarray of int, default=None
         Numbers of the rows of `values` that belong to the source; None means all.
     encoder : object, default=None
-        Its method `encode` is called before the transform, and returns a new array of the same
-        dtype with `n_outputs` columns.
+        Its method ``encode(rows)`` is called before the transform, and returns a new array of the
+        same dtype with `n_numbers` columns.
+    is_marked : bool, default=False
+        Whether there are further columns, `n_outputs` together, into which the method
+        ``mark(rows, out)`` of the encoder writes.
     """
 
-    def __init__(self, values, dtype=None, transform=None, index=None, encoder=None):
+    def __init__(
+        self, values, dtype=None, transform=None, index=None, encoder=None, is_marked=False
+    ):
         # Every operation on the memmap subclass takes longer.
         self._values = values if isinstance(values, Stacked) else np.asarray(values)
         self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
         self._transform = transform
         self.index = index
         self._encoder = encoder
-        n_columns = values.shape[1] if encoder is None else encoder.n_outputs
+        self._is_marked = is_marked
+        n_columns = values.shape[1]
+        if encoder is not None:
+            n_columns = encoder.n_outputs if is_marked else encoder.n_numbers
         self.shape = (len(values) if index is None else len(index), n_columns)
 
     @property
@@ -50,19 +58,27 @@ class Source:
 
     def __getitem__(self, rows):
         rows = self._raw(rows)
-        if self._transform is None:
+        if self._transform is None and self._encoder is None:
             return np.ascontiguousarray(rows, dtype=self.dtype)
-        out = np.empty(rows.shape, self.dtype)
-        self._transform(rows, out)
+        out = np.empty((len(rows), self.shape[1]), self.dtype)
+        self._write(rows, out)
         return out
 
     def read(self, rows, out):
         """Write some rows into an array of the dtype of the source."""
-        rows = self._raw(rows)
+        self._write(self._raw(rows), out)
+
+    def _write(self, rows, out):
+        values, numbers = rows, out
+        if self._encoder is not None:
+            values, numbers = self._encoder.encode(rows), out[:, : self._encoder.n_numbers]
         if self._transform is None:
-            np.copyto(out, rows, casting="same_kind")
+            np.copyto(numbers, values, casting="same_kind")
         else:
-            self._transform(rows, out)
+            self._transform(values, numbers)
+        if self._is_marked:
+            out[:, self._encoder.n_numbers :] = 0
+            self._encoder.mark(rows, out)
 
     def to_array(self, n_elements=None):
         """Return the array that the source stands for; see `row_chunks` for `n_elements`."""
@@ -75,15 +91,21 @@ class Source:
         """Return the source of some of the rows, given by their numbers."""
         index = rows if self.index is None else self.index[rows]
         index = index.astype(index_dtype(len(self._values)), copy=False)
-        return Source(self._values, self.dtype, self._transform, index, self._encoder)
+        return Source(
+            self._values, self.dtype, self._transform, index, self._encoder, self._is_marked
+        )
 
     def transformed(self, transform, dtype):
         """Return the source of the same rows with another transform and dtype."""
-        return Source(self._values, dtype, transform, self.index, self._encoder)
+        return Source(self._values, dtype, transform, self.index, self._encoder, self._is_marked)
 
     def encoded(self, encoder):
-        """Return the source of the same rows, encoded and not transformed."""
+        """Return the source of the same rows, encoded and not transformed, without marks."""
         return Source(self._values, index=self.index, encoder=encoder)
+
+    def marked(self):
+        """Return the source of the same columns, followed by the marks of the encoder."""
+        return Source(self._values, self.dtype, self._transform, self.index, self._encoder, True)
 
     def _raw(self, rows):
         if self.index is not None:
@@ -94,7 +116,7 @@ class Source:
             values = values[rows]
         else:
             values = values.take(rows, axis=0)
-        return values if self._encoder is None else self._encoder.encode(values)
+        return values
 
 
 class Stacked:
@@ -138,6 +160,11 @@ def row_chunks(n_rows, n_columns, n_elements=None):
     size = max(1, (n_elements or CHUNK_ELEMENTS) // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
+
+
+def as_source(x):
+    """Return a `Source` of the rows of an array, or a source as it is."""
+    return x if isinstance(x, Source) else Source(x)
 
 
 def in_memory(x):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.rows import some_rows
 from ..data.source import row_chunks
 from ..functions.losses import LOSSES, MultinomialLogLoss
 from ..functions.losses.sums import robust_location_and_scale
@@ -167,10 +168,3 @@ def sample_of(data, n_rows=_SAMPLE_ROWS):
         return data
     rows = some_rows(len(data[1]), n_rows)
     return tuple(None if values is None else values[rows] for values in data)
-
-
-def some_rows(n_rows, n_drawn):
-    """Return the sorted numbers of some rows, the same at each call."""
-    # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
-    # it does not consume the user's random numbers.
-    return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))

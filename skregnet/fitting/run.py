@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from .._warnings import warn_interrupted_callback
+from ..data.rows import some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
@@ -25,7 +26,7 @@ from ..training import (
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
-from .judge import Judge, sample_of, some_rows
+from .judge import Judge, sample_of
 from .settings import member_initializers
 
 

@@ -9,10 +9,10 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.rows import some_rows
 from ..estimators import RegularizedMLPClassifier, RegularizedMLPRegressor
 from ..estimators.introspection import is_int_between
 from ..fitting.fit import Data, prepare, read_data, weighted
-from ..fitting.judge import some_rows
 from ..fitting.plan import Plan
 from ..fitting.result import Start
 from ..fitting.run import Run

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import compress, repeat
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
@@ -33,53 +33,88 @@ from .columns import (
 
 # The limit of scikit-learn's gradient boosting.
 MAX_CATEGORIES = 255
+# The code of an unknown category. That of a missing value is NaN.
+_UNKNOWN = -2.0
+# Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
+_WIDE, _WIDE_RATIO = 128, 10
 # Of known categories that stand for unknown ones.
 _MOST_COMBINATIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Maps rows with codes and NaN to the inputs of a network."""
+    """Maps rows with codes and NaN to the inputs of a network.
 
-    # Prefix, feature and suffix of each output, as in ``missingindicator_age``, ``work_private``.
+    The first inputs are numbers, which a scaler takes. The others are zero or one: they mark
+    missing values and categories.
+    """
+
+    # Prefix, feature and suffix of each input, as in ``missingindicator_age``, ``work_private``.
     outputs: list
-    numbers: np.ndarray  # numeric features and their outputs, (2, n)
+    numbers: np.ndarray  # numeric features
     means: np.ndarray  # replacements of missing numbers, (n,)
+    is_known: np.ndarray  # whether a numeric feature has a value in training, (n,)
     indicators: np.ndarray  # features with missing numbers in training, and indicators, (2, m)
-    categorical: list
-    # The output of each code of a categorical feature, or -1. The last column is for missing and
-    # unknown values.
+    categorical: list  # features with inputs that differ
+    # The input of each code of these features, or -1; the last two columns are for unknown
+    # categories and for missing values.
     places: np.ndarray
-    # For each categorical feature the outputs of its known categories, their shares of the training
-    # part and their codes. The shares replace a category without an output. They are empty where
-    # there is no such category or only one that is known.
+    # For each of these features the inputs of its known categories, their shares of the training
+    # part and their codes. The shares replace a category without an input.
     shares: list
 
     @property
     def n_outputs(self):
-        """Number of columns that `encode` returns."""
+        """Number of inputs of the network."""
         return len(self.outputs)
 
-    def encode(self, rows):
-        """Return the inputs of the network, in the dtype of `rows`."""
-        missing = np.isnan(rows)
-        # The last column takes the ones of codes without an output, and is dropped.
-        out = np.zeros((len(rows), self.n_outputs + 1), rows.dtype)
-        features, places = self.numbers
-        out[:, places] = np.where(missing[:, features], self.means, rows[:, features])
-        features, places = self.indicators
-        out[:, places] = missing[:, features]
-        if self.categorical:
-            places = self._places(rows, missing)
-            out[np.arange(len(rows))[:, np.newaxis], places] = 1
-            is_unknown = places < 0
-            for k in np.flatnonzero(is_unknown.any(axis=0)):
-                known, shares, _ = self.shares[k]
-                out[np.ix_(is_unknown[:, k], known)] = shares
-        return out[:, :-1]
+    @property
+    def n_numbers(self):
+        """Number of inputs that a scaler takes."""
+        return len(self.numbers)
 
-    def _places(self, rows, missing):
-        codes = np.where(missing, -1, rows)[:, self.categorical].astype(np.intp)
+    @property
+    def is_wide(self):
+        """Whether most inputs are zeros, so that sparse rows are faster."""
+        n_stored = self.n_numbers + len(self.categorical)
+        return self.n_outputs > max(_WIDE, _WIDE_RATIO * n_stored)
+
+    def encode(self, rows):
+        """Return the numbers, in the dtype of `rows`."""
+        values = rows[:, self.numbers]
+        return np.where(np.isnan(values) | ~self.is_known, self.means, values).astype(rows.dtype)
+
+    def mark(self, rows, out):
+        """Write the marks of missing values and categories into `out`, which is zero there."""
+        features, places = self.indicators
+        out[:, places] = np.isnan(rows[:, features])
+        places = self._places(rows)
+        numbers, k = np.nonzero(places >= 0)
+        out[numbers, places[numbers, k]] = 1
+        for k in np.flatnonzero((places < 0).any(axis=0)):
+            known, shares, _ = self.shares[k]
+            out[np.ix_(places[:, k] < 0, known)] = shares
+
+    def sparse_marks(self, rows, dtype):
+        """Return the marks alone as a CSR matrix."""
+        shape = len(rows), self.n_outputs - self.n_numbers
+        features, indicators = self.indicators
+        places = self._places(rows)
+        if (places < 0).any():
+            out = np.zeros((len(rows), self.n_outputs), dtype)
+            self.mark(rows, out)
+            return csr_array(out[:, self.n_numbers :])
+        is_missing = np.isnan(rows[:, features])
+        columns = np.hstack([np.broadcast_to(indicators, is_missing.shape), places])
+        is_stored = np.hstack([is_missing, np.ones(places.shape, bool)])
+        columns = columns[is_stored] - self.n_numbers
+        starts = np.concatenate([[0], is_stored.sum(axis=1).cumsum()])
+        return csr_array((np.ones(len(columns), dtype), columns, starts), shape=shape)
+
+    def _places(self, rows):
+        """Return the inputs that mark categories, (rows, categorical features), or -1."""
+        codes = rows[:, self.categorical]
+        codes = np.where(np.isnan(codes), -1, codes).astype(np.intp)
         return self.places[np.arange(len(self.categorical)), codes]
 
     def substituted(self, rows):
@@ -91,8 +126,7 @@ class Encoding:
         """
         if not self.categorical:
             return
-        is_unknown = self._places(rows, np.isnan(rows)) < 0
-        is_unknown &= np.array([len(shares) > 0 for _, shares, _ in self.shares])
+        is_unknown = self._places(rows) < 0
         numbers = np.flatnonzero(is_unknown.any(axis=1))
         patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
@@ -163,10 +197,12 @@ class TableEncoder:
     def _codes(self, X, j):
         codes, values = self.vocabulary[j], _values(X, j)
         with _explained_if_unhashable(X, j):
-            found = np.fromiter(map(codes.get, values, repeat(np.nan)), float, len(values))
-        is_unknown = np.isnan(found)
+            found = np.fromiter(map(codes.get, values, repeat(_UNKNOWN)), float, len(values))
+        is_unknown = found == _UNKNOWN
         if is_unknown.any():
             unknown = set(compress(values, is_unknown))
+            is_nothing = np.fromiter(map(is_missing, compress(values, is_unknown)), bool)
+            found[np.flatnonzero(is_unknown)[is_nothing]] = np.nan
             if any(map(is_infinite, unknown)):
                 raise ValueError("Input X contains infinity.")
             if not self.allow_missing and any(map(is_missing, unknown)):
@@ -187,8 +223,8 @@ class TableEncoder:
             )
             warn_user(
                 f"All categories in {listed([column_names(X, self.names)[j]])} of X are unknown, "
-                f"and are treated as missing: it has {unknown}, where fit was given {known}. Check "
-                "their spelling and type."
+                "and predict as the mean over the known ones: it has "
+                f"{unknown}, where fit was given {known}. Check their spelling and type."
             )
 
     def _numbers(self, n_features):
@@ -231,7 +267,7 @@ class TableEncoder:
             total += chunk_weight @ ~missing[:, numbers]
             sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
             for j, count in counts.items():
-                is_present = ~missing[:, j]
+                is_present = chunk[:, j] >= 0
                 codes = chunk[is_present, j].astype(np.intp)
                 count += np.bincount(codes, chunk_weight[is_present], len(count))
         names = self.names or range(n_features)
@@ -251,38 +287,35 @@ class TableEncoder:
                 f"X has no value in {listed([names[j] for j in numbers[~is_known]])} for the rows "
                 "that are trained on: these features have no effect. Leave them out."
             )
-        means = dict(zip(numbers[is_known].tolist(), sums[is_known] / total[is_known], strict=True))
-        return replace(self, encoding=self._encoding(n_features, has_missing, means, counts))
+        means = np.divide(sums, total, out=np.zeros(len(numbers)), where=is_known)
+        return replace(self, encoding=self._encoding(has_missing, numbers, means, is_known, counts))
 
-    def _encoding(self, n_features, has_missing, means, counts):
-        """Place the outputs: for each feature its value or categories, then its indicator."""
-        outputs, numbers, indicators = [], [], []
+    def _encoding(self, has_missing, numbers, means, is_known, counts):
+        """Place the inputs: numbers, then for each feature its categories and its indicator."""
+        outputs, indicators, shares = [("", j, "") for j in numbers], [], []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
-        places = np.full((len(counts), n_codes + 1), -1)
-        nothing = np.empty(0, int), np.empty(0), np.empty(0, int)
-        shares, place_of = dict.fromkeys(counts, nothing), dict(zip(counts, places, strict=True))
-        for j in range(n_features):
-            first, codes = len(outputs), self.vocabulary.get(j, {})
-            known = _ordered(category for category, code in codes.items() if counts[j][code])
-            suffixes = [f"_{category}" for category in known] if j in counts else [""]
-            outputs += [("", j, suffix) for suffix in suffixes]
-            has_indicator = has_missing[j] and (j in counts or j in means)
+        places, categorical = [], []
+        without = set(numbers[~is_known].tolist())
+        for j in range(len(has_missing)):
+            first, codes, count = len(outputs), self.vocabulary.get(j, {}), counts.get(j)
+            known = _ordered(category for category, code in codes.items() if count[code])
+            outputs += [("", j, f"_{category}") for category in known]
+            has_indicator = has_missing[j] and j not in without
             outputs += [("missingindicator_", j, "")] if has_indicator else []
-            if j in means:
-                numbers.append((j, first))
-                indicators += [(j, first + 1)] if has_indicator else []
-            # A single level stays zero: it carries no information, and other levels may come.
-            elif j in counts and len(outputs) - first > 1:
-                place_of[j][:] = len(outputs) - 1 if has_indicator else -1
-                known, own = [codes[category] for category in known], first + np.arange(len(known))
-                place_of[j][known] = own
-                if not has_indicator:
-                    shares[j] = own, counts[j][known] / counts[j].sum(), np.array(known)
-        numbers, indicators = (np.array(p, int).reshape(-1, 2).T for p in (numbers, indicators))
-        means = np.array([*means.values()], float)
-        return Encoding(
-            outputs, numbers, means, indicators, list(counts), places, list(shares.values())
-        )
+            if count is None:
+                indicators += [(j, first)] if has_indicator else []
+            # A single input stays zero: it carries no information, and other categories may come.
+            elif len(outputs) - first > 1:
+                own = first + np.arange(len(known))
+                known = np.array([codes[category] for category in known], int)
+                categorical.append(j)
+                places.append(np.full(n_codes + 2, -1))
+                places[-1][known] = own
+                places[-1][-1] = len(outputs) - 1 if has_indicator else -1
+                shares.append((own, count[known] / count.sum(), known))
+        indicators = np.array(indicators, int).reshape(-1, 2).T
+        places = np.array(places, int).reshape(-1, n_codes + 2)
+        return Encoding(outputs, numbers, means, is_known, indicators, categorical, places, shares)
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):

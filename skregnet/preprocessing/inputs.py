@@ -3,24 +3,32 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, hstack, issparse, vstack
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
-from ..data.source import Source, row_chunks
+from ..data.source import Source, as_source, row_chunks
 from .affine import affine_map
 from .checks import is_plain_array
 from .columns import check_no_dates, explained, listed
 from .encoder import TableEncoder, make_encoder
 from .scalers import (
+    RobustClipScaler,
     WhiteningScaler,
-    continued_scaler,
+    centres,
     dropped_columns,
     fit_scaler,
     scaled_inputs,
     with_folded_scaler,
+    with_new_columns,
 )
+
+# The scaler of a stream goes on learning until it knows so many rows,
+_FEW_ROWS = 30
+# if it is one of these.
+_LEARNING = (str, StandardScaler, WhiteningScaler, RobustClipScaler)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +46,10 @@ class Inputs:
     encoder: TableEncoder | None = None  # None without categories and missing values
     scaler: object = None  # fitted
     given_scaler: object = None  # the parameter of the estimator
-    is_stream: bool = False  # whether the scaler was fitted to the first rows of a stream
+    # The rows of a stream that the scaler was fitted to, and their weights, if they are few.
+    first_rows: tuple | None = None
     warns: bool = True  # of values that have no effect
-    dropped: tuple = ()  # numbers of the encoded inputs without effect: constant in training
+    dropped: tuple = ()  # the columns that the scaler makes zero: constant in training
 
     @classmethod
     def describe(cls, X, *, owner, categorical_features=None, handle_missing="error"):
@@ -87,34 +96,57 @@ class Inputs:
         The weights are positive, or None. `scaler` is the parameter of the estimator. With
         `is_stream`, further rows follow, which `continued` learns from.
         """
-        # The encoder's outputs do not have the names of the features.
-        names = self.feature_names if self.encoder is None else None
         inputs = self
         if self.encoder is not None:
             inputs = replace(self, encoder=self.encoder.fitted(X, weight))
-        fitted = fit_scaler(scaler, inputs.encoded(X), weight, names)
-        dropped = _dropped(scaler, fitted)
-        return replace(
-            inputs, scaler=fitted, given_scaler=scaler, is_stream=is_stream, dropped=dropped
-        )
+        inputs = replace(inputs, given_scaler=scaler)._with_scaler_for(X, weight)
+        return inputs._with_first_rows(X, weight) if is_stream else inputs
+
+    def _with_scaler_for(self, X, weight):
+        x = self._numbers(X)
+        # The numbers among encoded features do not have the names of all features.
+        names = self.feature_names if self.encoder is None else None
+        scaler = fit_scaler(self.given_scaler, x, weight, names) if x.shape[1] else None
+        return replace(self, scaler=scaler, dropped=self._dropped_by(scaler))
+
+    def _with_first_rows(self, X, weight):
+        is_young = X.shape[0] < _FEW_ROWS and isinstance(self.given_scaler, _LEARNING)
+        return replace(self, first_rows=(X, weight) if is_young else None)
+
+    def _dropped_by(self, scaler):
+        drops = isinstance(self.given_scaler, str | WhiteningScaler | RobustClipScaler)
+        if not drops or scaler is None:
+            return ()
+        return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())
 
     def continued(self, X, weight):
-        """Return inputs whose scaler has learned from further rows of a stream; see there."""
-        given = self.given_scaler
-        if given != "standard":
+        """Return inputs whose scaler has learned from further rows of a stream.
+
+        While it knows few rows it learns anew from all of them. Later it learns from columns alone
+        that were constant until now.
+        """
+        if self.first_rows is not None:
+            X, weight = _joined(self.first_rows, (X, weight))
+            return self._with_scaler_for(X, weight)._with_first_rows(X, weight)
+        if not self.dropped:
             return self
-        scaler = continued_scaler(self.scaler, self.encoded(X), weight, self.is_stream)
+        scaler = with_new_columns(self.scaler, self._numbers(X), weight)
         if scaler is self.scaler:
             return self
-        return replace(self, scaler=scaler, dropped=_dropped(given, scaler))
+        return replace(self, scaler=scaler, dropped=self._dropped_by(scaler))
 
     @property
     def constant_columns(self):
         """Names or numbers of the columns without effect, because they were constant in training.
 
-        Columns without any value, of which `fitted` warns, are not among them.
+        Columns without any number, of which `fitted` warns, are not among them.
         """
-        return self._names_of(self.dropped)
+        constant = self._names_of(self.dropped)
+        if self.encoder is None:
+            return constant
+        single = {*self.encoder.vocabulary}.difference(self.encoder.encoding.categorical)
+        names = range(self.n_features) if self.feature_names is None else self.feature_names
+        return constant + [names[j] for j in sorted(single)]
 
     def changed_constants(self, X):
         """Return the `constant_columns` with other values in an `X` that `read` returned."""
@@ -122,7 +154,7 @@ class Inputs:
             return []
         dropped = np.array(self.dropped)
         changed = np.zeros(len(dropped), bool)
-        x, former = self.encoded(X), self.scaler.mean_[dropped]
+        x, former = self._numbers(X), centres(self.scaler)[dropped]
         for rows in row_chunks(*x.shape):
             part = x[rows][:, dropped]
             part = part.toarray() if issparse(part) else part
@@ -142,36 +174,51 @@ class Inputs:
         names = range(self.n_features) if self.feature_names is None else self.feature_names
         if self.encoder is None:
             return [names[j] for j in numbers]
-        outputs, known = self.encoder.encoding.outputs, {*self.encoder.vocabulary}
-        known |= {*self.encoder.encoding.numbers[0].tolist()}
-        # The categories of a feature are constant only if there is a single one.
-        found = [outputs[number][:2] for number in numbers]
-        return [f"{a}{names[j]}" if a else names[j] for a, j in found if j in known]
+        encoding = self.encoder.encoding
+        return [names[encoding.numbers[j]] for j in numbers if encoding.is_known[j]]
+
+    def _numbers(self, X):
+        """Return what the scaler takes, for an `X` that `read` returned."""
+        if self.encoder is None:
+            return X
+        return as_source(X).encoded(self.encoder.encoding)
 
     def encoded(self, X, dtype=None):
-        """Return what the scaler takes, for an `X` that `read` returned.
-
-        With a `dtype`, what a network takes that contains the scaler; see `foldable_network`.
-        """
+        """Return what a network takes that contains the scaler; see `foldable_network`."""
         if self.encoder is not None:
-            X = (X if isinstance(X, Source) else Source(X)).encoded(self.encoder.encoding)
-        return X if dtype is None else scaled_inputs(None, X, dtype)
+            X = as_source(X).encoded(self.encoder.encoding).marked()
+        return scaled_inputs(None, X, X.dtype if dtype is None else dtype)
 
     def scaled(self, X, dtype, n_inputs=None):
         """Return what a network of a dtype takes, for an `X` that `read` returned.
 
         `n_inputs` is the number of inputs of the network, None before there is one.
         """
-        x = scaled_inputs(self.scaler, self.encoded(X), dtype, bool(self.dropped))
+        x = scaled_inputs(self.scaler, self._numbers(X), dtype, bool(self.dropped))
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
-        is_table = len(x.shape) == 2 and x.shape[0] == n_samples and x.shape[1] > 0
-        if not is_table or n_inputs not in (None, x.shape[1]):
+        is_table = len(x.shape) == 2 and x.shape[0] == n_samples
+        if is_table and self.encoder is not None:
+            x = self._with_marks(x, X)
+        if not is_table or x.shape[1] == 0 or n_inputs not in (None, x.shape[1]):
             raise ValueError(
                 f"scaler={self.given_scaler!r} returned shape {x.shape}, expected "
                 f"({n_samples}, {columns}): one row for each row of X, and as many columns, at "
                 "least one, in all calls."
             )
         return x
+
+    def _with_marks(self, x, X):
+        """Return scaled numbers and the marks of missing values and categories of the same rows."""
+        encoding, raw = self.encoder.encoding, as_source(X)
+        if encoding.is_wide or issparse(x):
+            parts = []
+            for rows in row_chunks(*x.shape):
+                marks = encoding.sparse_marks(raw[rows], x.dtype)
+                parts.append(hstack([csr_array(x[rows]), marks], format="csr"))
+            return vstack(parts, format="csr")
+        if isinstance(x, Source):
+            return x.marked()
+        return np.hstack([x, encoding.sparse_marks(raw[:], x.dtype).toarray()])
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""
@@ -189,7 +236,13 @@ class Inputs:
 
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
-        return with_folded_scaler(network, self.scaler, shape)
+        n_marks = 0
+        if self.encoder is not None:
+            encoding = self.encoder.encoding
+            if encoding.is_wide:
+                return None
+            n_marks = encoding.n_outputs - encoding.n_numbers
+        return with_folded_scaler(network, self.scaler, shape, n_marks)
 
     def affine_map(self):
         """Return the `AffineMap` from the features to the network's inputs; None if unknown."""
@@ -214,11 +267,15 @@ class Inputs:
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
 
 
-def _dropped(given_scaler, fitted):
-    """Return the numbers of the inputs that a scaler makes zero, of those that do."""
-    if not isinstance(given_scaler, str | WhiteningScaler):
-        return ()
-    return tuple(np.flatnonzero(dropped_columns(fitted)).tolist())
+def _joined(first, second):
+    """Return two pairs of rows and weights as one."""
+    (X, weight), (more, more_weight) = first, second
+    parts = [part[:] if isinstance(part, Source) else part for part in (X, more)]
+    X = vstack(parts, format="csr") if issparse(more) else np.concatenate(parts)
+    if weight is None and more_weight is None:
+        return X, None
+    weights = [np.ones(rows.shape[0]) if w is None else w for rows, w in (first, second)]
+    return X, np.concatenate(weights)
 
 
 def _is_plain(X, encoder):

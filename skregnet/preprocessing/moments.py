@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from ..data.rows import some_rows
 from ..data.source import row_chunks
 
 # Within these bounds squared deviations, summed over any number of rows, neither overflow nor lose
@@ -13,6 +14,10 @@ _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
 # Relative differences of values that are equal but for their rounding.
 _ROUNDING = 8 * np.finfo(np.float64).eps
+# The most frequent value of a column is looked for in so many rows. All rows are read where it
+# holds this share of them.
+_SAMPLE_ROWS = 1000
+_FREQUENT = 0.4
 
 
 def standardisation(X, weight):
@@ -117,6 +122,109 @@ def constant_columns(X, weight, columns):
             with np.errstate(over="ignore"):
                 np.maximum(distance, np.abs(chunk - first).max(axis=0), out=distance)
     return distance <= _ROUNDING * size, distance
+
+
+def majorities(X, weight, columns):
+    """Return those of some columns in which one value has the majority, the values, and distances.
+
+    These are columns of two values, and others in which more than half of the weight is on one
+    value. The distance is the root mean square of the differences of all other values from it:
+    unlike the standard deviation, it does not become small where the other values are rare.
+    """
+    if X.shape[0] < 3:  # each value may occur once
+        columns = columns[:0]
+    columns, values = _frequent_values(X, weight, columns)
+    share, lowest, highest = np.zeros(len(columns)), np.full(len(columns), np.inf), None
+    highest = -lowest
+    for rows in _row_chunks_of(X, columns):
+        chunk = X[rows][:, columns]
+        is_same = chunk == values
+        ones = np.ones(len(chunk)) if weight is None else weight[rows]
+        share += ones @ is_same
+        np.minimum(lowest, np.where(is_same, np.inf, chunk).min(axis=0), out=lowest)
+        np.maximum(highest, np.where(is_same, -np.inf, chunk).max(axis=0), out=highest)
+    half = (X.shape[0] if weight is None else weight.sum()) / 2
+    is_binary = lowest == highest
+    # The smaller one of two equally frequent values.
+    swaps = is_binary & ((share < half) | ((share == half) & (highest < values)))
+    values, highest = np.where(swaps, highest, values), np.where(swaps, values, highest)
+    lowest = np.where(swaps, highest, lowest)
+    kept = is_binary | (share > half)
+    columns, values = columns[kept], values[kept]
+    with np.errstate(over="ignore"):  # for columns of two values this is their distance
+        distance = np.maximum(highest[kept] - values, values - lowest[kept])
+    others = np.flatnonzero(~is_binary[kept])
+    if len(others):
+        distance[others] *= _relative_distance(
+            X, weight, columns[others], values[others], distance[others]
+        )
+    return columns, values, distance
+
+
+def _frequent_values(X, weight, columns):
+    """Return those of some columns that may have a majority, and the values that may have it."""
+    n_rows = X.shape[0]
+    rows = slice(None) if n_rows <= _SAMPLE_ROWS else some_rows(n_rows, _SAMPLE_ROWS)
+    sample = X[rows][:, columns]
+    if weight is None:
+        middle = (len(sample) - 1) // 2
+        values = np.partition(sample, middle, axis=0)[middle]
+        share = (sample == values).mean(axis=0)
+    else:
+        order, weight = sample.argsort(axis=0), weight[rows] / weight[rows].sum()
+        middle = (weight[order].cumsum(axis=0) >= 0.5).argmax(axis=0)
+        every = np.arange(len(columns))
+        values = sample[order[middle, every], every]
+        share = weight @ (sample == values)
+    chosen = np.flatnonzero(share >= _FREQUENT)
+    return columns[chosen], values[chosen].astype(np.float64)
+
+
+def distances(X, weight, values):
+    """Return the root mean square of the distance from one value of each column.
+
+    Rows that hold the value do not count; `X` is an array with other values in each column.
+    """
+    with np.errstate(over="ignore"):
+        largest = np.abs(X - values).max(axis=0)
+    return largest * _relative_distance(X, weight, np.arange(X.shape[1]), values, largest)
+
+
+def _relative_distance(X, weight, columns, values, largest):
+    """Return the root mean square of the other values' distance, divided by the largest one."""
+    squares, total = np.zeros(len(columns)), np.zeros(len(columns))
+    for rows in _row_chunks_of(X, columns):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            distance = (X[rows][:, columns] - values) / largest
+            ones = np.ones(len(distance)) if weight is None else weight[rows]
+            squares += ones @ distance**2
+        total += ones @ (distance != 0)
+    return np.sqrt(squares / total)
+
+
+def _row_chunks_of(X, columns):
+    return row_chunks(*X.shape) if len(columns) else ()
+
+
+def sparse_majorities(X, weight):
+    """Return columns and distances as `majorities` does, where zero has the majority in CSR rows.
+
+    Columns of zeros and one other value are among them, whatever the shares are.
+    """
+    X = X.astype(np.float64).tocsc()
+    X.eliminate_zeros()
+    columns = np.flatnonzero(np.diff(X.indptr))
+    starts, data = X.indptr[columns], X.data
+    ones = np.ones(len(data)) if weight is None else weight[X.indices]
+    share = np.add.reduceat(ones, starts)
+    lowest, highest = (extreme.reduceat(data, starts) for extreme in (np.minimum, np.maximum))
+    largest = np.maximum(highest, -lowest)
+    relative = data / largest.repeat(np.diff(X.indptr)[columns])
+    with np.errstate(under="ignore"):
+        squares = np.add.reduceat(ones * relative**2, starts)
+    half = (X.shape[0] if weight is None else weight.sum()) / 2
+    kept = (lowest == highest) | (share < half)
+    return columns[kept], (largest * np.sqrt(squares / share))[kept]
 
 
 def _exponents(X, columns):

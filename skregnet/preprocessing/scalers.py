@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +17,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
+from ..data.rows import some_rows
 from ..data.source import Source, row_chunks
+from ..functions.losses.sums import weighted_quantiles
 from .checks import check_weights
-from .moments import constant_columns, standardisation
+from .moments import (
+    constant_columns,
+    distances,
+    majorities,
+    sparse_majorities,
+    standardisation,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,10 +44,16 @@ _LARGEST_OFFSET = 8.0
 # and standard deviations between these bounds, so that float32 holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
 
-# The scaler of a stream goes on learning until it knows so many rows.
-_FEW_ROWS = 30
 # Relative difference of means of the same values.
 _ROUNDING = 1e-14
+# Interquartile range of the standard normal distribution.
+_NORMAL_RANGE = 1.3489795003921634
+# Standard deviations that the output of `RobustClipScaler` stays below.
+_CLIP = 3.0
+# Root mean squares of sparse columns may differ from the median column by this factor.
+_SPARSE_RANGE = 3.0
+# Quartiles are computed from at most so many rows.
+_QUARTILE_ROWS = 100_000
 
 
 class WhiteningScaler(
@@ -107,14 +121,22 @@ class WhiteningScaler(
         X = validate_data(self, X, dtype=(np.float64, np.float32))
         return self._fit(X, check_weights(sample_weight, len(X)))
 
-    def _fit(self, X, weight):
-        """Fit to an array or a `Source`; only a chunk of it is copied at a time."""
+    def _fit(self, X, weight, keeps_majorities=False):
+        """Fit to an array or a `Source`; only a chunk of it is copied at a time.
+
+        With `keeps_majorities`, columns in which one value has the majority are not rotated, and
+        are scaled as by `_fit_standard`.
+        """
         mean, _, scale, is_constant, total = standardisation(X, weight)
         columns = np.flatnonzero(is_constant)
         if len(columns):
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
+            mean[columns] = np.where(is_constant, _first_row(X, columns), mean[columns])
+        if keeps_majorities:
+            majority = majorities(X, weight, np.flatnonzero(np.isfinite(scale)))
+            scale[majority[0]] = np.inf
         variances, directions = _principal_directions(X, mean, scale, weight, total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
@@ -122,7 +144,14 @@ class WhiteningScaler(
         self.whitening_ = scaled @ directions[:, kept].T
         self.whitening_ /= scale[:, np.newaxis]
         self.whitening_[:, np.isinf(scale)] = 0.0  # the eigenvectors have rounding errors there
+        if keeps_majorities:
+            self._set_columns(*majority)
         return self
+
+    def _set_columns(self, columns, centres, scales):
+        """Scale some columns, which the others do not depend on, by themselves."""
+        self.mean_[columns] = centres
+        self.whitening_[columns, columns] = 1.0 / scales
 
     def transform(self, X: ArrayLike) -> Floats:
         """Whiten.
@@ -146,6 +175,113 @@ class WhiteningScaler(
 
     def _whiten(self, rows, out):
         np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
+
+
+class RobustClipScaler(
+    DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
+    """Centre by the median, scale by the interquartile range and clip smoothly.
+
+    A scaled value ``z`` becomes ``z / sqrt(1 + (z / 3)**2)``, which lies between -3 and 3: values
+    far off keep their order, but not their weight (Holzmueller et al. 2024). The interquartile
+    range is divided by that of the standard normal distribution, 1.349. A feature of two values, or
+    with more than half of the weight on one value, is centred by its most frequent value and
+    scaled by the root mean square of the distance of the others. Constant features give zeros.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_features,)
+        Weighted medians, or most frequent values.
+    scale_ : ndarray of shape (n_features,)
+        Weighted interquartile ranges divided by 1.349, or distances; infinite for constant
+        features.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has them.
+
+    See Also
+    --------
+    sklearn.preprocessing.RobustScaler : Without weights and without clipping.
+
+    References
+    ----------
+    D. Holzmueller, L. Grinsztajn, I. Steinwart: Better by Default: Strong Pre-Tuned MLPs and
+    Boosted Trees on Tabular Data. Advances in Neural Information Processing Systems 37, 2024.
+
+    Examples
+    --------
+    >>> from skregnet import RobustClipScaler
+    >>> X = [[0.0], [1.0], [2.0], [3.0], [4.0], [1000.0]]
+    >>> RobustClipScaler().fit_transform(X).ravel().round(1).tolist()
+    [-0.9, -0.4, 0.0, 0.4, 0.9, 3.0]
+    """
+
+    center_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate medians and interquartile ranges.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : RobustClipScaler
+            The fitted transformer.
+        """
+        X = validate_data(self, X, dtype=(np.float64, np.float32))
+        return self._fit(X, check_weights(sample_weight, len(X)))
+
+    def _fit(self, X, weight):
+        """Fit to an array or a `Source`."""
+        mean, _, deviation, is_constant, _ = standardisation(X, weight)
+        n_rows = X.shape[0]
+        rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
+        some = None if weight is None else weight[rows][:, np.newaxis]
+        low, self.center_, high = weighted_quantiles(X[rows], some, [0.25, 0.5, 0.75])
+        self.scale_ = high / _NORMAL_RANGE - low / _NORMAL_RANGE
+        is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
+        self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
+        _set_special_columns(self, X, weight, is_constant)
+        return self
+
+    def _set_columns(self, columns, centres, scales):
+        self.center_[columns], self.scale_[columns] = centres, scales
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Centre, scale and clip.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense data.
+
+        Returns
+        -------
+        X_scaled : ndarray of shape (n_samples, n_features)
+            In the dtype of `X`; between -3 and 3.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X_scaled = np.empty(X.shape, X.dtype)
+        for rows in row_chunks(*X.shape):
+            self._clip(X[rows], X_scaled[rows])
+        return X_scaled
+
+    def _clip(self, rows, out):
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = (rows - self.center_) / self.scale_
+        np.nan_to_num(z, copy=False)  # a distance that overflows, of a constant column too
+        np.divide(z, np.hypot(1.0, z / _CLIP), out=out, casting="same_kind")
 
 
 def _principal_directions(X, mean, scale, weight, total):
@@ -265,39 +401,82 @@ def _is_known(scaler):
     """Whether this module can apply a scaler to dense rows itself."""
     # A subclass may transform in another way, so the type must match exactly.
     is_full = type(scaler) is StandardScaler and scaler.with_mean and scaler.with_std
-    return is_full or type(scaler) is WhiteningScaler
+    return is_full or type(scaler) in (WhiteningScaler, RobustClipScaler)
 
 
-def _fit_known(scaler, X, weight, drops_constants=False):
-    """Fit a `WhiteningScaler` or `StandardScaler`; dense rows are read in chunks."""
+def _fit_known(scaler, X, weight):
+    """Fit a scaler of this module or a `StandardScaler`; dense rows are read in chunks."""
     if issparse(X):
         _return_arrays(scaler)  # sparse rows are transformed by its own method
     scaler.n_features_in_ = X.shape[1]
-    if type(scaler) is WhiteningScaler:
+    if type(scaler) is not StandardScaler:
         return scaler._fit(X, weight)
-    scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
+    scaler.mean_, scaler.var_, scaler.scale_, _, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]
-    columns = np.flatnonzero(is_constant)
-    if drops_constants and len(columns):
-        columns = columns[constant_columns(X, weight, columns)[0]]
-        scaler.mean_[columns] = _first_row(X, columns)  # without rounding errors, for `_differs`
-        scaler.scale_[columns] = np.inf
     return scaler
 
 
 def _fit_standard(X, weight):
+    """Fit a `StandardScaler` that brings only numbers to unit variance."""
     # Centring would make sparse rows dense.
-    standard = StandardScaler(with_mean=not issparse(X))
-    return _fit_known(standard, X, weight, drops_constants=True)
+    scaler = StandardScaler(with_mean=not issparse(X))
+    scaler.n_features_in_ = X.shape[1]
+    scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
+    scaler.n_samples_seen_ = np.array(total)[()]
+    _set_special_columns(scaler, X, weight, is_constant)
+    return scaler
+
+
+def _set_special_columns(scaler, X, weight, is_constant):
+    """Set the centres and scales of the columns in which one value has all rows or the majority.
+
+    A constant column gets an infinite scale, which makes it zero in all rows. A value that has the
+    majority becomes zero, and the others have a root mean square of one: so that of two values one
+    is zero and the other is one or minus one, however rare it is. Sparse columns with a majority of
+    zeros have a common scale, unless their units differ much.
+    """
+    columns = np.flatnonzero(is_constant)
+    if len(columns):
+        same = constant_columns(X, weight, columns)[0]
+        is_constant = is_constant.copy()
+        is_constant[columns] = same
+        # Without rounding errors, for `_differs`.
+        _set_columns(scaler, columns[same], _first_row(X, columns[same]), np.inf)
+    if issparse(X):
+        columns, distance = sparse_majorities(X, weight)
+        kept = ~is_constant[columns]
+        if kept.any():
+            # A common scale keeps the proportions of words, as those of inverse frequencies. Column
+            # by column the log-loss on documents was up to 0.05 higher, with standard deviations
+            # 0.3 to 0.6. Only columns in other units are brought close to the common scale.
+            relative = distance / np.median(distance[kept])
+            distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
+            scaler.scale_[columns[kept]] = distance[kept]
+    else:
+        _set_columns(scaler, *majorities(X, weight, np.flatnonzero(~is_constant)))
+
+
+def _set_columns(scaler, columns, centres, scales):
+    """Change centres and scales of some columns of a known scaler."""
+    if type(scaler) is not StandardScaler:
+        scaler._set_columns(columns, centres, scales)
+    else:
+        scaler.mean_[columns], scaler.scale_[columns] = centres, scales
 
 
 def _fit_whitening(X, weight):
-    return _fit_known(WhiteningScaler(), X, weight)
+    scaler = WhiteningScaler()
+    scaler.n_features_in_ = X.shape[1]
+    return scaler._fit(X, weight, keeps_majorities=True)
+
+
+def _fit_robust(X, weight):
+    return _fit_known(RobustClipScaler(), X, weight)
 
 
 # Functions of the rows and their weights (or None) that return a fitted scaler. Dense rows may be a
 # `Source`.
-SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening}
+SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening, "robust": _fit_robust}
 # Those that can be fitted to sparse rows.
 SPARSE_SCALERS = {"standard"}
 
@@ -309,48 +488,28 @@ def dropped_columns(scaler):
     return np.isinf(scaler.scale_)
 
 
-def continued_scaler(scaler, X, weight, is_young):
-    """Return the scaler of a stream, which learns from further rows where it knows too little.
+def centres(scaler):
+    """Return the centres of a known scaler."""
+    return scaler.center_ if type(scaler) is RobustClipScaler else scaler.mean_
 
-    A column that was constant until now and varies in these rows is scaled by its distance from
-    the former value: earlier rows keep their predictions. While the scaler of a stream knows few
-    rows, as `is_young` says, further rows add to all means and standard deviations.
+
+def with_new_columns(scaler, X, weight):
+    """Return a known scaler, in which columns that were constant until now and vary are scaled.
+
+    Such a column is scaled by the root mean square of its distance from the former value, of rows
+    where there is one: earlier rows keep their predictions.
     """
-    if type(scaler) is not StandardScaler:
-        return scaler
-    n_known, n_new = scaler.n_samples_seen_, X.shape[0]
-    is_young = is_young and n_known < _FEW_ROWS
-    columns = np.flatnonzero(np.isinf(scaler.scale_) | is_young)
+    columns = np.flatnonzero(dropped_columns(scaler))
     if not len(columns):
         return scaler
     X = X if isinstance(X, np.ndarray) or issparse(X) else X[:]
-    if not is_young:
-        columns = columns[_differs(X, columns, scaler.mean_[columns])]
-        if not len(columns):
-            return scaler
-    X = X[:, columns]
-    new_mean, _, new_deviation, is_constant, _ = standardisation(X, weight)
-    same = np.flatnonzero(is_constant)
-    is_same, distance = constant_columns(X, weight, same)
-    new_deviation[same] = np.where(is_same, 0.0, distance)
-    mean, deviation = scaler.mean_[columns], scaler.scale_[columns]
-    deviation[np.isinf(deviation)] = 0.0
-    shift = new_mean - mean
-    if is_young:
-        share = n_new / (n_known + n_new)
-        deviation = np.hypot(np.sqrt(1 - share) * deviation, np.sqrt(share) * new_deviation)
-        deviation = np.hypot(deviation, np.sqrt(share * (1 - share)) * shift)
-        mean = mean + share * shift
-    else:
-        deviation = np.hypot(new_deviation, shift)
-    scaler = copy(scaler)
-    with np.errstate(over="ignore", under="ignore"):
-        variance = deviation**2
-    for name, values in {"mean_": mean, "var_": variance, "scale_": deviation}.items():
-        setattr(scaler, name, getattr(scaler, name).copy())
-        getattr(scaler, name)[columns] = values
-    scaler.scale_[columns[deviation <= _ROUNDING * np.abs(mean)]] = np.inf
-    scaler.n_samples_seen_ = n_known + n_new if is_young else scaler.n_samples_seen_
+    columns = columns[_differs(X, columns, centres(scaler)[columns])]
+    if not len(columns):
+        return scaler
+    X, former = X[:, columns], centres(scaler)[columns]
+    X = (X.toarray() if issparse(X) else X).astype(np.float64, copy=False)
+    scaler = deepcopy(scaler)
+    _set_columns(scaler, columns, former, distances(X, weight, former))
     return scaler
 
 
@@ -381,6 +540,8 @@ def scaled_inputs(scaler, X, dtype, drops=False):
         transform = None
         if type(scaler) is WhiteningScaler:
             transform = scaler._whiten
+        elif type(scaler) is RobustClipScaler:
+            transform = scaler._clip
         elif scaler is not None:
             wider = np.result_type(source.dtype, dtype)
             mean, scale = scaler.mean_, scaler.scale_
@@ -400,8 +561,10 @@ def scaled_inputs(scaler, X, dtype, drops=False):
     return np.ascontiguousarray(X, dtype=dtype)
 
 
-def with_folded_scaler(network, scaler, shape):
+def with_folded_scaler(network, scaler, shape, n_marks=0):
     """Return a network for unscaled inputs of a shape, or None if folding does not pay.
+
+    The last inputs are not scaled, as many as `n_marks`.
 
     Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
     unless a mean is much larger than its standard deviation.
@@ -411,9 +574,10 @@ def with_folded_scaler(network, scaler, shape):
         return None
     mean, scale, (smallest, largest) = scaler.mean_, scaler.scale_, _FOLDED_SCALES
     in_range = (scale > smallest) & (scale < largest) & (np.abs(mean) < _LARGEST_OFFSET * scale)
-    # Weights of columns that were constant become zero.
     if not (in_range | np.isinf(scale)).all():
         return None
+    mean, scale = np.append(mean, np.zeros(n_marks)), np.append(scale, np.ones(n_marks))
+    # Weights of columns that were constant become zero.
     scaled = network.select(slice(None))
     first = next((layer for layer in scaled.layers if not layer.is_identity), None)
     return scaled if first is not None and first.fold_scaling(mean, scale) else None

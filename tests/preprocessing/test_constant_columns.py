@@ -168,9 +168,8 @@ def test_names_of_columns_and_of_encoded_ones():
     assert warned_columns(fitted(plain, y).predict, plain.assign(b=1.0)) == ["column 'b'"]
     switches = {"categorical_features": ["d", "e", "f"], "handle_missing": "indicator"}
     model = fitted(frame, y, **switches)
-    assert model._model.inputs.constant_columns == ["b", "d", "missingindicator_f"]
+    assert model._model.inputs.constant_columns == ["b", "d", "f"]
     others = [(frame.assign(b=5e4), ["column 'b'"])]
-    # An unknown category is the mean over the known ones, or missing where that is known.
     others += [(frame.assign(f="known"), []), (frame.assign(d="two"), [])]
     for other, columns in others:
         assert_array_equal(model.predict(other), model.predict(frame))
@@ -291,13 +290,18 @@ def test_a_column_that_was_constant_in_a_fit_learns_in_a_stream_after_it():
     assert np.isfinite(model.partial_fit(late, y).scaler_.scale_).all()
 
 
-def test_whitening_learns_from_the_first_call_alone():
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+def test_a_rare_value_that_comes_late_in_a_stream_has_a_small_weight(scaler):
     X, y = rows()
-    model = regressor(scaler="whiten")
+    model = regressor(scaler=scaler)
     model.partial_fit(X, y)
-    late = moved(X, np.arange(400.0))
-    assert warned_columns(model.partial_fit, late, y) == ["column 1"]
-    assert_array_equal(model.predict(moved(X)), model.predict(X))
+    late = moved(X, np.where(np.arange(400) % 40, X[:, 1], X[:, 1] + 5.0))
+    before = model._model.inputs.scaled(X, np.float64)[:]
+    assert warned_columns(model.partial_fit, late, y) == []
+    scaled = model._model.inputs.scaled(late, np.float64)[:]
+    assert_array_equal(scaled[1:40], before[1:40])
+    assert_allclose(scaled[::40, 1], 1.0 / np.hypot(1.0, 1 / 3) if scaler == "robust" else 1.0)
+    assert warned_columns(model.predict, late) == []
 
 
 def test_pickles_of_a_stream_continue():

@@ -110,12 +110,12 @@ def test_inputs_are_those_of_scikit_learns_transformers():
     }
     assert model.input_names_.tolist() == [
         "age",
+        "hours",
         "missingindicator_age",
         "work_private",
         "work_self",
         "work_state",
         "missingindicator_work",
-        "hours",
         "degree_no",
         "degree_yes",
     ]
@@ -207,7 +207,7 @@ def test_numbers_may_be_missing_in_columns_of_any_type(values, switches):
 @BOTH
 @pytest.mark.parametrize("insert_missing", [False, True])
 @pytest.mark.parametrize("chosen", [[False, True], [1], [1, 1], np.array([1], np.uint8)], ids=str)
-def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
+def test_unknown_categories_are_the_mean_over_the_known_ones(Estimator, insert_missing, chosen):
     rng = np.random.default_rng(0)
     X = np.c_[rng.uniform(size=200), rng.integers(4, size=200)]
     y = (X[:, 1] % 2 == 0).astype(int)
@@ -216,10 +216,14 @@ def test_unknown_categories_are_missing_ones(Estimator, insert_missing, chosen):
     model = small(Estimator, categorical_features=chosen, handle_missing="indicator").fit(X, y)
     assert_array_equal(model.is_categorical_, [False, True])
     unknown = np.c_[np.zeros(3), [30.0, -2.0, np.nan]]
-    assert len(np.unique(model._model.raw(unknown))) == 1
-    # Without missing values in training, the mean row of the training part.
-    share = 0.0 if insert_missing else (X[:, 1] == 2.0).mean()
-    assert_allclose(inputs(model, unknown)[:, model.input_names_ == "x1_2.0"], share, rtol=1e-12)
+    # Missing values are unknown unless there were some in training.
+    assert len(np.unique(model._model.raw(unknown))) == 1 + insert_missing
+    known, counts = np.unique(X[~np.isnan(X[:, 1]), 1], return_counts=True)
+    share = counts / counts.sum()
+    raw = model._model.raw(np.c_[np.zeros(4), known])
+    assert_allclose(model._model.raw(unknown[:2])[:, 0], share @ raw, rtol=1e-6)
+    is_two = model.input_names_ == "x1_2.0"
+    assert_allclose(inputs(model, unknown[:2])[:, is_two], share[known == 2].item(), rtol=1e-12)
 
 
 def test_categories_are_not_taken_for_numbers():
@@ -394,9 +398,10 @@ def test_categories_of_rows_that_are_held_back_are_unknown():
     with pytest.warns(UserWarning, match="goes by only 6"):
         model.fit(X, y)
     assert "work_late" not in model.input_names_
-    missing = model.predict(X.assign(work=None))
-    assert_array_equal(model.predict(X.assign(work="late")), missing)
-    assert_array_equal(model.predict(X.assign(work="unheard of")), missing)
+    unknown = model.predict(X.assign(work="unheard of"))
+    assert_array_equal(model.predict(X.assign(work="late")), unknown)
+    each = [model.predict(X.assign(work=work)) for work in "ab"]
+    assert_allclose(unknown, np.mean(each, axis=0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("has_weights", [False, True])
@@ -447,7 +452,7 @@ def test_an_unknown_category_is_the_mean_row_of_the_training_part(weighted, dtyp
     model.fit(X, np.arange(60.0), sample_weight=weight)
     expected = np.average(inputs(model, X), axis=0, weights=weight)[1:]
     assert_allclose(inputs(model, X.assign(c=value))[:, 1:], [expected] * 60, rtol=1e-6)
-    assert_allclose(model.scaler_.transform(inputs(model, X.assign(c=value)))[:, 1:], 0, atol=1e-6)
+    assert model.scaler_.n_features_in_ == 1  # the marks of categories are not scaled
     # Rows of known categories among unknown ones stay as they are.
     mixed = X.assign(c=np.where(np.arange(60) % 2, X["c"], value))
     assert_array_equal(inputs(model, mixed)[1::2], inputs(model, X)[1::2])
@@ -459,8 +464,9 @@ def test_unknown_categories_of_several_columns():
     model = small(**ON).fit(X, y)
     unknown = inputs(model, X.assign(degree="unheard of", work="unheard of"))
     share = (X["degree"] == "yes").mean()
-    assert_allclose(unknown[:, 7:], [[1 - share, share]] * N)  # was never missing
-    assert_array_equal(unknown[:, 2:6], [[0, 0, 0, 1]] * N)  # has an indicator
+    assert_allclose(unknown[:, 7:], [[1 - share, share]] * N)
+    shares = X["work"].value_counts(normalize=True)[["private", "self", "state"]]
+    assert_allclose(unknown[:, 3:7], [[*shares, 0]] * N)  # not missing
 
 
 def table_without_effects(seed, n_rows=500):
@@ -950,7 +956,8 @@ def test_a_column_of_which_no_category_is_known_is_said():
     others = X.assign(work=X["work"].str.upper())
     message = r"categories in column 'work' of X.*'PRIVATE', 'SELF', 'STATE', where fit.*'pr"
     with pytest.warns(UserWarning, match=message):
-        assert_array_equal(model.predict(others), model.predict(X.assign(work=None)))
+        predicted = model.predict(others)
+    assert_array_equal(predicted, model.predict(X.assign(work="abroad")))
     codes = np.tile(["1", "2", "3"], N // 3).astype(object)
     model = small(**ON).fit(X.assign(work=codes), y)
     with pytest.warns(UserWarning, match="it has 1, 2, 3, where fit was given '1', '2', '3'"):

@@ -294,7 +294,32 @@ def test_sparse_inputs_are_not_centred():
     assert scaled.dtype == np.float32
     assert scaled.format == "csr"
     assert scaled.nnz == X.nnz
-    np.testing.assert_allclose(scaled.toarray(), X.toarray() / X.toarray().std(axis=0), rtol=1e-6)
+    assert scaled.toarray().min() == 0.0
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e200])
+def test_sparse_columns_have_a_common_scale_that_rarity_does_not_change(factor, is_weighted):
+    rng = np.random.default_rng(0)
+    X = rng.integers(1, 4, (300, 5)) * (rng.uniform(size=(300, 5)) < [0.4, 0.2, 0.1, 0.03, 0.02])
+    X = X * [1.0, 1.0, 1.0, 1.0, 1e4]  # the last one has another unit
+    weight = rng.integers(0, 3, 300).astype(float) if is_weighted else None
+    scaler = fit_scaler("standard", scipy.sparse.csr_array(factor * X), weight)
+    w = np.ones(300) if weight is None else weight
+    rms = np.sqrt([np.average(x[x != 0] ** 2, weights=w[x != 0]) for x in X.T])
+    expected = factor * np.r_[[np.median(rms)] * 4, rms[4] / 3]
+    np.testing.assert_allclose(scaler.scale_, expected, rtol=1e-12)
+
+
+def test_sparse_zeros_and_ones_stay_as_they_are():
+    X = scipy.sparse.random_array((200, 30), density=0.05, rng=0, format="csr")
+    X.data[:] = 1.0
+    np.testing.assert_array_equal(fit_scaler("standard", X, None).scale_, 1.0)
+
+
+def test_sparse_columns_without_a_majority_of_zeros_have_unit_variance():
+    X = scipy.sparse.csr_array(np.random.default_rng(0).uniform(1.0, 2.0, (100, 3)))
+    np.testing.assert_allclose(fit_scaler("standard", X, None).scale_, X.toarray().std(axis=0))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -338,6 +363,8 @@ def fitted_attributes(scaler):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", AWKWARD)
 def test_standard_is_a_fitted_standard_scaler(name, weighted, dtype):
+    if name == "offset" and dtype == np.float32:
+        pytest.skip("rounded to columns of two values, which are not brought to unit variance")
     X = AWKWARD[name]
     X = X[:, (np.abs(X) < np.finfo(dtype).max).all(axis=0)].astype(dtype)
     weight = np.random.default_rng(1).uniform(0.1, 5, len(X)).astype(dtype) if weighted else None
