@@ -22,6 +22,7 @@ from .estimators import (
     MLPFeatures,
     RegularizedMLPClassifier,
     RegularizedMLPRegressor,
+    RobustClipScaler,
     WhiteningScaler,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "MLPFeatures",
     "RegularizedMLPClassifier",
     "RegularizedMLPRegressor",
+    "RobustClipScaler",
     "WhiteningScaler",
 ]

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, r2_score
 from sklearn.preprocessing import StandardScaler
@@ -839,9 +840,9 @@ class TestFormats:
         X_sparse = getattr(sparse, f"{make}_{container}")(X)
         # Sparse inputs are not centred, which would fill them up.
         model = make_model(kind, batch_size=16, dropout=0.2, learning_rate_init=1e-3)
-        dense_scaler = StandardScaler(with_mean=False) if scaler else None
-        dense = clone(model).set_params(scaler=dense_scaler).fit(X, y)
         model.set_params(scaler=scaler).fit(X_sparse, y)
+        dense_scaler = FrozenEstimator(model.scaler_) if scaler else None
+        dense = clone(model).set_params(scaler=dense_scaler).fit(X, y)
         assert_same_network(model, dense, rtol=1e-9)
         assert_allclose(raw_predictions(model, X_sparse), raw_predictions(dense, X), rtol=1e-8)
         assert_allclose(raw_predictions(model, X), raw_predictions(dense, X), rtol=1e-8)

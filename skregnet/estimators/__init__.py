@@ -1,6 +1,6 @@
 """The scikit-learn estimators."""
 
-from ..preprocessing.scalers import WhiteningScaler
+from ..preprocessing.scalers import RobustClipScaler, WhiteningScaler
 from .classifier import RegularizedMLPClassifier
 from .defaults import SKLEARN_DEFAULTS
 from .features import MLPFeatures
@@ -11,5 +11,6 @@ __all__ = [
     "MLPFeatures",
     "RegularizedMLPClassifier",
     "RegularizedMLPRegressor",
+    "RobustClipScaler",
     "WhiteningScaler",
 ]

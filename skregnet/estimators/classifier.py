@@ -119,10 +119,13 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         missing number by the weighted mean of the training part, encodes a missing category as
         zeros, and adds an indicator input for each feature with missing values in the training
         part.
-    scaler : {'standard', 'whiten'}, transformer or None, default='standard'
-        Scaler of the inputs, fitted to the training part. 'standard': zero mean and unit variance;
-        sparse inputs are not centred. 'whiten': the same, and decorrelated. A transformer is
-        cloned, gets the sample weights if its `fit` accepts them, and can be searched as
+    scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
+        Scaler of the numbers in `X`, fitted to the training part; encoded categories and indicators
+        stay zero or one. 'standard': zero mean and unit variance. 'whiten': the same, and
+        decorrelated. 'robust': median and interquartile range, then a smooth clip. With all three
+        the most frequent one of two values becomes zero and the other plus or minus one. A
+        sparse `X` is not centred, and 'standard' divides most of its columns by a common factor.
+        A transformer is cloned, gets the sample weights if its `fit` accepts them, and can be searched as
         ``scaler__...``. A fitted transformer in a `sklearn.frozen.FrozenEstimator` is not fitted
         again. None: no scaling.
     solver : str or StochasticOptimizer, default='adam'
@@ -207,8 +210,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     is_categorical_ : ndarray of bool of shape (n_features,) or None
         Mask of the categorical features. None if there are none.
     input_names_ : ndarray of str of shape (n_inputs,)
-        Names of the inputs of `scaler_`: features, categories (named as by `OneHotEncoder`) and
-        indicators of missing values.
+        Names of the encoded inputs: first the numbers, which `scaler_` takes, then categories
+        (named as by `OneHotEncoder`) and indicators of missing values.
     n_layers_ : int
         Number of layers, including input and output.
     n_outputs_ : int

@@ -158,7 +158,8 @@ def majorities(X, weight, columns):
         distance[others] *= _relative_distance(
             X, weight, columns[others], values[others], distance[others]
         )
-    return columns, values, distance
+    kept = np.isfinite(distance)
+    return columns[kept], values[kept], distance[kept]
 
 
 def _frequent_values(X, weight, columns):

@@ -420,6 +420,8 @@ def _fit_standard(X, weight):
     """Fit a `StandardScaler` that brings only numbers to unit variance."""
     # Centring would make sparse rows dense.
     scaler = StandardScaler(with_mean=not issparse(X))
+    if issparse(X):
+        _return_arrays(scaler)  # sparse rows are transformed by its own method
     scaler.n_features_in_ = X.shape[1]
     scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]

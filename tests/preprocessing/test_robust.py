@@ -1,0 +1,114 @@
+"""The scaler 'robust': median, interquartile range, smooth clip."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.preprocessing import RobustScaler
+
+from skregnet import RegularizedMLPRegressor, RobustClipScaler
+from skregnet.data.source import Source
+from skregnet.preprocessing.scalers import fit_scaler, scaled_inputs
+
+
+def rows(n_samples=101, seed=0):
+    X = np.random.default_rng(seed).standard_t(2, size=(n_samples, 3))
+    return X * [1.0, 1e-3, 1e4] + [0.0, 5.0, -1e4]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_written_out(dtype):
+    X = rows().astype(dtype)
+    # scikit-learn's quartiles are those of this number of rows.
+    z = RobustScaler(unit_variance=True).fit_transform(X)
+    scaled = RobustClipScaler().fit_transform(X)
+    assert scaled.dtype == dtype
+    assert_allclose(scaled, z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-4, atol=1e-5)
+    assert np.abs(scaled).max() < 3
+
+
+def test_weights_are_repetitions():
+    X, weight = rows(), np.random.default_rng(1).integers(0, 4, 101)
+    weighted = RobustClipScaler().fit(X, sample_weight=weight)
+    repeated = RobustClipScaler().fit(np.repeat(X, weight, axis=0))
+    assert_allclose(weighted.center_, repeated.center_)
+    assert_allclose(weighted.scale_, repeated.scale_)
+
+
+def test_values_far_off_keep_their_order_and_move_nothing_else():
+    X = rows()
+    moved = X.copy()
+    moved[:2, 0] = [1e6, 1e9]
+    scaler = RobustClipScaler().fit(moved)
+    assert_allclose(scaler.scale_, RobustClipScaler().fit(X).scale_, rtol=0.1)
+    low, high = scaler.transform([[1e2, 0, 0], [1e3, 0, 0]])[:, 0]
+    assert 2.9 < low < high < 3
+
+
+def test_constant_features_are_zero_wherever_they_go():
+    X = rows()
+    X[:, 1] = 0.1
+    scaler = RobustClipScaler().fit(X)
+    assert_array_equal(np.isinf(scaler.scale_), [False, True, False])
+    X[:, 1] = [1e308, *[-1e308] * 100]
+    assert_array_equal(scaler.transform(X)[:, 1], 0.0)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.9, 0.99])
+def test_a_value_with_the_majority_is_the_centre(share):
+    rng = np.random.default_rng(0)
+    X = np.where(np.arange(400) < 400 * share, 7.0, rng.normal(7.0, 2.0, 400))
+    others = X[X != 7.0]
+    X = rng.permutation(X)[:, np.newaxis]
+    scaler = RobustClipScaler().fit(X)
+    if share > 0.5:
+        assert scaler.center_ == 7.0
+        assert_allclose(scaler.scale_, np.sqrt(np.mean((others - 7.0) ** 2)))
+    assert np.isfinite(scaler.transform(X)).all()
+    assert 0.05 < scaler.transform(X).std() < 2
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-8, 1e150, 1e300])
+def test_units_do_not_matter(unit):
+    X = rows()
+    assert_allclose(
+        RobustClipScaler().fit_transform(unit * X / 1e5),
+        RobustClipScaler().fit_transform(X / 1e5),
+        rtol=1e-9,
+    )
+
+
+def test_rows_of_a_source_are_scaled_to_the_same():
+    X = rows(5000)
+    scaler = fit_scaler("robust", Source(X), None)
+    assert type(scaler) is RobustClipScaler
+    expected = RobustClipScaler().fit_transform(X)
+    assert_allclose(scaled_inputs(scaler, X, np.float64)[:], expected, rtol=1e-12)
+
+
+def test_quartiles_of_many_rows_are_those_of_a_sample():
+    X = rows(150_000)
+    scaler = RobustClipScaler().fit(X)
+    assert_allclose(scaler.center_, np.median(X, axis=0), rtol=0.02, atol=0.02)
+    assert_allclose(
+        scaler.scale_ * 1.349, np.subtract(*np.quantile(X, [0.75, 0.25], axis=0)), rtol=0.02
+    )
+
+
+def test_an_outlier_of_the_inputs_spoils_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.sin(2 * X[:, 0]) + X[:, 1]
+    X_test, y_test = X.copy(), y.copy()
+    X[5, :2] = 1e5
+    model = RegularizedMLPRegressor((50,), max_iter=300, learning_rate_init=0.01, random_state=0)
+    assert clone(model).set_params(scaler="robust").fit(X, y).score(X_test, y_test) > 0.9
+    assert clone(model).fit(X, y).score(X_test, y_test) < 0.5
+
+
+def test_sparse_rows_are_refused():
+    from scipy.sparse import csr_array
+
+    model = RegularizedMLPRegressor(scaler="robust")
+    with pytest.raises(ValueError, match="scaler='robust' needs dense X"):
+        model.fit(csr_array(np.eye(3)), [0.0, 1.0, 2.0])
