@@ -29,24 +29,22 @@ class Source:
     encoder : object, default=None
         Its method ``encode(rows)`` is called before the transform, and returns a new array of the
         same dtype with `n_numbers` columns.
-    is_marked : bool, default=False
-        Whether there are further columns, `n_outputs` together, into which the method
-        ``mark(rows, out)`` of the encoder writes.
+    weights : ndarray, default=None
+        Weights of further columns, into which the method ``mark(rows, out)``
+        of the encoder writes; None without them.
     """
 
-    def __init__(
-        self, values, dtype=None, transform=None, index=None, encoder=None, is_marked=False
-    ):
+    def __init__(self, values, dtype=None, transform=None, index=None, encoder=None, weights=None):
         # Every operation on the memmap subclass takes longer.
         self._values = values if isinstance(values, Stacked) else np.asarray(values)
         self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
         self._transform = transform
         self.index = index
         self._encoder = encoder
-        self._is_marked = is_marked
+        self._weights = weights
         n_columns = values.shape[1]
         if encoder is not None:
-            n_columns = encoder.n_outputs if is_marked else encoder.n_numbers
+            n_columns = encoder.n_numbers + (0 if weights is None else len(weights))
         self.shape = (len(values) if index is None else len(index), n_columns)
 
     @property
@@ -76,9 +74,11 @@ class Source:
             np.copyto(numbers, values, casting="same_kind")
         else:
             self._transform(values, numbers)
-        if self._is_marked:
-            out[:, self._encoder.n_numbers :] = 0
+        if self._weights is not None:
+            marks = out[:, self._encoder.n_numbers :]
+            marks[...] = 0
             self._encoder.mark(rows, out)
+            marks *= self._weights
 
     def to_array(self, n_elements=None):
         """Return the array that the source stands for; see `row_chunks` for `n_elements`."""
@@ -92,20 +92,20 @@ class Source:
         index = rows if self.index is None else self.index[rows]
         index = index.astype(index_dtype(len(self._values)), copy=False)
         return Source(
-            self._values, self.dtype, self._transform, index, self._encoder, self._is_marked
+            self._values, self.dtype, self._transform, index, self._encoder, self._weights
         )
 
     def transformed(self, transform, dtype):
         """Return the source of the same rows with another transform and dtype."""
-        return Source(self._values, dtype, transform, self.index, self._encoder, self._is_marked)
+        return Source(self._values, dtype, transform, self.index, self._encoder, self._weights)
 
     def encoded(self, encoder):
         """Return the source of the same rows, encoded and not transformed, without marks."""
         return Source(self._values, index=self.index, encoder=encoder)
 
-    def marked(self):
-        """Return the source of the same columns, followed by the marks of the encoder."""
-        return Source(self._values, self.dtype, self._transform, self.index, self._encoder, True)
+    def marked(self, weights):
+        """Return the source of the same columns, followed by the weighted marks of the encoder."""
+        return Source(self._values, self.dtype, self._transform, self.index, self._encoder, weights)
 
     def _raw(self, rows):
         if self.index is not None:

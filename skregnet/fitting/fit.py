@@ -195,7 +195,11 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
             inputs = inputs.fitted(
-                training.X, training.relative_weight, settings.scaler, is_stream=is_stream
+                training.X,
+                training.relative_weight,
+                settings.scaler,
+                total_weight=training.total_weight,
+                is_stream=is_stream,
             )
             targets = targets.fitted(training)
     elif is_stream:

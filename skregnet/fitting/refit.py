@@ -43,7 +43,9 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
         second = Run(
             settings,
             first.plan.repeated(outcome),
-            inputs.fitted(rows.X, rows.relative_weight, settings.scaler),
+            inputs.fitted(
+                rows.X, rows.relative_weight, settings.scaler, total_weight=rows.total_weight
+            ),
             targets.fitted(rows),
             rows,
             None,

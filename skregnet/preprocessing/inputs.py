@@ -90,15 +90,16 @@ class Inputs:
         encoder = None if self.encoder is None else self.encoder.of_codes()
         return replace(self, feature_names=None, encoder=encoder, warns=False)
 
-    def fitted(self, X, weight, scaler, *, is_stream=False):
+    def fitted(self, X, weight, scaler, *, total_weight=0.0, is_stream=False):
         """Return inputs with encoder and scaler fitted to the training part that `read` returned.
 
-        The weights are positive, or None. `scaler` is the parameter of the estimator. With
+        The weights are positive and have a mean of one, or are None; `total_weight` is the sum of
+        those that the user gave. `scaler` is the parameter of the estimator. With
         `is_stream`, further rows follow, which `continued` learns from.
         """
         inputs = self
         if self.encoder is not None:
-            inputs = replace(self, encoder=self.encoder.fitted(X, weight))
+            inputs = replace(self, encoder=self.encoder.fitted(X, weight, total_weight))
         inputs = replace(inputs, given_scaler=scaler)._with_scaler_for(X, weight)
         return inputs._with_first_rows(X, weight) if is_stream else inputs
 
@@ -186,7 +187,8 @@ class Inputs:
     def encoded(self, X, dtype=None):
         """Return what a network takes that contains the scaler; see `foldable_network`."""
         if self.encoder is not None:
-            X = as_source(X).encoded(self.encoder.encoding).marked()
+            encoding = self.encoder.encoding
+            X = as_source(X).encoded(encoding).marked(np.ones(len(encoding.weights)))
         return scaled_inputs(None, X, X.dtype if dtype is None else dtype)
 
     def scaled(self, X, dtype, n_inputs=None):
@@ -210,15 +212,21 @@ class Inputs:
     def _with_marks(self, x, X):
         """Return scaled numbers and the marks of missing values and categories of the same rows."""
         encoding, raw = self.encoder.encoding, as_source(X)
+        weights = self._mark_weights().astype(x.dtype)
         if encoding.is_wide or issparse(x):
             parts = []
             for rows in row_chunks(*x.shape):
-                marks = encoding.sparse_marks(raw[rows], x.dtype)
+                marks = encoding.sparse_marks(raw[rows], weights)
                 parts.append(hstack([csr_array(x[rows]), marks], format="csr"))
             return vstack(parts, format="csr")
         if isinstance(x, Source):
-            return x.marked()
-        return np.hstack([x, encoding.sparse_marks(raw[:], x.dtype).toarray()])
+            return x.marked(weights)
+        return np.hstack([x, encoding.sparse_marks(raw[:], weights).toarray()])
+
+    def _mark_weights(self):
+        """Return the weights of the marks; without a scaler they are one."""
+        weights = self.encoder.encoding.weights
+        return np.ones(len(weights)) if self.given_scaler is None else weights
 
     def check_finite(self, x):
         """Raise ValueError if scaled inputs are not finite."""
@@ -236,13 +244,12 @@ class Inputs:
 
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
-        n_marks = 0
+        weights = np.empty(0)
         if self.encoder is not None:
-            encoding = self.encoder.encoding
-            if encoding.is_wide:
+            if self.encoder.encoding.is_wide:
                 return None
-            n_marks = encoding.n_outputs - encoding.n_numbers
-        return with_folded_scaler(network, self.scaler, shape, n_marks)
+            weights = self._mark_weights()
+        return with_folded_scaler(network, self.scaler, shape, weights)
 
     def affine_map(self):
         """Return the `AffineMap` from the features to the network's inputs; None if unknown."""

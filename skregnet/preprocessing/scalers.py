@@ -563,10 +563,10 @@ def scaled_inputs(scaler, X, dtype, drops=False):
     return np.ascontiguousarray(X, dtype=dtype)
 
 
-def with_folded_scaler(network, scaler, shape, n_marks=0):
+def with_folded_scaler(network, scaler, shape, weights=()):
     """Return a network for unscaled inputs of a shape, or None if folding does not pay.
 
-    The last inputs are not scaled, as many as `n_marks`.
+    The last inputs are only multiplied by the `weights`.
 
     Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
     unless a mean is much larger than its standard deviation.
@@ -578,7 +578,8 @@ def with_folded_scaler(network, scaler, shape, n_marks=0):
     in_range = (scale > smallest) & (scale < largest) & (np.abs(mean) < _LARGEST_OFFSET * scale)
     if not (in_range | np.isinf(scale)).all():
         return None
-    mean, scale = np.append(mean, np.zeros(n_marks)), np.append(scale, np.ones(n_marks))
+    mean = np.append(mean, np.zeros(len(weights)))
+    scale = np.append(scale, 1.0 / np.asarray(weights))
     # Weights of columns that were constant become zero.
     scaled = network.select(slice(None))
     first = next((layer for layer in scaled.layers if not layer.is_identity), None)
