@@ -193,15 +193,15 @@ class Run:
         """Return rows as network and loss take them: inputs, targets, weights of mean one or None.
 
         Inputs are an array, a `Source` or a CSR matrix, (rows, inputs), targets (rows, targets),
-        weights (rows, 1).
+        weights (rows, 1), or (rows, targets) if targets are missing.
         """
         if rows is self.training and self._arrays is not None:
             return self._arrays
         x = in_memory(self.inputs.scaled(rows.X, self.dtype, self._n_inputs))
         self.inputs.check_finite(x)
         y = self.targets.for_loss(rows.y, self.dtype)
-        weight = rows.relative_weight
-        weight = None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
+        weight = rows.loss_weight
+        weight = None if weight is None else weight.astype(self.dtype)
         if rows is self.training:
             self._arrays = x, y, weight
         return x, y, weight
@@ -227,7 +227,7 @@ class Run:
     def new_network(self, data=None, constant=None):
         """Return the network that a fit starts from, with all restarts."""
         x, y, weight = self.arrays(self.training) if data is None else data
-        constant = self.loss.constant(y, weight) if constant is None else constant
+        constant = self.loss.constant_of_known(y, weight) if constant is None else constant
         settings, of_members = self.settings, self.plan.of_members
         n_started = settings.n_started
         generators = of_members(self.seeds.init(n_started))

@@ -289,7 +289,7 @@ def _run(estimator, given, raw, member, rate):
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
     if given.y is not None:
-        constant = given.loss.constant(given.y, given.weight).astype(raw.dtype)
+        constant = given.loss.constant_of_known(given.y, given.weight).astype(raw.dtype)
         loss = given.mean_loss(raw)
         constant_loss = given.mean_loss(np.broadcast_to(constant, raw.shape))
         size = given.y.std(axis=0, dtype=np.float64).reshape(-1, *[1] * (spread.ndim - 1))

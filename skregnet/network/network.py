@@ -267,9 +267,11 @@ class Network:
         x : {ndarray, CSR matrix} of shape (rows, features)
             Or a `Source` of such rows.
         weight : ndarray of shape (rows, 1) or None
-            Weights of the rows; None means that all are one.
+            Weights of the rows; None means that all are one. With several columns, the largest
+            weight of a row counts.
         """
         n_rows = x.shape[0]
+        weight = None if weight is None else weight.max(axis=1, keepdims=True)
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
         for position, layer in enumerate(self.layers):
             # A generator: nothing is computed unless the layer iterates over it.
