@@ -99,10 +99,8 @@ class Backprop:
             self._has_row_weights, share = weight is not None, None
             if weight is not None:
                 # A row with missing targets has the weight of those that are known.
-                weight_of_row = weight if weight.shape[2] == 1 else weight.max(2, keepdims=True)
-                share = self._run.of_members(
-                    weight_of_row / weight_of_row.sum(axis=1, keepdims=True)
-                )
+                of_row = weight if weight.shape[2] == 1 else weight.max(axis=2, keepdims=True)
+                share = self._run.of_members(of_row / of_row.sum(axis=1, keepdims=True))
             for set_row_weight in weighted:
                 set_row_weight(share)
         if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:

@@ -181,8 +181,9 @@ class RealTargets:
             return scaled
         scaled = _filled(scaled)
         if not np.isfinite(scaled).all():
+            largest = np.nanmax(np.abs(encoded))
             raise ValueError(
-                f"y has magnitudes of up to {np.nanmax(np.abs(encoded)):.3g}, which with normalize_y="
+                f"y has magnitudes of up to {largest:.3g}, which with normalize_y="
                 f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
             )
         return scaled
