@@ -58,6 +58,11 @@ class Rows:
             )
         return Rows(X, y, labels, weight, known=known)
 
+    def of_targets(self, targets):
+        """Return the rows in which some targets, a mask, are known; all others are missing."""
+        known = np.ones(self.y.shape, bool) if self.known is None else self.known
+        return replace(self, known=known & targets).without_zero_weights()
+
     def in_memory(self):
         """Return the same rows, with an array in place of a `Source`."""
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self

@@ -188,3 +188,15 @@ def some_rows(n_rows, n_drawn):
     # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
     # it does not consume the user's random numbers.
     return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))
+
+
+def some_known(known, n_drawn):
+    """Return rows in which targets are known, and which of them are drawn, at most so many each.
+
+    `known` is a mask, (rows, targets); the result is sorted row numbers and the mask of these rows.
+    """
+    order = np.random.default_rng(len(known)).permutation(len(known))
+    drawn, in_order = np.empty_like(known), known[order]
+    drawn[order] = in_order & (np.cumsum(in_order, axis=0) <= n_drawn)
+    rows = np.flatnonzero(drawn.any(axis=1))
+    return rows, drawn[rows]
