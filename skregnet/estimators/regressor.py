@@ -18,6 +18,7 @@ from ..targets import RealTargets
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
+from .scores import score_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -542,7 +543,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         score : float
             One for perfect predictions, zero for the best constant.
         """
-        levels = self._fitted.loss.predicted_levels
+        targets = self._fitted.targets
+        levels = targets.loss.predicted_levels
+        if len(targets.y_scale) > 1:
+            _, known, _ = targets.read(y)
+            if targets.known(known) is not None:
+                return score_of_known(known, self.predict(X), sample_weight, levels)
         if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)

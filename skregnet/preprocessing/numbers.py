@@ -51,9 +51,16 @@ def read_numbers(values, name, owner=None, advice="", allow_missing=False):
             raise TypeError(f"{name} must hold numbers: {error}") from error
     finite = np.isfinite(numbers)
     if not finite.all():
-        allow_missing = allow_missing and numbers.ndim == 2 and numbers.shape[1] > 1
-        if not allow_missing or np.isinf(numbers).any():
-            raise ValueError(_not_finite(numbers, name, allow_missing))
+        has_several = numbers.ndim == 2 and numbers.shape[1] > 1
+        if not (allow_missing and has_several):
+            hint = (
+                " Single targets may be missing only where a row has several."
+                if allow_missing
+                else ""
+            )
+            raise ValueError(_not_finite(numbers, name) + hint)
+        if np.isinf(numbers).any():
+            raise ValueError(_not_finite(np.where(np.isnan(numbers), 0.0, numbers), name))
     return numbers
 
 
@@ -71,9 +78,8 @@ def _floats(values, name, owner):
 def _with_nan(values):
     """Return objects with NaN in place of those that are missing, such as pandas.NA."""
     objects = np.array(values, dtype=object)
-    numbers = [np.nan if is_missing(value) else value for value in objects.ravel().tolist()]
-    objects.ravel()[:] = numbers
-    return objects
+    numbers = (np.nan if is_missing(value) else value for value in objects.ravel().tolist())
+    return np.fromiter(numbers, object, objects.size).reshape(objects.shape)
 
 
 def _parts(values):
@@ -124,8 +130,8 @@ def _all_look_like_numbers(objects):
     return True
 
 
-def _not_finite(numbers, name, allow_missing=False):
-    missing = np.isnan(numbers) & (not allow_missing)
+def _not_finite(numbers, name):
+    missing = np.isnan(numbers)
     if missing.any():
         text, why, found = f"Input {name} contains NaN", "is missing", missing
     else:

@@ -8,6 +8,7 @@ from sklearn.utils import column_or_1d
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
+from ..preprocessing.columns import column_names, is_frame, listed
 from ..preprocessing.moments import standardisation
 from ..preprocessing.numbers import read_numbers
 
@@ -87,6 +88,7 @@ class RealTargets:
     normalize_y: bool | str
     owner: str  # the estimator's class name, for messages
     n_targets: int | None = None  # None before `read`
+    names: tuple | None = None  # of the columns of a DataFrame, for messages
     scaling: TargetScaler | None = None  # None before `fitted`
 
     is_classifier = False
@@ -109,6 +111,7 @@ class RealTargets:
         `classes` and `same_classes` concern labels only.
         """
         check_is_given(y, self.owner)
+        names = tuple(column_names(y)) if is_frame(y) else None
         if is_plain_array(y) and y.ndim in (1, 2):
             y = y.astype(np.float64, copy=False)
         else:
@@ -118,7 +121,7 @@ class RealTargets:
         encoded = y.reshape(len(y), -1)
         n_targets = encoded.shape[1]
         if self.n_targets is None:
-            return replace(self, n_targets=n_targets), encoded, y
+            return replace(self, n_targets=n_targets, names=names), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
                 f"{name} must have as many outputs as {'before' if name == 'y' else 'y'}, "
@@ -148,6 +151,7 @@ class RealTargets:
 
     def fitted(self, rows):
         """Return targets with the scaling of the training part."""
+        self._check_each_is_known(rows)
         y, weight = rows.y, rows.loss_weight
         if self.loss.positive_mean:
             names = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
@@ -168,6 +172,18 @@ class RealTargets:
         if self.normalize_y is False:
             scaling = TargetScaler.identity(y.shape[1])
         return replace(self, scaling=scaling)
+
+    def _check_each_is_known(self, rows):
+        """Raise ValueError if a target is missing in all training rows."""
+        if rows.known is None or rows.known.any(axis=0).all():
+            return
+        never = np.flatnonzero(~rows.known.any(axis=0)).tolist()
+        columns = listed(never if self.names is None else [self.names[k] for k in never])
+        raise ValueError(
+            f"Input y contains NaN: the target in {columns} is missing in all {len(rows)} training "
+            "rows of positive weight. Leave the column out, or give training rows in which it is "
+            "known (held-out rows do not count)."
+        )
 
     def _standardised(self, y, weight):
         """Return the scaling to location zero and spread one."""
