@@ -449,7 +449,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. Some of several may be missing (NaN), as in `fit`; in the first call each must
+            be known in some row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, relative to the other rows of this call.
 
@@ -534,7 +535,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. If some of several are missing (NaN), the score is the mean over the targets of
+            that in the rows in which the target is known.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
