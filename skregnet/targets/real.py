@@ -180,9 +180,9 @@ class RealTargets:
         never = np.flatnonzero(~rows.known.any(axis=0)).tolist()
         columns = listed(never if self.names is None else [self.names[k] for k in never])
         raise ValueError(
-            f"Input y contains NaN: the target in {columns} is missing in all {len(rows)} training "
-            "rows of positive weight. Leave the column out, or give training rows in which it is "
-            "known (held-out rows do not count)."
+            f"Input y contains NaN: the target in {columns} is missing in all training rows of "
+            "positive weight. Leave the column out, or give training rows in which it is known "
+            "(held-out rows do not count)."
         )
 
     def _standardised(self, y, weight):
