@@ -144,10 +144,9 @@ class RealTargets:
 
     def known(self, encoded):
         """Return the mask of the targets that are not missing, or None if none is missing."""
-        if encoded.shape[1] == 1 or np.isfinite(encoded.sum()):
+        if encoded.shape[1] == 1 or not np.isnan(encoded.min()):
             return None
-        missing = np.isnan(encoded)
-        return ~missing if missing.any() else None
+        return ~np.isnan(encoded)
 
     def fitted(self, rows):
         """Return targets with the scaling of the training part."""
