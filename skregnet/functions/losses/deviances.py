@@ -49,7 +49,8 @@ class PoissonDeviance(_LogLinkLoss):
     """
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
-        ignore_missing(raw, weight)
+        if weight is not None:
+            ignore_missing(raw, weight)
         np.exp(raw, gradient)
         np.subtract(gradient, y, gradient)
         # Uses the raw prediction, because its exponential may underflow to zero.
@@ -84,7 +85,8 @@ class GammaDeviance(_LogLinkLoss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         one = scalar(1.0, raw.dtype.char)
-        ignore_missing(raw, weight)
+        if weight is not None:
+            ignore_missing(raw, weight)
         np.negative(raw, gradient)
         np.exp(gradient, gradient)
         np.multiply(gradient, y, gradient)

@@ -70,7 +70,8 @@ class GaussianNLL(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         one, half = (scalar(number, raw.dtype.char) for number in (1.0, 0.5))
-        ignore_missing(raw, weight)
+        if weight is not None:
+            ignore_missing(raw, weight)
         # The buffers swap roles: the memory of the gradient holds the raw predictions.
         error, variance = contiguous_heads(gradient, 2)
         np.copyto(contiguous_heads(gradient, 2), heads(raw, 2))

@@ -76,7 +76,7 @@ def ignore_missing(raw, weight):
 
     Their weight is zero, but zero times an overflow would be NaN.
     """
-    if weight is not None and weight.shape[2] > 1:
+    if weight.shape[2] > 1:
         each = heads(raw, raw.shape[2] // weight.shape[2])
         np.copyto(each, scalar(0.0, raw.dtype.char), where=weight == 0.0)
 
