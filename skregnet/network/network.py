@@ -271,7 +271,8 @@ class Network:
             weight of a row counts.
         """
         n_rows = x.shape[0]
-        weight = None if weight is None else weight.max(axis=1, keepdims=True)
+        if weight is not None and weight.shape[1] > 1:
+            weight = weight.max(axis=1, keepdims=True)
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
         for position, layer in enumerate(self.layers):
             # A generator: nothing is computed unless the layer iterates over it.
