@@ -144,11 +144,12 @@ class Rows:
 
         They are (n_samples, n_targets) if targets are missing, whose weight is zero.
         """
-        if self.known is not None:
-            weight = self.known * (1.0 if self.weight is None else self.weight[:, np.newaxis])
-            return weight / weight.mean()
         weight = self.relative_weight
-        return None if weight is None else weight[:, np.newaxis]
+        weight = None if weight is None else weight[:, np.newaxis]
+        if self.known is None:
+            return weight
+        weight = self.known * (1.0 if weight is None else weight)
+        return weight / weight.mean()
 
 
 def multiply_weights(sample_weight, class_weight):

@@ -173,6 +173,12 @@ def test_integer_weights_are_repeated_rows(solver):
     )
 
 
+def test_equal_weights_change_nothing_but_the_penalty():
+    plain = regressor(alpha=0.0).fit(X, Y)
+    equal = regressor(alpha=0.0).fit(X, Y, sample_weight=np.full(N, 1e-3))
+    assert_array_equal(equal.predict(X), plain.predict(X))
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson"])
 def test_units_of_each_target_do_not_matter(loss):
     y, factor = targets_for(loss), np.array([1.0, 2.0**20, 2.0**-20])
