@@ -20,6 +20,8 @@ class Rows:
     labels: np.ndarray  # targets as the user gave them, for scorers
     weight: np.ndarray | None  # (n_samples,); None if all are one
     groups: np.ndarray | None = None  # (n_samples,), for splitters
+    # Mask of the targets that are not missing (NaN), (n_samples, n_targets); None if none is.
+    known: np.ndarray | None = None
 
     def __len__(self):
         return len(self.y)
@@ -30,7 +32,9 @@ class Rows:
         X = X.subset(rows) if isinstance(X, Source) else X[rows]
         weight = None if self.weight is None else self.weight[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return Rows(X, self.y[rows], self.labels[rows], weight, groups)
+        known = None if self.known is None else self.known[rows]
+        known = None if known is None or known.all() else known
+        return Rows(X, self.y[rows], self.labels[rows], weight, groups, known)
 
     def joined_with(self, other):
         """Return these rows followed by others; dense inputs are not copied.
@@ -46,20 +50,60 @@ class Rows:
         y = np.concatenate([self.y, other.y])
         labels = np.concatenate([self.labels, other.labels])
         weight = None if self.weight is None else np.concatenate([self.weight, other.weight])
-        return Rows(X, y, labels, weight)
+        known = None
+        if self.known is not None or other.known is not None:
+            both = (self, other)
+            known = np.concatenate(
+                [np.ones(r.y.shape, bool) if r.known is None else r.known for r in both]
+            )
+        return Rows(X, y, labels, weight, known=known)
+
+    def of_targets(self, targets):
+        """Return the rows in which some targets, a mask, are known; all others are missing."""
+        known = np.ones(self.y.shape, bool) if self.known is None else self.known
+        return replace(self, known=known & targets).without_zero_weights()
 
     def in_memory(self):
         """Return the same rows, with an array in place of a `Source`."""
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
 
     @property
-    def n_counted(self):  # rows with a positive weight
-        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
+    def _counts(self):
+        """Mask of the rows with a positive weight and a target; None if all have them."""
+        counts = None if self.weight is None else self.weight > 0
+        if self.known is not None:
+            has_target = self.known.any(axis=1)
+            counts = has_target if counts is None else counts & has_target
+        return None if counts is None or counts.all() else counts
+
+    @property
+    def n_counted(self):  # rows with a positive weight and a target
+        counts = self._counts
+        return len(self) if counts is None else int(np.count_nonzero(counts))
 
     @property
     def total_weight(self):
-        """Sum of the weights; without weights, the number of rows."""
+        """Sum of the weights; without weights, the number of rows.
+
+        A row counts as the share of its targets that is known.
+        """
+        if self.known is not None:
+            return float(self.total_weights.mean())
         return float(len(self) if self.weight is None else self.weight.sum())
+
+    @property
+    def total_weights(self):
+        """Sum of the weights of the rows in which each target is known, (n_targets,)."""
+        if self.known is None:
+            return np.full(self.y.shape[1], self.total_weight)
+        weight = np.ones(len(self)) if self.weight is None else self.weight
+        return weight @ self.known
+
+    @property
+    def varies(self):
+        """Mask of the targets that have several values, (n_targets,)."""
+        # fmax and fmin ignore NaN.
+        return np.fmax.reduce(self.y, axis=0) > np.fmin.reduce(self.y, axis=0)
 
     def weighted_by_class(self, weight_of_class, class_weight, name):
         """Return the rows with weights multiplied by those of their classes, (n_samples,) or None.
@@ -83,10 +127,9 @@ class Rows:
         return replace(self, weight=weight)
 
     def without_zero_weights(self):
-        """Return the rows with a positive weight."""
-        if self.weight is None or (self.weight > 0).all():
-            return self
-        return self.take(np.flatnonzero(self.weight > 0))
+        """Return the rows with a positive weight and a target."""
+        counts = self._counts
+        return self if counts is None else self.take(np.flatnonzero(counts))
 
     @cached_property
     def relative_weight(self):
@@ -94,6 +137,19 @@ class Rows:
         if self.weight is None or (self.weight == self.weight[0]).all():
             return None
         return self.weight / self.weight.mean()
+
+    @cached_property
+    def loss_weight(self):
+        """Weights for the loss, with mean one: (n_samples, 1), or None if all are equal.
+
+        They are (n_samples, n_targets) if targets are missing, whose weight is zero.
+        """
+        weight = self.relative_weight
+        weight = None if weight is None else weight[:, np.newaxis]
+        if self.known is None:
+            return weight
+        weight = self.known * (1.0 if weight is None else weight)
+        return weight / weight.mean()
 
 
 def multiply_weights(sample_weight, class_weight):
@@ -112,3 +168,15 @@ def some_rows(n_rows, n_drawn):
     # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
     # it does not consume the user's random numbers.
     return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))
+
+
+def some_known(known, n_drawn):
+    """Return rows in which targets are known, and which of them are drawn, at most so many each.
+
+    `known` is a mask, (rows, targets); the result is sorted row numbers and the mask of these rows.
+    """
+    order = np.random.default_rng(len(known)).permutation(len(known))
+    drawn, in_order = np.empty_like(known), known[order]
+    drawn[order] = in_order & (np.cumsum(in_order, axis=0) <= n_drawn)
+    rows = np.flatnonzero(drawn.any(axis=1))
+    return rows, drawn[rows]

@@ -73,7 +73,9 @@ class BaseRegularizedMLP(
             Training inputs in any units; `scaler` normalises them. An array of float64 or float32
             is not copied. It may be a read-only `numpy.memmap` that is larger than the memory.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets: real numbers in any units, class labels, or a multilabel indicator matrix.
+            Targets: real numbers in any units, class labels, or a multilabel indicator matrix. Of
+            several real targets of a row, some or all may be missing (NaN, None or NA): the loss is
+            the sum over the known ones, and rows without any are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight k equals k repeated rows.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None

@@ -18,6 +18,7 @@ from ..targets import RealTargets
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
+from .scores import score_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -451,7 +452,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. Some of several may be missing (NaN), as in `fit`; in the first call each must
+            be known in some row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, relative to the other rows of this call.
 
@@ -536,7 +538,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. If some of several are missing (NaN), the score is the mean over the targets of
+            that in the rows in which the target is known.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -545,7 +548,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         score : float
             One for perfect predictions, zero for the best constant.
         """
-        levels = self._fitted.loss.predicted_levels
+        targets = self._fitted.targets
+        levels = targets.loss.predicted_levels
+        if len(targets.y_scale) > 1:
+            _, known, _ = targets.read(y)
+            if targets.known(known) is not None:
+                return score_of_known(known, self.predict(X), sample_weight, levels)
         if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)

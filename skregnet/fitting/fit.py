@@ -168,7 +168,19 @@ def _read_rows(targets, X, y, sample_weight, weight_name, **options):
         )
     weight = check_weights(sample_weight, len(encoded), weight_name)
     targets.check_rows(encoded, weight)
-    return targets, Rows(X, encoded, labels, weight)
+    known = targets.known(encoded)
+    if known is not None:
+        _check_known(known, weight, options.get("name", "y"))
+    return targets, Rows(X, encoded, labels, weight, known=known)
+
+
+def _check_known(known, weight, name):
+    """Raise ValueError if all targets are missing in the rows of positive weight."""
+    if not (known if weight is None else known[weight > 0.0]).any():
+        raise ValueError(
+            f"Input {name} contains NaN: all targets are missing in all rows of positive weight. "
+            "No row is left to learn from."
+        )
 
 
 def weighted(settings, targets, rows, weight_name="sample_weight"):
@@ -223,7 +235,7 @@ def _hold_back(settings, targets, rows, seeds, start):
     training, validation = split_validation(
         rows, settings.validation_fraction, seeds.split(), targets.stratify(rows)
     )
-    if np.ptp(rows.y, axis=0).any():  # what is constant is predicted exactly
+    if rows.varies.any():  # what is constant is predicted exactly
         warn_small_validation(len(validation))
     return training, validation
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..data.rows import some_rows
 from ..data.source import row_chunks
 from ..functions.losses import LOSSES, MultinomialLogLoss
-from ..functions.losses.sums import robust_location_and_scale
+from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..optim.full_batch import LBFGS_FTOL
 
 # A loss of normalised targets below this is the rounding error of a constant target.
@@ -46,7 +46,7 @@ class Judge:
     def __init__(self, loss, data, tol, spread=None):
         self.loss = loss
         _, y, weight = data
-        self.constant = loss.constant(y, weight)
+        self.constant = loss.constant_of_known(y, weight)
         self._share = float(tol)
         self._spread = np.ones(y.shape[1]) if spread is None else spread
         self._constant_loss = self._loss_of_constant(self.constant, y, weight)
@@ -121,7 +121,9 @@ class Judge:
             constants = self.constant.reshape(n_heads, n_targets)
             for k in range(n_targets):
                 of_target = self._loss_of_constant(
-                    constants[:, k], np.ascontiguousarray(y[:, k : k + 1]), weight
+                    constants[:, k],
+                    np.ascontiguousarray(y[:, k : k + 1]),
+                    weight_of_target(weight, k),
                 )
                 units[k] = self._unit_of(of_target, self._spread[k : k + 1])
         elif not isinstance(self.loss, MultinomialLogLoss):
@@ -130,7 +132,7 @@ class Judge:
 
     def evaluation(self, x, y, weight):
         """Return a function network -> loss of each member on the given rows."""
-        scale = 1.0 / (len(y) if weight is None else float(weight.sum(dtype=np.float64)))
+        scale = 1.0 / total_weight(y, weight)
         return lambda network: self._in_chunks(
             lambda rows: network.infer(x[rows]), y, weight, scale, x.shape[1]
         )
@@ -157,9 +159,21 @@ class Judge:
 
 def _without_far_targets(y, weight):
     """Return targets of which those far off are moved towards the median."""
-    location, scale = robust_location_and_scale(y, weight)
+    location, scale = by_target(robust_location_and_scale, y, weight)
     low, high = location - _FAR_OFF * scale, location + _FAR_OFF * scale
     return np.clip(y, low.astype(y.dtype), high.astype(y.dtype))
+
+
+def total_weight(y, weight):
+    """Return the sum of the weights of rows, each of which is the mean over its targets."""
+    return len(y) if weight is None else float(weight.sum(dtype=np.float64)) / weight.shape[1]
+
+
+def weight_of_target(weight, k):
+    """Return the weights of the rows for one target, (rows, 1) or None."""
+    if weight is None or weight.shape[1] == 1:
+        return weight
+    return np.ascontiguousarray(weight[:, k : k + 1])
 
 
 def sample_of(data, n_rows=_SAMPLE_ROWS):

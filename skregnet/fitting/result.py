@@ -173,7 +173,7 @@ def warnings_of_run(run, outcome):
 def _never_improved(run, outcome):
     # A loss of zero, of a single class or a constant target, cannot be improved. The likelihood of
     # a constant target is not zero but constant, and its R2 is zero.
-    if not np.ptp(run.training.y, axis=0).any():
+    if not run.training.varies.any():
         return False
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))

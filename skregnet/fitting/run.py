@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from .._warnings import warn_interrupted_callback
-from ..data.rows import some_rows
+from ..data.rows import some_known, some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..network import Backprop, Network
@@ -28,6 +28,9 @@ from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
 from .judge import Judge, sample_of
 from .settings import member_initializers
+
+# The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
+_FEWEST_HELD_OUT = 10
 
 
 @dataclass(frozen=True)
@@ -194,15 +197,15 @@ class Run:
         """Return rows as network and loss take them: inputs, targets, weights of mean one or None.
 
         Inputs are an array, a `Source` or a CSR matrix, (rows, inputs), targets (rows, targets),
-        weights (rows, 1).
+        weights (rows, 1), or (rows, targets) if targets are missing.
         """
         if rows is self.training and self._arrays is not None:
             return self._arrays
         x = in_memory(self.inputs.scaled(rows.X, self.dtype, self._n_inputs))
         self.inputs.check_finite(x)
         y = self.targets.for_loss(rows.y, self.dtype)
-        weight = rows.relative_weight
-        weight = None if weight is None else weight.astype(self.dtype)[:, np.newaxis]
+        weight = rows.loss_weight
+        weight = None if weight is None else weight.astype(self.dtype)
         if rows is self.training:
             self._arrays = x, y, weight
         return x, y, weight
@@ -215,8 +218,17 @@ class Run:
         return None if self._arrays is None else self._arrays[0].shape[1]
 
     def sample(self, rows, n_rows):
-        """Return the arrays of at most so many of the rows, the same ones each time."""
-        return self.arrays(rows.take(some_rows(len(rows), n_rows)) if len(rows) > n_rows else rows)
+        """Return the arrays of at most so many of the rows, the same ones each time.
+
+        If targets are missing, it is at most so many rows for each target.
+        """
+        if len(rows) > n_rows:
+            if rows.known is None:
+                rows = rows.take(some_rows(len(rows), n_rows))
+            else:
+                numbers, known = some_known(rows.known, n_rows)
+                rows = replace(rows.take(numbers), known=known)
+        return self.arrays(rows)
 
     @property
     def _rows_seen(self):
@@ -228,7 +240,7 @@ class Run:
     def new_network(self, data=None, constant=None):
         """Return the network that a fit starts from, with all restarts."""
         x, y, weight = self.arrays(self.training) if data is None else data
-        constant = self.loss.constant(y, weight) if constant is None else constant
+        constant = self.loss.constant_of_known(y, weight) if constant is None else constant
         settings, of_members = self.settings, self.plan.of_members
         n_started = settings.n_started
         generators = of_members(self.seeds.init(n_started))
@@ -493,18 +505,25 @@ class Run:
             return None
         precision, start = self.settings.noise_precision, self.start
         n_rows = n_residual_rows(network, self.loss, precision)
-        rows = self.training if self.validation is None else self.validation
-        return estimate_noise(
+        estimate = partial(
+            estimate_noise,
             network,
             self.loss,
-            self.sample(rows, n_rows) if n_rows else None,
-            is_held_out=self.validation is not None,
             n_training_rows=count_rows(self.training),
             y_scale=self.targets.y_scale,
             noise_precision=precision,
             stream=None if start is None else start.model.noise.stream,
             is_stream=self.plan.is_stream,
         )
+        rows = self.training if self.validation is None else self.validation
+        is_held_out = self.validation is not None
+        noise = estimate(self.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
+        if n_rows and is_held_out and rows.known is not None:
+            few = rows.known.sum(axis=0) < _FEWEST_HELD_OUT
+            if few.any():
+                of_training = self.sample(self.training.of_targets(few), n_rows)
+                noise = noise.filled(estimate(of_training, is_held_out=False), few)
+        return noise
 
     def unknown_noise(self):
         """Return what is known of the noise while the network is being trained."""

@@ -21,7 +21,7 @@ def make_scorer(run):
         scorer = check_scoring(settings.estimator(), scoring=scoring)
     except ValueError as error:
         raise ValueError(f"{_shown(scoring)} cannot be used: {error}") from error
-    hint = _hint_for_quantiles(scoring, run.loss)
+    hint = _hint_for_quantiles(scoring, run.loss) + _hint_for_missing(scoring, run.validation)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
     known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}
     continuation = _continuation(run)
@@ -39,8 +39,9 @@ def make_scorer(run):
         try:
             value = float(scorer(predictor, rows.X, rows.labels, **weight))
         except (TypeError, ValueError) as error:
+            reason = f"{str(error).rstrip('.')}.{hint}" if hint else error
             raise ValueError(
-                f"{_shown(scoring)} cannot score the validation part: {error}{hint and '.'}{hint}"
+                f"{_shown(scoring)} cannot score the validation part: {reason}"
             ) from error
         if np.isnan(value) and run.plan.stops_early:
             too_small = "The validation set is too small. " if len(rows) < 2 else ""
@@ -92,6 +93,20 @@ def _continuation(run):
         penalty=run.penalty_of_loss,
         started_as=None,
     )
+
+
+def _hint_for_missing(scoring, validation):
+    """Return an addition to errors of scorers; raise ValueError if the scorer is known to fail."""
+    if validation is None or validation.known is None:
+        return ""
+    hint = (
+        " Some targets of the validation part are missing (NaN), which the scorers of scikit-learn "
+        "do not accept. Use scoring='loss', or a function of the estimator that leaves them out, "
+        "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
+    )
+    if isinstance(scoring, str):
+        raise ValueError(f"{_shown(scoring)} cannot be used with missing targets:{hint}")
+    return hint
 
 
 def _hint_for_quantiles(scoring, loss):

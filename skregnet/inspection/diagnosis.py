@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ..fitting.settings import Settings
+from ..functions.losses.sums import by_target
 from ..preprocessing.columns import listed
 from .layers import (
     LayerReport,
@@ -289,10 +290,11 @@ def _run(estimator, given, raw, member, rate):
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
     if given.y is not None:
-        constant = given.loss.constant(given.y, given.weight).astype(raw.dtype)
+        constant = given.loss.constant_of_known(given.y, given.weight).astype(raw.dtype)
         loss = given.mean_loss(raw)
         constant_loss = given.mean_loss(np.broadcast_to(constant, raw.shape))
-        size = given.y.std(axis=0, dtype=np.float64).reshape(-1, *[1] * (spread.ndim - 1))
+        size = by_target(lambda y, _: y.std(axis=0, dtype=np.float64), given.y, given.weight)
+        size = size.reshape(-1, *[1] * (spread.ndim - 1))
     penalty, network = estimator._continuation.penalty, estimator.network_
     training_loss = estimator.loss_
     with np.errstate(all="ignore"):

@@ -13,6 +13,7 @@ from ..data.rows import some_rows
 from ..estimators import RegularizedMLPClassifier, RegularizedMLPRegressor
 from ..estimators.introspection import is_int_between
 from ..fitting.fit import Data, prepare, read_data, weighted
+from ..fitting.judge import total_weight
 from ..fitting.plan import Plan
 from ..fitting.result import Start
 from ..fitting.run import Run
@@ -85,14 +86,14 @@ class NetworkAndRows:
     network: Network  # a copy with one member
     x: Any  # encoded and scaled inputs, an array or a CSR matrix
     y: np.ndarray | None  # scaled targets, (rows, targets)
-    weight: np.ndarray | None  # (rows, 1)
+    weight: np.ndarray | None  # (rows, 1), or (rows, targets) if targets are missing
     loss: Any
     run: Run | None  # a training run on these rows, for `update_ratios`
 
     def mean_loss(self, raw):
         """Return the weighted mean loss of raw predictions, (rows, outputs)."""
         weight = None if self.weight is None else self.weight[np.newaxis]
-        scale = 1.0 / (len(raw) if weight is None else float(weight.sum(dtype=np.float64)))
+        scale = 1.0 / total_weight(raw, self.weight)
         return float(self.loss.value(raw[np.newaxis], self.y[np.newaxis], weight, scale)[0])
 
     def loss_gradient(self, raw):

@@ -88,7 +88,8 @@ class Backprop:
         `x` is a `SparseBatch` or an array of shape (members or 1, rows, features). For one member
         it may also be (rows, features), and the products with an array that is passed again are
         prepared only once. `y` and `weight` have the shapes (members or 1, rows, outputs) and
-        (members or 1, rows, 1). The loss is float64 of shape (members,).
+        (members or 1, rows, 1), or (members or 1, rows, targets) with zeros for missing targets.
+        The loss is float64 of shape (members,).
         """
         n_rows = y.shape[1]
         if n_rows not in self._steps:
@@ -97,7 +98,9 @@ class Backprop:
         if self._takes_row_weights and (weight is not None or self._has_row_weights):
             self._has_row_weights, share = weight is not None, None
             if weight is not None:
-                share = self._run.of_members(weight / weight.sum(axis=1, keepdims=True))
+                # A row with missing targets has the weight of those that are known.
+                of_row = weight if weight.shape[2] == 1 else weight.max(axis=2, keepdims=True)
+                share = self._run.of_members(of_row / of_row.sum(axis=1, keepdims=True))
             for set_row_weight in weighted:
                 set_row_weight(share)
         if self._is_single and not isinstance(x, SparseBatch) and x.ndim == 3:

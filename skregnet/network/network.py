@@ -267,9 +267,12 @@ class Network:
         x : {ndarray, CSR matrix} of shape (rows, features)
             Or a `Source` of such rows.
         weight : ndarray of shape (rows, 1) or None
-            Weights of the rows; None means that all are one.
+            Weights of the rows; None means that all are one. With several columns, the largest
+            weight of a row counts.
         """
         n_rows = x.shape[0]
+        if weight is not None and weight.shape[1] > 1:
+            weight = weight.max(axis=1, keepdims=True)
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
         for position, layer in enumerate(self.layers):
             # A generator: nothing is computed unless the layer iterates over it.

@@ -34,26 +34,52 @@ def check_holds_numbers(values, name, advice=""):
         _check_objects(objects.ravel().tolist(), name, advice)
 
 
-def read_numbers(values, name, owner=None, advice=""):
-    """Return numbers as float64 in one or two dimensions; ValueError names rows without one."""
+def read_numbers(values, name, owner=None, advice="", allow_missing=False):
+    """Return numbers as float64 in one or two dimensions; ValueError names rows without one.
+
+    With `allow_missing`, numbers may be missing in some of several columns: they become NaN.
+    """
     check_holds_numbers(values, name, advice)
     try:
-        numbers = check_array(
-            values,
-            ensure_2d=False,
-            ensure_all_finite=False,
-            dtype=np.float64,
-            input_name=name,
-            estimator=owner,
-        )
+        numbers = _floats(values, name, owner)
     except TypeError as error:
         if not str(error).startswith("float()"):
             raise
-        raise TypeError(f"{name} must hold numbers: {error}") from error
+        try:
+            numbers = _floats(_with_nan(values), name, owner)
+        except TypeError:
+            raise TypeError(f"{name} must hold numbers: {error}") from error
     finite = np.isfinite(numbers)
     if not finite.all():
-        raise ValueError(_not_finite(numbers, name))
+        has_several = numbers.ndim == 2 and numbers.shape[1] > 1
+        if not (allow_missing and has_several):
+            hint = (
+                " Single targets may be missing only where a row has several."
+                if allow_missing
+                else ""
+            )
+            raise ValueError(_not_finite(numbers, name) + hint)
+        if np.isinf(numbers).any():
+            raise ValueError(_not_finite(np.where(np.isnan(numbers), 0.0, numbers), name))
     return numbers
+
+
+def _floats(values, name, owner):
+    return check_array(
+        values,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        dtype=np.float64,
+        input_name=name,
+        estimator=owner,
+    )
+
+
+def _with_nan(values):
+    """Return objects with NaN in place of those that are missing, such as pandas.NA."""
+    objects = np.array(values, dtype=object)
+    numbers = (np.nan if is_missing(value) else value for value in objects.ravel().tolist())
+    return np.fromiter(numbers, object, objects.size).reshape(objects.shape)
 
 
 def _parts(values):

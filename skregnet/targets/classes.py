@@ -109,6 +109,10 @@ class ClassTargets:
     def check_rows(self, encoded, weight):
         """Do nothing: `read` has checked the labels."""
 
+    def known(self, encoded):
+        """Return None, because no label may be missing."""
+        return None
+
     def fitted(self, rows):
         """Return the same targets, because classes have no scaling."""
         return self

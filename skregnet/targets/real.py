@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from ..functions.losses import REGRESSION_LOSSES, Loss
-from ..functions.losses.sums import robust_location_and_scale
+from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
+from ..preprocessing.columns import column_names, is_frame, listed
 from ..preprocessing.moments import standardisation
 from ..preprocessing.numbers import read_numbers
 
@@ -36,23 +37,23 @@ class TargetScaler:
         object.__setattr__(self, "fits_float32", fits)
 
     @classmethod
-    def fit(cls, y, sample_weight=None):
-        """Standardise ``y`` (n_samples, n_outputs) by weighted means and standard deviations."""
-        mean, _, scale, _, _ = standardisation(y, sample_weight)
-        is_constant = np.ptp(y, axis=0) == 0.0
-        return cls(np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale))
+    def fit(cls, y, weight=None):
+        """Standardise ``y`` (n_samples, n_outputs) by weighted means and standard deviations.
+
+        Here and below, weights are (n_samples, 1), or (n_samples, n_outputs) with zeros for missing
+        targets.
+        """
+        return cls(*by_target(_mean_and_deviation, y, weight))
 
     @classmethod
-    def fit_robustly(cls, y, sample_weight=None):
+    def fit_robustly(cls, y, weight=None):
         """Centre by weighted medians and divide by robust standard deviations."""
-        weight = None if sample_weight is None else sample_weight[:, np.newaxis]
-        return cls(*robust_location_and_scale(y, weight))
+        return cls(*by_target(robust_location_and_scale, y, weight))
 
     @classmethod
-    def fit_scale(cls, y, sample_weight=None):
+    def fit_scale(cls, y, weight=None):
         """Scale positive targets to the weighted mean one, without centring them."""
-        mean, *_ = standardisation(y, sample_weight)
-        mean = np.where(np.ptp(y, axis=0) == 0.0, y[0], mean)
+        mean, _ = by_target(_mean_and_deviation, y, weight)
         return cls(np.zeros_like(mean), mean)
 
     @classmethod
@@ -72,6 +73,13 @@ class TargetScaler:
         return y * scale + mean
 
 
+def _mean_and_deviation(y, weight):
+    """Return weighted means and standard deviations, which are exact if a target is constant."""
+    mean, _, scale, _, _ = standardisation(y, None if weight is None else weight[:, 0])
+    is_constant = np.ptp(y, axis=0) == 0.0
+    return np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale)
+
+
 @dataclass(frozen=True, eq=False)
 class RealTargets:
     """Scales real targets for the loss, and raw predictions back to their units; immutable."""
@@ -80,6 +88,7 @@ class RealTargets:
     normalize_y: bool | str
     owner: str  # the estimator's class name, for messages
     n_targets: int | None = None  # None before `read`
+    names: tuple | None = None  # of the columns of a DataFrame, for messages
     scaling: TargetScaler | None = None  # None before `fitted`
 
     is_classifier = False
@@ -97,20 +106,22 @@ class RealTargets:
     def read(self, y, classes=None, name="y", same_classes=False):
         """Check targets; return targets that know their number, and `y` as float64 twice.
 
-        The first array has the shape (n_samples, n_targets), the second that of `y`. `name` is the
-        name of the argument, for messages. `classes` and `same_classes` concern labels only.
+        The first array has the shape (n_samples, n_targets), the second that of `y`. Of several
+        targets some may be missing, as NaN. `name` is the name of the argument, for messages.
+        `classes` and `same_classes` concern labels only.
         """
         check_is_given(y, self.owner)
+        names = tuple(column_names(y)) if is_frame(y) else None
         if is_plain_array(y) and y.ndim in (1, 2):
             y = y.astype(np.float64, copy=False)
         else:
-            y = read_numbers(y, name, self.owner, _DID_YOU_MEAN)
+            y = read_numbers(y, name, self.owner, _DID_YOU_MEAN, allow_missing=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         encoded = y.reshape(len(y), -1)
         n_targets = encoded.shape[1]
         if self.n_targets is None:
-            return replace(self, n_targets=n_targets), encoded, y
+            return replace(self, n_targets=n_targets, names=names), encoded, y
         if n_targets != self.n_targets:
             raise ValueError(
                 f"{name} must have as many outputs as {'before' if name == 'y' else 'y'}, "
@@ -128,11 +139,19 @@ class RealTargets:
 
     def check_rows(self, encoded, weight):
         """Raise ValueError if a target of positive weight is out of the range of the loss."""
-        self.loss.check_targets(encoded if weight is None else encoded[weight > 0.0])
+        encoded = encoded if weight is None else encoded[weight > 0.0]
+        self.loss.check_targets(encoded if self.known(encoded) is None else _filled(encoded))
+
+    def known(self, encoded):
+        """Return the mask of the targets that are not missing, or None if none is missing."""
+        if encoded.shape[1] == 1 or not np.isnan(encoded.min()):
+            return None
+        return ~np.isnan(encoded)
 
     def fitted(self, rows):
         """Return targets with the scaling of the training part."""
-        y, weight = rows.y, rows.relative_weight
+        self._check_each_is_known(rows)
+        y, weight = rows.y, rows.loss_weight
         if self.loss.positive_mean:
             names = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
             name = repr(next(names, self.loss))  # as the user writes it
@@ -153,17 +172,33 @@ class RealTargets:
             scaling = TargetScaler.identity(y.shape[1])
         return replace(self, scaling=scaling)
 
+    def _check_each_is_known(self, rows):
+        """Raise ValueError if a target is missing in all training rows."""
+        if rows.known is None or rows.known.any(axis=0).all():
+            return
+        never = np.flatnonzero(~rows.known.any(axis=0)).tolist()
+        columns = listed(never if self.names is None else [self.names[k] for k in never])
+        raise ValueError(
+            f"Input y contains NaN: the target in {columns} is missing in all training rows of "
+            "positive weight. Leave the column out, or give training rows in which it is known "
+            "(held-out rows do not count)."
+        )
+
     def _standardised(self, y, weight):
         """Return the scaling to location zero and spread one."""
         is_robust = self.loss.is_robust
         return (TargetScaler.fit_robustly if is_robust else TargetScaler.fit)(y, weight)
 
     def for_loss(self, encoded, dtype):
-        """Return scaled targets, (n_samples, n_targets), C-contiguous."""
+        """Return scaled targets, (n_samples, n_targets), C-contiguous; missing ones are filled."""
         scaled = np.ascontiguousarray(self.scaling.transform(encoded), dtype)
+        if np.isfinite(scaled).all():
+            return scaled
+        scaled = _filled(scaled)
         if not np.isfinite(scaled).all():
+            largest = np.nanmax(np.abs(encoded))
             raise ValueError(
-                f"y has magnitudes of up to {np.abs(encoded).max():.3g}, which with normalize_y="
+                f"y has magnitudes of up to {largest:.3g}, which with normalize_y="
                 f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
             )
         return scaled
@@ -172,7 +207,6 @@ class RealTargets:
         """Return standard deviations of scaled targets, or None if they have been normalised."""
         if self.normalize_y is not False:
             return None
-        weight = None if weight is None else weight[:, 0]
         return self._standardised(y.astype(np.float64, copy=False), weight).scale
 
     def class_weights(self, rows):
@@ -185,7 +219,7 @@ class RealTargets:
 
     def exact(self, rows):
         """Return a mask of the targets that are constant, (n_targets,), or None if not scaled."""
-        return None if self.normalize_y is False else np.ptp(rows.y, axis=0) == 0.0
+        return None if self.normalize_y is False else ~rows.varies
 
     def predict(self, raw):
         """Return the mean prediction over the members, (n_samples,) or (n_samples, n_targets).
@@ -200,6 +234,17 @@ class RealTargets:
     def float_type(self, dtype):
         """Return `dtype`, or float64 if float32 does not hold the units of the targets."""
         return dtype if self.scaling.fits_float32 else np.float64
+
+
+def _filled(y):
+    """Return targets with a value in place of NaN that has the weight zero in the loss.
+
+    It is the first known one, which is within the range of the target; one if none is known.
+    """
+    missing = np.isnan(y)
+    columns = np.arange(y.shape[1])
+    first = y[missing.argmin(axis=0), columns] if len(y) else y
+    return np.where(missing, np.where(np.isnan(first), 1.0, first), y)
 
 
 def mean_over_members(values):

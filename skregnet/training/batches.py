@@ -22,7 +22,7 @@ class Batches:
     ----------
     x, y : {ndarray, Source, CSR matrix}, ndarray of shape (n_samples, ...)
         Inputs and targets in the dtype of the network.
-    weight : ndarray of shape (n_samples, 1) or None
+    weight : ndarray of shape (n_samples, 1 or targets) or None
         Sample weights with mean one: losses of batches are divided by their numbers of rows.
     batch_size : int
     generators : sequence of numpy.random.Generator

@@ -229,7 +229,7 @@ class PredictiveDistribution:
         Returns
         -------
         probability : ndarray, shaped like `mean`
-            Separately for each output.
+            Separately for each output; NaN for one of several targets that is missing (NaN).
         """
         return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
 
@@ -244,13 +244,16 @@ class PredictiveDistribution:
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            Logarithm of the mean density over members and masks, jointly for all outputs.
+            Logarithm of the mean density over members and masks, jointly for all outputs. If some
+            targets of a row are missing (NaN), for the others.
         """
-        log_likelihoods = log_likelihood(self.draws, self._normalised(y))
-        return log_likelihoods - np.log(self.draws.y_scale).sum()
+        y = self._normalised(y)
+        log_scale, missing = np.log(self.draws.y_scale), np.isnan(y)
+        log_units = (~missing) @ log_scale if missing.any() else log_scale.sum()
+        return log_likelihood(self.draws, y) - log_units
 
     def _normalised(self, y):
-        y = read_numbers(y, "y")
+        y = read_numbers(y, "y", allow_missing=True)
         if y.size != self.mean.size or len(y) != len(self.mean):
             raise ValueError(
                 f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."

@@ -74,12 +74,12 @@ def log_likelihood(draws, y):
     draws : iterable of (rows, means, variances)
         See `predictive_moments`.
     y : ndarray of shape (n_rows, outputs)
-        Targets.
+        Targets; NaN if missing.
 
     Returns
     -------
     log_likelihood : ndarray of shape (n_rows,), float64
-        Jointly for all outputs, in nats.
+        Jointly for all outputs that are not missing, in nats.
 
     Examples
     --------
@@ -90,10 +90,15 @@ def log_likelihood(draws, y):
     array([-0.9189])
     """
     total, counts = np.full(len(y), -np.inf), np.zeros(len(y))
+    missing = np.isnan(y)
+    has_missing = missing.any()
     for rows, means, variances in draws:
         means, variances = np.broadcast_arrays(means, variances)
         square = np.square(y[rows] - means.astype(np.float64)) / variances
-        log_density = -0.5 * (square + np.log(variances) + _LOG_2_PI).sum(axis=2)
+        log_densities = square + np.log(variances) + _LOG_2_PI
+        if has_missing:
+            np.copyto(log_densities, 0.0, where=missing[rows])
+        log_density = -0.5 * log_densities.sum(axis=2)
         total[rows] = np.logaddexp(total[rows], logsumexp(log_density, axis=0))
         counts[rows] += len(means)
     return total - np.log(counts)

@@ -27,8 +27,9 @@ _SMALLEST_SHARE = 0.05
 class ResidualStream:
     """Running means over the residuals of a stream, in which the weight of old rows decays."""
 
-    n_rows: float  # all rows so far
-    n_remembered: float  # rows in the means
+    # All rows so far, and the rows in the means; (n_targets,) where targets were missing.
+    n_rows: float | np.ndarray
+    n_remembered: float | np.ndarray
     square: np.ndarray  # mean squared residuals on new rows, (n_targets,)
     spread: np.ndarray  # mean variance of the predictions, (n_targets,)
 
@@ -42,6 +43,18 @@ class NoiseEstimate:
     precision: float | np.ndarray | None
     is_rough: bool = False  # whether it comes from few rows, all of them training rows
     stream: ResidualStream | None = None  # which the next call of `partial_fit` continues
+
+    def filled(self, other, targets):
+        """Return the estimate with that of some targets, a mask, from another one."""
+        parts = {
+            name: np.where(targets, getattr(other.stream, name), getattr(self.stream, name))
+            for name in ("square", "spread")
+        }
+        return NoiseEstimate(
+            np.where(targets, other.precision, self.precision),
+            self.is_rough or other.is_rough,
+            replace(self.stream, **parts),
+        )
 
 
 def noise_before_fit(loss, noise_precision):
@@ -75,51 +88,73 @@ def estimate_noise(
 ):
     """Estimate the noise after a fit, or after a call of `partial_fit` if `is_stream`.
 
-    `rows` holds scaled inputs, scaled targets, (rows, targets), and weights, (rows, 1) or None, of
-    up to `n_residual_rows` rows; it may be None if that number is zero. If they are training rows
-    and not held out, their residuals are corrected by `n_training_rows`, see `count_rows`.
-    `y_scale` is the unit of the scaled targets, and `stream` that of the previous estimate. The
-    precision is NaN if the network has diverged.
+    `rows` holds scaled inputs, scaled targets, (rows, targets), and weights, of up to
+    `n_residual_rows` rows; it may be None if that number is zero. Weights are (rows, 1) or None, or
+    (rows, targets) with zeros for missing targets. If they are training rows and not held out,
+    their residuals are corrected by `n_training_rows`, see `count_rows`. `y_scale` is the unit of
+    the scaled targets, and `stream` that of the previous estimate. The precision is NaN if the
+    network has diverged, or if a target is missing in all rows.
     """
     n_weights = network.layers[-1].n_inputs + 1  # of an output of the last layer
     if not n_residual_rows(network, loss, noise_precision):
         # A given precision is exact, and a single call cannot show that a stream has few rows.
         is_rough = loss.noise == "predicted" and not is_held_out and not is_stream
-        is_rough = is_rough and n_weights > n_training_rows / 2
+        is_rough = is_rough and bool(np.any(n_weights > n_training_rows / 2))
         return replace(noise_before_fit(loss, noise_precision), is_rough=is_rough)
     if is_stream:
         n_rows = n_training_rows + (0.0 if stream is None else stream.n_rows)
         # A call may bring a single row. New masks in each call average out.
-        square, spread, share = _residuals(network, loss, *rows, _N_MASKS_IN_STREAM, int(n_rows))
-        square, spread = share @ square, share @ spread
+        seed = int(np.max(n_rows))
+        square, spread, share = _residuals(network, loss, *rows, _N_MASKS_IN_STREAM, seed)
+        square, spread = _means(share, square), _means(share, spread)
         square *= error_on_new_rows(n_rows, n_weights)
         n_remembered = n_training_rows
         if stream is not None:
-            n_old = max(0.0, 1.0 - n_training_rows / _MEMORY_OF_STREAM) * stream.n_remembered
-            n_remembered = n_old + n_training_rows
-            new_share = n_training_rows / n_remembered
+            kept = np.maximum(0.0, 1.0 - n_training_rows / _MEMORY_OF_STREAM)
+            n_remembered = kept * stream.n_remembered + n_training_rows
+            new_share = n_training_rows / np.maximum(n_remembered, 1.0)
             square = stream.square + new_share * (square - stream.square)
             spread = stream.spread + new_share * (spread - stream.spread)
         least = np.maximum(_SMALLEST_SHARE * square, _SMALLEST_VARIANCE)
-        variance = np.maximum(square - spread, least)
+        variance = np.where(n_remembered > 0, np.maximum(square - spread, least), np.nan)
     else:
-        n_rows, n_remembered = n_training_rows, min(n_training_rows, _MEMORY_OF_STREAM)
+        n_rows, n_remembered = n_training_rows, np.minimum(n_training_rows, _MEMORY_OF_STREAM)
         square, spread, share = _residuals(network, loss, *rows, _N_MASKS)
         if not is_held_out:
             square *= error_on_new_rows(n_rows, n_weights)
-        pairs = zip(square.T, spread.T, strict=True)
-        variance = np.array([most_likely_variance(*pair, share) for pair in pairs])
-        square, spread = share @ square, share @ spread
+        shares = np.broadcast_to(share.T, square.T.shape)
+        columns = zip(square.T, spread.T, shares, strict=True)
+        variance = np.array([_variance_of_known(*column) for column in columns])
+        square, spread = _means(share, square), _means(share, spread)
     precision = 1.0 / (variance * y_scale**2)
+    has_few = (n_weights > n_rows / 2) & ~np.isnan(variance)
     return NoiseEstimate(
         precision.item() if len(precision) == 1 else precision,
-        bool(not is_held_out and n_weights > n_rows / 2),
+        bool(not is_held_out and has_few.any()),
         ResidualStream(n_rows, n_remembered, square, spread),
     )
 
 
+def _means(share, values):
+    """Return the means of each column; shares are (rows,), or (rows, columns)."""
+    return share @ values if share.ndim == 1 else (share * values).sum(axis=0)
+
+
+def _variance_of_known(square, spread, share):
+    """Return `most_likely_variance` of the rows of positive weight; NaN if there is none."""
+    known = share > 0.0
+    if known.all():
+        return most_likely_variance(square, spread, share)
+    if not known.any():
+        return np.nan
+    return most_likely_variance(square[known], spread[known], share[known])
+
+
 def _residuals(network, loss, x, y, weight, n_masks, seed=0):
-    """Return squared residuals, the variance of the predictions, and weights with the sum one."""
+    """Return squared residuals, the variance of the predictions, and weights with the sum one.
+
+    The weights are (rows,), or (rows, targets), with the sum zero if a target is always missing.
+    """
     if network.is_stochastic:
         # The link is the identity: moments of raw predictions are those of the predictions.
         generator = np.random.Generator(np.random.SFC64(seed))
@@ -129,6 +164,9 @@ def _residuals(network, loss, x, y, weight, n_masks, seed=0):
     else:
         predictions = loss.predict(network.infer(x)).astype(np.float64)
         mean, spread = predictions.mean(axis=0), predictions.var(axis=0)
+    if weight is not None and weight.shape[1] > 1:
+        total = weight.sum(axis=0, dtype=np.float64)
+        return np.square(y - mean), spread, weight / np.where(total > 0.0, total, 1.0)
     weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
     return np.square(y - mean), spread, weight / weight.sum()
 
@@ -140,7 +178,8 @@ def error_on_new_rows(n_rows, n_parameters):
     parameters. Here d counts the parameters of one output of the last layer, up to half of the
     rows. The layers below are fitted too, so the error is still underestimated.
     """
-    n_parameters = min(n_parameters, n_rows / 2)
+    n_rows = np.maximum(n_rows, 1.0)
+    n_parameters = np.minimum(n_parameters, n_rows / 2)
     return (n_rows + n_parameters) / (n_rows - n_parameters)
 
 
@@ -168,8 +207,12 @@ def most_likely_variance(square, spread, share):
 def count_rows(training):
     """Return the number of training rows; a weight of k counts as k of them.
 
-    Weights with a smaller sum than the number of rows, such as shares, count as one row each.
+    Weights with a smaller sum than the number of rows, such as shares, count as one row each. If
+    targets are missing, the numbers are those of each target, (n_targets,).
     """
+    if training.known is not None:
+        counts = training.weight is None or (training.weight > 0.0)[:, np.newaxis]
+        return np.maximum(training.total_weights, (training.known & counts).sum(axis=0))
     return max(training.total_weight, float(training.n_counted))
 
 

@@ -7,7 +7,7 @@ from sklearn.datasets import make_regression
 
 import factories
 from skregnet import RegularizedMLPRegressor
-from skregnet.fitting.judge import Judge
+from skregnet.fitting.judge import Judge, some_known
 from skregnet.functions.losses import (
     AbsoluteError,
     GaussianNLL,
@@ -143,3 +143,26 @@ def test_tiny_units_are_not_taken_for_a_constant():
     assert_allclose(judge.tol, 0.1 * 0.5e-40)
     judge, _, _ = tolerance(SquaredError(), np.zeros((2, 1)), [1.0])
     assert_array_equal(judge.tol, 0.1)
+
+
+def test_drawn_rows_have_enough_of_each_target():
+    rng = np.random.default_rng(0)
+    known = rng.random((5000, 3)) < [1.0, 0.3, 0.004]
+    rows, drawn = some_known(known, 100)
+    assert (np.diff(rows) > 0).all()
+    assert not (drawn & ~known[rows]).any()
+    assert drawn.sum(axis=0).tolist() == [100, 100, known[:, 2].sum()]
+    again = some_known(known, 100)
+    assert_array_equal(again[0], rows)
+    assert_array_equal(again[1], drawn)
+
+
+def test_tolerances_of_targets_that_are_partly_missing_are_those_of_their_known_rows():
+    rng = np.random.default_rng(0)
+    y, known = rng.normal(size=(40, 2)) * [1.0, 3.0], rng.random((40, 2)) < 0.6
+    weight = known / known.mean()
+    judge = Judge(SquaredError(), (None, y, weight), 0.1)
+    errors = (y - judge.constant) ** 2 / 2 * weight
+    assert_allclose(judge.constant, [y[known[:, k], k].mean() for k in range(2)])
+    assert_allclose(judge.tol, 0.1 * errors.sum() / 40)
+    assert_allclose(judge._tolerances_of_outputs((None, y, weight)), 0.1 * errors.mean(axis=0))

@@ -655,3 +655,71 @@ def test_loss_without_methods_cannot_be_made():
 
     with pytest.raises(TypeError, match="abstract"):
         Nothing()
+
+
+# ---- missing targets: a weight for each target, zero where it is missing
+
+REAL_CASES = [name for name in CASES if name not in (BINARY, MULTINOMIAL)]
+each_real_loss = pytest.mark.parametrize("name", REAL_CASES)
+
+
+def masked_problem(name, members=2, scale=3.0):
+    """Raw predictions, targets, weights of the targets, and the mask of the missing ones."""
+    raw, y, weight = problem(name, members, scale=scale)
+    missing = np.random.default_rng(5).random(y.shape) < 0.4
+    missing[:, 0], missing[:, 1, 1:] = False, True
+    return raw, y, np.where(missing, 0.0, weight), missing
+
+
+@each_real_loss
+def test_value_and_gradient_with_missing_targets_are_sums_over_the_known_ones(name):
+    raw, y, weight, missing = masked_problem(name)
+    loss = CASES[name]
+    expected = np.zeros(len(raw))
+    for member, row, k in np.argwhere(~missing):
+        one = raw[member : member + 1, row : row + 1, k::N_OUTPUTS]
+        of_target = written_out(name, one, y[member : member + 1, row : row + 1, k : k + 1])
+        expected[member] += 0.3 * weight[member, row, k] * of_target.item()
+    value, gradient = value_and_gradient(loss, raw, y, weight, 0.3)
+    assert_allclose(value, expected, rtol=1e-12)
+    differences = finite_difference_gradient(loss, raw, y, weight, 0.3)
+    assert relative_error(gradient, differences) < 1e-6
+    of_missing = gradient.reshape(2, N_ROWS, -1, N_OUTPUTS) * missing[:, :, np.newaxis]
+    assert not of_missing.any()
+
+
+@each_real_loss
+def test_what_is_at_a_missing_target_has_no_influence(name):
+    raw, y, weight, missing = masked_problem(name)
+    value, gradient = value_and_gradient(CASES[name], raw, y, weight)
+    other_y = np.where(missing, np.roll(np.abs(y) + 0.1, 1, axis=1), y)
+    by_target = raw.reshape(2, N_ROWS, -1, N_OUTPUTS)
+    other_raw = np.where(missing[:, :, np.newaxis], -5.0 * by_target, by_target)
+    other = value_and_gradient(CASES[name], other_raw.reshape(raw.shape), other_y, weight)
+    assert_array_equal(other[0], value)
+    assert_array_equal(other[1], gradient)
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4, 1e25, -1e25])
+@each_real_loss
+def test_an_overflow_at_a_missing_target_is_no_nan(name, size):
+    raw, y, weight, missing = (a.astype(np.float32) for a in masked_problem(name))
+    by_target = raw.reshape(2, N_ROWS, -1, N_OUTPUTS)
+    np.copyto(by_target, np.float32(size), where=missing[:, :, np.newaxis].astype(bool))
+    with np.errstate(over="ignore"):
+        value, gradient = value_and_gradient(CASES[name], raw, y, weight)
+    assert np.isfinite(value).all()
+    assert np.isfinite(gradient).all()
+
+
+@each_real_loss
+def test_constant_of_known_targets_is_that_of_each_target_alone(name):
+    _, y, weight, _ = masked_problem(name)
+    y, weight, loss = y[0], weight[0], CASES[name]
+    found = loss.constant_of_known(y, weight).reshape(-1, N_OUTPUTS)
+    for k in range(N_OUTPUTS):
+        rows, one = weight[:, k] > 0, slice(k, k + 1)
+        assert_array_equal(found[:, k], loss.constant(y[rows, one], weight[rows, one]))
+    weight[:, 2] = 0.0
+    with np.errstate(divide="ignore"):
+        assert np.isfinite(loss.constant_of_known(y + 1e-3, weight)).all()

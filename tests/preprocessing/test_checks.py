@@ -157,3 +157,52 @@ def test_a_validation_set_is_complete():
     for arguments in ((X, None, None), (None, y, None), (None, None, y), (X, y[:2], None)):
         with pytest.raises(ValueError, match="X_val"):
             check_validation_arguments(*arguments)
+
+
+# ---- missing targets ---------------------------------------------------------------------------
+
+
+def rows_with_missing_targets(weight=None):
+    y = np.array([[1.0, np.nan], [2.0, 5.0], [np.nan, np.nan], [2.0, 5.0]])
+    number = np.arange(4.0).reshape(-1, 1)
+    return Rows(number, y, y, weight, known=~np.isnan(y))
+
+
+def test_rows_without_a_target_do_not_count():
+    rows = rows_with_missing_targets()
+    assert rows.n_counted == 3
+    kept = rows.without_zero_weights()
+    assert kept.X[:].ravel().tolist() == [0.0, 1.0, 3.0]
+    assert kept.weight is None
+    assert kept.without_zero_weights() is kept
+    weighted = rows_with_missing_targets(np.array([0.0, 1.0, 1.0, 3.0]))
+    assert weighted.n_counted == 2
+    assert weighted.without_zero_weights().known is None  # no target is missing in these rows
+    assert weighted.varies.tolist() == [True, False]
+
+
+def test_a_row_weighs_as_the_share_of_its_known_targets():
+    rows = rows_with_missing_targets()
+    assert rows.total_weights.tolist() == [3.0, 2.0]
+    assert rows.total_weight == 2.5
+    np.testing.assert_allclose(rows.loss_weight, 8 / 5 * rows.known)
+    weighted = rows_with_missing_targets(np.array([1.0, 2.0, 4.0, 1.0]))
+    assert weighted.total_weights.tolist() == [4.0, 3.0]
+    assert weighted.loss_weight.mean() == pytest.approx(1.0)
+    assert make_rows(5).loss_weight is None
+    assert make_rows(5, weighted=True).loss_weight.shape == (5, 1)
+
+
+def test_rows_of_some_targets():
+    rows = rows_with_missing_targets().of_targets(np.array([False, True]))
+    assert rows.X[:].ravel().tolist() == [1.0, 3.0]
+    assert rows.known.tolist() == [[False, True], [False, True]]
+
+
+def test_joined_rows_know_which_targets_are_missing():
+    rows, complete = rows_with_missing_targets(), make_rows(2)
+    complete = Rows(complete.X, np.ones((2, 2)), np.ones((2, 2)), None)
+    joined = rows.joined_with(complete)
+    expected = np.concatenate([rows.known, np.ones((2, 2), bool)])
+    np.testing.assert_array_equal(joined.known, expected)
+    assert complete.joined_with(complete).known is None

@@ -130,9 +130,10 @@ def test_inputs_are_those_of_scikit_learns_transformers():
 
 def test_predictions_are_those_of_a_pipeline():
     X, y = as_pandas(columns()), target()
-    model = linear(scaler=None).set_params(tol=0, max_iter=2000, max_fun=10_000)
-    expected = make_pipeline(columns_by_hand(), model).fit(X, y).predict(X)
-    assert_allclose(clone(model).set_params(**ON).fit(X, y).predict(X), expected, rtol=1e-4)
+    numbers = ["age", "hours"]
+    X[numbers] = (X[numbers] - X[numbers].mean()) / X[numbers].std()
+    expected = make_pipeline(columns_by_hand(), linear(scaler=None)).fit(X, y).predict(X)
+    assert_allclose(linear(**ON, scaler=None).fit(X, y).predict(X), expected, rtol=1e-4)
     assert np.std(expected) > 1
 
 

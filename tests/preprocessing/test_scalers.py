@@ -775,7 +775,7 @@ def test_targets_are_standardised_and_restored(weighted):
     rng = np.random.default_rng(0)
     y = rng.normal(size=(100, 3)) * [1e-8, 1.0, 1e6] + [0.0, 1e3, -5.0]
     weight = rng.uniform(0.1, 3, 100) if weighted else None
-    scaler = TargetScaler.fit(y, weight)
+    scaler = TargetScaler.fit(y, None if weight is None else weight[:, np.newaxis])
     z = scaler.transform(y)
     np.testing.assert_allclose(np.average(z, axis=0, weights=weight), 0.0, atol=1e-9)
     np.testing.assert_allclose(np.average(z**2, axis=0, weights=weight), 1.0, rtol=1e-9)

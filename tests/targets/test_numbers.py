@@ -145,8 +145,8 @@ def test_missing_dates_are_no_class():
 
 
 def test_many_rows_are_counted():
-    y = np.column_stack([NUMBERS, NUMBERS])
-    y[3:, 1] = np.nan
+    y = NUMBERS.copy()
+    y[3:] = np.nan
     with pytest.raises(ValueError, match=r"9 of 12 rows, at 3, 4, 5, 6, 7 and 4 more, counted"):
         fit_with("y", y)
     with pytest.raises(ValueError, match=r"y contains infinity.* 1 of 12 rows, at 11, counted"):

@@ -286,3 +286,45 @@ def test_they_have_no_classes():
     assert targets.class_weights(rows) is None
     assert targets.stratify(rows) is None
     assert not targets.is_classifier
+
+
+# ---- missing targets
+
+
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_target_is_scaled_by_its_known_rows(loss, weighted):
+    y, weight = real_values(3), np.linspace(1.0, 3.0, 50) if weighted else None
+    missing = np.random.default_rng(1).random(y.shape) < 0.5
+    y[missing] = np.nan
+    targets, encoded, labels = unread(loss).read(y)
+    assert_array_equal(encoded, y)
+    assert_array_equal(labels, y)
+    known = targets.known(encoded)
+    assert_array_equal(known, ~missing)
+    scaled = targets.fitted(Rows(np.zeros((50, 1)), encoded, encoded, weight, known=known))
+    for k in range(3):
+        rows = known[:, k]
+        alone = fitted(y[rows, k], None if weight is None else weight[rows], loss=loss)
+        assert_allclose(scaled.y_mean[k], alone.y_mean[0], rtol=1e-13)
+        assert_allclose(scaled.y_scale[k], alone.y_scale[0], rtol=1e-13)
+    for_loss = scaled.for_loss(encoded, np.float64)
+    assert_array_equal(for_loss[known], ((y - scaled.y_mean) / scaled.y_scale)[known])
+    for k in range(3):
+        assert (for_loss[missing[:, k], k] == for_loss[known[:, k].argmax(), k]).all()
+
+
+def test_a_target_that_these_rows_lack_gets_a_harmless_value():
+    targets = fitted(real_values(2), loss="gamma")
+    y = np.array([[3.0, np.nan], [np.nan, np.nan]])
+    for_loss = targets.for_loss(y, np.float32)
+    assert for_loss.dtype == np.float32
+    assert_array_equal(for_loss[:, 1], [1.0, 1.0])
+    assert for_loss[0, 0] == for_loss[1, 0]
+
+
+def test_no_mask_without_missing_targets():
+    assert unread().known(real_values(2)) is None
+    assert unread().known(np.array([[np.nan]])) is None  # `read` has refused it
+    huge = np.full((2, 2), 1.7e308)
+    assert unread().known(huge) is None

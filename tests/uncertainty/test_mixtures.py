@@ -96,6 +96,17 @@ def test_a_variance_that_all_components_share_counts_once_for_each():
     assert_allclose(aleatoric, 7 / 3)
 
 
+def test_the_log_likelihood_leaves_missing_targets_out():
+    means, variances = make_components()
+    y = np.zeros((N_ROWS, N_OUTPUTS))
+    y[0, 1] = y[2] = np.nan
+    found = log_likelihood(in_blocks(means, variances), y)
+    alone = log_likelihood(in_blocks(means[..., :1], variances[..., :1]), np.zeros((N_ROWS, 1)))
+    assert_allclose(found[0], alone[0], rtol=1e-12)
+    assert_allclose(found[2], 0.0, atol=1e-12)
+    assert np.isnan(cumulative_probability(in_blocks(means, variances), y)).sum() == 3
+
+
 def test_the_log_likelihood_is_finite_far_out():
     means, variances = np.zeros((3, 1, 1)), np.ones((3, 1, 1))
     value = log_likelihood([(slice(0, 1), means, variances)], np.full((1, 1), 1e6))

@@ -355,3 +355,58 @@ def test_a_network_that_has_diverged_has_no_noise():
     with np.errstate(invalid="ignore"):
         noise = estimate_noise(network, SquaredError(), rows, **TRAINED_ON_50)
     assert np.isnan(noise.precision)
+
+
+# ---- missing targets
+
+
+def missing_rows(network, weight):
+    x, y, _ = residual_rows(network)
+    return x, y + 0.3 * x[:, :2], weight
+
+
+def two_targets(n_members=1):
+    network = build_network(4, 2, n_members=n_members)
+    network.params[:] = np.random.default_rng(0).standard_normal(network.params.shape)
+    return network
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("is_held_out", [False, True])
+def test_noise_of_each_target_comes_from_its_known_rows(n_members, is_held_out):
+    network = two_targets(n_members)
+    known = np.random.default_rng(1).random((50, 2)) < [0.9, 0.4]
+    weight = known * np.linspace(1.0, 2.0, 50)[:, np.newaxis]
+    x, y, _ = missing_rows(network, weight)
+    about = {"is_held_out": is_held_out, "y_scale": np.array([2.0, 0.5])}
+    counts = known.sum(axis=0).astype(float)
+    found = estimate_noise(network, SquaredError(), (x, y, weight), n_training_rows=counts, **about)
+    for k in range(2):
+        rows = known[:, k]
+        some = weight[rows] * [k == 0, k == 1]
+        alone = estimate_noise(
+            network, SquaredError(), (x[rows], y[rows], some), n_training_rows=counts, **about
+        )
+        assert_allclose(found.precision[k], alone.precision[k], rtol=1e-12)
+        assert np.isnan(alone.precision[1 - k])
+        filled = found.filled(alone, np.arange(2) == k)
+        assert_allclose(filled.precision, found.precision)
+
+
+def test_a_stream_remembers_the_noise_of_a_target_that_a_call_lacks():
+    network, known = two_targets(), np.ones((50, 2))
+    x, y, _ = missing_rows(network, None)
+    about = {"is_held_out": False, "y_scale": np.ones(2), "is_stream": True}
+    first = estimate_noise(network, SquaredError(), (x, y, None), n_training_rows=50.0, **about)
+    known[:, 1] = 0.0
+    second = estimate_noise(
+        network,
+        SquaredError(),
+        (x, 3 * y, known),
+        n_training_rows=known.sum(axis=0),
+        stream=first.stream,
+        **about,
+    )
+    assert_allclose(second.precision[1], first.precision[1], rtol=1e-14)
+    assert second.precision[0] < first.precision[0]
+    assert second.stream.n_rows.tolist() == [100.0, 50.0]

@@ -7,11 +7,11 @@ every loss works with every network.
 To add a loss, write a class, and add it to ``LOSSES`` and ``__all__`` of its file.
 
 All arrays have a leading member axis: ``raw`` is ``(members, rows, outputs)``, ``y`` is ``(members,
-rows, targets)`` and weights are ``(members, rows, 1)``. Axes of length one are broadcast. Most
-losses have one output per target; losses with several heads have more. Arrays are C-contiguous and
-all have the same dtype, float32 or float64. The loss is summed over outputs and rows and multiplied
-by ``scale``, which is one over the number of rows for a mean. The gradient is the derivative of
-this value.
+rows, targets)``. Weights are ``(members, rows, 1)``, or ``(members, rows, targets)`` with zeros
+where targets are missing. Axes of length one are broadcast. Most losses have one output per target;
+losses with several heads have more. Arrays are C-contiguous and all have the same dtype, float32 or
+float64. The loss is summed over outputs and rows and multiplied by ``scale``, which is one over the
+number of rows for a mean. The gradient is the derivative of this value.
 
 For small batches the time depends mostly on the number of calls, at 0.2 to 0.7 us each. Therefore
 sums use BLAS, and ufuncs get their outputs as positional arguments.

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .jacobians import diagonal_jacobian
+from .sums import by_target
 
 
 class Loss(ABC):
@@ -64,8 +65,10 @@ class Loss(ABC):
             Raw predictions, ``outputs = n_heads * targets``. They may be overwritten.
         y : ndarray of shape (members or 1, rows, targets)
             Targets.
-        weight : ndarray of shape (members or 1, rows, 1) or None
-            Sample weights.
+        weight : ndarray of shape (members or 1, rows, 1 or targets) or None
+            Sample weights. If targets are missing, each target has its own weights, which are zero
+            for missing ones; their values in `y` are then finite and within the range of the
+            target.
         scale : float
             Factor for the value and the gradient.
         gradient : ndarray of shape (members, rows, outputs)
@@ -132,6 +135,26 @@ class Loss(ABC):
         constant : ndarray of shape (outputs,)
             Raw prediction for all rows.
         """
+
+    def constant_of_known(self, y, weight):
+        """Return `constant` also for weights of shape (rows, targets), see `value_and_gradient`.
+
+        Parameters
+        ----------
+        y : ndarray of shape (rows, targets)
+            Targets.
+        weight : ndarray of shape (rows, 1 or targets) or None
+            Sample weights.
+
+        Returns
+        -------
+        constant : ndarray of shape (outputs,)
+            Raw prediction for all rows.
+        """
+        if weight is None or weight.shape[1] == 1:
+            return self.constant(y, weight)
+        constants = by_target(lambda *each: self.constant(*each).reshape(-1, 1), y, weight)
+        return constants.ravel()
 
     def start(self, constant, y):
         """Return the initial biases of the output layer, shape (outputs,), or None for zero.

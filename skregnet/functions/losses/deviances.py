@@ -7,7 +7,7 @@ from scipy.special import xlogy
 
 from .base import Loss
 from .jacobians import diagonal_jacobian
-from .sums import mean_over_rows, per_member, scalar, scale_gradient, signed_sum
+from .sums import ignore_missing, mean_over_rows, per_member, scalar, scale_gradient, signed_sum
 
 __all__ = ["GammaDeviance", "PoissonDeviance"]
 
@@ -49,6 +49,8 @@ class PoissonDeviance(_LogLinkLoss):
     """
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
+        if weight is not None:
+            ignore_missing(raw, weight)
         np.exp(raw, gradient)
         np.subtract(gradient, y, gradient)
         # Uses the raw prediction, because its exponential may underflow to zero.
@@ -83,6 +85,8 @@ class GammaDeviance(_LogLinkLoss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         one = scalar(1.0, raw.dtype.char)
+        if weight is not None:
+            ignore_missing(raw, weight)
         np.negative(raw, gradient)
         np.exp(gradient, gradient)
         np.multiply(gradient, y, gradient)

@@ -12,6 +12,7 @@ from .jacobians import diagonal_jacobian
 from .sums import (
     contiguous_heads,
     heads,
+    ignore_missing,
     inverse_softplus,
     mean_over_rows,
     per_member,
@@ -69,6 +70,8 @@ class GaussianNLL(Loss):
 
     def value_and_gradient(self, raw, y, weight, scale, gradient):
         one, half = (scalar(number, raw.dtype.char) for number in (1.0, 0.5))
+        if weight is not None:
+            ignore_missing(raw, weight)
         # The buffers swap roles: the memory of the gradient holds the raw predictions.
         error, variance = contiguous_heads(gradient, 2)
         np.copyto(contiguous_heads(gradient, 2), heads(raw, 2))

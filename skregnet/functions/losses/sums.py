@@ -62,10 +62,23 @@ def per_member(value, scale):
 
 
 def scale_gradient(gradient, weight, scale):
-    """Multiply a gradient by the weights of its rows and by the scale."""
+    """Multiply a gradient by the weights of rows or targets and by the scale."""
     if weight is not None:
-        np.multiply(gradient, weight, gradient)
+        each = gradient
+        if weight.shape[2] not in (1, gradient.shape[2]):  # several heads for each target
+            each = heads(gradient, gradient.shape[2] // weight.shape[2])
+        np.multiply(each, weight, each)
     np.multiply(gradient, scalar(scale, gradient.dtype.char), gradient)
+
+
+def ignore_missing(raw, weight):
+    """Set the raw predictions of missing targets to zero.
+
+    Their weight is zero, but zero times an overflow would be NaN.
+    """
+    if weight.shape[2] > 1:
+        each = heads(raw, raw.shape[2] // weight.shape[2])
+        np.copyto(each, scalar(0.0, raw.dtype.char), where=weight == 0.0)
 
 
 @lru_cache
@@ -131,6 +144,26 @@ def weighted_quantiles(y, weight, levels):
             upper = min(np.searchsorted(sums, mass + slack), last)
             quantiles[i, k] = 0.5 * values[lower] + 0.5 * values[upper]
     return quantiles
+
+
+def by_target(statistic, y, weight):
+    """Return a statistic of targets, (..., targets), of which each has the weights of its own.
+
+    `statistic` takes targets (rows, targets) and weights (rows, 1) or None. Here weights may also
+    be (rows, targets); a target of weight zero is missing and does not count. Of a target that is
+    missing in all rows, it is the unweighted statistic, which is finite.
+    """
+    if weight is None or weight.shape[1] == 1:
+        return statistic(y, weight)
+    columns = []
+    for k in range(y.shape[1]):
+        rows = np.flatnonzero(weight[:, k])
+        some = slice(k, k + 1)
+        if len(rows):
+            columns.append(statistic(y[rows, some], weight[rows, some]))
+        else:
+            columns.append(statistic(y[:, some], None))
+    return np.concatenate(columns, axis=-1)
 
 
 def robust_location_and_scale(y, weight):

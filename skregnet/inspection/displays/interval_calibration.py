@@ -96,7 +96,8 @@ class CalibrationOfIntervalsDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             Rows that were not used for training.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets of these rows.
+            Targets of these rows. A `RegularizedMLPRegressor` leaves out those of several that are
+            missing (NaN).
         n_samples, random_state
             See `RegularizedMLPRegressor.predict_mc`.
         name : str, default=None
@@ -113,7 +114,8 @@ class CalibrationOfIntervalsDisplay(Display):
         if isinstance(estimator, RegularizedMLPRegressor):
             distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
             # Coverage of the narrowest central interval that contains the target.
-            return cls._of_needed(np.abs(2.0 * distribution.cdf(y) - 1.0), name, ax)
+            needed = np.abs(2.0 * distribution.cdf(y) - 1.0)
+            return cls._of_needed(needed[~np.isnan(needed)], name, ax)
         predict = getattr(estimator, "predict", None)
         if predict is None or "return_std" not in signature(predict).parameters:
             raise TypeError(
