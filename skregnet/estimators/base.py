@@ -29,7 +29,7 @@ from ..fitting.settings import (
     check_combinations,
     validate,
 )
-from ..preprocessing.scalers import takes_sparse
+from ..preprocessing.scaling import takes_sparse
 from .predicting import Predicting
 
 if TYPE_CHECKING:

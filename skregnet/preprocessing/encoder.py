@@ -43,7 +43,7 @@ _ROWS_OF_A_MARK = 10.0
 # The code of an unknown category. That of a missing value is NaN.
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
-_WIDE, _WIDE_RATIO = 128, 10
+_WIDE, _WIDE_RATIO = 256, 10
 # Of known categories that stand for unknown ones.
 _MOST_COMBINATIONS = 64
 

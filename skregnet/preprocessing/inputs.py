@@ -19,11 +19,9 @@ from .scalers import (
     WhiteningScaler,
     centres,
     dropped_columns,
-    fit_scaler,
-    scaled_inputs,
-    with_folded_scaler,
     with_new_columns,
 )
+from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
 # The scaler of a stream goes on learning until it knows so many rows,
 _FEW_ROWS = 30

@@ -1,24 +1,20 @@
-"""Scalers of inputs: fitting them, and applying them to rows."""
+"""Scalers of the numbers in the inputs: classes, and functions that fit them for a network."""
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.rows import some_rows
-from ..data.source import Source, row_chunks
+from ..data.source import row_chunks
 from ..functions.losses.sums import weighted_quantiles
 from .checks import check_weights
 from .moments import (
@@ -37,12 +33,6 @@ if TYPE_CHECKING:
 # As a share of the largest variance. Directions with less variance are rounding errors of a
 # rank-deficient covariance matrix; scaled to variance one they would be noise.
 _NEGLIGIBLE_VARIANCE = 1e-10
-# Prediction folds the scaler into the first layer if X.size exceeds params.size by this number.
-_SMALLEST_FOLDED = 1 << 16
-# Folding needs means of at most this many standard deviations,
-_LARGEST_OFFSET = 8.0
-# and standard deviations between these bounds, so that float32 holds the weights.
-_FOLDED_SCALES = (1e-15, 1e15)
 
 # Relative difference of means of the same values.
 _ROUNDING = 1e-14
@@ -56,9 +46,76 @@ _SPARSE_RANGE = 3.0
 _QUARTILE_ROWS = 100_000
 
 
-class WhiteningScaler(
-    DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
-):
+class InputScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Base of the scalers of this module: dense rows, read in chunks, with sample weights."""
+
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn the scaling.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : estimator
+            The fitted transformer.
+        """
+        X = validate_data(self, X, dtype=(np.float64, np.float32))
+        self._fit(X, check_weights(sample_weight, len(X)))
+        return self
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Scale rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense data.
+
+        Returns
+        -------
+        X_scaled : ndarray of shape (n_samples, n_features)
+            In the dtype of `X`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X_scaled = np.empty(X.shape, X.dtype)
+        for rows in row_chunks(*X.shape):
+            self._scale(X[rows], X_scaled[rows])
+        return X_scaled
+
+    @property
+    def _centres(self):
+        """What becomes zero in each column."""
+        raise NotImplementedError
+
+    @property
+    def _is_dropped(self):
+        """Mask of the columns that become zero in all rows."""
+        raise NotImplementedError
+
+    def _fit(self, X, weight):
+        """Fit to an array or a `Source`; weights are an array or None."""
+        raise NotImplementedError
+
+    def _scale(self, rows, out):
+        """Write scaled rows into `out`, which may have a narrower dtype."""
+        raise NotImplementedError
+
+    def _set_columns(self, columns, centres, scales):
+        """Centre and scale some columns by themselves."""
+        raise NotImplementedError
+
+
+class WhiteningScaler(InputScaler):
     """Centre, scale and decorrelate the features, with sample weights.
 
     The features are standardised, rotated to the eigenvectors of their correlation matrix, scaled
@@ -101,26 +158,6 @@ class WhiteningScaler(
     whitening_: NDArray[np.float64]
     n_features_in_: int
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate mean and whitening.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        self : WhiteningScaler
-            The fitted transformer.
-        """
-        X = validate_data(self, X, dtype=(np.float64, np.float32))
-        return self._fit(X, check_weights(sample_weight, len(X)))
-
     def _fit(self, X, weight, keeps_majorities=False):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time.
 
@@ -146,40 +183,25 @@ class WhiteningScaler(
         self.whitening_[:, np.isinf(scale)] = 0.0  # the eigenvectors have rounding errors there
         if keeps_majorities:
             self._set_columns(*majority)
-        return self
 
     def _set_columns(self, columns, centres, scales):
         """Scale some columns, which the others do not depend on, by themselves."""
         self.mean_[columns] = centres
         self.whitening_[columns, columns] = 1.0 / scales
 
-    def transform(self, X: ArrayLike) -> Floats:
-        """Whiten.
+    @property
+    def _centres(self):
+        return self.mean_
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense data.
+    @property
+    def _is_dropped(self):
+        return ~self.whitening_.any(axis=1)
 
-        Returns
-        -------
-        X_white : ndarray of shape (n_samples, n_features)
-            In the dtype of `X`.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        X_white = np.empty(X.shape, X.dtype)
-        for rows in row_chunks(*X.shape):
-            self._whiten(X[rows], X_white[rows])
-        return X_white
-
-    def _whiten(self, rows, out):
+    def _scale(self, rows, out):
         np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 
-class RobustClipScaler(
-    DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
-):
+class RobustClipScaler(InputScaler):
     """Centre by the median, scale by the interquartile range and clip smoothly.
 
     A scaled value ``z`` becomes ``z / sqrt(1 + (z / 3)**2)``, which lies between -3 and 3: values
@@ -221,25 +243,13 @@ class RobustClipScaler(
     scale_: NDArray[np.float64]
     n_features_in_: int
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate medians and interquartile ranges.
+    @property
+    def _centres(self):
+        return self.center_
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        self : RobustClipScaler
-            The fitted transformer.
-        """
-        X = validate_data(self, X, dtype=(np.float64, np.float32))
-        return self._fit(X, check_weights(sample_weight, len(X)))
+    @property
+    def _is_dropped(self):
+        return np.isinf(self.scale_)
 
     def _fit(self, X, weight):
         """Fit to an array or a `Source`."""
@@ -252,32 +262,11 @@ class RobustClipScaler(
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
         _set_special_columns(self, X, weight, is_constant)
-        return self
 
     def _set_columns(self, columns, centres, scales):
         self.center_[columns], self.scale_[columns] = centres, scales
 
-    def transform(self, X: ArrayLike) -> Floats:
-        """Centre, scale and clip.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense data.
-
-        Returns
-        -------
-        X_scaled : ndarray of shape (n_samples, n_features)
-            In the dtype of `X`; between -3 and 3.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        X_scaled = np.empty(X.shape, X.dtype)
-        for rows in row_chunks(*X.shape):
-            self._clip(X[rows], X_scaled[rows])
-        return X_scaled
-
-    def _clip(self, rows, out):
+    def _scale(self, rows, out):
         with np.errstate(over="ignore", invalid="ignore"):
             z = (rows - self.center_) / self.scale_
         np.nan_to_num(z, copy=False)  # a distance that overflows, of a constant column too
@@ -302,130 +291,34 @@ def _principal_directions(X, mean, scale, weight, total):
     return np.linalg.eigh(result / total)
 
 
-def fit_scaler(scaler, X, sample_weight, feature_names=None):
-    """Return a fitted scaler for the parameter `scaler`, or None.
-
-    With `'standard'`, constant columns get an infinite scale, which makes them zero in all rows. A
-    transformer is cloned and given the weights if its `fit` takes them. The transformer in a
-    `FrozenEstimator` is copied; it must have been fitted to features of these names.
-    """
-    if scaler is None:
-        return None
-    if isinstance(scaler, FrozenEstimator):
-        return _unfrozen(scaler, X.shape[1], feature_names)
-    if isinstance(scaler, str):
-        if issparse(X) and not takes_sparse(scaler):
-            raise ValueError(
-                f"scaler={scaler!r} needs dense X: it would make a sparse X dense. "
-                "Use scaler='standard' or scaler=None, or pass X.toarray()."
-            )
-        return SCALERS[scaler](X, sample_weight)
-    scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
-    if not issparse(X) and _is_known(scaler):
-        return _fit_known(scaler, X, sample_weight)
-    _return_arrays(scaler)
-    _set_copy(scaler)
-    X = _rows_for(scaler, X)
-    if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
-        return scaler.fit(X, sample_weight=sample_weight)
-    return scaler.fit(X)
-
-
-def _unfrozen(frozen, n_features, feature_names):
-    """Return a copy of the transformer in a `FrozenEstimator` that takes and returns arrays."""
-    try:
-        check_is_fitted(frozen.estimator)
-    except NotFittedError as error:
-        raise NotFittedError(
-            f"scaler={frozen!r} is not fitted: fit the transformer before it is frozen, or pass it "
-            "without FrozenEstimator."
-        ) from error
-    scaler = deepcopy(frozen.estimator)
-    n_fitted = getattr(scaler, "n_features_in_", n_features)
-    if n_fitted != n_features:
-        raise ValueError(
-            f"scaler={frozen!r} was fitted to {n_fitted} features, X has {n_features}."
-        )
-    names = getattr(scaler, "feature_names_in_", None)
-    if names is not None and feature_names is not None and list(names) != list(feature_names):
-        raise ValueError(
-            f"scaler={frozen!r} was fitted to the features {list(names)}, X has "
-            f"{list(feature_names)}."
-        )
-    # The steps would warn that the arrays they are given have no feature names.
-    for step in dict(scaler.steps).values() if isinstance(scaler, Pipeline) else [scaler]:
-        getattr(step, "__dict__", {}).pop("feature_names_in_", None)
-    _return_arrays(scaler)
-    _set_copy(scaler)
-    return scaler
-
-
-def _return_arrays(scaler):
+def return_arrays(scaler):
     """Make a scaler return arrays even if a global setting asks for DataFrames."""
     # A pipeline with a step that has no set_output raises an error.
     with suppress(AttributeError, ValueError):
         scaler.set_output(transform="default")
 
 
-def _set_copy(scaler):
-    """Make a transformer of scikit-learn that has a parameter `copy` leave its input unchanged."""
-    if _is_of_sklearn(scaler) and getattr(scaler, "copy", None) is False:
-        scaler.set_params(copy=True)
+def is_known(scaler):
+    """Whether this package can fit a scaler, and apply it to dense rows, itself."""
+    cls = type(scaler)
+    if cls is StandardScaler:
+        return scaler.with_mean and scaler.with_std
+    # A subclass may transform in another way.
+    return isinstance(scaler, InputScaler) and cls.transform is InputScaler.transform
 
 
-def _is_of_sklearn(scaler):
-    return type(scaler).__module__.startswith("sklearn.")
-
-
-def _rows_for(scaler, X):
-    """Return the rows for `fit` or `transform`: a copy if the scaler may change them."""
-    if isinstance(X, Source):
-        return X.to_array()
-    # A function, or a step of a pipeline, may work in place whatever the scaler's parameters are.
-    if _is_of_sklearn(scaler) and getattr(scaler, "copy", None) is True:
-        return X
-    return X.copy() if issparse(X) else np.array(X)
-
-
-def takes_sparse(scaler):
-    """Whether the parameter `scaler` allows sparse rows."""
-    if scaler is None or isinstance(scaler, str):
-        return scaler is None or scaler in SPARSE_SCALERS
-    try:
-        return bool(scaler.__sklearn_tags__().input_tags.sparse)
-    except (AttributeError, TypeError):
-        return False  # a transformer without tags, or a class
-
-
-def _is_known(scaler):
-    """Whether this module can apply a scaler to dense rows itself."""
-    # A subclass may transform in another way, so the type must match exactly.
-    is_full = type(scaler) is StandardScaler and scaler.with_mean and scaler.with_std
-    return is_full or type(scaler) in (WhiteningScaler, RobustClipScaler)
-
-
-def _fit_known(scaler, X, weight):
-    """Fit a scaler of this module or a `StandardScaler`; dense rows are read in chunks."""
-    if issparse(X):
-        _return_arrays(scaler)  # sparse rows are transformed by its own method
+def fit_known(scaler, X, weight, **options):
+    """Fit an `InputScaler` or a `StandardScaler`; dense rows are read in chunks."""
     scaler.n_features_in_ = X.shape[1]
-    if type(scaler) is not StandardScaler:
-        return scaler._fit(X, weight)
-    scaler.mean_, scaler.var_, scaler.scale_, _, total = standardisation(X, weight)
-    scaler.n_samples_seen_ = np.array(total)[()]
-    return scaler
-
-
-def _fit_standard(X, weight):
-    """Fit a `StandardScaler` that brings only numbers to unit variance."""
-    # Centring would make sparse rows dense.
-    scaler = StandardScaler(with_mean=not issparse(X))
+    if isinstance(scaler, InputScaler):
+        scaler._fit(X, weight, **options)
+        return scaler
     if issparse(X):
-        _return_arrays(scaler)  # sparse rows are transformed by its own method
-    scaler.n_features_in_ = X.shape[1]
+        return_arrays(scaler)  # sparse rows are transformed by its own method
     scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]
-    _set_special_columns(scaler, X, weight, is_constant)
+    if options:
+        _set_special_columns(scaler, X, weight, is_constant)
     return scaler
 
 
@@ -460,20 +353,24 @@ def _set_special_columns(scaler, X, weight, is_constant):
 
 def _set_columns(scaler, columns, centres, scales):
     """Change centres and scales of some columns of a known scaler."""
-    if type(scaler) is not StandardScaler:
+    if isinstance(scaler, InputScaler):
         scaler._set_columns(columns, centres, scales)
     else:
         scaler.mean_[columns], scaler.scale_[columns] = centres, scales
 
 
+def _fit_standard(X, weight):
+    # Centring would make sparse rows dense.
+    scaler = StandardScaler(with_mean=not issparse(X))
+    return fit_known(scaler, X, weight, keeps_majorities=True)
+
+
 def _fit_whitening(X, weight):
-    scaler = WhiteningScaler()
-    scaler.n_features_in_ = X.shape[1]
-    return scaler._fit(X, weight, keeps_majorities=True)
+    return fit_known(WhiteningScaler(), X, weight, keeps_majorities=True)
 
 
 def _fit_robust(X, weight):
-    return _fit_known(RobustClipScaler(), X, weight)
+    return fit_known(RobustClipScaler(), X, weight)
 
 
 # Functions of the rows and their weights (or None) that return a fitted scaler. Dense rows may be a
@@ -485,14 +382,12 @@ SPARSE_SCALERS = {"standard"}
 
 def dropped_columns(scaler):
     """Return a mask of the columns that a known scaler makes zero because they were constant."""
-    if type(scaler) is WhiteningScaler:
-        return ~scaler.whitening_.any(axis=1)
-    return np.isinf(scaler.scale_)
+    return scaler._is_dropped if isinstance(scaler, InputScaler) else np.isinf(scaler.scale_)
 
 
 def centres(scaler):
-    """Return the centres of a known scaler."""
-    return scaler.center_ if type(scaler) is RobustClipScaler else scaler.mean_
+    """Return what becomes zero in each column of a known scaler."""
+    return scaler._centres if isinstance(scaler, InputScaler) else scaler.mean_
 
 
 def with_new_columns(scaler, X, weight):
@@ -524,63 +419,3 @@ def _differs(X, columns, values):
 def _first_row(X, columns):
     row = X[:1]
     return (row.toarray() if issparse(row) else row)[0, columns]
-
-
-def scaled_inputs(scaler, X, dtype, drops=False):
-    """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
-
-    With a known scaler or none, dense rows are scaled when they are read from a `Source`. Any other
-    transformer is given all rows at once. `drops` says that columns were constant in training.
-    """
-    if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
-        X = X.toarray()  # the scaler was fitted to dense rows
-    if not issparse(X) and (scaler is None or _is_known(scaler)):
-        is_array = isinstance(X, np.ndarray)
-        if scaler is None and is_array and X.flags.c_contiguous and X.dtype == dtype:
-            return X
-        source = X if isinstance(X, Source) else Source(X)
-        transform = None
-        if type(scaler) is WhiteningScaler:
-            transform = scaler._whiten
-        elif type(scaler) is RobustClipScaler:
-            transform = scaler._clip
-        elif scaler is not None:
-            wider = np.result_type(source.dtype, dtype)
-            mean, scale = scaler.mean_, scaler.scale_
-            if drops:  # the distance from a mean may overflow where a column was constant
-                mean = np.where(np.isinf(scale), 0.0, mean)
-            mean, scale = mean.astype(wider, copy=False), scale.astype(wider, copy=False)
-
-            def transform(rows, out):
-                centred = np.subtract(rows, mean, out=out if out.dtype == wider else None)
-                np.divide(centred, scale, out=out, casting="same_kind")
-
-        return source.transformed(transform, dtype)
-    if scaler is not None:
-        X = scaler.transform(_rows_for(scaler, X))
-    if issparse(X):
-        return X.tocsr().astype(dtype, copy=False)
-    return np.ascontiguousarray(X, dtype=dtype)
-
-
-def with_folded_scaler(network, scaler, shape, weights=()):
-    """Return a network for unscaled inputs of a shape, or None if folding does not pay.
-
-    The last inputs are only multiplied by the `weights`.
-
-    Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
-    unless a mean is much larger than its standard deviation.
-    """
-    is_large = math.prod(shape) >= _SMALLEST_FOLDED + network.params.size
-    if not is_large or type(scaler) is not StandardScaler or not _is_known(scaler):
-        return None
-    mean, scale, (smallest, largest) = scaler.mean_, scaler.scale_, _FOLDED_SCALES
-    in_range = (scale > smallest) & (scale < largest) & (np.abs(mean) < _LARGEST_OFFSET * scale)
-    if not (in_range | np.isinf(scale)).all():
-        return None
-    mean = np.append(mean, np.zeros(len(weights)))
-    scale = np.append(scale, 1.0 / np.asarray(weights))
-    # Weights of columns that were constant become zero.
-    scaled = network.select(slice(None))
-    first = next((layer for layer in scaled.layers if not layer.is_identity), None)
-    return scaled if first is not None and first.fold_scaling(mean, scale) else None

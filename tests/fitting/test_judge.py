@@ -7,7 +7,8 @@ from sklearn.datasets import make_regression
 
 import factories
 from skregnet import RegularizedMLPRegressor
-from skregnet.fitting.judge import Judge, some_known
+from skregnet.data.rows import some_known
+from skregnet.fitting.judge import Judge
 from skregnet.functions.losses import (
     AbsoluteError,
     GaussianNLL,

@@ -20,7 +20,7 @@ from skregnet.network.jacobian import linearize
 from skregnet.network.layers import Activation, BatchNorm, Dense, Dropout, Layer
 from skregnet.optim import STOCHASTIC_OPTIMIZERS
 from skregnet.optim.pipeline import Rate, make_pipeline
-from skregnet.preprocessing.scalers import with_folded_scaler
+from skregnet.preprocessing.scaling import with_folded_scaler
 from skregnet.training import Batches, EarlyStopping, Monitor, TrainingState, train
 from skregnet.uncertainty import mc_moments, mc_samples
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.inspection import diagnose
-from skregnet.preprocessing import scalers as scaling
+from skregnet.preprocessing import scaling
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"),

@@ -8,7 +8,7 @@ from sklearn.preprocessing import RobustScaler
 
 from skregnet import RegularizedMLPRegressor, RobustClipScaler
 from skregnet.data.source import Source
-from skregnet.preprocessing.scalers import fit_scaler, scaled_inputs
+from skregnet.preprocessing.scaling import fit_scaler, scaled_inputs
 
 
 def rows(n_samples=101, seed=0):

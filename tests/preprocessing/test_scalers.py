@@ -30,8 +30,8 @@ from sklearn.preprocessing import (
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor, WhiteningScaler
 from skregnet.data import Source, source
 from skregnet.data.source import in_memory
-from skregnet.preprocessing import scalers as scaling
-from skregnet.preprocessing.scalers import fit_scaler, scaled_inputs
+from skregnet.preprocessing import scaling
+from skregnet.preprocessing.scaling import fit_scaler, scaled_inputs
 from skregnet.targets.real import TargetScaler
 
 
