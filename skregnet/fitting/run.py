@@ -133,7 +133,7 @@ class Run:
                 f"sample_weight must have a sum that alpha={settings.alpha!r} can be divided by, "
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
-        self.penalty = settings.unit_penalty.scaled(strength)
+        self.penalty = settings.penalty_of(strength)
 
     def train(self, scorer=None, watchers=(), checkpoint=None):
         """Train.

@@ -151,14 +151,13 @@ class Settings:
     def optimizer(self):
         return make_optimizer(self.solver, self.parameters)
 
-    @cached_property
-    def unit_penalty(self):
-        """The penalty of strength 1; that of a run is ``alpha`` divided by the total weight."""
+    def penalty_of(self, factor):
+        """Return the penalty, its strength multiplied by `factor`."""
         if isinstance(self.penalty, Penalty):
-            return self.penalty
+            return self.penalty.scaled(factor)
         cls = PENALTIES[self.penalty]
         names = {field.name for field in fields(cls)} & self.parameters.keys()
-        return cls(strength=1.0, **{name: float(self.parameters[name]) for name in names})
+        return cls(strength=factor, **{name: float(self.parameters[name]) for name in names})
 
     @property
     def n_started(self):
@@ -364,7 +363,7 @@ def check_combinations(settings):
         "max_norm": settings.max_norm is not None,
         "max_grad_norm": settings.max_grad_norm is not None,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
-            settings.alpha > 0 and not settings.unit_penalty.is_smooth
+            settings.alpha > 0 and not settings.penalty_of(1.0).is_smooth
         ),
     }
     for name, is_on in switched_on.items():
