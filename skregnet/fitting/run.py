@@ -76,7 +76,7 @@ class RunResult:
     @property
     def mean_kept_loss(self):
         """Mean over the members; NaN where initial weights were kept."""
-        return float(np.mean(np.where(self.kept_epoch > 0, self.kept_loss, np.nan)))
+        return float(np.where(self.kept_epoch > 0, self.kept_loss, np.nan).mean())
 
     def best_restarts(self, n_kept):
         """Keep so many members: of the restarts of each, the one with the least training loss."""

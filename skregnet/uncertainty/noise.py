@@ -128,7 +128,8 @@ def _residuals(network, loss, x, y, weight, n_masks, seed=0):
         spread *= n_draws / (n_draws - 1)
     else:
         predictions = loss.predict(network.infer(x)).astype(np.float64)
-        mean, spread = predictions.mean(axis=0), predictions.var(axis=0)
+        mean = predictions.mean(axis=0)
+        spread = np.square(predictions - mean).mean(axis=0)
     weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
     return np.square(y - mean), spread, weight / weight.sum()
 
