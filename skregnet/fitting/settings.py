@@ -156,7 +156,7 @@ class Settings:
         if isinstance(self.penalty, Penalty):
             return self.penalty.scaled(factor)
         cls = PENALTIES[self.penalty]
-        names = {field.name for field in fields(cls)} & self.parameters.keys()
+        names = {field.name for field in fields(cls)} & self.parameters.keys() - {"strength"}
         return cls(strength=factor, **{name: float(self.parameters[name]) for name in names})
 
     @property
