@@ -243,11 +243,10 @@ def _hold_back(settings, targets, rows, seeds, start):
 def check_continuation(settings, start):
     """Raise ValueError where a parameter was changed that the fitted network depends on."""
     network, before = start.model.network, start.continuation
-    pairs = {
-        name: (getattr(before.architecture, name), value)
-        for name, value in vars(settings.architecture).items()
-    }
-    pairs["n_estimators"] = (network.n_members, settings.n_estimators)
+    pairs = {"n_estimators": (network.n_members, settings.n_estimators)}
+    if before.architecture != settings.architecture:
+        for name, value in vars(settings.architecture).items():
+            pairs[name] = (getattr(before.architecture, name), value)
     if settings.dtype is not None:
         pairs["dtype"] = (network.params.dtype.name, settings.dtype)
     for name, old in before.fixed.items():

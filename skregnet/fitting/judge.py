@@ -60,7 +60,7 @@ class Judge:
     def _loss_of_constant(self, constant, y, weight):
         constant = constant.astype(y.dtype, copy=False)
         value = self._in_chunks(
-            lambda rows: np.broadcast_to(constant, (1, len(y[rows]), len(constant))),
+            lambda rows: constant[np.newaxis, np.newaxis].repeat(rows.stop - rows.start, axis=1),
             y,
             weight,
             1.0 / len(y),

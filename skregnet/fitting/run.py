@@ -80,7 +80,7 @@ class RunResult:
     @property
     def mean_kept_loss(self):
         """Mean over the members; NaN where initial weights were kept."""
-        return float(np.mean(np.where(self.kept_epoch > 0, self.kept_loss, np.nan)))
+        return float(np.where(self.kept_epoch > 0, self.kept_loss, np.nan).mean())
 
     def best_restarts(self, n_kept):
         """Keep so many members: of the restarts of each, the one with the least training loss."""
@@ -137,7 +137,7 @@ class Run:
                 f"sample_weight must have a sum that alpha={settings.alpha!r} can be divided by, "
                 f"got {training.total_weight}. Divide the weights by their mean."
             )
-        self.penalty = settings.unit_penalty.scaled(strength)
+        self.penalty = settings.penalty_of(strength)
 
     def train(self, scorer=None, watchers=(), checkpoint=None):
         """Train.

@@ -118,8 +118,8 @@ class Settings:
     """
 
     cls: type  # of the estimator
-    attributes: Mapping[str, Any]  # of the estimator, without its fitted model
-    parameters: Mapping[str, Any]
+    attributes: Mapping[str, Any]  # of the estimator
+    parameters: Mapping[str, Any]  # among its attributes and properties; `dtype` as a name
     targets: Any  # RealTargets or ClassTargets, not fitted; has the loss of a regressor
     architecture: Architecture
 
@@ -127,11 +127,10 @@ class Settings:
     def of(cls, estimator):
         """Return the settings of an estimator with valid parameters."""
         attributes = dict(vars(estimator))
-        names = _all_parameter_names(type(estimator))
-        parameters = {name: attributes[name] for name in names if name in attributes}
-        if len(parameters) < len(names):  # a subclass may have properties for them
-            missing = [name for name in names if name not in parameters]
-            parameters |= {n: getattr(estimator, n) for n in missing if hasattr(estimator, n)}
+        missing = _all_parameter_names(type(estimator)) - attributes.keys()
+        # A subclass may have properties for them.
+        properties = {n: getattr(estimator, n) for n in missing if hasattr(estimator, n)}
+        parameters = attributes | properties
         if parameters.get("dtype") is not None:
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
@@ -152,14 +151,13 @@ class Settings:
     def optimizer(self):
         return make_optimizer(self.solver, self.parameters)
 
-    @cached_property
-    def unit_penalty(self):
-        """The penalty of strength 1; that of a run is ``alpha`` divided by the total weight."""
+    def penalty_of(self, factor):
+        """Return the penalty, its strength multiplied by `factor`."""
         if isinstance(self.penalty, Penalty):
-            return self.penalty
+            return self.penalty.scaled(factor)
         cls = PENALTIES[self.penalty]
-        names = {field.name for field in fields(cls)} & self.parameters.keys()
-        return cls(strength=1.0, **{name: float(self.parameters[name]) for name in names})
+        names = {field.name for field in fields(cls)} & self.parameters.keys() - {"strength"}
+        return cls(strength=factor, **{name: float(self.parameters[name]) for name in names})
 
     @property
     def n_started(self):
@@ -190,7 +188,7 @@ class Settings:
         """Return copies of the parameters that must not change if training continues."""
         # Without copies, changes of a transformer's own parameters would not be noticed.
         names = [name for name in _FIXED if name in self.parameters]
-        return {name: clone(self.parameters[name], safe=False) for name in names}
+        return {name: _copy(self.parameters[name]) for name in names}
 
     def estimator(self, **fitted):
         """Return an estimator with these parameters, for scorers; `fitted` are its attributes."""
@@ -202,6 +200,11 @@ class Settings:
         return estimator
 
 
+def _copy(value):
+    is_constant = value is None or isinstance(value, str | float | int)
+    return value if is_constant else clone(value, safe=False)
+
+
 @cache
 def _own_names():
     return frozenset(dir(Settings)) | {field.name for field in fields(Settings)}
@@ -210,27 +213,30 @@ def _own_names():
 def validate(estimator):
     """Raise InvalidParameterError, with a hint where there is one, for an invalid parameter."""
     # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
-    cls, constraints = type(estimator), estimator._parameter_constraints
-    for name, value in changed_parameters(estimator).items():
-        try:
-            validate_parameter_constraints(constraints, {name: value}, cls.__name__)
-        except InvalidParameterError as error:
-            hint = hint_for_value(name, value, constraints[name])
-            raise InvalidParameterError(f"{error}{hint}") from None
+    cls, changed = type(estimator), changed_parameters(estimator)
+    try:
+        validate_parameter_constraints(cls._parameter_constraints, changed, cls.__name__)
+    except InvalidParameterError as error:
+        name = next(name for name in changed if not accepts_parameter(cls, name, changed[name]))
+        hint = hint_for_value(name, changed[name], cls._parameter_constraints[name])
+        raise InvalidParameterError(f"{error}{hint}") from None
 
 
 def changed_parameters(estimator):
     """Return the parameters that differ from a valid default, as a dict."""
     defaults = _valid_defaults(type(estimator))
-    values = {name: getattr(estimator, name) for name in defaults}
-    return {name: value for name, value in values.items() if value is not defaults[name]}
+    return {
+        name: value
+        for name, default in defaults.items()
+        if (value := getattr(estimator, name)) is not default
+    }
 
 
 @lru_cache
 def _all_parameter_names(cls):
     """Return the names of the parameters of a class and its bases: a subclass may pass some on."""
     bases = [base for base in cls.__mro__ if issubclass(base, BaseEstimator)]
-    return tuple({name: None for base in bases for name in parameter_names(base)})
+    return frozenset(name for base in bases for name in parameter_names(base))
 
 
 @lru_cache
@@ -357,7 +363,7 @@ def check_combinations(settings):
         "max_norm": settings.max_norm is not None,
         "max_grad_norm": settings.max_grad_norm is not None,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
-            settings.alpha > 0 and not settings.unit_penalty.is_smooth
+            settings.alpha > 0 and not settings.penalty_of(1.0).is_smooth
         ),
     }
     for name, is_on in switched_on.items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,14 +42,14 @@ class Network:
     layers: tuple[Layer, ...]
     params: Floats
     stats: Floats
+    n_weights: int  # number of penalised weights, the first part of a parameter vector
 
     def __init__(self, layers, params, stats):
-        self.layers = tuple(copy.copy(layer) for layer in layers)
         self.params = params
         self.stats = stats
-        views = self.views(params), self.stat_views(stats)
-        for layer, parameters, statistics in zip(self.layers, *views, strict=True):
-            layer.bind({**parameters, **statistics})
+        views, self.n_weights = _parameter_views(layers, params)
+        _cut(stats, layers, "stat_shapes", 0, views)
+        self.layers = tuple(layer.bound_to(own) for layer, own in zip(layers, views, strict=True))
 
     @classmethod
     def of_zeros(cls, layers, n_members=1, dtype=np.float64):
@@ -93,11 +91,6 @@ class Network:
         """Number of networks that are trained together."""
         return len(self.params)
 
-    @cached_property
-    def n_weights(self) -> int:
-        """Number of penalised weights, the first part of a parameter vector."""
-        return _size(self.layers, "weight_shapes")
-
     @property
     def dense_layers(self) -> list[Layer]:
         """Layers whose weights an initialiser draws, from the input to the output."""
@@ -116,7 +109,7 @@ class Network:
     def views(self, vector):
         """Cut a vector like `params` into named views, a dict for each layer.
 
-        Only this method knows the layout. It also cuts gradients and the moments of an optimiser.
+        The vector may also be a gradient or a moment of an optimiser.
 
         Parameters
         ----------
@@ -128,24 +121,7 @@ class Network:
         views : list of dict of str to ndarray of shape (members, ...)
             One for each layer; empty for a layer without parameters.
         """
-        weights, start = _cut(vector, [layer.weight_shapes for layer in self.layers], 0)
-        others, _ = _cut(vector, [layer.free_shapes for layer in self.layers], start)
-        return [{**head, **tail} for head, tail in zip(weights, others, strict=True)]
-
-    def stat_views(self, vector):
-        """Cut a vector like `stats` into named views, a dict for each layer.
-
-        Parameters
-        ----------
-        vector : ndarray of shape (members, n_stats)
-            Not copied.
-
-        Returns
-        -------
-        views : list of dict of str to ndarray of shape (members, ...)
-            One for each layer; empty for a layer without running statistics.
-        """
-        return _cut(vector, [layer.stat_shapes for layer in self.layers], 0)[0]
+        return _parameter_views(self.layers, vector)[0]
 
     def initialize(self, initializers, generators):
         """Draw new parameters.
@@ -309,15 +285,23 @@ def go_forward(passes, x):
 
 
 def _size(layers, kind):
-    return sum(math.prod(shape) for layer in layers for shape in getattr(layer, kind).values())
+    return sum([math.prod(shape) for layer in layers for shape in getattr(layer, kind).values()])
 
 
-def _cut(vector, shapes_by_layer, start):
-    views = []
-    for shapes in shapes_by_layer:
-        views.append({})
-        for name, shape in shapes.items():
+def _parameter_views(layers, vector):
+    """Cut as `Network.views` does; return the number of weights too. Only this knows the layout."""
+    views = [{} for _ in layers]
+    n_weights = _cut(vector, layers, "weight_shapes", 0, views)
+    _cut(vector, layers, "free_shapes", n_weights, views)
+    return views, n_weights
+
+
+def _cut(vector, layers, kind, start, views):
+    """Add the views of a kind, the first of which begins at `start`; return the end of the last."""
+    n_members = len(vector)
+    for layer, own in zip(layers, views, strict=True):
+        for name, shape in getattr(layer, kind).items():
             stop = start + math.prod(shape)
-            views[-1][name] = vector[:, start:stop].reshape(len(vector), *shape)
+            own[name] = vector[:, start:stop].reshape(n_members, *shape)
             start = stop
-    return views, start
+    return start

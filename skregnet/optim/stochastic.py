@@ -243,6 +243,9 @@ class Adam(StochasticOptimizer):
     def step(self, params, gradient, state, learning_rate):
         _AdamStep(self, params, gradient, state)(learning_rate)
 
+    def accepts(self, state, params):
+        return type(state) is AdamState
+
     def prepare_step(self, params, gradient, state):
         if type(self).step is not Adam.step:  # a subclass has its own
             return super().prepare_step(params, gradient, state)

@@ -94,6 +94,8 @@ class History:
 def _mean_over_members(values):
     """Return the mean along the last axis without NaN; NaN if all are NaN."""
     values = np.asarray(values)
+    if values.shape[-1] == 1:
+        return values[..., 0]
     known = ~np.isnan(values)
     count = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)

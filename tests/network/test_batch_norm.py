@@ -46,7 +46,8 @@ def bound_layer(seed=0, momentum=0.1, epsilon=EPSILON, dtype=np.float64):
     shapes = {"gamma": (MEMBERS, 1, UNITS), "beta": (MEMBERS, 1, UNITS)}
     arrays = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
     moments = rng.uniform(0.5, 2.0, (MEMBERS, 2, UNITS)).astype(dtype)
-    layer.bind({**arrays, "moments": moments, "n_batches": np.zeros((MEMBERS, 1, 1), dtype)})
+    arrays |= {"moments": moments, "n_batches": np.zeros((MEMBERS, 1, 1), dtype)}
+    layer = layer.bound_to(arrays)
     return layer, {name: np.full(shape, np.nan, dtype) for name, shape in shapes.items()}
 
 

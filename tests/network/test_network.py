@@ -100,12 +100,14 @@ def test_views_cover_the_vector_exactly_once(name, n_members):
 @each_number_of_members
 def test_statistics_are_covered_exactly_once(name, n_members):
     network = make_network(n_members=n_members, **ARCHITECTURES[name])
-    counts = np.zeros_like(network.stats)
-    for layer in network.stat_views(counts):
-        for view in layer.values():
+    network.stats.fill(0.0)
+    for layer in network.layers:
+        for name in layer.stat_shapes:
+            view = getattr(layer, name)
             view += 1.0
-    assert_array_equal(counts, 1.0)
-    assert counts.shape == (n_members, sum(2 * n.n_outputs + 1 for n in network.batch_norm_layers))
+    assert_array_equal(network.stats, 1.0)
+    n_stats = sum(2 * layer.n_outputs + 1 for layer in network.batch_norm_layers)
+    assert network.stats.shape == (n_members, n_stats)
 
 
 @each_architecture

@@ -40,12 +40,15 @@ class Run:
 
     def rows_buffer(self, n_units):
         """Return an uninitialised, C-contiguous buffer for the rows of a batch."""
-        shape = (self.n_members, self.n_rows, n_units)
+        shape = (self.n_rows, n_units)
+        if self.n_members > 1:
+            shape = (self.n_members, *shape)
+        size = math.prod(shape)
         if self._n_handed_out == len(self._memory):
-            self._memory.append(np.empty(math.prod(shape), self.dtype))
+            self._memory.append(np.empty(size, self.dtype))
         memory = self._memory[self._n_handed_out]
         self._n_handed_out += 1
-        return memory[: math.prod(shape)].reshape(shape[1:] if self.n_members == 1 else shape)
+        return memory[:size].reshape(shape)
 
     def ones(self):
         """Return a column of ones, (rows, 1), that all members share."""
@@ -97,9 +100,11 @@ class Layer:
         """Whether there is something to train."""
         return bool(self.weight_shapes or self.free_shapes)
 
-    def bind(self, views):
-        """Attach the views that the network cut from its vectors."""
-        self.__dict__.update(views)
+    def bound_to(self, views):
+        """Return a copy with the views that a network cut from its vectors."""
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__, **views)
+        return bound
 
     def __getstate__(self):
         # Views do not survive pickling as views: the network binds them anew.
