@@ -53,7 +53,7 @@ FOREIGN = {
     "scipy": 0,
     "sklearn": 0,
     "joblib": 6,
-    "threadpoolctl": 6,
+    "threadpoolctl": 0,
     "matplotlib": 9,
 }
 # The numerical half knows no scikit-learn, nor the door to it.

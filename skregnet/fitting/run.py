@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._warnings import warn_interrupted_callback
 from ..data.source import Source, in_memory
@@ -173,12 +174,20 @@ class Run:
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(judge, scorer)
         run = self._stochastic if self.settings.is_stochastic else self._full_batch
-        monitors = run(network, state, data, judge, validate)
-        if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
-            network.set_population_statistics(data[0], data[2])
+        with self._threads(network, data):
+            monitors = run(network, state, data, judge, validate)
+            if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
+                network.set_population_statistics(data[0], data[2])
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         return result.best_restarts(self.settings.n_estimators)
+
+    def _threads(self, network, data):
+        """Return the context in which batches of the rows are computed."""
+        x, n_rows = data[0], len(data[1])
+        if self.settings.is_stochastic:
+            n_rows = self.settings.rows_of_batch(n_rows)
+        return network.threads(n_rows, issparse(x))
 
     @property
     def n_networks(self):
@@ -336,15 +345,16 @@ class Run:
         batch_size = self.settings.rows_of_batch(len(data[1]))
         batches = self._batches(sample_of(data, (n_steps + 1) * batch_size), state)
         state.begin_run(EarlyStopping(network.n_members, np.inf, 0.0))
-        train(
-            Backprop(network, self.loss, batches.max_rows, state.dropout),
-            batches,
-            self.pipeline(transform),
-            state,
-            Monitor(network, state),
-            Rate(learning_rate),
-            math.ceil(n_steps / batches.n_steps),
-        )
+        with self._threads(network, data):
+            train(
+                Backprop(network, self.loss, batches.max_rows, state.dropout),
+                batches,
+                self.pipeline(transform),
+                state,
+                Monitor(network, state),
+                Rate(learning_rate),
+                math.ceil(n_steps / batches.n_steps),
+            )
 
     # ---- full-batch solvers
 
@@ -493,17 +503,19 @@ class Run:
         precision, start = self.settings.noise_precision, self.start
         n_rows = n_residual_rows(network, self.loss, precision)
         rows = self.training if self.validation is None else self.validation
-        return estimate_noise(
-            network,
-            self.loss,
-            self.sample(rows, n_rows) if n_rows else None,
-            is_held_out=self.validation is not None,
-            n_training_rows=count_rows(self.training),
-            y_scale=self.targets.y_scale,
-            noise_precision=precision,
-            stream=None if start is None else start.model.noise.stream,
-            is_stream=self.plan.is_stream,
-        )
+        rows = self.sample(rows, n_rows) if n_rows else None
+        with self._threads(network, self.arrays(self.training)):
+            return estimate_noise(
+                network,
+                self.loss,
+                rows,
+                is_held_out=self.validation is not None,
+                n_training_rows=count_rows(self.training),
+                y_scale=self.targets.y_scale,
+                noise_precision=precision,
+                stream=None if start is None else start.model.noise.stream,
+                is_stream=self.plan.is_stream,
+            )
 
     def unknown_noise(self):
         """Return what is known of the noise while the network is being trained."""

@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
 from ..data.source import Source, row_chunks
+from ..kernels.threads import OneThread
 from .affine import affine_map
 from .checks import is_plain_array
 from .columns import check_no_dates, explained, listed
@@ -91,7 +92,8 @@ class Inputs:
         names = self.feature_names if self.encoder is None else None
         inputs = self
         if self.encoder is not None:
-            inputs = replace(self, encoder=self.encoder.fitted(X, weight))
+            with OneThread():
+                inputs = replace(self, encoder=self.encoder.fitted(X, weight))
         fitted = fit_scaler(scaler, inputs.encoded(X), weight, names)
         dropped = _dropped(scaler, fitted)
         return replace(

@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
-from ..data.source import Source, row_chunks
+from ..data.source import CHUNK_ELEMENTS, Source, row_chunks
+from ..kernels.threads import suitable_threads
 from .checks import check_weights
 from .moments import constant_columns, standardisation
 
@@ -115,7 +116,8 @@ class WhiteningScaler(
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
-        variances, directions = _principal_directions(X, mean, scale, weight, total)
+        with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS)):
+            variances, directions = _principal_directions(X, mean, scale, weight, total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
         self.mean_ = mean
@@ -145,7 +147,8 @@ class WhiteningScaler(
         return X_white
 
     def _whiten(self, rows, out):
-        np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
+        with suitable_threads(rows.size * rows.shape[1], only_products=True):
+            np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 
 def _principal_directions(X, mean, scale, weight, total):

@@ -98,13 +98,17 @@ def mc_samples(network, x, n_samples, generator):
         size = rows.stop - rows.start
         inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
         for member in range(network.n_members):
-            h = go_forward(inference_passes(layers[:first], below.for_rows(size, member)), inputs)
+            passes_below = inference_passes(layers[:first], below.for_rows(size, member))
+            with network.threads(size, issparse(x), only_products=True):
+                h = go_forward(passes_below, inputs)
             for samples in pieces(n_samples, n_copies):
                 copies = samples.stop - samples.start
                 key = (size * copies, member)
                 if key not in passes:
                     passes[key] = sampling_passes(layers[first:], above.for_rows(*key))
-                outputs = _sample(passes[key], h, copies)
+                # The caller of a generator would run inside a context around `yield`.
+                with network.threads(size * copies, issparse(x), only_products=True):
+                    outputs = _sample(passes[key], h, copies)
                 yield rows, outputs.reshape(copies, size, outputs.shape[-1])
 
 
