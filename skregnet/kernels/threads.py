@@ -80,7 +80,7 @@ class _Pools:
 
     def _forget_users(self):
         # A signal handler or a finaliser may interrupt a thread that holds the lock and predict.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._users = set()
         self._counts = []  # (library, number of threads) to restore
 
@@ -92,21 +92,19 @@ class _Pools:
         self._own, self._shared = own, [each for each in libraries if each not in own]
 
     def enter(self, user):
-        with self._lock:
+        with self.lock:
             if self._shared is None:
                 self._find()
             if not self._users:
-                self._counts = _counts_above_one(self._shared)
-                _set(self._counts, 1)
+                self._counts = _reduce(self._shared)
             if self._counts:
                 self._users.add(user)
         if self._own:
-            user.own_counts = _counts_above_one(self._own)
-            _set(user.own_counts, 1)
+            user.own_counts = _reduce(self._own)
 
     def leave(self, user):
         """Take back what `enter` has done; a second call has no effect."""
-        with self._lock:
+        with self.lock:
             self._users.discard(user)
             if not self._users:
                 _restore(self._counts)
@@ -114,31 +112,46 @@ class _Pools:
         _restore(user.own_counts)
         user.own_counts = ()
 
-    def restore_after_fork(self):
-        """Restore the numbers in a child, in which the threads that would do so do not exist."""
+    def restore_in_child(self):
+        """Restore the numbers after a fork: the threads that would do so do not exist."""
         counts = self._counts
         self._forget_users()
         _restore(counts)
 
 
-def _counts_above_one(libraries):
+def _reduce(libraries):
+    """Set the numbers of threads to one; return the pairs (library, former number) to restore."""
+    counts = [(library, library.get_num_threads()) for library in libraries]
     # The number is None if a library does not tell it.
-    counts = ((each, each.get_num_threads()) for each in libraries)
-    return [(library, count) for library, count in counts if count is not None and count > 1]
-
-
-def _set(counts, n_threads):
-    for library, _ in counts:
-        library.set_num_threads(n_threads)
+    counts = [(library, count) for library, count in counts if count is not None and count > 1]
+    try:
+        for library, _ in counts:
+            library.set_num_threads(1)
+    except BaseException:
+        _restore(counts)
+        raise
+    # Since threadpoolctl 3.8 OpenBLAS does not obey if the user has set a limit in another thread.
+    return [(library, count) for library, count in counts if library.get_num_threads() == 1]
 
 
 def _restore(counts):
     for library, count in counts:
         # Any other number was set meanwhile by the user, and is kept.
-        if library.get_num_threads() == 1:
-            library.set_num_threads(count)
+        if library.get_num_threads() != 1:
+            continue
+        # It obeys only the thread that has set the number, unless that one gives up its right.
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        library.set_num_threads(count)
+        if release is not None:
+            release()
 
 
 _pools = _Pools()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_pools.restore_after_fork)
+    os.register_at_fork(
+        before=lambda: _pools.lock.acquire(),
+        after_in_parent=lambda: _pools.lock.release(),
+        after_in_child=_pools.restore_in_child,
+    )

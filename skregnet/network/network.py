@@ -301,13 +301,12 @@ class Network:
         """
         n_rows = x.shape[0]
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
+        chunks = self._chunks(x)
         for position, layer in enumerate(self.layers):
             # A generator: nothing is computed unless the layer iterates over it.
             inputs = (
                 (member, outputs, None if weight is None else weight[rows])
-                for member, rows, outputs in self._outputs(
-                    self.layers[:position], x, self._chunks(x)
-                )
+                for member, rows, outputs in self._outputs(self.layers[:position], x, chunks)
             )
             layer.set_population_statistics(inputs, total)
 
