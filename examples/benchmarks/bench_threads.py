@@ -123,16 +123,19 @@ def start(variant, quick):
             process.stdin.close()
 
 
-def spin():
-    """Occupy a core."""
-    while True:
+def spin(parent):
+    """Occupy a core for as long as the process with this number lives."""
+    while os.getppid() == parent:
         pass
 
 
 @contextmanager
 def busy_processes(n_processes):
     """Occupy so many cores."""
-    processes = [multiprocessing.Process(target=spin, daemon=True) for _ in range(n_processes)]
+    processes = [
+        multiprocessing.Process(target=spin, args=(os.getpid(),), daemon=True)
+        for _ in range(n_processes)
+    ]
     for process in processes:
         process.start()
     try:

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from .._warnings import warn_interrupted_callback
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
+from ..kernels.blas import MOST_ELEMENTS
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
@@ -187,7 +188,9 @@ class Run:
         x, n_rows = data[0], len(data[1])
         if self.settings.is_stochastic:
             n_rows = self.settings.rows_of_batch(n_rows)
-        return network.threads(n_rows, issparse(x))
+        # The BLAS may also divide long vectors between threads.
+        only_products = network.params.shape[1] <= MOST_ELEMENTS
+        return network.threads(n_rows, issparse(x), only_products)
 
     @property
     def n_networks(self):
@@ -503,19 +506,17 @@ class Run:
         precision, start = self.settings.noise_precision, self.start
         n_rows = n_residual_rows(network, self.loss, precision)
         rows = self.training if self.validation is None else self.validation
-        rows = self.sample(rows, n_rows) if n_rows else None
-        with self._threads(network, self.arrays(self.training)):
-            return estimate_noise(
-                network,
-                self.loss,
-                rows,
-                is_held_out=self.validation is not None,
-                n_training_rows=count_rows(self.training),
-                y_scale=self.targets.y_scale,
-                noise_precision=precision,
-                stream=None if start is None else start.model.noise.stream,
-                is_stream=self.plan.is_stream,
-            )
+        return estimate_noise(
+            network,
+            self.loss,
+            self.sample(rows, n_rows) if n_rows else None,
+            is_held_out=self.validation is not None,
+            n_training_rows=count_rows(self.training),
+            y_scale=self.targets.y_scale,
+            noise_precision=precision,
+            stream=None if start is None else start.model.noise.stream,
+            is_stream=self.plan.is_stream,
+        )
 
     def unknown_noise(self):
         """Return what is known of the noise while the network is being trained."""

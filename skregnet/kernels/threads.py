@@ -19,22 +19,23 @@ from threadpoolctl import ThreadpoolController
 # (GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c). Its limit for products with vectors is
 # lower, but here SciPy's gemm computes them up to this size.
 SERIAL_PRODUCT = 1 << 18
-# Products of fewer multiplications do not gain enough. Measured on two idle cores, batches of 256
-# rows, two threads against one: an epoch of (64, 64) takes 1.17 times as long, one of (256, 256),
-# whose products have 1 << 24, 0.81 times (0.72 to 1.05), one of (512, 512, 512) 0.65 times.
+# Products of fewer multiplications do not gain enough; in float64, whose multiplications take twice
+# the time, half as many do. Measured on two idle cores, two threads against one: an epoch of
+# (64, 64) with batches of 64 takes 1.17 times as long, in float64 1.12 times; (256, 256) with 256,
+# whose products have 1 << 24, 0.81 times (0.72 to 1.05) and 0.62; (512, 512, 512) 0.65 and 0.62.
 LARGE_PRODUCT = 1 << 24
 
 _UNCHANGED = nullcontext()
 
 
-def suitable_threads(n_multiplications, only_products=False):
+def suitable_threads(n_multiplications, itemsize, only_products=False):
     """Return a context manager for computations whose largest product has so many multiplications.
 
-    Inside, the BLAS has one thread, unless such a product gains from several. With `only_products`
-    it keeps its threads if the products are so small that it does not use them; otherwise long
-    vectors could.
+    Inside, the BLAS has one thread, unless such a product gains from several. `itemsize` is that of
+    the factors: 4 or 8 bytes. With `only_products` the BLAS keeps its threads if it does not use
+    them for products of this size; otherwise it might for long vectors.
     """
-    if n_multiplications >= LARGE_PRODUCT:
+    if n_multiplications * itemsize >= 4 * LARGE_PRODUCT:
         return _UNCHANGED
     if only_products and n_multiplications <= SERIAL_PRODUCT:
         return _UNCHANGED

@@ -131,7 +131,8 @@ class Network:
         context : context manager
             See `skregnet.kernels.threads`.
         """
-        return suitable_threads(n_rows * self._largest_weights[is_sparse], only_products)
+        largest = n_rows * self._largest_weights[is_sparse]
+        return suitable_threads(largest, self.params.itemsize, only_products)
 
     @cached_property
     def _largest_weights(self):

@@ -116,7 +116,7 @@ class WhiteningScaler(
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
-        with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS)):
+        with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS), 8):
             variances, directions = _principal_directions(X, mean, scale, weight, total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
@@ -147,7 +147,7 @@ class WhiteningScaler(
         return X_white
 
     def _whiten(self, rows, out):
-        with suitable_threads(rows.size * rows.shape[1], only_products=True):
+        with suitable_threads(rows.size * rows.shape[1], 8, only_products=True):
             np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 

@@ -199,11 +199,11 @@ def test_sizes():
         with suitable_threads(*arguments):
             return counts()
 
-    assert inside(1) == inside(LARGE_PRODUCT - 1) == {1}
-    assert inside(LARGE_PRODUCT) == {2}
-    assert inside(SERIAL_PRODUCT, True) == {2}
-    assert inside(SERIAL_PRODUCT + 1, True) == {1}
-    assert inside(LARGE_PRODUCT, True) == {2}
+    assert inside(1, 4) == inside(LARGE_PRODUCT - 1, 4) == inside(LARGE_PRODUCT // 2 - 1, 8) == {1}
+    assert inside(LARGE_PRODUCT, 4) == inside(LARGE_PRODUCT // 2, 8) == {2}
+    assert inside(SERIAL_PRODUCT, 4, True) == {2}
+    assert inside(SERIAL_PRODUCT + 1, 4, True) == {1}
+    assert inside(LARGE_PRODUCT, 4, True) == {2}
 
 
 # ---- fits and predictions ------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def data(n_rows=300, n_features=5):
     return X, X[:, 0]
 
 
-def model(watched, units=(50,), **parameters):
+def model(watched, units=(50, 50), **parameters):
     parameters = {"max_iter": 2, "random_state": 0, "tol": 0, **parameters}
     return RegularizedMLPRegressor(units, activation=watched, **parameters)
 
@@ -244,8 +244,19 @@ def test_small_networks_train_with_one_thread(solver):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_early_stopping_refit_and_partial_fit():
     watched, (X, y) = Watched(), data()
-    model(watched, early_stopping=True, refit=True).fit(X, y)
+    model(watched, early_stopping=True, validation_fraction=0.4, refit=True).fit(X, y)
     model(watched).fit(X, y).partial_fit(X, y)
+    assert watched.seen == {1}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_nothing_is_changed_where_no_thread_would_be_used():
+    """The products of (50,) are too small, and its vectors too short."""
+    watched = Watched()
+    model(watched, (50,)).fit(*data())
+    assert watched.seen == {2}
+    watched.seen.clear()
+    model(watched, (1000,), batch_size=10).fit(*data(n_features=20))  # 21 001 parameters
     assert watched.seen == {1}
 
 
@@ -261,7 +272,7 @@ def test_wide_networks_keep_their_threads(solver):
 def test_predictions():
     X, y = data()
     watched = Watched()
-    fitted = model(watched, (50, 50), dropout=0.1).fit(X, y)
+    fitted = model(watched, dropout=0.1).fit(X, y)
     watched.seen.clear()
     fitted.predict(X)
     assert watched.seen == {1}
@@ -335,7 +346,7 @@ class Failing(Watched):
 
     def forward(self, z, out):
         self.calls.append(None)
-        if len(self.calls) == 12:
+        if len(self.calls) == 6:
             raise self.exception
         return super().forward(z, out)
 
@@ -345,14 +356,14 @@ def test_an_error_in_a_fit_restores_the_threads():
     """As all tests do, by the fixture."""
     watched = Failing(RuntimeError)
     with pytest.raises(RuntimeError):
-        model(watched, batch_size=10).fit(*data())
+        model(watched, batch_size=110).fit(*data())
     assert watched.seen == {1}
 
 
 def test_a_keyboard_interrupt_in_a_fit_restores_the_threads():
     watched = Failing(KeyboardInterrupt)
     with pytest.warns(UserWarning, match="interrupted"):
-        model(watched, batch_size=10).fit(*data())
+        model(watched, batch_size=110).fit(*data())
     assert watched.seen == {1}
 
 
@@ -362,7 +373,7 @@ def test_fits_and_predictions_in_eight_threads():
 
     def fit_and_predict(seed):
         watched = Watched()
-        fitted = model(watched, (20, 60), random_state=seed).fit(X, y)
+        fitted = model(watched, random_state=seed).fit(X, y)
         return watched.seen, fitted.predict(X)
 
     with ThreadPoolExecutor(8) as pool:
