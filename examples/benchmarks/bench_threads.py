@@ -174,7 +174,7 @@ def row(condition, name, seconds):
 def parse_arguments():
     """Read the command line."""
     parser = benchmark_parser(__doc__)
-    parser.add_argument("--repeats", type=positive_int, default=7)
+    parser.add_argument("--repeats", type=positive_int, default=5)
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     parser.add_argument("--serve", choices=VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -5,8 +5,8 @@ another process occupies a core, or a container limits the CPU time, that thread
 for milliseconds until it runs. A product that takes microseconds then takes a hundred times as
 long, whereas a second thread could at best halve its time.
 
-Number of threads and pools belong to the process. While one thread of Python has reduced them, a
-large product in another one also has a single thread; this is slower, but correct.
+The number of threads belongs to the process. While one thread of Python has reduced it, a large
+product in another one also has a single thread; this is slower, but correct.
 """
 
 import os
@@ -128,11 +128,11 @@ def _reduce(libraries):
     try:
         for library, _ in counts:
             library.set_num_threads(1)
+        # Since threadpoolctl 3.8 it has no effect if the user has set a limit in another thread.
+        return [(library, count) for library, count in counts if library.get_num_threads() == 1]
     except BaseException:
         _restore(counts)
         raise
-    # Since threadpoolctl 3.8 OpenBLAS does not obey if the user has set a limit in another thread.
-    return [(library, count) for library, count in counts if library.get_num_threads() == 1]
 
 
 def _restore(counts):
@@ -140,7 +140,7 @@ def _restore(counts):
         # Any other number was set meanwhile by the user, and is kept.
         if library.get_num_threads() != 1:
             continue
-        # It obeys only the thread that has set the number, unless that one gives up its right.
+        # Only the thread that has set a number may change it, until it is released.
         release = getattr(library, "clear_controlling_thread", None)
         if release is not None:
             release(force=True)
