@@ -31,15 +31,22 @@ _UNCHANGED = nullcontext()
 def suitable_threads(n_multiplications, itemsize, only_products=False):
     """Return a context manager for computations whose largest product has so many multiplications.
 
-    Inside, the BLAS has one thread, unless such a product gains from several. `itemsize` is that of
-    the factors: 4 or 8 bytes. With `only_products` the BLAS keeps its threads if it does not use
-    them for products of this size; otherwise it might for long vectors.
+    Inside, the BLAS has one thread, unless such a product gains from several and the process may
+    use several cores. `itemsize` is that of the factors: 4 or 8 bytes. With `only_products` the
+    BLAS keeps its threads if it does not use them for products of this size; otherwise it might for
+    long vectors.
     """
-    if n_multiplications * itemsize >= 4 * LARGE_PRODUCT:
+    if n_multiplications * itemsize >= 4 * LARGE_PRODUCT and _n_cores() > 1:
         return _UNCHANGED
     if only_products and n_multiplications <= SERIAL_PRODUCT:
         return _UNCHANGED
     return OneThread()
+
+
+def _n_cores():
+    """Return the number of cores that the process may use, where the system tells it."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
 
 
 class OneThread:

@@ -194,16 +194,27 @@ def test_a_child_has_its_threads_and_no_held_lock():
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_sizes():
+def test_sizes(monkeypatch):
     def inside(*arguments):
         with suitable_threads(*arguments):
             return counts()
 
+    monkeypatch.setattr(threads, "_n_cores", lambda: 2)
     assert inside(1, 4) == inside(LARGE_PRODUCT - 1, 4) == inside(LARGE_PRODUCT // 2 - 1, 8) == {1}
     assert inside(LARGE_PRODUCT, 4) == inside(LARGE_PRODUCT // 2, 8) == {2}
     assert inside(SERIAL_PRODUCT, 4, True) == {2}
     assert inside(SERIAL_PRODUCT + 1, 4, True) == {1}
     assert inside(LARGE_PRODUCT, 4, True) == {2}
+
+
+def test_a_process_with_one_core_has_one_thread(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    with suitable_threads(LARGE_PRODUCT, 4):
+        assert counts() == {1}
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with suitable_threads(LARGE_PRODUCT, 4):
+        assert counts() == {1}
 
 
 # ---- fits and predictions ------------------------------------------------------------------------
@@ -262,7 +273,8 @@ def test_nothing_is_changed_where_no_thread_would_be_used():
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_wide_networks_keep_their_threads(solver):
+def test_wide_networks_keep_their_threads(solver, monkeypatch):
+    monkeypatch.setattr(threads, "_n_cores", lambda: 2)
     watched = Watched()
     model(watched, (300, 300), solver=solver, max_iter=1, max_fun=2).fit(*data())
     assert 2 in watched.seen
