@@ -73,7 +73,7 @@ def serve(is_limited, quick):
 
     warnings.simplefilter("ignore")
     if not is_limited:
-        threads.LARGE_PRODUCT = 0
+        threads.LARGE_PRODUCT, threads._n_cores = 0, os.cpu_count
     calls = {}
     for line in sys.stdin:
         name, cores = json.loads(line)
