@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import softmax
 
 from ..data.source import row_chunks
@@ -51,9 +52,11 @@ def input_gradients(model, x, n_outputs, response):
     gradients = np.empty((x.shape[0], n_outputs, n_features), network.params.dtype)
     widest = max(layer.n_outputs for layer in network.layers)
     for rows in row_chunks(x.shape[0], n_outputs * max(widest, x.shape[1])):
-        passes = [linearize(network, member, x[rows]) for member in range(network.n_members)]
-        deltas = response(np.stack([raw for raw, _ in passes]))
-        total = sum(backward(delta) for (_, backward), delta in zip(passes, deltas, strict=True))
+        with network.threads(rows.stop - rows.start, issparse(x), only_products=True):
+            passes = [linearize(network, member, x[rows]) for member in range(network.n_members)]
+            deltas = response(np.stack([raw for raw, _ in passes]))
+            pairs = zip(passes, deltas, strict=True)
+            total = sum(backward(delta) for (_, backward), delta in pairs)
         gradients[rows] = scaling.pull_back(total).swapaxes(0, 1)
     return gradients
 

@@ -279,6 +279,7 @@ class PredictsClassDistributions(_MonteCarlo):
         targets = model.targets
         is_exclusive = targets.target_type != "multilabel-indicator"
         components = ((rows, targets.member_proba(raw)) for rows, raw in draws)
-        return PredictiveClasses.from_draws(
-            targets.classes, components, draws.x.shape[0], exclusive=is_exclusive
-        )
+        with draws.threads():
+            return PredictiveClasses.from_draws(
+                targets.classes, components, draws.x.shape[0], exclusive=is_exclusive
+            )

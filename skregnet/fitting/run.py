@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._warnings import warn_interrupted_callback
 from ..data.rows import some_known, some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
+from ..kernels.blas import MOST_ELEMENTS
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
@@ -177,12 +179,22 @@ class Run:
         state = state or self._new_state(network.n_members)
         validate = None if self.validation is None else self._validator(judge, scorer)
         run = self._stochastic if self.settings.is_stochastic else self._full_batch
-        monitors = run(network, state, data, judge, validate)
-        if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
-            network.set_population_statistics(data[0], data[2])
+        with self._threads(network, data):
+            monitors = run(network, state, data, judge, validate)
+            if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
+                network.set_population_statistics(data[0], data[2])
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         return result.best_restarts(self.settings.n_estimators)
+
+    def _threads(self, network, data):
+        """Return the context in which batches of the rows are computed."""
+        x, n_rows = data[0], len(data[1])
+        if self.settings.is_stochastic:
+            n_rows = self.settings.rows_of_batch(n_rows)
+        # The BLAS may also divide long vectors between threads.
+        only_products = network.params.shape[1] <= MOST_ELEMENTS
+        return network.threads(n_rows, issparse(x), only_products)
 
     @property
     def n_networks(self):
@@ -349,15 +361,16 @@ class Run:
         batch_size = self.settings.rows_of_batch(len(data[1]))
         batches = self._batches(sample_of(data, (n_steps + 1) * batch_size), state)
         state.begin_run(EarlyStopping(network.n_members, np.inf, 0.0))
-        train(
-            Backprop(network, self.loss, batches.max_rows, state.dropout),
-            batches,
-            self.pipeline(transform),
-            state,
-            Monitor(network, state),
-            Rate(learning_rate),
-            math.ceil(n_steps / batches.n_steps),
-        )
+        with self._threads(network, data):
+            train(
+                Backprop(network, self.loss, batches.max_rows, state.dropout),
+                batches,
+                self.pipeline(transform),
+                state,
+                Monitor(network, state),
+                Rate(learning_rate),
+                math.ceil(n_steps / batches.n_steps),
+            )
 
     # ---- full-batch solvers
 

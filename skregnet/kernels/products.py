@@ -13,11 +13,7 @@ import numpy as np
 
 from .blas import MOST_ELEMENTS, check_array, get_blas, in_turn
 from .blocks import pieces
-
-# NumPy computes products of more multiplications than this. It releases the GIL, which SciPy's
-# wrapper does not, and its overhead no longer matters. OpenBLAS computes smaller products on one
-# thread.
-_LARGE = 1 << 18
+from .threads import SERIAL_PRODUCT
 
 
 class Products:
@@ -48,7 +44,9 @@ class Products:
         calls = []
         for own_a, own_b, own_out in _members(a, b, out):
             check_array("out", own_out, self._dtype)
-            if own_out.size * own_a.shape[0 if a_transposed else 1] > _LARGE:
+            # NumPy computes the products that may be divided between threads. It releases the GIL,
+            # which SciPy's wrapper does not, and its overhead no longer matters.
+            if own_out.size * own_a.shape[0 if a_transposed else 1] > SERIAL_PRODUCT:
                 own_a = own_a.T if a_transposed else own_a
                 own_b = own_b.T if b_transposed else own_b
                 calls.append(partial(np.matmul, own_a, own_b, own_out))

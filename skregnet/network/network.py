@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.sparse import issparse
 
 from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
+from ..kernels.threads import suitable_threads
 from .layers import Run
 from .layers.base import CopyPass
 
@@ -105,6 +107,33 @@ class Network:
     def is_stochastic(self):
         """Whether Monte Carlo samples differ, as with dropout."""
         return any(layer.is_stochastic for layer in self.layers)
+
+    def threads(self, n_rows, is_sparse=False, only_products=False):
+        """Return a context manager for passes of batches; small ones use one BLAS thread.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of rows of a batch of one member.
+        is_sparse : bool, default=False
+            Whether the inputs are sparse: their products do not use threads.
+        only_products : bool, default=False
+            Whether nothing but matrix products could use several threads, as in prediction.
+
+        Returns
+        -------
+        context : context manager
+            See `skregnet.kernels.threads`.
+        """
+        largest = n_rows * self._largest_weights[is_sparse]
+        return suitable_threads(largest, self.params.itemsize, only_products)
+
+    @cached_property
+    def _largest_weights(self):
+        """Size of the largest matrix of weights, with and without the first one."""
+        shapes = [shape for layer in self.layers for shape in layer.weight_shapes.values()]
+        sizes = [math.prod(shape) for shape in shapes]
+        return max(sizes, default=0), max(sizes[1:], default=0)
 
     def views(self, vector):
         """Cut a vector like `params` into named views, a dict for each layer.
@@ -205,14 +234,17 @@ class Network:
 
     def _infer(self, layers, x):
         out = np.empty((self.n_members, x.shape[0], layers[-1].n_outputs), self.params.dtype)
-        for member, rows, outputs in self._outputs(layers, x):
-            out[member, rows] = outputs
+        chunks = self._chunks(x)
+        largest = next(iter(chunks), slice(0, 0))
+        with self.threads(largest.stop, issparse(x), only_products=True):
+            for member, rows, outputs in self._outputs(layers, x, chunks):
+                out[member, rows] = outputs
         return out
 
-    def _outputs(self, layers, x):
+    def _outputs(self, layers, x, chunks):
         """Yield (member, rows, outputs of the layers); each item overwrites the one before."""
         run = None
-        for rows in self._chunks(x):
+        for rows in chunks:
             n_rows = rows.stop - rows.start
             if run is None or run.n_rows != n_rows:
                 run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
@@ -250,11 +282,12 @@ class Network:
         if weight is not None and weight.shape[1] > 1:
             weight = weight.max(axis=1, keepdims=True)
         total = n_rows if weight is None else float(weight.sum(dtype=np.float64))
+        chunks = self._chunks(x)
         for position, layer in enumerate(self.layers):
             # A generator: nothing is computed unless the layer iterates over it.
             inputs = (
                 (member, outputs, None if weight is None else weight[rows])
-                for member, rows, outputs in self._outputs(self.layers[:position], x)
+                for member, rows, outputs in self._outputs(self.layers[:position], x, chunks)
             )
             layer.set_population_statistics(inputs, total)
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
 from ..data.source import Source, as_source, row_chunks
+from ..kernels.threads import OneThread
 from .affine import affine_map
 from .checks import is_plain_array
 from .columns import check_no_dates, explained, listed
@@ -97,7 +98,9 @@ class Inputs:
         """
         inputs = self
         if self.encoder is not None:
-            inputs = replace(self, encoder=self.encoder.fitted(X, weight, total_weight))
+            with OneThread():
+                encoder = self.encoder.fitted(X, weight, total_weight)
+            inputs = replace(self, encoder=encoder)
         inputs = replace(inputs, given_scaler=scaler)._with_scaler_for(X, weight)
         return inputs._with_first_rows(X, weight) if is_stream else inputs
 

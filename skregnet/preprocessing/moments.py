@@ -1,11 +1,14 @@
 """Means and standard deviations of columns in any units."""
 
+from contextlib import nullcontext
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..data.rows import some_rows
 from ..data.source import row_chunks
+from ..kernels.threads import OneThread
 
 # Within these bounds squared deviations, summed over any number of rows, neither overflow nor lose
 # digits. Below the smaller variance a column is safe only if its mean exceeds the smaller bound of
@@ -28,7 +31,9 @@ def standardisation(X, weight):
     of its own magnitude in extreme units. If the squares of a column leave the range of float64,
     its variance is zero or infinite, but its standard deviation is accurate.
     """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    # Only sums with weights are products.
+    threads = nullcontext() if weight is None else OneThread()
+    with threads, np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mean, variance, total = _moments(X, weight)
         deviation, is_constant = _deviation(mean, variance, total)
         (lowest, highest), (small, large) = _SAFE_VARIANCES, _SAFE_MEANS

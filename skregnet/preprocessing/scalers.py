@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.rows import some_rows
-from ..data.source import row_chunks
+from ..data.source import CHUNK_ELEMENTS, row_chunks
 from ..functions.losses.sums import weighted_quantiles
+from ..kernels.threads import suitable_threads
 from .checks import check_weights
 from .moments import (
     constant_columns,
@@ -174,7 +175,8 @@ class WhiteningScaler(InputScaler):
         if keeps_majorities:
             majority = majorities(X, weight, np.flatnonzero(np.isfinite(scale)))
             scale[majority[0]] = np.inf
-        variances, directions = _principal_directions(X, mean, scale, weight, total)
+        with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS), 8):
+            variances, directions = _principal_directions(X, mean, scale, weight, total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
         scaled = directions[:, kept] / np.sqrt(variances[kept])
         self.mean_ = mean
@@ -198,7 +200,8 @@ class WhiteningScaler(InputScaler):
         return ~self.whitening_.any(axis=1)
 
     def _scale(self, rows, out):
-        np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
+        with suitable_threads(rows.size * rows.shape[1], 8, only_products=True):
+            np.matmul(rows - self.mean_, self.whitening_, out=out, casting="same_kind")
 
 
 class RobustClipScaler(InputScaler):

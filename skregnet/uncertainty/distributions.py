@@ -19,7 +19,7 @@ from .mixtures import (
     mixture_quantiles,
     predictive_moments,
 )
-from .sampling import mc_samples
+from .sampling import mc_samples, sampling_threads
 
 if TYPE_CHECKING:
     from typing import Any
@@ -73,6 +73,10 @@ class Draws:
     def _child(self, *key):
         return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
 
+    def threads(self):
+        """Return a context manager for loops over the draws; see `sampling_threads`."""
+        return sampling_threads(self.network, self.x)
+
     def __iter__(self):
         return mc_samples(self.network, self.x, self.n_masks, self.generator())
 
@@ -115,7 +119,9 @@ class TargetDraws:
         coverages = check_coverages(coverage)
         tails = [0.5 * (1.0 - each) for each in coverages]
         levels = [*tails, *(1.0 - tail for tail in tails)]
-        bounds = mixture_quantiles(self, levels, self.shape) * self.y_scale + self.y_mean
+        with self.draws.threads():
+            bounds = mixture_quantiles(self, levels, self.shape)
+        bounds = bounds * self.y_scale + self.y_mean
         is_single = np.ndim(coverage) == 0
         return tuple(
             _without_single_target(each[0] if is_single else np.moveaxis(each, 0, -1))
@@ -183,7 +189,8 @@ class PredictiveDistribution:
         # Means without masks are close to those with masks.
         centre = draws.loss.predict(draws.draws.network.infer(draws.draws.x))
         centre = centre.mean(axis=0, dtype=np.float64)
-        mean, *variances = predictive_moments(draws, centre)
+        with draws.draws.threads():
+            mean, *variances = predictive_moments(draws, centre)
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
         parts = [_without_single_target(p) for p in (mean * draws.y_scale + draws.y_mean, *stds)]
         for part in parts:
@@ -231,7 +238,9 @@ class PredictiveDistribution:
         probability : ndarray, shaped like `mean`
             Separately for each output; NaN for one of several targets that is missing (NaN).
         """
-        return _without_single_target(cumulative_probability(self.draws, self._normalised(y)))
+        y = self._normalised(y)
+        with self.draws.draws.threads():
+            return _without_single_target(cumulative_probability(self.draws, y))
 
     def log_prob(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the predictive log-likelihood of targets (Gal & Ghahramani 2016).
@@ -250,7 +259,8 @@ class PredictiveDistribution:
         y = self._normalised(y)
         log_scale, missing = np.log(self.draws.y_scale), np.isnan(y)
         log_units = (~missing) @ log_scale if missing.any() else log_scale.sum()
-        return log_likelihood(self.draws, y) - log_units
+        with self.draws.draws.threads():
+            return log_likelihood(self.draws, y) - log_units
 
     def _normalised(self, y):
         y = read_numbers(y, "y", allow_missing=True)

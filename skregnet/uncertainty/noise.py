@@ -163,15 +163,11 @@ def _residuals(network, loss, x, y, weight, n_masks, seed=0):
         spread *= n_draws / (n_draws - 1)
     else:
         predictions = loss.predict(network.infer(x)).astype(np.float64)
-<<<<<<< HEAD
-        mean, spread = predictions.mean(axis=0), predictions.var(axis=0)
+        mean = predictions.mean(axis=0)
+        spread = np.square(predictions - mean).mean(axis=0)
     if weight is not None and weight.shape[1] > 1:
         total = weight.sum(axis=0, dtype=np.float64)
         return np.square(y - mean), spread, weight / np.where(total > 0.0, total, 1.0)
-=======
-        mean = predictions.mean(axis=0)
-        spread = np.square(predictions - mean).mean(axis=0)
->>>>>>> refs/heads/overhead
     weight = np.ones(len(y)) if weight is None else weight[:, 0].astype(np.float64)
     return np.square(y - mean), spread, weight / weight.sum()
 

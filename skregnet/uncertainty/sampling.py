@@ -57,7 +57,8 @@ def mc_moments(network, x, n_samples, generator):
     # Deviations from a prediction near the mean keep the sum of squares accurate.
     shift = network.infer(x).mean(axis=0, dtype=np.float64)
     draws = ((*block, 0.0) for block in mc_samples(network, x, n_samples, generator))
-    mean, variance, _ = predictive_moments(draws, shift)
+    with sampling_threads(network, x):
+        mean, variance, _ = predictive_moments(draws, shift)
     return mean, variance
 
 
@@ -84,9 +85,7 @@ def mc_samples(network, x, n_samples, generator):
         raise ValueError("generator must have words of 64 bits, got MT19937, whose have 32.")
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if layer.is_stochastic), len(layers))
-    n_features = 0 if issparse(x) else x.shape[1]
-    widest = max(n_features, *(layer.n_outputs for layer in layers))
-    size = max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
+    size = _block_size(network, x)
     n_rows = max(1, min(x.shape[0], size, _MOST_COMPONENTS // (n_samples * network.n_members)))
     n_copies = max(1, min(n_samples, size // n_rows))
     if issparse(x) and first == 0:
@@ -98,14 +97,33 @@ def mc_samples(network, x, n_samples, generator):
         size = rows.stop - rows.start
         inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
         for member in range(network.n_members):
-            h = go_forward(inference_passes(layers[:first], below.for_rows(size, member)), inputs)
+            passes_below = inference_passes(layers[:first], below.for_rows(size, member))
+            with network.threads(size, issparse(x), only_products=True):
+                h = go_forward(passes_below, inputs)
             for samples in pieces(n_samples, n_copies):
                 copies = samples.stop - samples.start
                 key = (size * copies, member)
                 if key not in passes:
                     passes[key] = sampling_passes(layers[first:], above.for_rows(*key))
-                outputs = _sample(passes[key], h, copies)
+                # The caller of a generator would run inside a context around `yield`.
+                with network.threads(size * copies, issparse(x), only_products=True):
+                    outputs = _sample(passes[key], h, copies)
                 yield rows, outputs.reshape(copies, size, outputs.shape[-1])
+
+
+def sampling_threads(network, x):
+    """Return a context manager for loops over `mc_samples`; small blocks use one BLAS thread.
+
+    Each block has such a context of its own. If there is one around all, these take less time.
+    """
+    return network.threads(_block_size(network, x), issparse(x), only_products=True)
+
+
+def _block_size(network, x):
+    """Return the largest number of rows and samples of a block."""
+    n_features = 0 if issparse(x) else x.shape[1]
+    widest = max(n_features, *(layer.n_outputs for layer in network.layers))
+    return max(64, _BLOCK_BYTES // (widest * network.params.itemsize))
 
 
 def _sample(passes, h, copies):

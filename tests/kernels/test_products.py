@@ -69,7 +69,7 @@ def test_an_operand_that_all_members_share():
 @pytest.mark.parametrize("large", [0, 1 << 60])
 @each_number_of_members
 def test_numpy_and_the_blas_agree(n_members, large, monkeypatch):
-    monkeypatch.setattr("skregnet.kernels.products._LARGE", large)
+    monkeypatch.setattr("skregnet.kernels.products.SERIAL_PRODUCT", large)
     a, b, out = matrices(n_members, float, (6, 4), (4, 3), (6, 3))
     transposed_a, transposed_b = (np.ascontiguousarray(m.swapaxes(-1, -2)) for m in (a, b))
     products = Products(6, np.float64)
@@ -112,7 +112,7 @@ WRONG = {
 @pytest.mark.parametrize("large", [0, 1 << 60])
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_would_be_lost_is_refused(kind, large, n_members, monkeypatch):
-    monkeypatch.setattr("skregnet.kernels.products._LARGE", large)
+    monkeypatch.setattr("skregnet.kernels.products.SERIAL_PRODUCT", large)
     a, b, row = matrices(n_members, float, (6, 4), (4, 3), (1, 3))
     out = WRONG[kind]((*a.shape[:-2], 6, 3))
     products = Products(6, np.float64)

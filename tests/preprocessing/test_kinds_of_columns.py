@@ -137,7 +137,7 @@ def test_a_scaler_of_the_user_gets_the_numbers_alone():
         n_iter_no_change=1,
     ).fit(X, X["x"])
     assert_allclose(model.scaler_.mean_, X[["x", "z"]].mean())
-    scaled = model._model.inputs.scaled(model._model.inputs.read(X), np.float64)
+    scaled = model._model.inputs.scaled(model._model.inputs.read(X), np.float64)[:]
     assert_allclose(scaled[:, :2], StandardScaler().fit_transform(X[["x", "z"]]))
     expected = OneHotEncoder(sparse_output=False).fit_transform(X[["c"]]) / np.sqrt(2)
     assert_allclose(scaled[:, 2:], expected)
@@ -198,5 +198,3 @@ def test_a_rare_value_without_effect_does_not_decide(make, rare):
     model = RegularizedMLPClassifier((50,), random_state=0).fit(make(X), y)
     test = np.column_stack([rng.normal(size=(1000, 2)), np.full((1000, 5), rare)])
     assert model.score(make(test), test[:, 0] > 0) > 0.9
-    unit = clone(model).set_params(scaler=StandardScaler(with_mean=False)).fit(make(X), y)
-    assert unit.score(make(test), test[:, 0] > 0) < 0.85

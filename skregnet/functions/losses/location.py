@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 from scipy.optimize import brentq
 
+from ...kernels.threads import OneThread
 from .base import Loss
 from .sums import inner, mean_over_rows, per_member, scalar, scale_gradient, weighted_quantiles
 
@@ -142,7 +143,8 @@ class Huber(_LocationLoss):
         def slope(value):
             return weights @ np.clip((value - y) / unit, -limit, limit)
 
-        location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
+        with OneThread():
+            location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
         inside = weights[np.abs(location - y) < self.delta].sum()
         # The slope is piecewise linear, so a Newton step on the piece of the root is exact.
         return location - slope(location) * unit / inside if inside > 0.0 else location
