@@ -1,9 +1,8 @@
 """Tables with categories and missing values, turned into arrays of floats in two steps.
 
 `TableEncoder.read` replaces categories by codes: it returns a float array with the user's columns,
-and NaN for missing values and unknown categories. `Encoding.encode` computes the network's inputs
-from such rows when they are needed. Only the training part decides which categories are known and
-what replaces missing numbers.
+and NaN for missing values. `Encoding` computes the network's inputs from such rows when they are
+needed. Only the training part decides which categories are known and what replaces missing numbers.
 """
 
 import math
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import compress, repeat
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import coo_array, issparse
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
@@ -90,34 +89,45 @@ class Encoding:
     def encode(self, rows):
         """Return the numbers, in the dtype of `rows`."""
         values = rows[:, self.numbers]
-        return np.where(np.isnan(values) | ~self.is_known, self.means, values).astype(rows.dtype)
+        filled = np.where(np.isnan(values) | ~self.is_known, self.means, values)
+        return filled.astype(rows.dtype, copy=False)
 
     def mark(self, rows, out):
         """Write the marks of missing values and categories into `out`, which is zero there."""
-        features, places = self.indicators
-        out[:, places] = np.isnan(rows[:, features])
-        places = self._places(rows)
-        numbers, k = np.nonzero(places >= 0)
-        out[numbers, places[numbers, k]] = 1
-        for k in np.flatnonzero((places < 0).any(axis=0)):
-            known, shares, _ = self.shares[k]
-            out[np.ix_(places[:, k] < 0, known)] = shares
+        numbers, inputs, values = self._marks(rows)
+        out[numbers, inputs] = values
 
     def sparse_marks(self, rows, weights):
         """Return the weighted marks alone as a CSR matrix in the dtype of the weights."""
-        shape = len(rows), self.n_outputs - self.n_numbers
+        numbers, inputs, values = self._marks(rows)
+        marks = inputs - self.n_numbers
+        values = values.astype(weights.dtype) * weights[marks]
+        return coo_array((values, (numbers, marks)), shape=(len(rows), len(weights))).tocsr()
+
+    def _marks(self, rows):
+        """Return row numbers, inputs and values of the marks that are not zero."""
         features, indicators = self.indicators
+        numbers, k = np.nonzero(np.isnan(rows[:, features]))
+        found = [(numbers, indicators[k])]
         places = self._places(rows)
-        if (places < 0).any():
-            out = np.zeros((len(rows), self.n_outputs), weights.dtype)
-            self.mark(rows, out)
-            return csr_array(out[:, self.n_numbers :] * weights)
-        is_missing = np.isnan(rows[:, features])
-        columns = np.hstack([np.broadcast_to(indicators, is_missing.shape), places])
-        is_stored = np.hstack([is_missing, np.ones(places.shape, bool)])
-        columns = columns[is_stored] - self.n_numbers
-        starts = np.concatenate([[0], is_stored.sum(axis=1).cumsum()])
-        return csr_array((weights[columns], columns, starts), shape=shape)
+        numbers, k = np.nonzero(places >= 0)
+        found.append((numbers, places[numbers, k]))
+        values = np.ones(sum(len(numbers) for numbers, _ in found))
+        for k in np.flatnonzero((places < 0).any(axis=0)):
+            numbers = np.flatnonzero(places[:, k] < 0)
+            known, shares = self._frequent_categories(k)
+            found.append((numbers.repeat(len(known)), np.tile(known, len(numbers))))
+            values = np.append(values, np.tile(shares, len(numbers)))
+        numbers, inputs = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return numbers, inputs, values
+
+    def _frequent_categories(self, k):
+        """Return inputs and shares of the categories that stand for an unknown one."""
+        known, shares, _ = self.shares[k]
+        if len(known) > _MOST_COMBINATIONS:
+            frequent = np.sort(np.argsort(-shares, kind="stable")[:_MOST_COMBINATIONS])
+            known, shares = known[frequent], shares[frequent] / shares[frequent].sum()
+        return known, shares
 
     def _places(self, rows):
         """Return the inputs that mark categories, (rows, categorical features), or -1."""

@@ -70,7 +70,7 @@ class Inputs:
         """Return a checked `X`: an array of float64 or float32, or a CSR matrix.
 
         A plain array of finite floats is returned as it is. Codes replace categories, and NaN
-        replaces missing values and unknown categories.
+        replaces missing values.
         """
         if self.feature_names is None and _is_plain(X, self.encoder):
             if X.shape[1] == self.n_features:
@@ -112,8 +112,10 @@ class Inputs:
         return replace(self, scaler=scaler, dropped=self._dropped_by(scaler))
 
     def _with_first_rows(self, X, weight):
-        is_young = X.shape[0] < _FEW_ROWS and isinstance(self.given_scaler, _LEARNING)
-        return replace(self, first_rows=(X, weight) if is_young else None)
+        if X.shape[0] >= _FEW_ROWS or not isinstance(self.given_scaler, _LEARNING):
+            return replace(self, first_rows=None)
+        rows = X[:] if isinstance(X, Source) else X.copy()  # the user may overwrite them
+        return replace(self, first_rows=(rows, weight))
 
     def _dropped_by(self, scaler):
         drops = isinstance(self.given_scaler, str | WhiteningScaler | RobustClipScaler)
