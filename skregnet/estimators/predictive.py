@@ -213,7 +213,9 @@ class PredictsTargetDistributions(_MonteCarlo):
                     )
                 )
         warn_of_rough_noise(model.noise)
-        draws = TargetDraws(draws, model.loss, targets.y_mean, targets.y_scale, noise)
+        draws = TargetDraws(
+            draws, model.loss, targets.y_mean, targets.y_scale, noise, model.noise.factor
+        )
         return draws, targets.float_type(dtype)
 
 

@@ -491,17 +491,18 @@ class Run:
         if self.targets.is_classifier:
             return None
         precision, start = self.settings.noise_precision, self.start
-        n_rows = n_residual_rows(network, self.loss, precision)
-        rows = self.training if self.validation is None else self.validation
+        is_held_out = self.validation is not None
+        n_rows = n_residual_rows(network, self.loss, precision, is_held_out)
+        rows = self.validation if is_held_out else self.training
         return estimate_noise(
             network,
             self.loss,
             self.sample(rows, n_rows) if n_rows else None,
-            is_held_out=self.validation is not None,
+            is_held_out=is_held_out,
             n_training_rows=count_rows(self.training),
             y_scale=self.targets.y_scale,
             noise_precision=precision,
-            stream=None if start is None else start.model.noise.stream,
+            before=None if start is None else start.model.noise,
             is_stream=self.plan.is_stream,
         )
 
