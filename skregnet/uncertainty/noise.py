@@ -1,6 +1,6 @@
 """The noise of the targets: its precision, estimated from residuals, and the penalty."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
