@@ -81,7 +81,8 @@ class PredictsTargetDistributions(_MonteCarlo):
         Warns
         -----
         UserWarning
-            If there is no dropout, only one member, and no predicted variance.
+            If there is no dropout, only one member, and no predicted variance. Also if the noise
+            comes from training rows alone, which are too few for the weights.
 
         References
         ----------
