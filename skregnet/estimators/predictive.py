@@ -81,7 +81,8 @@ class PredictsTargetDistributions(_MonteCarlo):
         Warns
         -----
         UserWarning
-            If there is no dropout, only one member, and no predicted variance.
+            If there is no dropout, only one member, and no predicted variance. Also if the noise
+            comes from training rows alone, which are too few for the weights.
 
         References
         ----------
@@ -213,7 +214,9 @@ class PredictsTargetDistributions(_MonteCarlo):
                     )
                 )
         warn_of_rough_noise(model.noise)
-        draws = TargetDraws(draws, model.loss, targets.y_mean, targets.y_scale, noise)
+        draws = TargetDraws(
+            draws, model.loss, targets.y_mean, targets.y_scale, noise, model.noise.factor
+        )
         return draws, targets.float_type(dtype)
 
 

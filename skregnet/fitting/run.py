@@ -517,7 +517,8 @@ class Run:
         if self.targets.is_classifier:
             return None
         precision, start = self.settings.noise_precision, self.start
-        n_rows = n_residual_rows(network, self.loss, precision)
+        is_held_out = self.validation is not None
+        n_rows = n_residual_rows(network, self.loss, precision, is_held_out)
         estimate = partial(
             estimate_noise,
             network,
@@ -525,13 +526,12 @@ class Run:
             n_training_rows=count_rows(self.training),
             y_scale=self.targets.y_scale,
             noise_precision=precision,
-            stream=None if start is None else start.model.noise.stream,
+            before=None if start is None else start.model.noise,
             is_stream=self.plan.is_stream,
         )
-        rows = self.training if self.validation is None else self.validation
-        is_held_out = self.validation is not None
+        rows = self.validation if is_held_out else self.training
         noise = estimate(self.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
-        if n_rows and is_held_out and rows.known is not None:
+        if is_held_out and rows.known is not None and noise.stream is not None:
             few = rows.known.sum(axis=0) < _FEWEST_HELD_OUT
             if few.any():
                 of_training = self.sample(self.training.of_targets(few), n_rows)

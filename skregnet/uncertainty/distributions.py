@@ -95,12 +95,16 @@ class TargetDraws:
     y_scale: np.ndarray  # (n_targets,)
     # The same for all rows, (n_targets,); None if the loss has a variance head.
     noise_std: np.ndarray | None
+    # Of the standard deviations that a variance head predicts, (n_targets,); None means one.
+    std_factor: np.ndarray | None = None
 
     def __iter__(self):
         for rows, raw in self.draws:
             means = self.loss.predict(raw).astype(np.float64, copy=False)
             if self.noise_std is None:
                 variances = self.loss.predict_variance(raw).astype(np.float64, copy=False)
+                if self.std_factor is not None:
+                    variances = variances * self.std_factor**2
             else:
                 variances = np.broadcast_to(self.noise_std**2, means.shape)
             yield rows, means, variances
@@ -173,7 +177,8 @@ class PredictiveDistribution:
         with five 89 %.
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
-        of ``loss='gaussian_nll'`` predicts.
+        of ``loss='gaussian_nll'`` predicts, times a factor that makes the residuals of the
+        validation part most likely.
     draws : TargetDraws
         Draws the components again.
     """

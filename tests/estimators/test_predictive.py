@@ -10,7 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 from scipy.stats import entropy, norm
+from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import ShuffleSplit
 
 from factories import KINDS, estimator_of_kind, member_of
 from skregnet import RegularizedMLPRegressor
@@ -151,6 +153,7 @@ def test_one_sample_is_a_column_as_of_a_gaussian_process():
     assert model.sample_y(X).shape == (N_ROWS, 1)
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_the_noise_of_a_variance_head():
     X, y = make_data("multi-output")
     model = fit("multi-output", loss="gaussian_nll", dropout=0.0, n_estimators=3)
@@ -177,6 +180,88 @@ def test_a_variance_head_alone_needs_no_warning():
     ).fit(X, y)
     _, std = model.predict(X, return_std=True)
     assert std[X[:, 0] > 0.5].mean() > 2 * std[X[:, 0] < -0.5].mean()
+
+
+def noisy_friedman(seed=0):
+    X, y = make_friedman1(1000, n_features=8, random_state=seed)
+    noise = np.random.default_rng(seed).standard_normal(len(y))
+    return X, y + (0.5 + 2.0 * X[:, 7]) * noise
+
+
+def coverage_on_new_rows(model, X, y, n_splits=5):
+    """Share of the targets of held-out fifths in their intervals for 90 %."""
+    shares = []
+    for seed, (train, test) in enumerate(ShuffleSplit(n_splits, random_state=0).split(X)):
+        model.set_params(random_state=seed).fit(X[train], y[train])
+        lower, upper = model.predict_interval(X[test], 0.9)
+        shares.append(np.mean((lower < y[test]) & (y[test] < upper)))
+    return np.mean(shares)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parameters", [{}, {"n_estimators": 3}, {"dropout": 0.1}], ids=str)
+@pytest.mark.parametrize("data", [load_diabetes, noisy_friedman])
+def test_intervals_of_a_variance_head_with_held_out_rows_hold_what_they_say(data, parameters):
+    X, y = data(return_X_y=True) if data is load_diabetes else data()
+    model = RegularizedMLPRegressor(loss="gaussian_nll", early_stopping=True, **parameters)
+    assert 0.86 < coverage_on_new_rows(model, X, y, n_splits=10) < 0.94
+
+
+def test_a_variance_head_that_overfits_says_so_unless_rows_are_held_out():
+    X, y = load_diabetes(return_X_y=True)
+    X, y, X_val, y_val, X_test, y_test = X[:200], y[:200], X[200:300], y[200:300], X[300:], y[300:]
+    model = RegularizedMLPRegressor(
+        loss="gaussian_nll", early_stopping=False, learning_rate="one_cycle", random_state=0
+    ).fit(X, y)
+    for method in (
+        model.predict_mc,
+        model.predict_interval,
+        model.sample_y,
+        lambda X: model.predict(X, return_std=True),
+    ):
+        with pytest.warns(UserWarning, match="may be far too small.*early_stopping=True"):
+            method(X_test)
+    model.predict(X_test)
+    with pytest.warns(UserWarning, match="too small"):
+        distribution = model.predict_mc(X_test)
+    weights = model.coefs_
+    distances = np.abs(y_test - distribution.mean)
+    assert np.mean(distances < 1.645 * distribution.std) < 0.8
+    # The same network, whose standard deviations the validation set corrects.
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert_array_equal(model.coefs_[0], weights[0])
+    corrected = model.predict_mc(X_test)
+    ratio = corrected.std / distribution.std
+    assert_allclose(ratio, ratio[0])
+    assert ratio[0] > 1.5
+    assert np.mean(distances < 1.645 * corrected.std) > 0.8
+    samples = model.sample_y(X_test[:20], 4000)
+    assert_allclose(samples.std(axis=-1), corrected.std[:20], rtol=0.1)
+    lower, upper = model.predict_interval(X_test)
+    assert_allclose(upper - lower, 2 * norm.ppf(0.95) * corrected.std, rtol=1e-4)
+    assert_allclose(corrected.log_prob(y_test), norm(corrected.mean, corrected.std).logpdf(y_test))
+    # What follows in a stream keeps the correction.
+    before = model.predict_mc(X_test).draws.std_factor
+    model.partial_fit(X[:20], y[:20])
+    assert_array_equal(model.predict_mc(X_test).draws.std_factor, before)
+
+
+def test_a_refit_keeps_the_correction_of_predicted_deviations():
+    X, y = noisy_friedman()
+    model = RegularizedMLPRegressor(
+        (20,), loss="gaussian_nll", early_stopping=True, tol=1e-2, random_state=0
+    )
+    first = model.fit(X, y).predict_mc(X[:2]).draws.std_factor
+    assert first.shape == (1,)
+    assert_array_equal(model.set_params(refit=True).fit(X, y)._model.noise.factor, first)
+
+
+def test_many_rows_for_each_weight_need_no_warning():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 2))
+    y = X[:, 0] + rng.standard_normal(400)
+    model = RegularizedMLPRegressor((4,), loss="gaussian_nll", tol=1e-2, random_state=0)
+    model.fit(X, y).predict_interval(X)
 
 
 @pytest.mark.parametrize("loss", ["quantile", "poisson", "gamma"])

@@ -147,6 +147,7 @@ def test_without_layers_it_is_the_normal_likelihood():
 
 @pytest.mark.parametrize("case", [case for case in CASES if case not in POSITIVE])
 @pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (1e6, -1e3), (3.0, 1e3)])
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_predictions_follow_the_units(case, factor, offset):
     X, y = inputs(), target()
     plain, moved = small(case).fit(X, y), small(case).fit(X, factor * y + offset)
@@ -201,6 +202,7 @@ def test_a_row_without_weight_may_hold_anything(case):
 @pytest.mark.parametrize("n_targets", [1, 2])
 @pytest.mark.parametrize("n_estimators", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_shapes_and_types(case, n_targets, n_estimators, dtype):
     X, y = inputs().astype(dtype), target(CASES[case]["loss"])
     Y = y if n_targets == 1 else np.column_stack([y, 2.0 * y + 1.0])
@@ -394,6 +396,7 @@ def test_the_variance_is_learned():
     assert -norm.logpdf(y, mean, predicted).mean() < least + 0.15
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_the_standard_deviation_is_that_of_the_mixture_of_the_members():
     X, y = inputs(), target()
     model = small("gaussian_nll", n_estimators=4, max_iter=5).fit(X, 10.0 * y)
@@ -406,6 +409,7 @@ def test_the_standard_deviation_is_that_of_the_mixture_of_the_members():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_an_outlier_does_not_break_the_likelihood(dtype, solver):
     X, y = inputs(), target()
     y[0] = 1e6
@@ -446,6 +450,7 @@ def test_early_stopping_on_a_constant_target_is_silent(case):
 
 
 @each_case
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_the_output_starts_at_the_best_constant(case):
     """With a learning rate of nearly zero and no output weights, that is what is predicted."""
     loss = CASES[case]["loss"]

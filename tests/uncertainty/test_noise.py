@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPRegressor
 
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.losses import GaussianNLL, Quantile, SquaredError
+from skregnet.functions.losses.sums import inverse_softplus
 from skregnet.network import build_network
 from skregnet.uncertainty.noise import (
     check_noise_is_known,
@@ -284,12 +285,65 @@ def test_an_estimate_from_plain_arrays():
 
 
 @pytest.mark.parametrize(("n_rows", "is_held_out", "is_rough"), [(9, 0, 1), (11, 0, 0), (9, 1, 0)])
-@pytest.mark.parametrize("loss", [SquaredError(), GaussianNLL()])
-def test_rough_is_what_few_training_rows_tell(loss, n_rows, is_held_out, is_rough):
+def test_rough_is_what_few_training_rows_tell(n_rows, is_held_out, is_rough):
     network = linear_network()
     rows = residual_rows(network, n_rows)
     about = {"is_held_out": is_held_out, "n_training_rows": n_rows, "y_scale": np.ones(1)}
-    assert estimate_noise(network, loss, rows, **about).is_rough == is_rough
+    assert estimate_noise(network, SquaredError(), rows, **about).is_rough == is_rough
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_members", "is_held_out", "is_rough"),
+    [(99, 1, 0, 1), (101, 1, 0, 0), (99, 2, 0, 1), (101, 2, 0, 0), (9, 1, 1, 0)],
+)
+def test_predicted_variances_of_few_rows_for_each_weight_are_rough(
+    n_rows, n_members, is_held_out, is_rough
+):
+    network = build_network(4, 2, n_members=n_members)  # of 10 weights
+    rows = np.zeros((9, 4)), np.ones((9, 1)), None
+    about = {"is_held_out": is_held_out, "n_training_rows": n_rows, "y_scale": np.ones(1)}
+    assert estimate_noise(network, GaussianNLL(), rows, **about).is_rough == is_rough
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("true_factor", [0.5, 1.0, 3.0])
+def test_held_out_rows_correct_predicted_standard_deviations(true_factor, weighted):
+    """Two targets whose noise differs from row to row; only that of the first is mispredicted."""
+    rng = np.random.default_rng(0)
+    network, loss = build_network(4, 4), GaussianNLL()
+    network.params[:] = rng.standard_normal(network.params.shape)
+    x = rng.standard_normal((4000, 4))
+    raw = network.infer(x)
+    std = np.sqrt(loss.predict_variance(raw)[0]) * [true_factor, 1.0]
+    y = loss.predict(raw)[0] + std * rng.standard_normal((4000, 2))
+    weight = None
+    if weighted:  # the rows of no weight have no noise
+        weight = np.repeat([[1.0], [0.0]], 2000, axis=0)
+        y[2000:] = 0.0
+    about = {**TRAINED_ON_50, "is_held_out": True}
+    noise = estimate_noise(network, loss, (x, y, weight), **about)
+    assert noise.precision is None
+    assert_allclose(noise.factor, [true_factor, 1.0], rtol=0.05)
+
+
+def test_a_single_held_out_row_corrects_little():
+    network, loss = build_network(4, 2), GaussianNLL()
+    network.params[:] = 0.0
+    about = {**TRAINED_ON_50, "is_held_out": True}
+    rows = np.zeros((1, 4)), np.zeros((1, 1)), None  # predicted exactly
+    assert 0.8 < estimate_noise(network, loss, rows, **about).factor.item() < 1.0
+
+
+def test_the_spread_of_members_is_not_multiplied():
+    rng = np.random.default_rng(0)
+    network, loss = build_network(4, 2, n_members=2), GaussianNLL()
+    network.params[:] = 0.0
+    network.params[:, -2] = -1.0, 1.0  # the bias of the mean: the spread has a variance of one
+    network.params[:, -1] = inverse_softplus(0.25)
+    y = np.sqrt(1.0 + 4.0) * rng.standard_normal((4000, 1))
+    about = {**TRAINED_ON_50, "is_held_out": True}
+    noise = estimate_noise(network, loss, (np.zeros((4000, 4)), y, None), **about)
+    assert_allclose(noise.factor, 4.0, rtol=0.05)  # of a standard deviation of a half
 
 
 @pytest.mark.parametrize(
@@ -304,8 +358,9 @@ def test_rough_is_what_few_training_rows_tell(loss, n_rows, is_held_out, is_roug
 )
 def test_no_residuals_are_needed_where_the_noise_is_given_or_learned(loss, given, precision):
     network = linear_network()
-    assert n_residual_rows(network, loss, given) == 0
-    noise = estimate_noise(network, loss, None, noise_precision=given, **TRAINED_ON_50)
+    assert n_residual_rows(network, loss, given, is_held_out=False) == 0
+    trained = {**TRAINED_ON_50, "n_training_rows": 500.0}
+    noise = estimate_noise(network, loss, None, noise_precision=given, **trained)
     for known in (noise_before_fit(loss, given), noise):
         np.testing.assert_array_equal(known.precision, precision)
     assert not noise.is_rough
@@ -314,7 +369,10 @@ def test_no_residuals_are_needed_where_the_noise_is_given_or_learned(loss, given
 def test_masks_take_fewer_rows():
     network = linear_network()
     with_masks = build_network(4, 1, input_dropout=0.5)
-    n_rows = [n_residual_rows(each, SquaredError(), "auto") for each in (network, with_masks)]
+    n_rows = [
+        n_residual_rows(each, SquaredError(), "auto", is_held_out=False)
+        for each in (network, with_masks)
+    ]
     assert n_rows[0] > n_rows[1] > 0
 
 
@@ -337,7 +395,7 @@ def test_calls_of_a_stream_build_on_the_estimate_before():
                 network,
                 SquaredError(),
                 rows,
-                stream=noise.stream,
+                before=noise,
                 is_stream=True,
                 **TRAINED_ON_50,
             ),
@@ -404,7 +462,7 @@ def test_a_stream_remembers_the_noise_of_a_target_that_a_call_lacks():
         SquaredError(),
         (x, 3 * y, known),
         n_training_rows=known.sum(axis=0),
-        stream=first.stream,
+        before=first,
         **about,
     )
     assert_allclose(second.precision[1], first.precision[1], rtol=1e-14)

@@ -31,6 +31,7 @@ def test_right_distributions_are_on_the_diagonal_and_narrow_ones_below():
     assert (narrow.observed < narrow.coverage)[1:-1].all()
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_the_intervals_of_an_estimator_are_those_that_it_predicts():
     X = np.random.default_rng(0).standard_normal((100, 2))
     y = X[:, 0] + 0.3 * X[:, 1] ** 2
