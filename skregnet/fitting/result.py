@@ -144,9 +144,10 @@ def _one_or_all(values):
 
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
-    "worse than at the start. Those of epoch {kept} were restored. Lower learning_rate_init, set "
-    "max_grad_norm, or look for extreme values in X and y."
+    "worse than at the start. Those of epoch {kept}, before that, were restored: training is not "
+    "complete. Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
 )
+_WORSE = "The network predicts the training rows worse than a constant does: do not use it."
 _NEVER_IMPROVED = (
     "Early stopping kept the initial weights: no epoch predicted the validation part better than "
     "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
@@ -156,6 +157,19 @@ _NEVER_IMPROVED = (
 
 def warnings_of_run(run, outcome):
     """Return the messages and categories of warnings about a run: none, or the most severe."""
+    found = _warnings_of_end(run, outcome)
+    if not outcome.is_worse_than_constant:
+        return found
+    if found:
+        ((message, category),) = found
+        return ((f"{message} {_WORSE}", category),)
+    if not outcome.mean_kept_loss > outcome.history.curve("loss")[0]:
+        return ()  # the training was short but made progress
+    advice = "Training has made its loss larger: lower learning_rate_init or set max_grad_norm."
+    return ((f"{_WORSE} {advice}", ConvergenceWarning),)
+
+
+def _warnings_of_end(run, outcome):
     reasons, settings = set(outcome.stop_reason), run.settings
     kept = _one_or_all(outcome.kept_epoch)
     if "diverged" in reasons:
