@@ -139,9 +139,10 @@ def test_a_model_that_diverged_late_is_not_called_worse():
     assert "worse than a constant" not in str(seen[0].message)
 
 
-def test_a_run_that_ends_by_itself_but_worse_than_a_constant_warns():
+@pytest.mark.parametrize("learning_rate_init", [0.8, 1.0])
+def test_a_run_that_ends_by_itself_but_worse_than_a_constant_warns(learning_rate_init):
     X, y = regression(200)
-    model = small(solver="adam", learning_rate_init=30.0, max_iter=500, random_state=1)
+    model = small(learning_rate_init=learning_rate_init, max_iter=500, batch_size=200)
     with pytest.warns(ConvergenceWarning, match="worse than a constant"):
         model.fit(X, y)
     assert model.score(X, y) < 0.0

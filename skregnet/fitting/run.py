@@ -183,7 +183,9 @@ class Run:
         return replace(result, is_worse_than_constant=self._is_worse(result, judge, data))
 
     def _is_worse(self, result, judge, data):
-        if self.plan.is_stream or judge.is_below_constant(result.kept_loss):
+        if self.plan.is_stream or "interrupted" in result.stop_reason:
+            return False
+        if judge.is_below_constant(result.kept_loss):
             return False  # found without predictions
         return judge.is_worse_than_constant(result.network, sample_of(data))
 

@@ -118,7 +118,7 @@ class StochasticOptimizer(ABC):
         """
 
 
-@dataclass(slots=True)
+@dataclass
 class SGDState:
     """State of `SGD`."""
 
@@ -182,7 +182,7 @@ class SGD(StochasticOptimizer):
             flush_small(state.velocity)
 
 
-@dataclass(slots=True)
+@dataclass
 class AdamState:
     """State of `Adam` and `AdamW`."""
 
@@ -336,7 +336,7 @@ class AdamW(Adam):
     decouples_penalty = True
 
 
-@dataclass(slots=True)
+@dataclass
 class RMSpropState:
     """State of `RMSprop`."""
 
