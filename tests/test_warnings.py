@@ -224,6 +224,6 @@ def test_an_interrupt_outside_fit_ends_a_search():
 @pytest.mark.filterwarnings("ignore")
 def test_fits_one_after_the_other_are_interrupted_each(interrupt):
     X, y = regression(60)
-    loss = interrupt(1, 2)
+    loss = interrupt(4, 8)
     for _ in range(2):
         assert small(loss=loss).fit(X, y).stop_reason_ == "interrupted"

@@ -1,6 +1,10 @@
 """Every parameter and every combination of them: what is valid is fitted, the rest is explained."""
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -1031,3 +1035,47 @@ def test_a_lazy_table_is_to_be_collected_for_predictions_too(Estimator):
         model.partial_fit(frame.lazy(), y)
     with pytest.raises(TypeError, match=r"pass X\.collect\(\)"):
         small(Estimator, categorical_features="from_dtype").fit(frame.lazy(), y)
+
+
+@pytest.mark.parametrize("shape", [(N,), (N, 2)])
+def test_real_targets_of_a_classifier_point_at_the_regressor(shape):
+    y = np.random.default_rng(0).normal(size=shape)
+    with pytest.raises(ValueError, match=r"Unknown label type.* mean RegularizedMLPRegressor\?$"):
+        RegularizedMLPClassifier().fit(X_and_y()[0], y)
+
+
+@pytest.mark.parametrize("kind", ["float", "Int64", "polars", "list"])
+def test_rows_without_a_target_are_named(kind):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    values = [None if i in (4, 9) else i for i in range(N)]
+    y = {
+        "float": lambda: np.array(values, dtype=float),
+        "Int64": lambda: pd.Series(values, dtype="Int64"),
+        "polars": lambda: pl.Series(values),
+        "list": lambda: values,
+    }[kind]()
+    with pytest.raises(ValueError, match=r"y contains NaN: .* in 2 of 40 rows, at 4, 9"):
+        RegularizedMLPRegressor().fit(X_and_y()[0], y)
+
+
+def test_names_are_listed_in_the_same_order_in_each_process():
+    code = """
+        from skregnet import RegularizedMLPRegressor
+        for value in ({"activation": "sigmoid"}, {"init": "he"}, {"dtype": "f4"}, {"solver": "a"}):
+            try:
+                RegularizedMLPRegressor(**value).fit([[1.0], [2.0]], [1.0, 2.0])
+            except ValueError as error:
+                print(error)
+    """
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    (text,) = found
+    assert text.count("Got") == 4
