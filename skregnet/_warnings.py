@@ -23,14 +23,16 @@ _SHOWN_ONCE = " Of the fits of one search, only the first such warning is shown.
 class _OuterCall(NamedTuple):
     stacklevel: int  # of the caller outside these libraries, for the function that asks for it
     is_nested: bool  # whether another library calls this package
+    repeats: bool  # whether it surely has several fits: those of joblib's tasks
     is_worker: bool  # whether the call is a task of a pool
     notes: dict[Any, Any]  # shared by all that asks within the call; new in a direct call
 
 
 def _outer_call():
     """Return the outermost of the calls of these libraries that the caller is directly part of."""
-    stacklevel, frame, outermost = 0, sys._getframe(), None
+    stacklevel, frame, outermost, repeats = 0, sys._getframe(), None, False
     while frame is not None and _package(frame) in _LIBRARIES:
+        repeats |= _package(frame) == "joblib"
         stacklevel, outermost, frame = stacklevel + 1, frame, frame.f_back
     # The methods themselves have frames of scikit-learn's decorators further in.
     is_nested = _package(outermost) != "skregnet"
@@ -42,7 +44,7 @@ def _outer_call():
         notes = outermost.f_locals.setdefault(_KEY, {})
     else:
         notes = {}
-    return _OuterCall(stacklevel, is_nested, is_worker, notes)
+    return _OuterCall(stacklevel, is_nested, repeats, is_worker, notes)
 
 
 def warn_user(message, category=UserWarning, *, once_per_search=False):
@@ -53,7 +55,7 @@ def warn_user(message, category=UserWarning, *, once_per_search=False):
     """
     call, key = _outer_call(), (category, message)
     if call.is_nested and once_per_search:
-        key, message = (category,), message + _SHOWN_ONCE
+        key, message = (category,), message + _SHOWN_ONCE * call.repeats
     now, shown = time.monotonic(), call.notes.get(key)
     if shown is not None and not (call.is_worker and now - shown > _REPEATED_IN_WORKERS_AFTER):
         return
