@@ -85,7 +85,7 @@ def test_skops_needs_no_other_types_than_those_that_are_listed():
 
 def test_the_listed_types_are_few_classes_of_this_package_and_do_not_depend_on_the_data():
     names = skops_types(regressor().fit(X, Y))
-    assert len(names) <= 20
+    assert len(names) <= 25
     assert all(name.startswith("skregnet.") for name in names)
     assert names == skops_types(regressor(alpha=3.0).fit(X[:, :4], -Y))
     assert names == skops_types(clone(regressor()).fit(X, Y))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, TypeVar
 
 from .._sklearn_compat import Options
@@ -193,6 +193,8 @@ def hint_for_value(name, value, constraints):
     """Return a sentence, with a space before it, on an invalid value of a parameter, or ''."""
     if name == "learning_rate" and isinstance(value, Real):
         return f" Did you mean learning_rate_init={value!r}? learning_rate names the schedule."
+    if name == "activation" and isinstance(value, Integral):
+        return f" Did you mean hidden_layer_sizes=(..., {value})?"
     if name == "scaler" and isinstance(value, bool):
         return f" Did you mean {'standard' if value else None!r}?"
     if name == "random_state" and type(value).__name__ == "Generator":  # of NumPy
@@ -223,7 +225,7 @@ _Method = TypeVar("_Method", bound=Callable)
 
 
 def explains_arguments(method: _Method) -> _Method:
-    """Decorate a method so that an unknown argument raises a TypeError with a hint."""
+    """Decorate a method so that a TypeError of its arguments has a hint, and the public class."""
     known = frozenset(signature(method).parameters)
 
     @wraps(method)
@@ -234,7 +236,15 @@ def explains_arguments(method: _Method) -> _Method:
                 f"{type(self).__name__}.{method.__name__}() got an unexpected keyword argument "
                 f"{unknown[0]!r}.{_hint_for_argument(unknown[0], known, type(self))}"
             )
-        return method(self, *args, **kwargs)
+        try:
+            return method(self, *args, **kwargs)
+        except TypeError as error:
+            name, call, rest = str(error).partition("()")
+            if name != method.__qualname__ or not call:
+                raise
+            # Of a missing argument, or too many. The method may be that of a private base class.
+            name = f"{type(self).__name__}.{method.__name__}"
+            raise TypeError(f"{name}{call}{rest}") from None
 
     return method if TYPE_CHECKING else explained
 

@@ -1079,3 +1079,23 @@ def test_names_are_listed_in_the_same_order_in_each_process():
     }
     (text,) = found
     assert text.count("Got") == 4
+
+
+@BOTH
+def test_missing_arguments_name_the_public_class(Estimator):
+    X, y = X_and_y(Estimator)
+    name = Estimator.__name__
+    for call, text in (
+        (lambda: Estimator().fit(X), rf"^{name}\.fit\(\) missing .* 'y'"),
+        (lambda: Estimator().fit(X, y, None, X, y), rf"^{name}\.fit\(\) takes .* were given"),
+        (lambda: Estimator().partial_fit(X), rf"^{name}\.partial_fit\(\) missing .* 'y'"),
+        (lambda: small(Estimator).fit(X, y).predict_mc(), rf"^{name}\.predict_mc\(\) missing"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
+
+
+@BOTH
+def test_sizes_of_layers_as_separate_arguments(Estimator):
+    with pytest.raises(InvalidParameterError, match=r"mean hidden_layer_sizes=\(\.\.\., 50\)\?$"):
+        Estimator(100, 50).fit(*X_and_y(Estimator))
