@@ -18,6 +18,7 @@ _FAR_OFF = 10.0
 _DIVERGENCE_FACTOR = 10.0
 # Share of the unit by which a network that is worse than the best constant exceeds its loss.
 _CLEARLY = 0.01
+_ROUNDING = 1e-3  # of sums in float32
 # So many rows tell the training loss well enough to see a plateau or a divergence.
 _SAMPLE_ROWS = 2000
 
@@ -64,8 +65,12 @@ class Judge:
 
     def is_worse_than_constant(self, network, data):
         """Whether the members have a clearly larger loss on some rows than the best constant."""
-        loss = float(np.mean(self.evaluation(*data)(network)))
-        bound = self._loss_of_constant(self.constant, *data[1:]) + _CLEARLY * self._unit
+        x, y, weight = data
+        if self.loss.is_robust:
+            y = _without_far_targets(y, weight)
+        loss = float(np.mean(self.evaluation(x, y, weight)(network)))
+        bound = self._loss_of_constant(self.constant, y, weight)
+        bound += _CLEARLY * self._unit + _ROUNDING * abs(bound)
         return not loss <= bound  # NaN is worse
 
     def _loss_of_constant(self, constant, y, weight):

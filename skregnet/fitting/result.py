@@ -156,6 +156,8 @@ _NEVER_IMPROVED = (
 
 # With a larger `tol`, a run may end before it has begun to learn.
 _TOL_OF_PLATEAU = 1e-3
+# Times the loss of the first epoch, which steps of a sensible size do not reach again.
+_RISEN = 1.1
 
 
 def warnings_of_run(run, outcome):
@@ -166,10 +168,13 @@ def warnings_of_run(run, outcome):
     if found:
         ((message, category),) = found
         return ((f"{message} {_WORSE}", category),)
-    # Short training may end like this, and a likelihood jumps where variances are small.
-    has_grown = outcome.mean_kept_loss > outcome.history.curve("loss")[0]
+    # Steps that are too small, and a large `tol`, end training before it has begun. A likelihood
+    # jumps where variances are small.
+    losses = outcome.history.curve("loss")
+    has_risen = not max(losses) <= _RISEN * losses[0]
     has_settled = {*outcome.stop_reason} == {"tol"} and run.settings.tol <= _TOL_OF_PLATEAU
-    if run.loss.in_nats or not (has_grown or has_settled):
+    has_grown = outcome.mean_kept_loss > losses[0]
+    if run.loss.in_nats or not has_risen or not (has_grown or has_settled):
         return ()
     return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
 

@@ -118,8 +118,21 @@ class StochasticOptimizer(ABC):
         """
 
 
-@dataclass
-class SGDState:
+class _State:
+    """Base class of states, which have slots; skops stores objects only if these methods exist."""
+
+    __slots__ = ()
+
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state):
+        for name, value in (state[1] if isinstance(state, tuple) else state).items():
+            setattr(self, name, value)
+
+
+@dataclass(slots=True)
+class SGDState(_State):
     """State of `SGD`."""
 
     # None without momentum. With Nesterov's it is stored times `momentum`, which saves a pass over
@@ -182,8 +195,8 @@ class SGD(StochasticOptimizer):
             flush_small(state.velocity)
 
 
-@dataclass
-class AdamState:
+@dataclass(slots=True)
+class AdamState(_State):
     """State of `Adam` and `AdamW`."""
 
     # Decaying sums (not means) of the gradients and of their squares: the usual moments divided by
@@ -336,8 +349,8 @@ class AdamW(Adam):
     decouples_penalty = True
 
 
-@dataclass
-class RMSpropState:
+@dataclass(slots=True)
+class RMSpropState(_State):
     """State of `RMSprop`."""
 
     # Decaying sum (not mean) of the squared gradients: the usual moment divided by ``1 - decay``.
