@@ -27,7 +27,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "snippets", "benchmarks"]
+exclude_patterns = ["_build", "snippets", "integrations", "benchmarks"]
 templates_path = ["_templates"]
 suppress_warnings = []
 default_role = "py:obj"

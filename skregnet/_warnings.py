@@ -1,17 +1,66 @@
-"""Warnings that point at the user's own line."""
+"""Warnings that point at the user's own line, and what the fits of one search know of each other.
+
+scikit-learn passes nothing from a search to its fits. What they have in common is the frame of the
+search, so what is to be known within a search is noted there, and ends with it.
+"""
 
 import sys
+import time
 import warnings
+from typing import Any, NamedTuple
 
 _LIBRARIES = ("skregnet", "sklearn", "joblib")
+# Callers of the tasks of threads and processes, which do not end with the search.
+_CALLERS_OF_WORKERS = ("multiprocessing", "threading", "concurrent", "distributed", "ray")
+_notes_of_worker: dict[Any, Any] = {}
+_KEY = "__skregnet_notes__"
+# In seconds. A worker cannot tell the searches that it works for apart.
+_REPEATED_IN_WORKERS_AFTER = 60.0
+_BETWEEN_INTERRUPTS = 1.0
+_SHOWN_ONCE = " Of the fits of one search, only the first such warning is shown."
 
 
-def warn_user(message, category=UserWarning):
-    """Warn at the innermost caller outside these libraries; meta-estimators add to the depth."""
-    stacklevel, frame = 2, sys._getframe(1)
+class _OuterCall(NamedTuple):
+    stacklevel: int  # of the caller outside these libraries, for the function that asks for it
+    is_nested: bool  # whether another library calls this package
+    repeats: bool  # whether it surely has several fits: those of joblib's tasks
+    is_worker: bool  # whether the call is a task of a pool
+    notes: dict[Any, Any]  # shared by all that asks within the call; new in a direct call
+
+
+def _outer_call():
+    """Return the outermost of the calls of these libraries that the caller is directly part of."""
+    stacklevel, frame, outermost, repeats = 0, sys._getframe(), None, False
     while frame is not None and _package(frame) in _LIBRARIES:
-        stacklevel, frame = stacklevel + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=stacklevel)
+        repeats |= _package(frame) == "joblib"
+        stacklevel, outermost, frame = stacklevel + 1, frame, frame.f_back
+    # The methods themselves have frames of scikit-learn's decorators further in.
+    is_nested = _package(outermost) != "skregnet"
+    is_worker = is_nested and frame is not None and _package(frame) in _CALLERS_OF_WORKERS
+    if is_worker:
+        notes = _notes_of_worker
+    elif is_nested:
+        # A name that is no variable of the function stays in this mapping until it returns.
+        notes = outermost.f_locals.setdefault(_KEY, {})
+    else:
+        notes = {}
+    return _OuterCall(stacklevel, is_nested, repeats, is_worker, notes)
+
+
+def warn_user(message, category=UserWarning, *, once_per_search=False):
+    """Warn at the innermost caller outside these libraries; meta-estimators add to the depth.
+
+    Within a call of another library, such as the fit of a search, the same text is shown once. With
+    `once_per_search` so is the category, whatever the text.
+    """
+    call, key = _outer_call(), (category, message)
+    if call.is_nested and once_per_search:
+        key, message = (category,), message + _SHOWN_ONCE * call.repeats
+    now, shown = time.monotonic(), call.notes.get(key)
+    if shown is not None and not (call.is_worker and now - shown > _REPEATED_IN_WORKERS_AFTER):
+        return
+    warnings.warn(message, category, stacklevel=call.stacklevel)
+    call.notes[key] = now  # not where warnings are errors: then each fit raises it
 
 
 def warn_interrupted_callback():
@@ -19,6 +68,14 @@ def warn_interrupted_callback():
     warn_user(
         "A callback was interrupted by user after the end of training. The model is complete."
     )
+
+
+def ends_search():
+    """Note a KeyboardInterrupt; return whether it is the second one within a second of a search."""
+    now, notes = time.monotonic(), _outer_call().notes
+    before = notes.get("interrupted")
+    notes["interrupted"] = now
+    return before is not None and now - before < _BETWEEN_INTERRUPTS
 
 
 def _package(frame):

@@ -66,6 +66,7 @@ def test_onnx_predicts_what_the_regressor_does(dtype, parameters, y):
     model = regressor(parameters, y)
     (predicted,) = run_onnx(model.to_sklearn(), dtype)
     expected = model.predict(X)
+    assert predicted.shape == (expected.size, 1)  # as the page on export says
     spread = np.ptp(expected, axis=0)
     tolerance = 1e-4 if dtype == np.float32 else 1e-9
     assert_allclose((predicted.reshape(expected.shape) - expected) / spread, 0, atol=tolerance)

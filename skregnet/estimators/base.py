@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 from .._sklearn_compat import (
     CallbackSupportMixin,
@@ -20,7 +21,7 @@ from .._warnings import warn_user
 from ..fitting.callbacks import FitTasks
 from ..fitting.fit import Data, check_continuation
 from ..fitting.fit import fit as fit_model
-from ..fitting.hints import explains_arguments, hint_for_parameter
+from ..fitting.hints import explains_arguments, fault_of_nested, hint_for_parameter
 from ..fitting.progress import ProgressLines
 from ..fitting.result import Start
 from ..fitting.settings import (
@@ -119,7 +120,8 @@ class BaseRegularizedMLP(
         result = fit_model(settings, data, start, is_stream=is_stream, watchers=watchers)
         self._publish(result)
         for message, category in result.warnings:
-            warn_user(message, category)
+            is_of_end = issubclass(category, ConvergenceWarning)
+            warn_user(message, category, once_per_search=is_of_end)
         return self
 
     def _publish(self, result):
@@ -142,6 +144,10 @@ class BaseRegularizedMLP(
         self : object
             The estimator itself.
         """
+        for name in params:
+            fault = fault_of_nested(self, name, params)
+            if fault is not None:
+                raise ValueError(fault)
         try:
             return super().set_params(**params)
         except ValueError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..fitting.hints import explains_arguments
 from ..fitting.settings import Settings
 from ..interop.from_sklearn import from_sklearn, parameters_from_sklearn
 from ..interop.to_sklearn import to_sklearn
@@ -46,6 +47,7 @@ class Predicting:
             check_is_fitted(self)
         return self._model
 
+    @explains_arguments
     def hidden_activations(self, X: MatrixLike, layer: int = -1) -> Floats:
         """Return the outputs of a hidden layer after its activation function.
 

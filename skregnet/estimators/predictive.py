@@ -9,6 +9,7 @@ import numpy as np
 
 from .._warnings import warn_user
 from ..data.seeding import Seeds
+from ..fitting.hints import explains_arguments
 from ..functions.losses import Quantile
 from ..uncertainty.distributions import (
     Draws,
@@ -49,6 +50,7 @@ class _MonteCarlo:
 class PredictsTargetDistributions(_MonteCarlo):
     """Uncertainty of the predictions of a regressor; a mixin."""
 
+    @explains_arguments
     def predict_mc(
         self, X: MatrixLike, n_samples: int = 100, random_state: RandomState = 0
     ) -> PredictiveDistribution:
@@ -106,6 +108,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         draws, _ = self._target_draws(X, n_samples, random_state)
         return PredictiveDistribution.from_draws(draws.kept())
 
+    @explains_arguments
     def predict_interval(
         self,
         X: MatrixLike,
@@ -165,6 +168,7 @@ class PredictsTargetDistributions(_MonteCarlo):
         lower, upper = draws.interval(coverage)
         return lower.astype(dtype, copy=False), upper.astype(dtype, copy=False)
 
+    @explains_arguments
     def sample_y(self, X: MatrixLike, n_samples: int = 1, random_state: RandomState = 0) -> Floats:
         """Draw targets, including noise, from the predictive distribution.
 
@@ -232,6 +236,7 @@ def _advice_without_noise(loss):
 class PredictsClassDistributions(_MonteCarlo):
     """Uncertainty of the predictions of a classifier; a mixin."""
 
+    @explains_arguments
     def predict_mc(
         self, X: MatrixLike, n_samples: int = 100, random_state: RandomState = 0
     ) -> PredictiveClasses:

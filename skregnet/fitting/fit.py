@@ -9,6 +9,7 @@ from .._warnings import warn_user
 from ..data.rows import Rows
 from ..data.seeding import Seeds
 from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
+from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
@@ -61,6 +62,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     ValueError
         If data, weights or a combination of parameters cannot be used.
     """
+    for name, values in data._asdict().items():
+        check_is_read(values, name)
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)

@@ -17,6 +17,9 @@ _FAR_OFF = 10.0
 # A run has diverged if it ends with more than this many times the larger of the losses of the
 # initial weights and of the best constant.
 _DIVERGENCE_FACTOR = 10.0
+# Share of the unit by which a network that is worse than the best constant exceeds its loss.
+_CLEARLY = 0.01
+_ROUNDING = 1e-3  # of sums in float32
 # So many rows tell the training loss well enough to see a plateau or a divergence.
 _SAMPLE_ROWS = 2000
 
@@ -56,6 +59,20 @@ class Judge:
             unit = self._loss_of_constant(self.constant, self._y_of_unit, weight)
         self._unit = self._unit_of(unit, self._spread)
         self.tol = self._share * self._unit
+
+    def is_below_constant(self, losses):
+        """Whether the training losses of all members are below that of the best constant."""
+        return bool((losses <= self._constant_loss).all())
+
+    def is_worse_than_constant(self, network, data):
+        """Whether the members have a clearly larger loss on some rows than the best constant."""
+        x, y, weight = data
+        if self.loss.is_robust:
+            y = _without_far_targets(y, weight)
+        loss = float(np.mean(self.evaluation(x, y, weight)(network)))
+        bound = self._loss_of_constant(self.constant, y, weight)
+        bound += _CLEARLY * self._unit + _ROUNDING * abs(bound)
+        return not loss <= bound  # NaN is worse
 
     def _loss_of_constant(self, constant, y, weight):
         constant = constant.astype(y.dtype, copy=False)

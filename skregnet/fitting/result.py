@@ -144,18 +144,42 @@ def _one_or_all(values):
 
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
-    "worse than at the start. Those of epoch {kept} were restored. Lower learning_rate_init, set "
-    "max_grad_norm, or look for extreme values in X and y."
+    "worse than at the start. Those of epoch {kept}, before that, were restored: training is not "
+    "complete. Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
 )
+_WORSE = "The network predicts the training rows worse than a constant does: do not use it."
 _NEVER_IMPROVED = (
     "Early stopping kept the initial weights: no epoch predicted the validation part better than "
     "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
     "itself)? If so, lower learning_rate_init or raise n_iter_no_change."
 )
 
+# With a larger `tol`, a run may end before it has begun to learn.
+_TOL_OF_PLATEAU = 1e-3
+# Times the loss of the first epoch, which steps of a sensible size do not reach again.
+_RISEN = 1.1
+
 
 def warnings_of_run(run, outcome):
     """Return the messages and categories of warnings about a run: none, or the most severe."""
+    found = _warnings_of_end(run, outcome)
+    if not outcome.is_worse_than_constant:
+        return found
+    if found:
+        ((message, category),) = found
+        return ((f"{message} {_WORSE}", category),)
+    # Steps that are too small, and a large `tol`, end training before it has begun. A likelihood
+    # jumps where variances are small.
+    losses = outcome.history.curve("loss")
+    has_risen = not max(losses) <= _RISEN * losses[0]
+    has_settled = {*outcome.stop_reason} == {"tol"} and run.settings.tol <= _TOL_OF_PLATEAU
+    has_grown = outcome.mean_kept_loss > losses[0]
+    if run.loss.in_nats or not has_risen or not (has_grown or has_settled):
+        return ()
+    return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
+
+
+def _warnings_of_end(run, outcome):
     reasons, settings = set(outcome.stop_reason), run.settings
     kept = _one_or_all(outcome.kept_epoch)
     if "diverged" in reasons:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy.sparse import issparse
 
-from .._warnings import warn_interrupted_callback
+from .._warnings import ends_search, warn_interrupted_callback
 from ..data.rows import some_known, some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
@@ -47,6 +47,7 @@ class RunResult:
     kept_loss: np.ndarray  # its training loss
     members: np.ndarray  # numbers among all networks that were started
     lowered: list  # see `Monitor`
+    is_worse_than_constant: bool = False  # of the network on training rows
 
     @classmethod
     def of_monitors(cls, network, state, monitors):
@@ -185,7 +186,15 @@ class Run:
                 network.set_population_statistics(data[0], data[2])
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
-        return result.best_restarts(self.settings.n_estimators)
+        result = result.best_restarts(self.settings.n_estimators)
+        return replace(result, is_worse_than_constant=self._is_worse(result, judge, data))
+
+    def _is_worse(self, result, judge, data):
+        if self.plan.is_stream or "interrupted" in result.stop_reason:
+            return False
+        if judge.is_below_constant(result.kept_loss):
+            return False  # found without predictions
+        return judge.is_worse_than_constant(result.network, sample_of(data))
 
     def _threads(self, network, data):
         """Return the context in which batches of the rows are computed."""
@@ -499,6 +508,8 @@ class Run:
             for watcher in self.watchers:
                 watcher.begin_run(monitor)
         except KeyboardInterrupt:
+            if ends_search():
+                raise
             monitor.interrupted()
             monitor.restore()
             return True
@@ -507,6 +518,8 @@ class Run:
             for watcher in self.watchers:
                 watcher.end_run(monitor)
         except KeyboardInterrupt:
+            if ends_search():
+                raise
             return True
         return "interrupted" in monitor.stop_reason
 

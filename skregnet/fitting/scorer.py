@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 
 from ..model import FittedModel
+from .hints import hint_for_name
 from .result import Continuation
 
 
@@ -20,7 +21,9 @@ def make_scorer(run):
     try:
         scorer = check_scoring(settings.estimator(), scoring=scoring)
     except ValueError as error:
-        raise ValueError(f"{_shown(scoring)} cannot be used: {error}") from error
+        is_name = isinstance(scoring, str)
+        hint = hint_for_name("scoring", scoring, ["loss", *get_scorer_names()]) if is_name else ""
+        raise ValueError(f"{_shown(scoring)} cannot be used: {error}{hint}") from error
     hint = _hint_for_quantiles(scoring, run.loss) + _hint_for_missing(scoring, run.validation)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
     known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}

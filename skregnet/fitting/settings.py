@@ -32,7 +32,7 @@ from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
 from ..preprocessing.scalers import SCALERS
-from .hints import hint_for_value
+from .hints import hint_for_name, hint_for_value
 
 # early_stopping='auto' holds rows back if there are more rows than this.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
@@ -272,13 +272,21 @@ def _per_layer(estimator, name, n_layers, kind):
     value = getattr(estimator, name)
     if isinstance(value, kind):
         return (value,) * n_layers
-    values = tuple(value)
+    values = tuple(value.tolist() if isinstance(value, np.ndarray) else value)
     if len(values) != n_layers:
         raise ValueError(
             f"{name} must be one value or one for each of the {n_layers} hidden layers that "
             f"hidden_layer_sizes asks for, got {len(values)} values: {value!r}."
         )
     return values
+
+
+def _activation(value):
+    try:
+        return get_activation(value)
+    except ValueError as error:
+        hint = hint_for_name("activation", value, ACTIVATIONS) if isinstance(value, str) else ""
+        raise ValueError(f"{error}{hint}") from None
 
 
 def architecture_of(estimator):
@@ -293,7 +301,7 @@ def architecture_of(estimator):
         )
     return Architecture(
         hidden_layer_sizes=sizes,
-        activation=tuple(map(get_activation, activation)),
+        activation=tuple(map(_activation, activation)),
         dropout=dropout,
         input_dropout=float(estimator.input_dropout),
         batch_norm=bool(estimator.batch_norm),
@@ -306,6 +314,13 @@ def member_initializers(architecture, init, n_members):
     """Return, for each member, an initialiser for each affine layer."""
     n_affine = len(architecture.hidden_layer_sizes) + 1
     if isinstance(init, list | tuple):
+        for name in init:
+            if isinstance(name, str):
+                hint = "" if name in INITIALIZERS else hint_for_name("init", name, INITIALIZERS)
+                raise ValueError(
+                    "init as a sequence must hold one array for each weight matrix, got the name "
+                    f"{name!r}. A name, such as init='glorot_uniform', is for all of them.{hint}"
+                )
         if len(init) != n_affine:
             raise ValueError(
                 f"init must hold one array for each of the {n_affine} weight matrices, "

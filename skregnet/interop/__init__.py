@@ -1,1 +1,5 @@
-"""Conversion from and to scikit-learn's own networks."""
+"""To and from scikit-learn's networks, and files of skops."""
+
+from .skops_types import skops_types
+
+__all__ = ["skops_types"]

@@ -118,8 +118,21 @@ class StochasticOptimizer(ABC):
         """
 
 
+class _State:
+    """Base class of states, which have slots; skops stores objects only if these methods exist."""
+
+    __slots__ = ()
+
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state):
+        for name, value in (state[1] if isinstance(state, tuple) else state).items():
+            setattr(self, name, value)
+
+
 @dataclass(slots=True)
-class SGDState:
+class SGDState(_State):
     """State of `SGD`."""
 
     # None without momentum. With Nesterov's it is stored times `momentum`, which saves a pass over
@@ -183,7 +196,7 @@ class SGD(StochasticOptimizer):
 
 
 @dataclass(slots=True)
-class AdamState:
+class AdamState(_State):
     """State of `Adam` and `AdamW`."""
 
     # Decaying sums (not means) of the gradients and of their squares: the usual moments divided by
@@ -340,7 +353,7 @@ class AdamW(Adam):
 
 
 @dataclass(slots=True)
-class RMSpropState:
+class RMSpropState(_State):
     """State of `RMSprop`."""
 
     # Decaying sum (not mean) of the squared gradients: the usual moment divided by ``1 - decay``.

@@ -135,8 +135,28 @@ def categorical_mask(X, categorical_features):
     return mask
 
 
+def _method_that_reads(values):
+    """Return the name of the method that reads a query such as a LazyFrame; None for data."""
+    if hasattr(values, "__array__") or isinstance(values, list | tuple | type(None)):
+        return None
+    methods = ("toPandas", "to_pandas", "collect")  # of Spark, of Ibis, of polars
+    found = next((name for name in methods if hasattr(values, name)), None)
+    return None if found is None or isinstance(getattr(values, "shape", None), tuple) else found
+
+
+def check_is_read(values, name):
+    """Raise TypeError if `values` is a query, such as a LazyFrame, whose rows are not read yet."""
+    method = _method_that_reads(values)
+    if method is not None:
+        raise TypeError(
+            f"{name} is a {type(values).__name__}, whose rows are not in memory: pass "
+            f"{name}.{method}()."
+        )
+
+
 def check_no_dates(X, categorical=()):
     """Raise ValueError if a column of a DataFrame that is not categorical holds dates."""
+    check_is_read(X, "X")
     # scikit-learn would convert dates, and missing ones too, to numbers in a unit that depends on
     # the library.
     dtypes = enumerate(X.dtypes if is_frame(X) else ())
@@ -150,6 +170,8 @@ def explained(error, X, encoder, feature_names, is_fit):
     `error` was raised for the user's `X`. `is_fit` is False if features were compared with those
     of an earlier fit.
     """
+    if _method_that_reads(X) is not None:
+        return None
     try:
         X = X if issparse(X) else as_table(X)
     except ValueError:

@@ -266,7 +266,7 @@ def _classes_and_type(y, name):
                 f"Unknown label type: {name} holds points in time or durations, such as {first!r}. "
                 "Convert them to strings."
             )
-        check_classification_targets(y)
+        _check_are_classes(y)
         target_type = type_of_target(y, input_name=name, raise_unknown=True)
     if target_type == "multiclass-multioutput":
         raise ValueError(
@@ -274,3 +274,12 @@ def _classes_and_type(y, name):
             "sklearn.multioutput.MultiOutputClassifier for several outputs of several classes."
         )
     return None, target_type
+
+
+def _check_are_classes(y):
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        if not type_of_target(y).startswith("continuous"):
+            raise
+        raise ValueError(f"{error} Did you mean RegularizedMLPRegressor?") from None

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._warnings import ends_search
 from ..network.backprop import Backprop
 
 
@@ -63,5 +64,7 @@ def train_full_batch(objective, minimize, monitor, *, max_epochs, max_fun, gtol)
         if result.status != 1:
             monitor.converged()
     except KeyboardInterrupt:
+        if ends_search():
+            raise
         monitor.interrupted()
     monitor.restore()

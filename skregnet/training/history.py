@@ -26,6 +26,7 @@ class History:
         self.learning_rate = []
         self._active = []
         self._curves = {}
+        self._last = {}  # of each curve: the last value of each member
 
     @property
     def n_epochs(self):
@@ -45,14 +46,22 @@ class History:
         """Drop all but the first epochs, also those of which only some values were added."""
         for name in ("learning_rate", *_LISTS_OF_ARRAYS):
             del getattr(self, name)[n_epochs:]
+        self._curves, self._last = {}, {}
 
     def curve(self, name):
-        """Return the mean over the members that were still training, as a list of floats."""
+        """Return the mean over the members, as a list of floats.
+
+        Members that have stopped count with their last value.
+        """
         values = getattr(self, name)
         # The means are kept: progress lines ask for the curve after each epoch.
         curve = self._curves.setdefault(name, [])
         if len(curve) < len(values):
-            curve += _mean_over_members(values[len(curve) :]).tolist()
+            last = self._last.get(name)
+            for value, active in zip(values[len(curve) :], self._active[len(curve) :], strict=True):
+                last = value if last is None else np.where(active, value, last)
+                curve.append(_mean_of_known(last))
+            self._last[name] = last
         return list(curve)
 
     @property
@@ -91,12 +100,9 @@ class History:
         return merged
 
 
-def _mean_over_members(values):
-    """Return the mean along the last axis without NaN; NaN if all are NaN."""
-    values = np.asarray(values)
-    if values.shape[-1] == 1:
-        return values[..., 0]
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    total = np.where(known, values, 0.0).sum(axis=-1)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+def _mean_of_known(values):
+    """Return the mean without NaN; NaN if all are NaN."""
+    if values.size == 1:
+        return values.item()
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else np.nan

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._warnings import ends_search
+
 # Steps between two flushes of denormal numbers, at the end of an epoch. Numbers become denormal in
 # many steps, and a flush takes about as long as a step.
 _FLUSH_EVERY = 50
@@ -35,6 +37,8 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
             if monitor.end_of_epoch(loss, rate.value):
                 break
     except KeyboardInterrupt:
+        if ends_search():
+            raise
         monitor.interrupted()
     if monitor.restore().any():
         state.forget()

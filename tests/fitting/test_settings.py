@@ -1,6 +1,10 @@
 """Every parameter and every combination of them: what is valid is fitted, the rest is explained."""
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -839,6 +843,19 @@ def test_labels_that_cannot_be_used(y, message):
         ("solver", "adma", "'adam'"),
         ("solver", "L-BFGS", "'lbfgs'"),
         ("learning_rate", 0.01, "learning_rate_init=0.01"),
+        ("activation", "hard_swish", "'silu'"),
+        ("init", "kaiming", "'he_uniform' or 'he_normal'"),
+        ("loss", "rmse", "'squared_error'"),
+        ("loss", "cross_entropy", "RegularizedMLPClassifier"),
+        ("solver", "adagrad", "'rmsprop'"),
+        ("learning_rate", "reduce_on_plateau", "'adaptive'"),
+        ("scaler", "minmax", "MinMaxScaler() of sklearn.preprocessing"),
+        ("scaler", "z-score", "'standard'"),
+        ("scaler", True, "'standard'"),
+        ("penalty", "l1", "l1_ratio=1.0, with penalty='elastic_net'"),
+        ("dtype", float, "'float64'"),
+        ("dtype", "f4", "'float32'"),
+        ("handle_missing", "impute", "'indicator'"),
     ],
 )
 def test_values_of_other_libraries(name, value, hint):
@@ -858,7 +875,12 @@ def test_values_of_other_libraries(name, value, hint):
         ("epochs", "Did you mean max_iter?"),
         ("max_epochs", "Did you mean max_iter?"),
         ("hidden_layers_sizes", "Did you mean hidden_layer_sizes?"),
+        ("seed", "Did you mean random_state?"),
+        ("hidden_dim", "Did you mean hidden_layer_sizes?"),
+        ("eval_metric", "Did you mean scoring?"),
+        ("clipnorm", "Did you mean max_grad_norm?"),
         ("device", "trained on the CPU"),
+        ("gpu", "trained on the CPU"),
         ("n_jobs", "n_jobs of the search"),
     ],
 )
@@ -879,6 +901,11 @@ def test_parameters_of_other_libraries(Estimator, name, hint):
         ("validation_data", "Did you mean X_val and y_val?"),
         ("epochs", "max_iter is a parameter of the constructor"),
         ("batch_size", "batch_size is a parameter of the constructor"),
+        ("val_data", "Did you mean X_val and y_val?"),
+        ("X_valid", "Did you mean X_val?"),
+        ("x_val", "Did you mean X_val?"),
+        ("y_eval", "Did you mean y_val?"),
+        ("n_jobs", "n_jobs of the search"),
         ("sample_weights", "Did you mean sample_weight?"),
         ("nothing", "'nothing'."),
     ],
@@ -903,3 +930,172 @@ def test_a_type_is_as_good_as_its_name(Estimator, dtype):
     np.testing.assert_array_equal(model.network_.params, by_name.network_.params)
     assert model.network_.params.dtype == np.float32
     model.set_params(dtype="float32").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (["sigmoid", "relu"], "'logistic'"),
+        (("relu", "swish"), "'silu'"),
+        (np.array(["tanh", "leakyrelu"]), "'leaky_relu'"),
+        (["Relu", "relu"], "'relu'"),
+    ],
+    ids=str,
+)
+def test_names_in_a_list_have_hints_too(value, hint):
+    with pytest.raises(ValueError, match=rf"got '\w+'\. Did you mean {hint}\?"):
+        RegularizedMLPRegressor((5, 4), value).fit(*X_and_y())
+
+
+def test_names_in_a_list_of_initial_weights_are_explained():
+    with pytest.raises(ValueError, match=r"got the name 'he'.*mean 'he_uniform' or 'he_normal'\?"):
+        RegularizedMLPRegressor((5,), init=["he", "he"]).fit(*X_and_y())
+    with pytest.raises(ValueError, match=r"got the name 'he_normal'.*is for all of them\.$"):
+        RegularizedMLPRegressor((5,), init=["he_normal"] * 2).fit(*X_and_y())
+
+
+@pytest.mark.parametrize(
+    ("scoring", "hint"), [("mse", "neg_mean_squared_error"), ("r2_score", "r2"), ("lss", "loss")]
+)
+def test_scores_of_other_names(scoring, hint):
+    with pytest.raises(ValueError, match=rf"'{scoring}'.*Did you mean '{hint}'\?$"):
+        RegularizedMLPRegressor(early_stopping=True, scoring=scoring).fit(*X_and_y())
+
+
+def test_a_generator_is_explained():
+    with pytest.raises(InvalidParameterError, match="Pass a number that it draws"):
+        RegularizedMLPRegressor(random_state=np.random.default_rng(0)).fit(*X_and_y())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("parameters", "name", "shown"),
+    [
+        ({}, "scaler__with_mean", "scaler='standard' has no parameters"),
+        ({"scaler": None}, "scaler__with_mean", "scaler=None has no parameters"),
+        ({}, "solver__beta_1", "solver='adam' has no parameters"),
+        ({"scaler": StandardScaler()}, "scaler__nothing", r"Invalid parameter 'nothing'"),
+    ],
+)
+def test_parameters_of_what_has_none(Estimator, parameters, name, shown):
+    model = Estimator(**parameters)
+    with pytest.raises(ValueError, match=shown) as caught:
+        model.set_params(alpha=7.0, **{name: False})
+    assert name.partition("__")[2] in str(caught.value)
+    if "scaler" in name and not parameters.get("scaler"):
+        assert f"{name!r} for estimator {Estimator.__name__}" in str(caught.value)
+        assert "scaler=StandardScaler()" in str(caught.value)
+        assert model.alpha != 7.0
+    # Set together with the scaler, they are its parameters.
+    model.set_params(scaler=StandardScaler(), scaler__with_mean=False)
+    assert model.scaler.with_mean is False
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("alpha", " Did you mean coverage=1 - alpha?"),
+        ("confidence_level", " Did you mean coverage?"),
+        ("covrage", " Did you mean coverage?"),
+        ("nothing", ""),
+    ],
+)
+def test_arguments_of_predictions(name, hint):
+    X, y = X_and_y()
+    model = small(RegularizedMLPRegressor, dropout=0.1).fit(X, y)
+    with pytest.raises(TypeError) as caught:
+        model.predict_interval(X, **{name: 0.1})
+    text = "RegularizedMLPRegressor.predict_interval() got an unexpected keyword argument "
+    assert str(caught.value) == f"{text}{name!r}.{hint}"
+    with pytest.raises(TypeError, match=r"RegularizedMLPRegressor\.hidden_activations\(\)"):
+        model.hidden_activations(X, layers=0)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "X_val", "y_val"])
+def test_a_lazy_table_is_to_be_collected(Estimator, name):
+    pl = pytest.importorskip("polars")
+    X, y = X_and_y(Estimator)
+    data = {"X": X, "y": y, "sample_weight": np.ones(len(y)), "X_val": X, "y_val": y}
+    data[name] = pl.DataFrame(data[name]).lazy()
+    with pytest.raises(TypeError, match=rf"{name} is a LazyFrame, .*: pass {name}\.collect\(\)"):
+        small(Estimator).fit(**data)
+
+
+@BOTH
+def test_a_lazy_table_is_to_be_collected_for_predictions_too(Estimator):
+    pl = pytest.importorskip("polars")
+    X, y = X_and_y(Estimator)
+    frame = pl.DataFrame(X)
+    model = small(Estimator).fit(frame, y)
+    for method in (model.predict, model.predict_mc, model.hidden_activations):
+        with pytest.raises(TypeError, match=r"pass X\.collect\(\)"):
+            method(frame.lazy())
+    with pytest.raises(TypeError, match=r"pass X\.collect\(\)"):
+        model.partial_fit(frame.lazy(), y)
+    with pytest.raises(TypeError, match=r"pass X\.collect\(\)"):
+        small(Estimator, categorical_features="from_dtype").fit(frame.lazy(), y)
+
+
+@pytest.mark.parametrize("shape", [(N,), (N, 2)])
+def test_real_targets_of_a_classifier_point_at_the_regressor(shape):
+    y = np.random.default_rng(0).normal(size=shape)
+    with pytest.raises(ValueError, match=r"Unknown label type.* mean RegularizedMLPRegressor\?$"):
+        RegularizedMLPClassifier().fit(X_and_y()[0], y)
+
+
+@pytest.mark.parametrize("kind", ["float", "Int64", "polars", "list"])
+def test_rows_without_a_target_are_named(kind):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    values = [None if i in (4, 9) else i for i in range(N)]
+    y = {
+        "float": lambda: np.array(values, dtype=float),
+        "Int64": lambda: pd.Series(values, dtype="Int64"),
+        "polars": lambda: pl.Series(values),
+        "list": lambda: values,
+    }[kind]()
+    with pytest.raises(ValueError, match=r"y contains NaN: .* in 2 of 40 rows, at 4, 9"):
+        RegularizedMLPRegressor().fit(X_and_y()[0], y)
+
+
+def test_names_are_listed_in_the_same_order_in_each_process():
+    code = """
+        from skregnet import RegularizedMLPRegressor
+        for value in ({"activation": "sigmoid"}, {"init": "he"}, {"dtype": "f4"}, {"solver": "a"}):
+            try:
+                RegularizedMLPRegressor(**value).fit([[1.0], [2.0]], [1.0, 2.0])
+            except ValueError as error:
+                print(error)
+    """
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    (text,) = found
+    assert text.count("Got") == 4
+
+
+@BOTH
+def test_missing_arguments_name_the_public_class(Estimator):
+    X, y = X_and_y(Estimator)
+    name = Estimator.__name__
+    for call, text in (
+        (lambda: Estimator().fit(X), rf"^{name}\.fit\(\) missing .* 'y'"),
+        (lambda: Estimator().fit(X, y, None, X, y), rf"^{name}\.fit\(\) takes .* were given"),
+        (lambda: Estimator().partial_fit(X), rf"^{name}\.partial_fit\(\) missing .* 'y'"),
+        (lambda: small(Estimator).fit(X, y).predict_mc(), rf"^{name}\.predict_mc\(\) missing"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
+
+
+@BOTH
+def test_sizes_of_layers_as_separate_arguments(Estimator):
+    with pytest.raises(InvalidParameterError, match=r"mean hidden_layer_sizes=\(\.\.\., 50\)\?$"):
+        Estimator(100, 50).fit(*X_and_y(Estimator))

@@ -39,10 +39,10 @@ def test_values_of_members_that_have_stopped_are_nan():
     assert history.n_epochs == 3
 
 
-def test_a_curve_is_the_mean_over_the_members_that_were_training():
+def test_a_curve_is_the_mean_over_all_members_and_those_that_stopped_keep_their_value():
     history = make_history()
-    assert history.curve("loss") == [2.0, 0.75, 0.5]
-    assert history.curve("validation_loss") == [3.0, 1.75, 1.5]
+    assert history.curve("loss") == [2.0, 4.5 / 3, 4.0 / 3]
+    assert history.curve("validation_loss") == [3.0, 7.5 / 3, 7.0 / 3]
     assert all(type(value) is float for value in history.curve("loss"))
 
 
@@ -82,7 +82,7 @@ def test_select():
     assert_array_equal(chosen.loss[0], [2.0, 3.0])
     assert_array_equal(chosen.validation_score[1], [-1.0, NAN])
     assert chosen.learning_rate == [0.1, 0.05, 0.1 / 3]
-    assert chosen.curve("loss") == [2.5, 1.0, 2.0 / 3]
+    assert chosen.curve("loss") == [2.5, 2.0, (2.0 / 3 + 3.0) / 2]
 
 
 def test_selecting_members_that_stopped_early_ends_with_them():
@@ -111,12 +111,13 @@ def test_a_member_that_diverged_keeps_its_last_epoch_when_selected():
     history.append(np.array([True, True]), 0.1, loss=np.array([1.0, NAN]))
     history.append(np.array([True, False]), 0.1, loss=np.array([1.0, NAN]))
     assert_array_equal(history.select([1]).curve("loss"), [1.0, NAN])
+    assert_array_equal(history.curve("loss"), [1.0, 1.0, 1.0])  # a loss that is NaN is left out
 
 
 def test_merge_pads_the_shorter_ones():
     merged = History.merge([one_member([3.0, 2.0, 1.0], 0.3), one_member([5.0], 0.1)])
     assert_array_equal(np.array(merged.loss), [[3.0, 5.0], [2.0, NAN], [1.0, NAN]])
-    assert merged.curve("loss") == [4.0, 2.0, 1.0]
+    assert merged.curve("loss") == [4.0, 3.5, 3.0]
     assert merged.learning_rate == [0.3, 0.3, 0.3]
     assert merged.n_epochs == 3
     assert merged.validation_loss == []

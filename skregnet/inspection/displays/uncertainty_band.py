@@ -11,15 +11,16 @@ from scipy.sparse import issparse
 from ..._sklearn_compat import safe_indexing
 from ...estimators import RegularizedMLPRegressor
 from ...estimators.introspection import is_int_between
+from ...preprocessing.numbers import read_numbers
 from ..layers import check_estimator
-from .axes import BLUE, DARK, LIGHT, Display
+from .axes import BLUE, DARK, GREY, LIGHT, Display
 
 if TYPE_CHECKING:
     from typing import Self
 
     from matplotlib.axes import Axes
 
-    from ..._typing import Floats, MatrixLike, RandomState
+    from ..._typing import ArrayLike, Floats, MatrixLike, RandomState
 
 
 class UncertaintyBandDisplay(Display):
@@ -36,6 +37,8 @@ class UncertaintyBandDisplay(Display):
         deviation of the target.
     feature_name : str, default="x"
         Label of the axis.
+    y : ndarray of shape (n_points,), default=None
+        Targets, which are drawn as points.
 
     Attributes
     ----------
@@ -45,6 +48,8 @@ class UncertaintyBandDisplay(Display):
         The mean.
     bands_ : list of matplotlib collections
         The total band and the epistemic one.
+    points_ : matplotlib collection or None
+        The targets.
 
     See Also
     --------
@@ -58,8 +63,8 @@ class UncertaintyBandDisplay(Display):
     >>> from skregnet.inspection import UncertaintyBandDisplay
     >>> x = np.linspace(0, 3, 60)[:, np.newaxis]
     >>> model = RegularizedMLPRegressor((20,), n_estimators=3, tol=1e-2, random_state=0)
-    >>> model = model.fit(x, np.sin(2 * x[:, 0]))
-    >>> display = UncertaintyBandDisplay.from_estimator(model, x)
+    >>> y = np.sin(2 * x[:, 0])
+    >>> display = UncertaintyBandDisplay.from_estimator(model.fit(x, y), x, y)
     >>> plt.close(display.figure_)
     """
 
@@ -70,8 +75,9 @@ class UncertaintyBandDisplay(Display):
         epistemic_std: Floats,
         std: Floats,
         feature_name: str = "x",
+        y: Floats | None = None,
     ) -> None:
-        self.x, self.feature_name = x, feature_name
+        self.x, self.feature_name, self.y = x, feature_name, y
         self.mean, self.epistemic_std, self.std = mean, epistemic_std, std
 
     @classmethod
@@ -79,6 +85,7 @@ class UncertaintyBandDisplay(Display):
         cls,
         estimator: RegularizedMLPRegressor,
         X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
         feature: int | str = 0,
         n_samples: int = 200,
@@ -94,6 +101,8 @@ class UncertaintyBandDisplay(Display):
             Fitted estimator with one output.
         X : array-like of shape (n_points, n_features)
             Rows in which `feature` varies. They are drawn in the order of its values.
+        y : array-like of shape (n_points,), default=None
+            Targets of these rows, which are drawn as points; None draws none.
         feature : int or str, default=0
             Index or name of the column on the axis.
         n_samples, random_state
@@ -117,9 +126,11 @@ class UncertaintyBandDisplay(Display):
         _check_n_std(n_std)
         values, name = _column(estimator, X, feature)
         distribution = estimator.predict_mc(X, n_samples=n_samples, random_state=random_state)
+        y = None if y is None else _targets(y, len(values))
         order = np.argsort(values, kind="stable")
         curves = values, distribution.mean, distribution.epistemic_std, distribution.std
-        return cls(*(curve[order] for curve in curves), name).plot(n_std=n_std, ax=ax)
+        points = None if y is None else y[order]
+        return cls(*(curve[order] for curve in curves), name, points).plot(n_std=n_std, ax=ax)
 
     def plot(self, *, n_std: float = 2.0, ax: Axes | None = None) -> Self:
         """Draw the mean and the bands.
@@ -153,6 +164,9 @@ class UncertaintyBandDisplay(Display):
             for std, color, label in bands
         ]
         (self.line_,) = self.ax_.plot(self.x, self.mean, color=BLUE, label="mean")
+        self.points_ = None
+        if self.y is not None:
+            self.points_ = self.ax_.scatter(self.x, self.y, s=9, color=GREY, label="targets")
         self.ax_.set(xlabel=self.feature_name, ylabel="Target")
         self.ax_.legend()
 
@@ -160,6 +174,16 @@ class UncertaintyBandDisplay(Display):
 def _check_n_std(n_std):
     if not (isinstance(n_std, Real) and 0 < n_std < np.inf):
         raise ValueError(f"n_std must be a positive number, got {n_std!r}.")
+
+
+def _targets(y, n_rows):
+    """Return targets as float64 in one dimension, one for each row."""
+    y = read_numbers(y, "y")
+    if y.shape not in ((n_rows,), (n_rows, 1)):
+        raise ValueError(
+            f"y must hold one target for each of the {n_rows} rows of X, got shape {y.shape}."
+        )
+    return y.ravel()
 
 
 def _column(estimator, X, feature):

@@ -105,3 +105,31 @@ def test_a_list_of_rows_is_drawn_and_a_single_column_explained(model):
     assert_array_equal(display.x, [0.0, 1.0])
     with pytest.raises(ValueError, match=r"two dimensions, .* got 1.*reshape\(-1, 1\)"):
         UncertaintyBandDisplay.from_estimator(model, np.zeros(3))
+
+
+@pytest.mark.parametrize("as_column", [False, True])
+def test_the_targets_are_drawn_as_points(model, as_column):
+    rng = np.random.default_rng(1)
+    X, y = rng.uniform(-2, 2, (20, 2)), rng.standard_normal(20)
+    given = y[:, np.newaxis] if as_column else y.tolist()
+    display = UncertaintyBandDisplay.from_estimator(model, X, given, feature=1)
+    order = np.argsort(X[:, 1])
+    assert_array_equal(display.points_.get_offsets(), np.column_stack([X[order, 1], y[order]]))
+    assert UncertaintyBandDisplay.from_estimator(model, X).points_ is None
+    distribution = model.predict_mc(X, n_samples=200)
+    curves = distribution.mean, distribution.epistemic_std, distribution.std
+    drawn = UncertaintyBandDisplay(X[:, 1], *curves, "x", y).plot()
+    assert_array_equal(drawn.points_.get_offsets()[:, 1], y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(3), r"one target for each of the 20 rows of X, got shape \(3,\)"),
+        (np.zeros((20, 2)), r"got shape \(20, 2\)"),
+        (["a"] * 20, "y must hold numbers, but holds text"),
+    ],
+)
+def test_other_targets_are_explained(model, y, message):
+    with pytest.raises(ValueError, match=message):
+        UncertaintyBandDisplay.from_estimator(model, np.zeros((20, 2)), y)
