@@ -31,12 +31,14 @@ class _OuterCall(NamedTuple):
 def _outer_call():
     """Return the outermost of the calls of these libraries that the caller is directly part of."""
     stacklevel, frame, outermost, repeats = 0, sys._getframe(), None, False
-    while frame is not None and _package(frame) in _LIBRARIES:
-        repeats |= _package(frame) == "joblib"
-        stacklevel, outermost, frame = stacklevel + 1, frame, frame.f_back
+    package = outer_package = _package(frame)
+    while package in _LIBRARIES:
+        repeats |= package == "joblib"
+        stacklevel, outermost, outer_package, frame = stacklevel + 1, frame, package, frame.f_back
+        package = None if frame is None else _package(frame)
     # The methods themselves have frames of scikit-learn's decorators further in.
-    is_nested = _package(outermost) != "skregnet"
-    is_worker = is_nested and frame is not None and _package(frame) in _CALLERS_OF_WORKERS
+    is_nested = outer_package != "skregnet"
+    is_worker = is_nested and package in _CALLERS_OF_WORKERS
     if is_worker:
         notes = _notes_of_worker
     elif is_nested:

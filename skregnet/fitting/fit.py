@@ -62,8 +62,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     ValueError
         If data, weights or a combination of parameters cannot be used.
     """
-    for name, values in data._asdict().items():
-        check_is_read(values, name)
+    for name, values in zip(data._fields, data, strict=True):
+        if values is not None:
+            check_is_read(values, name)
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)

@@ -16,8 +16,7 @@ from .checks import is_plain_array
 from .columns import check_no_dates, explained, listed
 from .encoder import TableEncoder, make_encoder
 from .scalers import (
-    RobustClipScaler,
-    WhiteningScaler,
+    InputScaler,
     centres,
     dropped_columns,
     with_new_columns,
@@ -27,7 +26,7 @@ from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 # The scaler of a stream goes on learning until it knows so many rows,
 _FEW_ROWS = 30
 # if it is one of these.
-_LEARNING = (str, StandardScaler, WhiteningScaler, RobustClipScaler)
+_LEARNING = (str, StandardScaler, InputScaler)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,27 +100,24 @@ class Inputs:
             with OneThread():
                 encoder = self.encoder.fitted(X, weight, total_weight)
             inputs = replace(self, encoder=encoder)
-        inputs = replace(inputs, given_scaler=scaler)._with_scaler_for(X, weight)
-        return inputs._with_first_rows(X, weight) if is_stream else inputs
+        return inputs._with_scaler(scaler, X, weight, is_stream)
 
-    def _with_scaler_for(self, X, weight):
+    def _with_scaler(self, given, X, weight, is_stream):
         x = self._numbers(X)
         # The numbers among encoded features do not have the names of all features.
         names = self.feature_names if self.encoder is None else None
-        scaler = fit_scaler(self.given_scaler, x, weight, names) if x.shape[1] else None
-        return replace(self, scaler=scaler, dropped=self._dropped_by(scaler))
-
-    def _with_first_rows(self, X, weight):
-        if X.shape[0] >= _FEW_ROWS or not isinstance(self.given_scaler, _LEARNING):
-            return replace(self, first_rows=None)
-        rows = X[:] if isinstance(X, Source) else X.copy()  # the user may overwrite them
-        return replace(self, first_rows=(rows, weight))
-
-    def _dropped_by(self, scaler):
-        drops = isinstance(self.given_scaler, str | WhiteningScaler | RobustClipScaler)
-        if not drops or scaler is None:
-            return ()
-        return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())
+        scaler = fit_scaler(given, x, weight, names) if x.shape[1] else None
+        first_rows = None
+        if is_stream and X.shape[0] < _FEW_ROWS and isinstance(given, _LEARNING):
+            # Copies: the user may overwrite the rows.
+            first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
+        return replace(
+            self,
+            given_scaler=given,
+            scaler=scaler,
+            dropped=_dropped(given, scaler),
+            first_rows=first_rows,
+        )
 
     def continued(self, X, weight):
         """Return inputs whose scaler has learned from further rows of a stream.
@@ -131,13 +127,13 @@ class Inputs:
         """
         if self.first_rows is not None:
             X, weight = _joined(self.first_rows, (X, weight))
-            return self._with_scaler_for(X, weight)._with_first_rows(X, weight)
+            return self._with_scaler(self.given_scaler, X, weight, is_stream=True)
         if not self.dropped:
             return self
         scaler = with_new_columns(self.scaler, self._numbers(X), weight)
         if scaler is self.scaler:
             return self
-        return replace(self, scaler=scaler, dropped=self._dropped_by(scaler))
+        return replace(self, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
 
     @property
     def constant_columns(self):
@@ -275,6 +271,13 @@ class Inputs:
             return names
         outputs = self.encoder.encoding.outputs
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+
+
+def _dropped(given_scaler, scaler):
+    """Return the numbers of the columns that a scaler makes zero, of those that do."""
+    if not isinstance(given_scaler, str | InputScaler) or scaler is None:
+        return ()
+    return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())
 
 
 def _joined(first, second):

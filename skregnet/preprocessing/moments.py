@@ -139,9 +139,11 @@ def majorities(X, weight, columns):
     if X.shape[0] < 3:  # each value may occur once
         columns = columns[:0]
     columns, values = _frequent_values(X, weight, columns)
-    share, lowest, highest = np.zeros(len(columns)), np.full(len(columns), np.inf), None
+    if not len(columns):
+        return columns, values, values
+    share, lowest = np.zeros(len(columns)), np.full(len(columns), np.inf)
     highest = -lowest
-    for rows in _row_chunks_of(X, columns):
+    for rows in row_chunks(*X.shape):
         chunk = X[rows][:, columns]
         is_same = chunk == values
         ones = np.ones(len(chunk)) if weight is None else weight[rows]
@@ -171,7 +173,7 @@ def _frequent_values(X, weight, columns):
     """Return those of some columns that may have a majority, and the values that may have it."""
     n_rows = X.shape[0]
     rows = slice(None) if n_rows <= _SAMPLE_ROWS else some_rows(n_rows, _SAMPLE_ROWS)
-    sample = X[rows][:, columns]
+    sample = X[rows] if len(columns) == X.shape[1] else X[rows][:, columns]
     if weight is None:
         middle = (len(sample) - 1) // 2
         values = np.partition(sample, middle, axis=0)[middle]
@@ -199,17 +201,13 @@ def distances(X, weight, values):
 def _relative_distance(X, weight, columns, values, largest):
     """Return the root mean square of the other values' distance, divided by the largest one."""
     squares, total = np.zeros(len(columns)), np.zeros(len(columns))
-    for rows in _row_chunks_of(X, columns):
+    for rows in row_chunks(*X.shape):
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             distance = (X[rows][:, columns] - values) / largest
             ones = np.ones(len(distance)) if weight is None else weight[rows]
             squares += ones @ distance**2
         total += ones @ (distance != 0)
     return np.sqrt(squares / total)
-
-
-def _row_chunks_of(X, columns):
-    return row_chunks(*X.shape) if len(columns) else ()
 
 
 def sparse_majorities(X, weight):

@@ -157,7 +157,7 @@ def _means(share, values):
 
 def _variances(square, spread, share):
     """Return `_variance_of_known` of each column; shares are (rows,), or (rows, columns)."""
-    shares = np.broadcast_to(share.T, square.T.shape)
+    shares = [share] * square.shape[1] if share.ndim == 1 else share.T
     columns = zip(square.T, spread.T, shares, strict=True)
     return np.array([_variance_of_known(*column) for column in columns])
 
