@@ -69,7 +69,7 @@ def _is_dictionary(dtype):
 def holds_objects(X):
     """Whether columns of `X` are Python objects, text or of Arrow, which may hold pandas.NA."""
     if not is_frame(X):
-        return getattr(X, "dtype", None) == object
+        return isinstance(X, np.ndarray) and X.dtype.kind == "O"
     return any(
         _is_of_arrow(dtype) or str(dtype) == "object" or type(dtype).__name__ == "StringDtype"
         for dtype in column_dtypes(X)
