@@ -12,15 +12,16 @@ _TIMES = datetime.date | datetime.time | datetime.timedelta
 
 def is_frame(X):
     """Whether `X` is a DataFrame or an Arrow table, whose columns have names and types."""
-    has_columns = hasattr(X, "columns") and hasattr(X, "shape")
-    return has_columns and (hasattr(X, "dtypes") or hasattr(X, "column_names"))
+    cls = type(X)  # pandas computes the types whenever they are asked for
+    has_columns = hasattr(cls, "columns") and hasattr(cls, "shape")
+    return has_columns and (hasattr(cls, "dtypes") or hasattr(cls, "column_names"))
 
 
 def is_sparse(X):
     """Whether `X` is a sparse matrix, or a DataFrame that scikit-learn converts to one."""
-    dtypes = getattr(X, "dtypes", ())
-    is_frame_of_sparse = len(dtypes) > 0 and {type(d).__name__ for d in dtypes} == {"SparseDtype"}
-    return issparse(X) or (is_frame(X) and is_frame_of_sparse)
+    if not is_frame(X):
+        return issparse(X)
+    return all(type(dtype).__name__ == "SparseDtype" for dtype in column_dtypes(X))
 
 
 def as_table(X):
@@ -49,14 +50,14 @@ def column_dtypes(X):
     """Return the type of each column; for a column of Arrow's in pandas, Arrow's own type."""
     if not is_frame(X):
         return [X.dtype] * X.shape[1]
-    dtypes = X.dtypes if hasattr(X, "dtypes") else X.schema.types
-    return [getattr(dtype, "pyarrow_dtype", dtype) for dtype in dtypes]
+    dtypes = X.dtypes if hasattr(type(X), "dtypes") else X.schema.types
+    return [d.pyarrow_dtype if type(d).__name__ == "ArrowDtype" else d for d in dtypes]
 
 
 def column_names(X, feature_names=None):
     """Return the column names; for an array `feature_names`, or else column numbers."""
     if is_frame(X):
-        return list(X.columns if hasattr(X, "dtypes") else X.column_names)
+        return list(X.columns if hasattr(type(X), "dtypes") else X.column_names)
     if feature_names is not None and len(feature_names) == X.shape[1]:
         return list(feature_names)
     return list(range(X.shape[1]))
@@ -67,13 +68,10 @@ def _is_dictionary(dtype):
 
 
 def holds_objects(X):
-    """Whether columns of `X` are Python objects, text or of Arrow, which may hold pandas.NA."""
+    """Whether columns of `X` are Python objects or of Arrow, and may hold pandas.NA."""
     if not is_frame(X):
         return isinstance(X, np.ndarray) and X.dtype.kind == "O"
-    return any(
-        _is_of_arrow(dtype) or str(dtype) == "object" or type(dtype).__name__ == "StringDtype"
-        for dtype in column_dtypes(X)
-    )
+    return any(_is_of_arrow(d) or getattr(d, "kind", None) == "O" for d in column_dtypes(X))
 
 
 def _is_of_arrow(dtype):
@@ -219,7 +217,7 @@ def explained(error, X, encoder, feature_names, is_fit):
     if str(error).startswith("The feature names should match"):
         return None  # columns of other names are not those of fit, whatever they hold
     found = _unusable_columns(X, () if encoder is None else encoder.vocabulary)
-    if encoder is not None and encoder.allow_missing and not issparse(X):
+    if encoder is not None and encoder.allow_missing:
         found["missing"] = []
     names = column_names(X, feature_names)
     columns = {why: listed([names[j] for j in which]) for why, which in found.items() if which}
@@ -282,7 +280,7 @@ def _remedy(columns, X, is_fit, encoder, categories):
         own.append(_choice_of_categories(columns["categories"], X, encoder, categories))
         transformers.append("OneHotEncoder")
     if "missing" in columns:
-        own += [] if issparse(X) else ["fit with handle_missing='auto'"]
+        own += [] if is_sparse(X) else ["fit with handle_missing='auto'"]
         transformers.append("SimpleImputer")
     ways = [" and ".join(own)] if own else []
     ways.append(f"transform X before, by {' and '.join(transformers)} in a Pipeline")

@@ -61,10 +61,10 @@ class Inputs:
         that cannot be used.
         """
         owner = owner if isinstance(owner, str) else owner.__name__
-        encoder = make_encoder(X, owner, categorical_features, handle_missing)
         allow_missing = handle_missing != "error"
-        if _is_plain(X, encoder):
+        if isinstance(categorical_features, str | None) and _is_plain(X, None):
             return cls(owner, X.shape[1], allow_missing=allow_missing), X
+        encoder = make_encoder(X, owner, categorical_features, handle_missing)
         checker = feature_checker(owner)
         X = _read(X, encoder, checker, reset=True)
         names = getattr(checker, "feature_names_in_", None)
