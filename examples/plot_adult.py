@@ -88,10 +88,11 @@ plt.show()
 # Models
 # ------
 #
-# The estimator accepts the table without preprocessing: it encodes the columns of type ``category``,
-# and adds inputs that mark missing values. In each fold, the encoding is fitted on the training rows. We compare three kinds of networks: one
-# trained until its loss no longer falls, an ensemble of five with dropout and early stopping, and
-# one without a hidden layer, which is a logistic regression.
+# The estimator accepts the table without preprocessing: it encodes the columns of type
+# ``category``, and adds inputs that mark missing values. In each fold, the encoding is fitted on
+# the training rows. We compare three kinds of networks: one trained until its loss no longer falls,
+# an ensemble of five with dropout and early stopping, and one without a hidden layer, which is a
+# logistic regression.
 
 
 def make_network(hidden_layer_sizes=(20,), **parameters):
