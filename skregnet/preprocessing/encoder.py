@@ -194,14 +194,10 @@ class TableEncoder:
 
         `validate_data` records the features in `checker`, or compares them with its own.
         """
-        if is_sparse(X):
+        if issparse(X):
             raise TypeError(
-                "Sparse data was passed for X, but a list in categorical_features and "
-                "handle_missing='indicator' need dense data. Leave them at their defaults, or pass "
-                "X.toarray()."
-                if reset
-                else "Sparse data was passed for X, but fit was given categories or missing values "
-                "in dense data. Pass X.toarray()."
+                "Sparse data was passed for X, but fit was given categories or missing values in "
+                "dense data. Pass X.toarray()."
             )
         X = as_table(X) if isinstance(X, list | tuple) else X
         # scikit-learn rejects pandas.NA in columns of objects.
@@ -347,9 +343,13 @@ def make_encoder(X, owner, categorical_features, handle_missing):
     by_dtype = isinstance(categorical_features, str)
     is_listed = categorical_features is not None and not by_dtype
     if is_sparse(X):
-        # `read` raises the error.
-        needs_dense = is_listed or handle_missing == "indicator"
-        return TableEncoder({}, allow_missing) if needs_dense else None
+        if is_listed or handle_missing == "indicator":
+            raise TypeError(
+                "Sparse data was passed for X, but a list in categorical_features and "
+                "handle_missing='indicator' need dense data. Leave them at their defaults, or pass "
+                "X.toarray()."
+            )
+        return None
     names = column_names(X) if is_frame(X) else None
     columns = []
     if is_listed or (by_dtype and names is not None):

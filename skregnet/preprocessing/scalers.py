@@ -399,10 +399,11 @@ def training_means(given, scaler, X, weight):
     if given != "standard":
         return weighted_means(X, weight)
     # Columns in which a value has the majority have another centre and scale than the moments.
-    is_special = np.isfinite(scaler.scale_) & (scaler.scale_ != np.sqrt(scaler.var_))
-    columns, means = np.flatnonzero(is_special), scaler.mean_.copy()
-    if len(columns):
-        means[columns] = weighted_means(X, weight, columns)
+    columns = np.flatnonzero(scaler.scale_ != np.sqrt(scaler.var_))
+    if not len(columns):
+        return scaler.mean_
+    columns, means = columns[np.isfinite(scaler.scale_[columns])], scaler.mean_.copy()
+    means[columns] = weighted_means(X, weight, columns)
     return means
 
 
