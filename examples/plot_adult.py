@@ -88,22 +88,17 @@ plt.show()
 # Models
 # ------
 #
-# The estimator accepts the table without preprocessing: ``categorical_features="from_dtype"``
-# encodes the categories, and ``handle_missing="indicator"`` adds inputs that mark missing values.
-# In each fold, the encoding is fitted on the training rows. We compare three kinds of networks: one
-# trained until its loss no longer falls, an ensemble of five with dropout and early stopping, and
-# one without a hidden layer, which is a logistic regression.
+# The estimator accepts the table without preprocessing: it encodes the columns of type
+# ``category``, and adds inputs that mark missing values. In each fold, the encoding is fitted on
+# the training rows. We compare three kinds of networks: one trained until its loss no longer falls,
+# an ensemble of five with dropout and early stopping, and one without a hidden layer, which is a
+# logistic regression.
 
 
 def make_network(hidden_layer_sizes=(20,), **parameters):
-    """Return a network for tables with categories and missing values."""
+    """Return a network with the settings that all of them share."""
     options = {"learning_rate_init": 0.01, "max_iter": 1000, "random_state": 0, **parameters}
-    return RegularizedMLPClassifier(
-        hidden_layer_sizes,
-        categorical_features="from_dtype",
-        handle_missing="indicator",
-        **options,
-    )
+    return RegularizedMLPClassifier(hidden_layer_sizes, **options)
 
 
 def make_ensemble(**parameters):

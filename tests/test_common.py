@@ -35,13 +35,15 @@ VARIANTS = [
     {"dtype": "float64", **FAST},
     {"early_stopping": True, **FAST},
     {"dropout": 0.2, "input_dropout": 0.1, **FAST},
-    {"scaler": None, **FAST},
+    # Where inputs may be categorical, the checks shift and round them: they need a scaler.
+    {"scaler": None, "categorical_features": None, **FAST},
     {"scaler": "whiten", **FAST},
     {"hidden_layer_sizes": (10, 5), "activation": ["tanh", "relu"], **FAST},
     {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 0.01, "max_iter": 150},
     {"n_estimators": 2, **FAST},
     {"categorical_features": [0], **FAST},
-    {"categorical_features": "from_dtype", "handle_missing": "indicator", **FAST},
+    {"handle_missing": "indicator", **FAST},
+    {"categorical_features": None, "handle_missing": "error", **FAST},
 ]
 CLASSIFIER_VARIANTS = [
     {"class_weight": "balanced", **FAST},

@@ -247,8 +247,10 @@ def test_the_tags_of_targets(parameters):
 
 
 @BOTH
-def test_the_tags_of_inputs(Estimator):
-    model, tags = small(Estimator), get_tags(small(Estimator))
+@pytest.mark.parametrize("parameters", [{}, {"handle_missing": "error"}], ids=str)
+def test_the_tags_of_inputs(Estimator, parameters):
+    model = small(Estimator, **parameters)
+    tags = get_tags(model)
     missing = X.copy()
     missing[3, 1] = np.nan
     assert not tags.input_tags.positive_only

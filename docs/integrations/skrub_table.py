@@ -19,7 +19,6 @@ table = pd.DataFrame(
 price = 2.0 * table["size"] + 1.0 * (table["city"] == "Cork")
 table.loc[::10, "size"] = np.nan
 
-options = {"learning_rate_init": 0.01, "handle_missing": "indicator", "random_state": 0}
-network = RegularizedMLPRegressor((20,), **options)
+network = RegularizedMLPRegressor((20,), learning_rate_init=0.01, random_state=0)
 simple = tabular_pipeline(clone(network)).fit(table, price)
 own = make_pipeline(TableVectorizer(), clone(network)).fit(table, price)

@@ -173,7 +173,8 @@ class BaseRegularizedMLP(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = self.categorical_features is not None
-        tags.input_tags.allow_nan = self.handle_missing == "indicator"
-        encodes = tags.input_tags.categorical or tags.input_tags.allow_nan
-        tags.input_tags.sparse = takes_sparse(self.scaler) and not encodes
+        tags.input_tags.allow_nan = self.handle_missing != "error"
+        is_listed = not isinstance(self.categorical_features, str | None)
+        needs_dense = is_listed or self.handle_missing == "indicator"
+        tags.input_tags.sparse = takes_sparse(self.scaler) and not needs_dense
         return tags

@@ -110,15 +110,17 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
         available with `warm_start`.
-    categorical_features : 'from_dtype', array-like of {bool, int, str} or None, default=None
+    categorical_features : 'from_dtype', array-like of {bool, int, str} or None, \
+            default='from_dtype'
         Categorical features, as a mask, column numbers or column names. 'from_dtype' selects the
-        columns of a DataFrame with a categorical dtype. Each category becomes an input of the
-        network. A category that does not occur in training is treated as missing.
-    handle_missing : {'error', 'indicator'}, default='error'
-        Treatment of NaN, None and NA in `X`. 'error' raises an error. 'indicator' replaces a
-        missing number by the weighted mean of the training part, encodes a missing category as
-        zeros, and adds an indicator input for each feature with missing values in the training
-        part.
+        columns of a DataFrame or Arrow table with a categorical dtype. None selects no column. Each
+        category becomes an input of the network. A category that does not occur in training
+        predicts as the mean over the known ones.
+    handle_missing : {'auto', 'indicator', 'error'}, default='auto'
+        Treatment of NaN, None and NA in dense `X`. 'auto' replaces a missing number by the weighted
+        mean of the training part, encodes a missing category as zeros, and adds an indicator input
+        for each feature with missing values in the training part. 'indicator' does the same, and
+        refuses sparse `X`. 'error' raises an error. NaN in sparse `X` is always an error.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
@@ -303,8 +305,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         n_iter_no_change: float = 10,
         tol: float = 1e-4,
         refit: bool = False,
-        categorical_features: t.Columns | None = None,
-        handle_missing: Literal["error", "indicator"] = "error",
+        categorical_features: t.Columns | None = "from_dtype",
+        handle_missing: Literal["auto", "indicator", "error"] = "auto",
         scaler: t.ScalerName | t.Transformer | None = "standard",
         solver: t.SolverName | StochasticOptimizer = "adam",
         batch_size: int | Literal["auto"] = "auto",

@@ -32,6 +32,8 @@ SKLEARN_DEFAULTS = Defaults(
     init="glorot_uniform",
     early_stopping=False,
     scoring=own_score,
+    categorical_features=None,
+    handle_missing="error",
     scaler=None,
     normalize_y=False,
 )

@@ -95,9 +95,8 @@ class Predicting:
         model = self._fitted
         if model.inputs.encoder is not None:
             raise ValueError(
-                "input_gradients needs inputs that are all numbers: with categorical_features="
-                f"{self.categorical_features!r} and handle_missing={self.handle_missing!r} the "
-                "network takes others. Encode the columns before, in a Pipeline; the gradients are "
+                "input_gradients needs inputs that are all numbers, but fit was given categories "
+                "or missing values. Encode the columns before, in a Pipeline; the gradients are "
                 "then those of what comes out of it."
             )
         x, dtype = model.scaled(X)

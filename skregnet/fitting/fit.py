@@ -149,9 +149,11 @@ def read_data(settings, data, start=None, *, same_classes=False):
     try:
         if start is None and settings.refit:
             inputs = inputs.with_categories_of(data.X_val)
+        X_val = inputs.read(data.X_val)
+        inputs = inputs.with_missing_of(X_val)
         _, validation = _read_rows(
             targets,
-            inputs.read(data.X_val),
+            X_val,
             data.y_val,
             data.sample_weight_val,
             "sample_weight_val",

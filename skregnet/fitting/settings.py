@@ -70,7 +70,7 @@ PARAMETER_CONSTRAINTS = {
     "tol": [_NON_NEGATIVE],
     "refit": ["boolean"],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-    "handle_missing": [StrOptions({"error", "indicator"})],
+    "handle_missing": [StrOptions({"auto", "indicator", "error"})],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],

@@ -53,7 +53,7 @@ def parameters_from_sklearn(cls, model, given):
         for name, value in model.get_params().items()
         if name in known
     }
-    parameters["scaler"] = None
+    parameters |= {"categorical_features": None, "handle_missing": "error", "scaler": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
     if model.early_stopping:

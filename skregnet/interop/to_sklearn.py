@@ -25,9 +25,9 @@ def to_sklearn(estimator):
     model = record["_model"]
     if model.inputs.encoder is not None:
         raise ValueError(
-            f"categorical_features={estimator.categorical_features!r} and handle_missing="
-            f"{estimator.handle_missing!r} cannot be exported: scikit-learn's MLP takes numbers "
-            "only. Encode the columns before, in a Pipeline, and export the last step."
+            "A network that was fitted to categories or missing values cannot be exported: "
+            "scikit-learn's MLP takes numbers only. Encode the columns before, in a Pipeline, and "
+            "export the last step."
         )
     network = model.network
     activation = plain_activation(network)

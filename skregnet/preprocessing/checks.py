@@ -19,6 +19,13 @@ def is_plain_array(values):
         return bool(np.isfinite(values.sum()))  # `check_array` finds out why a sum is not finite
 
 
+def has_missing(values):
+    """Whether an array of floats holds NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        may_hold = np.isnan(values.sum())  # opposite infinities, too, make a sum NaN
+    return bool(may_hold and np.isnan(values).any())
+
+
 def check_weights(sample_weight, n_samples, name="sample_weight"):
     """Return weights in float64, finite, not negative and not all zero, or None."""
     if sample_weight is None:

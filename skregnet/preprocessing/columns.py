@@ -1,4 +1,4 @@
-"""Columns of pandas and polars DataFrames and of arrays, and errors that name columns."""
+"""Columns of DataFrames, Arrow tables and arrays, and errors that name columns."""
 
 import datetime
 import math
@@ -11,12 +11,21 @@ _TIMES = datetime.date | datetime.time | datetime.timedelta
 
 
 def is_frame(X):
-    """Whether `X` is a DataFrame, whose columns have names and types."""
-    return hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "shape")
+    """Whether `X` is a DataFrame or an Arrow table, whose columns have names and types."""
+    cls = type(X)  # pandas computes the types whenever they are asked for
+    has_columns = hasattr(cls, "columns") and hasattr(cls, "shape")
+    return has_columns and (hasattr(cls, "dtypes") or hasattr(cls, "column_names"))
+
+
+def is_sparse(X):
+    """Whether `X` is a sparse matrix, or a DataFrame that scikit-learn converts to one."""
+    if not is_frame(X):
+        return issparse(X)
+    return all(type(dtype).__name__ == "SparseDtype" for dtype in column_dtypes(X))
 
 
 def as_table(X):
-    """Return a DataFrame or an array unchanged, and anything else as an array."""
+    """Return a table with named columns or an array unchanged, and anything else as an array."""
     if is_frame(X) or isinstance(X, np.ndarray):
         return X
     values = np.asarray(X)
@@ -28,27 +37,53 @@ def column(X, j):
     """Return column number `j` as a series or an array."""
     if hasattr(X, "iloc"):
         return X.iloc[:, j]
-    return X.to_series(j) if is_frame(X) else X[:, j]
+    if not is_frame(X):
+        return X[:, j]
+    if hasattr(X, "to_series"):
+        return X.to_series(j)
+    values = X.column(j)
+    # NumPy is given a wrong category where one is missing.
+    return np.array(values.to_pylist(), object) if _is_dictionary(values.type) else values
 
 
 def column_dtypes(X):
-    """Return the type of each column."""
-    return list(X.dtypes) if is_frame(X) else [X.dtype] * X.shape[1]
+    """Return the type of each column; for a column of Arrow's in pandas, Arrow's own type."""
+    if not is_frame(X):
+        return [X.dtype] * X.shape[1]
+    dtypes = X.dtypes if hasattr(type(X), "dtypes") else X.schema.types
+    return [d.pyarrow_dtype if type(d).__name__ == "ArrowDtype" else d for d in dtypes]
 
 
 def column_names(X, feature_names=None):
     """Return the column names; for an array `feature_names`, or else column numbers."""
     if is_frame(X):
-        return list(X.columns)
+        return list(X.columns if hasattr(type(X), "dtypes") else X.column_names)
     if feature_names is not None and len(feature_names) == X.shape[1]:
         return list(feature_names)
     return list(range(X.shape[1]))
+
+
+def _is_dictionary(dtype):
+    return type(dtype).__name__ == "DictionaryType"  # of Arrow
+
+
+def holds_objects(X):
+    """Whether columns of `X` are Python objects or of Arrow, and may hold pandas.NA."""
+    if not is_frame(X):
+        return isinstance(X, np.ndarray) and X.dtype.kind == "O"
+    return any(_is_of_arrow(d) or getattr(d, "kind", None) == "O" for d in column_dtypes(X))
+
+
+def _is_of_arrow(dtype):
+    return type(dtype).__module__ == "pyarrow.lib"
 
 
 def is_date(dtype):
     """Whether a column type holds points in time, periods or durations."""
     if type(dtype).__name__ == "PeriodDtype":  # of pandas
         return True
+    if _is_of_arrow(dtype):
+        return str(dtype).startswith(("date", "time", "duration", "month_day_nano"))
     is_temporal = getattr(dtype, "is_temporal", None)  # of polars
     return is_temporal() if is_temporal is not None else getattr(dtype, "kind", "O") in "mM"
 
@@ -99,7 +134,7 @@ def categorical_mask(X, categorical_features):
     if isinstance(categorical_features, str):  # 'from_dtype'
         # The name of a type of polars is that of a class, which is not always instantiated.
         names = [getattr(d, "__name__", type(d).__name__) for d in column_dtypes(X)]
-        return np.isin(names, ["CategoricalDtype", "Categorical", "Enum"])
+        return np.isin(names, ["CategoricalDtype", "Categorical", "Enum", "DictionaryType"])
     chosen, mask = np.asarray(categorical_features), np.zeros(n_features, bool)
     if chosen.size == 0:
         return mask
@@ -118,7 +153,7 @@ def categorical_mask(X, categorical_features):
                 f"{name} should be passed as an array of integers or as a boolean mask when the "
                 "model is fitted on data without feature names."
             )
-        names = list(X.columns)
+        names = column_names(X)
         unknown = [item for item in chosen.tolist() if item not in names]
         if unknown:
             raise ValueError(
@@ -159,7 +194,7 @@ def check_no_dates(X, categorical=()):
     check_is_read(X, "X")
     # scikit-learn would convert dates, and missing ones too, to numbers in a unit that depends on
     # the library.
-    dtypes = enumerate(X.dtypes if is_frame(X) else ())
+    dtypes = enumerate(column_dtypes(X) if is_frame(X) else ())
     if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
         raise ValueError("X must hold numbers.")  # `explained` adds the columns
 
@@ -204,10 +239,7 @@ def explained(error, X, encoder, feature_names, is_fit):
     if repeated:
         text.append(f"X has more than one column named {', '.join(repeated)}: rename them.")
     elif (is_fit and "categories" in columns) or "missing" in columns:
-        # 'from_dtype' would replace columns that were listed.
-        is_first = encoder is None or not encoder.vocabulary
-        has_types = is_first and categorical_mask(X, "from_dtype")[found["categories"]].all()
-        text.append(_remedy(columns, X, is_fit, has_types))
+        text.append(_remedy(columns, X, is_fit, encoder, found["categories"]))
     is_of_type = isinstance(error, TypeError) and "dates" not in columns
     return (TypeError if is_of_type else ValueError)(" ".join(text))
 
@@ -241,18 +273,31 @@ def _unusable_columns(X, categorical):
     return found
 
 
-def _remedy(columns, X, is_fit, has_types):
-    """Return the advice; with `has_types`, 'from_dtype' selects all columns of categories."""
+def _remedy(columns, X, is_fit, encoder, categories):
+    """Return the advice; `categories` are the numbers of the columns that hold them."""
     own, transformers = [], []
     if "categories" in columns and is_fit:
-        shortcut = " (or set it to 'from_dtype')" if has_types else ""
-        own.append(f"list {columns['categories']} in categorical_features{shortcut}")
+        own.append(_choice_of_categories(columns["categories"], X, encoder, categories))
         transformers.append("OneHotEncoder")
     if "missing" in columns:
-        own += [] if issparse(X) else ["fit with handle_missing='indicator'"]
+        own += [] if is_sparse(X) else ["fit with handle_missing='auto'"]
         transformers.append("SimpleImputer")
     ways = [" and ".join(own)] if own else []
     ways.append(f"transform X before, by {' and '.join(transformers)} in a Pipeline")
     text = ", or ".join(ways)
     page = "see 'Categories and missing values' in the user guide"
     return f"{text[0].upper()}{text[1:]}: {page}."
+
+
+def _choice_of_categories(columns, X, encoder, categories):
+    """Return how to declare columns as categorical, whatever others already are."""
+    by_dtype = encoder is not None and encoder.by_dtype
+    if by_dtype and encoder.vocabulary:  # a list would replace the columns that were selected
+        return f"convert {columns} to a categorical dtype"
+    way = f"list {columns} in categorical_features"
+    if by_dtype and is_frame(X):
+        return f"{way} (or convert to a categorical dtype)"
+    is_first = encoder is None or not encoder.vocabulary  # 'from_dtype' would replace a list
+    if is_first and categorical_mask(X, "from_dtype")[categories].all():
+        return f"{way} (or set it to 'from_dtype')"
+    return way

@@ -23,9 +23,11 @@ from .columns import (
     column,
     column_dtypes,
     column_names,
+    holds_objects,
     is_frame,
     is_infinite,
     is_missing,
+    is_sparse,
     listed,
     to_floats,
 )
@@ -184,6 +186,7 @@ class TableEncoder:
     vocabulary: dict  # for each categorical column number, a dict from category to code
     allow_missing: bool
     names: list | None = None  # of columns, for messages; None for column numbers
+    by_dtype: bool = False  # whether the categorical columns were selected by their types
     encoding: Encoding | None = None  # None before `fitted`
 
     def read(self, X, checker, reset):
@@ -193,18 +196,19 @@ class TableEncoder:
         """
         if issparse(X):
             raise TypeError(
-                "Sparse data was passed for X, but categorical_features and handle_missing need "
-                "dense data. Leave them at their defaults, or pass X.toarray()."
+                "Sparse data was passed for X, but fit was given categories or missing values in "
+                "dense data. Pass X.toarray()."
             )
+        X = as_table(X) if isinstance(X, list | tuple) else X
         # scikit-learn rejects pandas.NA in columns of objects.
-        has_objects = is_frame(X) and any(str(dtype) == "object" for dtype in X.dtypes)
-        if not self.vocabulary and not has_objects:
+        if not self.vocabulary and not holds_objects(X):
             finite = "allow-nan" if self.allow_missing else True
             dtypes = (np.float64, np.float32)
             return validate_data(checker, X, dtype=dtypes, reset=reset, ensure_all_finite=finite)
         X = _two_dimensional(X, checker)
         validate_data(checker, X, reset=reset, skip_check_array=True)
-        is_single = all(str(dtype).lower() == "float32" for dtype in column_dtypes(X))
+        # Arrow's name of float32 is 'float'.
+        is_single = {str(dtype).lower() for dtype in column_dtypes(X)} <= {"float32", "float"}
         values = np.empty(X.shape, np.float32 if is_single else np.float64)
         for j in range(X.shape[1]):
             values[:, j] = self._codes(X, j) if j in self.vocabulary else to_floats(column(X, j))
@@ -334,18 +338,25 @@ class TableEncoder:
 
 
 def make_encoder(X, owner, categorical_features, handle_missing):
-    """Return an encoder for the training `X`, or None if there is nothing to encode."""
-    allow_missing = handle_missing == "indicator"
-    names = list(X.columns) if is_frame(X) else None
+    """Return an encoder that reads the training `X`, or None for sparse rows of numbers."""
+    allow_missing = handle_missing != "error"
+    by_dtype = isinstance(categorical_features, str)
+    is_listed = categorical_features is not None and not by_dtype
+    if is_sparse(X):
+        if is_listed or handle_missing == "indicator":
+            raise TypeError(
+                "Sparse data was passed for X, but a list in categorical_features and "
+                "handle_missing='indicator' need dense data. Leave them at their defaults, or pass "
+                "X.toarray()."
+            )
+        return None
+    names = column_names(X) if is_frame(X) else None
     columns = []
-    if categorical_features is not None:
-        if issparse(X):
-            return TableEncoder({}, allow_missing)  # `read` raises the error
+    if is_listed or (by_dtype and names is not None):
         X = _two_dimensional(X, owner)
         columns = np.flatnonzero(categorical_mask(X, categorical_features)).tolist()
-    if not columns:
-        return TableEncoder({}, allow_missing, names) if allow_missing else None
-    return TableEncoder({j: {} for j in columns}, allow_missing, names).with_categories_of(X)
+    encoder = TableEncoder({j: {} for j in columns}, allow_missing, names, by_dtype)
+    return encoder.with_categories_of(X) if columns else encoder
 
 
 def _two_dimensional(X, owner):

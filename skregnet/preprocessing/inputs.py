@@ -12,13 +12,14 @@ from .._warnings import warn_user
 from ..data.source import Source, as_source, row_chunks
 from ..kernels.threads import OneThread
 from .affine import affine_map
-from .checks import is_plain_array
-from .columns import check_no_dates, explained, listed
+from .checks import has_missing, is_plain_array
+from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import TableEncoder, make_encoder
 from .scalers import (
     InputScaler,
     centres,
     dropped_columns,
+    training_means,
     with_new_columns,
 )
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
@@ -41,41 +42,63 @@ class Inputs:
     owner: str  # the estimator's class name, for messages
     n_features: int
     feature_names: np.ndarray | None = None  # None if the training `X` had none
-    encoder: TableEncoder | None = None  # None without categories and missing values
+    encoder: TableEncoder | None = None  # None without categories and missing values in `describe`
+    allow_missing: bool = False  # whether numbers may be missing
     scaler: object = None  # fitted
     given_scaler: object = None  # the parameter of the estimator
     # The rows of a stream that the scaler was fitted to, and their weights, if they are few.
     first_rows: tuple | None = None
     warns: bool = True  # of values that have no effect
     dropped: tuple = ()  # the columns that the scaler makes zero: constant in training
+    means: np.ndarray | None = None  # of the training part; they replace numbers missing later
 
     @classmethod
-    def describe(cls, X, *, owner, categorical_features=None, handle_missing="error"):
+    def describe(cls, X, *, owner, categorical_features="from_dtype", handle_missing="auto"):
         """Return inputs for the features of the training `X`, not fitted, and `X` as it is read.
 
         `owner` is the estimator's class or its name. TypeError or ValueError names the columns
         that cannot be used.
         """
         owner = owner if isinstance(owner, str) else owner.__name__
+        allow_missing = handle_missing != "error"
+        if isinstance(categorical_features, str | None) and _is_plain(X, None):
+            return cls(owner, X.shape[1], allow_missing=allow_missing), X
         encoder = make_encoder(X, owner, categorical_features, handle_missing)
-        if _is_plain(X, encoder):
-            return cls(owner, X.shape[1], None, encoder), X
         checker = feature_checker(owner)
         X = _read(X, encoder, checker, reset=True)
         names = getattr(checker, "feature_names_in_", None)
-        return cls(owner, checker.n_features_in_, names, encoder), X
+        if encoder is not None and not encoder.vocabulary and not has_missing(X):
+            encoder = None
+        return cls(owner, checker.n_features_in_, names, encoder, allow_missing), X
 
     def read(self, X):
         """Return a checked `X`: an array of float64 or float32, or a CSR matrix.
 
         A plain array of finite floats is returned as it is. Codes replace categories, and NaN
-        replaces missing values.
+        replaces missing values. Without an encoder the means of the training part replace missing
+        numbers.
         """
         if self.feature_names is None and _is_plain(X, self.encoder):
             if X.shape[1] == self.n_features:
                 return X
         checker = feature_checker(self.owner, self.n_features, self.feature_names)
-        return _read(X, self.encoder, checker, reset=False)
+        if self.encoder is not None:
+            return _read(X, self.encoder, checker, reset=False)
+        encoder = None if is_sparse(X) else self._new_encoder()
+        X = _read(X, encoder, checker, reset=False)
+        if self.means is None or issparse(X) or not has_missing(X):
+            return X
+        return np.where(np.isnan(X), self.means.astype(X.dtype), X)
+
+    def _new_encoder(self):
+        names = None if self.feature_names is None else self.feature_names.tolist()
+        return TableEncoder({}, self.allow_missing, names)
+
+    def with_missing_of(self, X):
+        """Return inputs that also encode missing numbers in further rows that `read` returned."""
+        if self.encoder is not None or issparse(X) or not has_missing(X):
+            return self
+        return replace(self, encoder=self._new_encoder())
 
     def with_categories_of(self, X):
         """Return inputs that also read the categories of further rows of the user."""
@@ -111,12 +134,16 @@ class Inputs:
         if is_stream and X.shape[0] < _FEW_ROWS and isinstance(given, _LEARNING):
             # Copies: the user may overwrite the rows.
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
+        means = None
+        if self.encoder is None and self.allow_missing:
+            means = training_means(given, scaler, X, weight)
         return replace(
             self,
             given_scaler=given,
             scaler=scaler,
             dropped=_dropped(given, scaler),
             first_rows=first_rows,
+            means=means,
         )
 
     def continued(self, X, weight):

@@ -53,6 +53,18 @@ def standardisation(X, weight):
     return mean, variance, deviation, is_constant, total
 
 
+def weighted_means(X, weight, columns=slice(None)):
+    """Return the means of columns of an array, `Source` or CSR matrix in float64."""
+    if issparse(X):
+        return _moments(X, weight)[0][columns]
+    total, sums = 0.0, 0.0
+    for rows in row_chunks(*X.shape):
+        chunk = X[rows][:, columns]
+        total += len(chunk) if weight is None else weight[rows].sum()
+        sums += chunk.sum(axis=0, dtype=float) if weight is None else weight[rows] @ chunk
+    return sums / total
+
+
 def _moments(X, weight, columns=None, exponent=None):
     """Return mean and variance of each column in float64, and the total weight.
 

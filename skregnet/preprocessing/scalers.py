@@ -24,6 +24,7 @@ from .moments import (
     majorities,
     sparse_majorities,
     standardisation,
+    weighted_means,
 )
 
 if TYPE_CHECKING:
@@ -391,6 +392,19 @@ def dropped_columns(scaler):
 def centres(scaler):
     """Return what becomes zero in each column of a known scaler."""
     return scaler._centres if isinstance(scaler, InputScaler) else scaler.mean_
+
+
+def training_means(given, scaler, X, weight):
+    """Return the means of the rows that a scaler was fitted to; `given` is the parameter."""
+    if given != "standard":
+        return weighted_means(X, weight)
+    # Columns in which a value has the majority have another centre and scale than the moments.
+    columns = np.flatnonzero(scaler.scale_ != np.sqrt(scaler.var_))
+    if not len(columns):
+        return scaler.mean_
+    columns, means = columns[np.isfinite(scaler.scale_[columns])], scaler.mean_.copy()
+    means[columns] = weighted_means(X, weight, columns)
+    return means
 
 
 def with_new_columns(scaler, X, weight):

@@ -209,10 +209,11 @@ def test_gradient_is_refused_for_a_scaler_without_known_derivative():
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}], ids=str
+    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}, {}], ids=str
 )
 def test_views_of_tables_that_are_encoded(parameters):
     coded = np.column_stack([np.arange(len(X)) % 3, X])
+    coded[0, 0] = coded[0, 0] if "categorical_features" in parameters else np.nan
     model = regressor(scaler=None, normalize_y=False, **parameters).fit(coded, Y)
     hidden = model.hidden_activations(coded)
     predicted = hidden @ model.coefs_[-1] + model.intercepts_[-1]

@@ -560,8 +560,8 @@ def test_an_estimator_that_is_not_fitted_says_so():
 
 def test_inputs_are_checked_as_in_predict():
     model = fit("regression")
-    with pytest.raises(ValueError, match="NaN"):
-        model.predict_mc(np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match="infinity"):
+        model.predict_mc(np.full((2, 3), np.inf))
     with pytest.raises(ValueError, match="features"):
         model.predict(np.zeros((2, 4)), return_std=True)
 

@@ -149,11 +149,12 @@ def test_other_transformers_are_refused(scaler):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}], ids=str
+    "parameters", [{"categorical_features": [0]}, {"handle_missing": "indicator"}, {}], ids=str
 )
 def test_tables_that_are_encoded_are_refused(parameters):
     coded = np.column_stack([np.arange(len(X)) % 3, X])
-    with pytest.raises(ValueError, match=r"handle_missing=.* cannot be exported"):
+    coded[0, 0] = coded[0, 0] if "categorical_features" in parameters else np.nan
+    with pytest.raises(ValueError, match=r"categories or missing values cannot be exported"):
         regressor(**parameters).fit(coded, Y).to_sklearn()
 
 

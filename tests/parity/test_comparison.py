@@ -24,7 +24,7 @@ def rows(page):
         lines = body.splitlines()
         end = next((i for i, line in enumerate(lines) if line and not line.startswith("   ")), None)
         text = "\n".join(lines[:end])
-        cells = [re.split(r"(?m)^     - ", row) for row in re.split(r"(?m)^   \* - ", text)[1:]]
+        cells = [re.split(r"(?m)^     - ", row) for row in re.split(r"(?m)^   \* -[ \n]", text)[1:]]
         yield from ([cell.strip() for cell in row] for row in cells[1:])
 
 

@@ -108,7 +108,7 @@ WRONG_INPUTS = {
 }
 for name, wrong in WRONG_INPUTS.items():
     BOTH[f"fit to {name}"] = partial(fit, inputs=wrong)
-    BOTH[f"predict of {name}"] = lambda cls, X=wrong: fit(cls).predict(X)
+    BOTH[f"predict of {name}"] = lambda cls, X=wrong: fit(cls).predict(X).shape
 for method in ("predict", "predict_proba", "predict_log_proba"):
     CLASSIFIER[f"two columns, {method}"] = lambda cls, name=method: getattr(fit(cls), name)(
         X[:, :2]
@@ -268,6 +268,8 @@ for i, (name, value) in enumerate(PARAMETERS):
 
 # {call: (what ours does, why)}
 DIFFERENT = {
+    "fit to NaN": (None, "missing values are accepted, as in HistGradientBoosting"),
+    "predict of NaN": (tuple, "the same"),
     "weights: negative": (ValueError, "they are accepted there, and mean nothing"),
     "two rows to stop by": (None, "an error there; here a warning, as for all small parts"),
     "a class of one row": (None, "an error there (trap 14); here it stays in the training part"),

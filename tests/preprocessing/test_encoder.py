@@ -272,7 +272,7 @@ def test_a_name_must_be_one_of_a_feature(make):
 
 
 @pytest.mark.parametrize("chosen", [[False, False], [], np.array([]), None, "from_dtype"], ids=str)
-@pytest.mark.parametrize("handle_missing", ["error", "indicator"])
+@pytest.mark.parametrize("handle_missing", ["auto", "error", "indicator"])
 @pytest.mark.parametrize("make", [np.asarray, lambda X: pd.DataFrame(X, columns=["a", "b"])])
 def test_numbers_alone_are_treated_as_without_the_switches(chosen, handle_missing, make):
     X, y = make(np.random.default_rng(0).normal(size=(30, 2))), np.arange(30.0)
@@ -737,13 +737,13 @@ def test_the_switches_cannot_change_while_training_continues(method, change):
 
 @BOTH
 @pytest.mark.parametrize("chosen", [None, "from_dtype", [0]])
-@pytest.mark.parametrize("handle_missing", ["error", "indicator"])
+@pytest.mark.parametrize("handle_missing", ["auto", "error", "indicator"])
 def test_tags_are_true(Estimator, chosen, handle_missing):
     model = small(Estimator, categorical_features=chosen, handle_missing=handle_missing)
     tags = get_tags(model).input_tags
-    assert tags.allow_nan == (handle_missing == "indicator")
+    assert tags.allow_nan == (handle_missing != "error")
     assert tags.categorical == (chosen is not None)
-    assert tags.sparse == (chosen is None and handle_missing == "error")
+    assert tags.sparse == (chosen != [0] and handle_missing != "indicator")
     y = np.arange(6) % 2
     X = np.c_[y, y]
     if tags.sparse:
@@ -761,12 +761,13 @@ def test_tags_are_true(Estimator, chosen, handle_missing):
 
 def followed(model, message):
     """The model with the parameters that a message names."""
-    columns = re.search("[lL]ist columns? (.+?) in categorical_features", message)
-    chosen = list(model.categorical_features or [])
+    columns = re.search("[lL]ist columns? (.+?) (?:in|$)", message)
+    given = model.categorical_features
+    chosen = [] if given is None or isinstance(given, str) else list(given)
     chosen += ast.literal_eval(f"[{columns[1]}]") if columns else []
-    model = clone(model).set_params(categorical_features=chosen or None)
-    if re.search("[fF]it with handle_missing='indicator'", message):
-        model.set_params(handle_missing="indicator")
+    model = clone(model).set_params(categorical_features=chosen or given)
+    if re.search("[fF]it with handle_missing='auto'", message):
+        model.set_params(handle_missing="auto")
     assert ("OneHotEncoder" in message) == bool(columns)
     assert ("SimpleImputer" in message) == ("Values are missing" in message)
     assert message.endswith(PAGE)
@@ -774,15 +775,20 @@ def followed(model, message):
 
 
 PAGE = "in a Pipeline: see 'Categories and missing values' in the user guide."
+STRICT = {"categorical_features": None, "handle_missing": "error"}
 
 
 @BOTH
 @pytest.mark.parametrize("kind", CONTAINERS)
 @pytest.mark.parametrize("drop", [[], ["age"], ["work", "degree"], ["age", "work"]], ids="-".join)
-def test_the_advice_helps(Estimator, kind, drop):
+@pytest.mark.parametrize("switches", [STRICT, {}], ids=["strict", "defaults"])
+def test_the_advice_helps(Estimator, kind, drop, switches):
     data = {name: values for name, values in columns().items() if name not in drop}
     X, y = CONTAINERS[kind](data), target(Estimator)
-    model = small(Estimator)
+    model = small(Estimator, **switches)
+    if not switches and drop == ["work", "degree"]:
+        assert np.isfinite(model.fit(X, y).score(X, y))
+        return
     with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).score(X, y))
@@ -803,20 +809,21 @@ def test_the_advice_helps(Estimator, kind, drop):
 )
 def test_the_advice_adds_to_what_was_switched_on(kind, on, drop):
     data = {name: values for name, values in columns().items() if name not in drop}
-    X, y, on = CONTAINERS[kind](data), target(), dict(on)
-    if kind == "objects" and "categorical_features" in on:
+    X, y, on = CONTAINERS[kind](data), target(), STRICT | on
+    if kind == "objects" and on["categorical_features"]:
         on["categorical_features"] = [list(data).index(name) for name in on["categorical_features"]]
     model = small(**on)
     with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
-    assert ("Values are missing" in str(caught.value)) == ("handle_missing" not in on)
+    assert ("Values are missing" in str(caught.value)) == (on["handle_missing"] == "error")
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).score(X, y))
 
 
 @pytest.mark.parametrize("drop", [[], ["age"], ["degree"]], ids="-".join)
-def test_the_advice_helps_where_pandas_has_its_own_missing_value(drop):
+@pytest.mark.parametrize("switches", [STRICT, {}], ids=["strict", "defaults"])
+def test_the_advice_helps_where_pandas_has_its_own_missing_value(drop, switches):
     X = as_pandas(columns()).convert_dtypes().drop(columns=drop)
-    y, model = target(), small()
+    y, model = target(), small(**switches)
     with pytest.raises(ValueError, match=", or transform X before, by") as caught:
         model.fit(X, y)
     assert np.isfinite(followed(model, str(caught.value)).fit(X, y).predict(X)).all()
@@ -857,12 +864,12 @@ def test_other_names_give_the_message_of_scikit_learn_and_nothing_else(switches)
 def test_columns_are_named(make):
     X, y = make(columns()), target()
     with pytest.raises(ValueError, match="could not convert") as caught:
-        small().fit(X, y)
+        small(**STRICT).fit(X, y)
     message = str(caught.value)
     assert "X has no numbers in columns 'work', 'degree'. " in message
     assert "Values are missing in columns 'age', 'work'." in message
     with pytest.raises(ValueError, match=r"Input X contains NaN\. Values are missing in column"):
-        small().fit(X[["age", "hours"]], y)
+        small(**STRICT).fit(X[["age", "hours"]], y)
     with pytest.raises(
         ValueError, match=r"contains NaN\. Values are missing in columns 'age', 'wo"
     ):
@@ -878,13 +885,13 @@ def test_many_columns_are_counted(make, n_columns):
     assert ("and 7 more." in str(caught.value)) == (n_columns == 12)
 
 
-@pytest.mark.parametrize("switches", [{}, {"handle_missing": "indicator"}])
+@pytest.mark.parametrize("switches", [STRICT, {"handle_missing": "indicator"}, {}])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_arrays_and_validation_sets_and_predictions_are_explained(value, switches):
     X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30.0)
     bad = X.copy()
     bad[3, 1] = bad[4, 3] = value
-    if np.isnan(value) and switches:
+    if np.isnan(value) and switches != STRICT:
         small(**switches).fit(bad, y, X_val=bad, y_val=y).predict(bad)
         return
     kind, adjective = ("NaN", "missing") if np.isnan(value) else ("infinity", "infinite")
@@ -896,7 +903,7 @@ def test_arrays_and_validation_sets_and_predictions_are_explained(value, switche
     model = small(**switches).fit(X, y)
     with pytest.raises(ValueError, match="^" + message):
         model.predict(bad)
-    if not switches:
+    if switches.get("handle_missing") != "indicator":
         with pytest.raises(ValueError, match=f"Values are {adjective} in columns 1, 3"):
             model.predict(csr_array(bad))
         names = list("abcd")
@@ -912,9 +919,10 @@ def test_prediction_says_what_fit_was_given():
     with pytest.raises(ValueError, match=message) as caught:
         model.predict(X.assign(age="old"))
     assert "Pipeline" not in str(caught.value)
-    model = small(categorical_features=["degree"]).fit(X[["hours", "degree"]], y)
+    strict = {"categorical_features": ["degree"], "handle_missing": "error"}
+    model = small(**strict).fit(X[["hours", "degree"]], y)
     missing = X[["hours", "degree"]].assign(degree=[None, *X["degree"][1:]])
-    message = r"Values are missing in column 'degree'\. Fit with handle_missing='indicator', or"
+    message = r"Values are missing in column 'degree'\. Fit with handle_missing='auto', or"
     with pytest.raises(ValueError, match=message):
         model.predict(missing)
     assert np.isfinite(model.predict(missing.fillna("unheard of"))).all()
@@ -959,16 +967,21 @@ def test_columns_of_categorical_type_have_a_shorter_remedy():
     X = pd.DataFrame({"a": ["x", "y"] * 6, "b": ["u", "v"] * 6, "c": range(12)})
     typed, y = X.astype({"a": "category", "b": "category"}), np.arange(12.0)
     with pytest.raises(ValueError, match=r"\(or set it to 'from_dtype'\)"):
-        small().fit(typed, y)
-    small(categorical_features="from_dtype").fit(typed, y)
+        small(**STRICT).fit(typed, y)
+    small().fit(typed, y)
     for model, other in [
-        (small(), X),
-        (small(), typed.assign(b=X["b"])),
+        (small(**STRICT), X),
+        (small(**STRICT), typed.assign(b=X["b"])),
         (small(categorical_features=["a"]), typed),  # 'from_dtype' would replace the list
     ]:
         with pytest.raises(ValueError, match="List column") as caught:
             model.fit(other, y)
         assert "from_dtype" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"features \(or convert to a categorical dtype\), or tr"):
+        small().fit(X, y)
+    # A list would replace the columns that are selected by their types.
+    with pytest.raises(ValueError, match=r"\. Convert column 'b' to a categorical dtype, or tr"):
+        small().fit(typed.assign(b=X["b"]), y)
 
 
 @pytest.mark.parametrize(

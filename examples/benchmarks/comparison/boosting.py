@@ -2,8 +2,6 @@
 
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-MIXED = {}
-
 
 def make(kind, n_outputs, **parameters):
     """Return an estimator for 'regressor', 'classifier' or 'multilabel' targets."""

@@ -115,7 +115,7 @@ def names(library):
 
 
 def mixed(library):
-    """A column of categories beside numbers, some missing; by the library's own switches."""
+    """A column of categories beside numbers, some missing; by the defaults."""
     X, y = regression()
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
     frame["x0"] = pd.Categorical.from_codes(np.digitize(X[:, 0], [0.3, 0.6]), list("abc"))
@@ -123,7 +123,7 @@ def mixed(library):
     parts["missing numbers"].loc[::7, "x1"] = np.nan
     answers = {}
     for part, rows in parts.items():
-        model = library.make("regressor", 1, **library.MIXED)
+        model = library.make("regressor", 1)
         answers[part] = attempt(lambda m, r=rows, n=model: taken(n, r, column(m, y)), library)
     return answers
 

@@ -12,7 +12,6 @@ import keras
 from keras import layers
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 
-MIXED = {}
 OUTPUTS = {
     "binary": ("sigmoid", "binary_crossentropy"),
     "multiclass": ("softmax", "sparse_categorical_crossentropy"),

@@ -2,8 +2,6 @@
 
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-MIXED = {}
-
 
 def make(kind, n_outputs, **parameters):
     """Return an estimator for 'regressor', 'classifier' or 'multilabel' targets."""

@@ -2,9 +2,6 @@
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
-# For rows with missing values and categories.
-MIXED = {"categorical_features": "from_dtype", "handle_missing": "indicator"}
-
 
 def make(kind, n_outputs, **parameters):
     """Return an estimator for 'regressor', 'classifier' or 'multilabel' targets."""

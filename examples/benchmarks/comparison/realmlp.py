@@ -5,7 +5,6 @@ import logging
 from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-MIXED = {}
 
 
 def make(kind, n_outputs, **parameters):

@@ -5,7 +5,6 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 torch.set_num_threads(1)
-MIXED = {}
 
 
 class Layers(nn.Module):
