@@ -189,7 +189,7 @@ def _frequent_values(X, weight, columns):
     if weight is None:
         middle = (len(sample) - 1) // 2
         values = np.partition(sample, middle, axis=0)[middle]
-        share = (sample == values).mean(axis=0)
+        share = (sample == values).sum(axis=0) / len(sample)
     else:
         order, weight = sample.argsort(axis=0), weight[rows] / weight[rows].sum()
         middle = (weight[order].cumsum(axis=0) >= 0.5).argmax(axis=0)
