@@ -187,7 +187,9 @@ class Run:
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         result = result.best_restarts(self.settings.n_estimators)
-        return replace(result, is_worse_than_constant=self._is_worse(result, judge, data))
+        if self._is_worse(result, judge, data):
+            result = replace(result, is_worse_than_constant=True)
+        return result
 
     def _is_worse(self, result, judge, data):
         if self.plan.is_stream or "interrupted" in result.stop_reason:

@@ -334,8 +334,8 @@ def _set_special_columns(scaler, X, weight, is_constant):
     is zero and the other is one or minus one, however rare it is. Sparse columns with a majority of
     zeros have a common scale, unless their units differ much.
     """
-    columns = np.flatnonzero(is_constant)
-    if len(columns):
+    if is_constant.any():
+        columns = np.flatnonzero(is_constant)
         same = constant_columns(X, weight, columns)[0]
         is_constant = is_constant.copy()
         is_constant[columns] = same
