@@ -190,7 +190,7 @@ def test_estimators_of_the_comparison_are_asked(name):
     assert run(library, quick=True) == dict.fromkeys(QUICK, "yes")
 
 
-@pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning"])
+@pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning", "columns"])
 @pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
@@ -203,7 +203,8 @@ def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys
     shown = numbers.with_suffix(".md").read_text(encoding="utf-8")
     assert report.read_text(encoding="utf-8") == shown == capsys.readouterr().out
     assert report.with_suffix(".json").read_text(encoding="utf-8") == numbers.read_text("utf-8")
-    assert report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    if numbers.with_suffix(".png").exists():
+        assert report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

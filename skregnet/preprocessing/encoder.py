@@ -33,10 +33,10 @@ from .columns import (
 )
 
 # The marks of a feature with n categories are divided by the root of n, or by this if n is large.
-# Measured with 12 to 6900 categories on 30 tables: the errors are 12 % smaller than with ones, 5 %
-# smaller than with target encoding, and 13 to 22 % smaller than with one category for all but the
-# most frequent ones, or with hashing. A network that gets ones memorises categories before it
-# learns what the other features tell.
+# With 1000 and 5000 categories in bench_columns.py the errors are 20 % smaller than with ones, 6 %
+# smaller than with target encoding, and 22 and 27 % smaller than with one category for all but the
+# most frequent ones, and with hashing. A network that gets ones memorises categories before it
+# learns what the other features tell: so it does with 8 to 40 categories on few rows.
 _LARGEST_DIVISOR = 10.0
 # A mark of a missing number is smaller if fewer rows have it: it cannot be learned from them, and
 # predictions for such rows would depend on its initial weights.

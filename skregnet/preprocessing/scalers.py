@@ -345,9 +345,10 @@ def _set_special_columns(scaler, X, weight, is_constant):
         columns, distance = sparse_majorities(X, weight)
         kept = ~is_constant[columns]
         if kept.any():
-            # A common scale keeps the proportions of words, as those of inverse frequencies. Column
-            # by column the log-loss on documents was up to 0.05 higher, with standard deviations
-            # 0.3 to 0.6. Only columns in other units are brought close to the common scale.
+            # A common scale keeps the proportions of words, as those of inverse frequencies. In
+            # bench_columns.py the log-loss of early stopping was 0.03 to 0.04 higher with a maximum
+            # of one in each column, and 0.19 to 0.29 higher with unit variance. Only columns in
+            # other units are brought close to the common scale.
             relative = distance / np.median(distance[kept])
             distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
             scaler.scale_[columns[kept]] = distance[kept]
