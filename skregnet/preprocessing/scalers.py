@@ -71,7 +71,10 @@ class InputScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin
             The fitted transformer.
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
-        self._fit(X, check_weights(sample_weight, len(X)))
+        weight = check_weights(sample_weight, len(X))
+        if weight is not None and not weight.all():
+            X, weight = X[weight > 0.0], weight[weight > 0.0]
+        self._fit(X, weight)
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
