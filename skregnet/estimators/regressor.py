@@ -553,9 +553,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         targets = self._fitted.targets
         levels = targets.loss.predicted_levels
         if len(targets.y_scale) > 1:
-            _, known, _ = targets.read(y)
-            if targets.known(known) is not None:
-                return score_of_known(known, self.predict(X), sample_weight, levels)
+            _, values, _ = targets.read(y)
+            if targets.known(values) is not None:
+                return score_of_known(values, self.predict(X), sample_weight, levels)
         if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)
