@@ -15,13 +15,8 @@ from .affine import affine_map
 from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import TableEncoder, make_encoder
-from .scalers import (
-    InputScaler,
-    centres,
-    dropped_columns,
-    training_means,
-    with_new_columns,
-)
+from .moments import weighted_means
+from .scalers import InputScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
 # The scaler of a stream goes on learning until it knows so many rows,
@@ -136,7 +131,8 @@ class Inputs:
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
         means = None
         if self.encoder is None and self.allow_missing:
-            means = training_means(given, scaler, X, weight)
+            with OneThread(), np.errstate(over="ignore"):
+                means = weighted_means(X, weight)
         return replace(
             self,
             given_scaler=given,
