@@ -210,7 +210,7 @@ class Inputs:
         """Return what a network takes that contains the scaler; see `foldable_network`."""
         if self.encoder is not None:
             encoding = self.encoder.encoding
-            X = as_source(X).encoded(encoding).marked(np.ones(len(encoding.weights)))
+            X = as_source(X).encoded(encoding).with_indicators(np.ones(len(encoding.weights)))
         return scaled_inputs(None, X, X.dtype if dtype is None else dtype)
 
     def scaled(self, X, dtype, n_inputs=None):
@@ -222,7 +222,7 @@ class Inputs:
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
         is_table = len(x.shape) == 2 and x.shape[0] == n_samples
         if is_table and self.encoder is not None:
-            x = self._with_marks(x, X)
+            x = self._with_indicators(x, X)
         if not is_table or x.shape[1] == 0 or n_inputs not in (None, x.shape[1]):
             raise ValueError(
                 f"scaler={self.given_scaler!r} returned shape {x.shape}, expected "
@@ -231,22 +231,22 @@ class Inputs:
             )
         return x
 
-    def _with_marks(self, x, X):
-        """Return scaled numbers and the marks of missing values and categories of the same rows."""
+    def _with_indicators(self, x, X):
+        """Return scaled numbers, followed by the indicators of the same rows."""
         encoding, raw = self.encoder.encoding, as_source(X)
-        weights = self._mark_weights().astype(x.dtype)
+        weights = self._indicator_weights().astype(x.dtype)
         if encoding.is_wide or issparse(x):
             parts = []
             for rows in row_chunks(*x.shape):
-                marks = encoding.sparse_marks(raw[rows], weights)
-                parts.append(hstack([csr_array(x[rows]), marks], format="csr"))
+                indicators = encoding.sparse_indicators(raw[rows], weights)
+                parts.append(hstack([csr_array(x[rows]), indicators], format="csr"))
             return vstack(parts, format="csr")
         if isinstance(x, Source):
-            return x.marked(weights)
-        return np.hstack([x, encoding.sparse_marks(raw[:], weights).toarray()])
+            return x.with_indicators(weights)
+        return np.hstack([x, encoding.sparse_indicators(raw[:], weights).toarray()])
 
-    def _mark_weights(self):
-        """Return the weights of the marks; without a scaler they are one."""
+    def _indicator_weights(self):
+        """Return the weights of the indicators; without a scaler they are one."""
         weights = self.encoder.encoding.weights
         return np.ones(len(weights)) if self.given_scaler is None else weights
 
@@ -270,7 +270,7 @@ class Inputs:
         if self.encoder is not None:
             if self.encoder.encoding.is_wide:
                 return None
-            weights = self._mark_weights()
+            weights = self._indicator_weights()
         return with_folded_scaler(network, self.scaler, shape, weights)
 
     def affine_map(self):

@@ -150,8 +150,8 @@ def with_folded_scaler(network, scaler, shape, weights=()):
     """Return a network for unscaled inputs of a shape, or None if folding does not pay.
 
     Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
-    unless a mean is much larger than its standard deviation. The last inputs are marks, which
-    scaling only multiplies by the `weights`.
+    unless a mean is much larger than its standard deviation. The last inputs are indicators,
+    which scaling multiplies by the `weights`.
     """
     is_large = math.prod(shape) >= _SMALLEST_FOLDED + network.params.size
     if not is_large or type(scaler) is not StandardScaler or not is_known(scaler):
