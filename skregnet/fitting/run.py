@@ -470,7 +470,9 @@ class Run:
 
     def _of_known_categories(self, rows):
         """Return rows in which weighted copies with known categories stand for unknown ones."""
-        in_memory = rows.in_memory() if self.inputs.encoder is not None else rows
+        if self.inputs.encoder is None:
+            return rows
+        in_memory = rows.in_memory()
         X, numbers = in_memory.X, np.arange(len(rows))
         found = list(self.inputs.substituted(X))
         if not found:

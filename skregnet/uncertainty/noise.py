@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from .._warnings import warn_user
 from .mixtures import predictive_moments
-from .sampling import mc_moments, mc_samples
+from .sampling import mc_moments, mc_samples, sampling_threads
 
 # 2 000 rows give a variance to about 3 %. Masks take much longer: 500 rows give it to about 6 %, in
 # the time of a few epochs.
@@ -199,16 +199,19 @@ def _factor_of_std(network, loss, x, y, weight):
     shift = loss.predict(network.infer(x)).mean(axis=0, dtype=np.float64)
     generator = np.random.Generator(np.random.SFC64(0))
     n_masks = _N_MASKS if network.is_stochastic else 1
-    draws = mc_samples(network, x, n_masks, generator)
-    draws = ((rows, *moments(raw)) for rows, raw in draws)
-    mean, spread, variance = predictive_moments(draws, shift)
+    samples = mc_samples(network, x, n_masks, generator)
+    draws = ((rows, *moments(raw)) for rows, raw in samples)
+    with sampling_threads(network, x):
+        mean, spread, variance = predictive_moments(draws, shift)
     share = _shares(weight, len(y))
     # In units of the predicted variances the noise is the same for all rows.
-    square = _variances(np.square(y - mean) / variance, spread / variance, share)
+    ratio = _variances(np.square(y - mean) / variance, spread / variance, share)
+    # The effective number of rows with unequal weights (Kish); all shares of a target that is never
+    # known are zero.
     n_rows = 1.0 / np.maximum(np.square(share).sum(axis=0), 1.0 / len(y))
-    square *= error_on_new_rows(n_rows, 1)
-    square += (1.0 - square) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
-    return np.sqrt(np.where(np.isfinite(square), square, 1.0))
+    ratio *= error_on_new_rows(n_rows, 1)
+    ratio += (1.0 - ratio) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
+    return np.sqrt(np.where(np.isfinite(ratio), ratio, 1.0))
 
 
 def _can_overfit(network, n_rows):
