@@ -105,26 +105,24 @@ def _continuation(run):
 
 def _hint(scoring, run):
     """Return an addition to errors of scorers; raise ValueError if those of names would fail."""
-    hint, levels = "", run.loss.predicted_levels
+    levels, validation = run.loss.predicted_levels, run.validation
     if levels is not None:
-        what, hint = (
-            "several quantiles",
-            (
-                f" predict returns one value for each of the {len(levels)} quantiles, where scorers "
-                "compare y with a single one. Use scoring='loss', or a function of the estimator, "
-                "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
-            ),
+        cause = "several quantiles"
+        hint = (
+            f" predict returns one value for each of the {len(levels)} quantiles, where scorers "
+            "compare y with a single one. Use scoring='loss', or a function of the estimator, "
+            "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
         )
-    elif run.validation is not None and run.validation.known is not None:
-        what, hint = (
-            "missing targets",
-            (
-                " Some targets of the validation part are missing (NaN), which the scorers of "
-                "scikit-learn do not accept. Use scoring='loss', or a function of the estimator that "
-                "leaves them out, scoring(estimator, X, y), such as one that returns "
-                "estimator.score(X, y)."
-            ),
+    elif validation is not None and validation.known is not None:
+        cause = "missing targets"
+        hint = (
+            " Some targets of the validation part are missing (NaN), which the scorers of "
+            "scikit-learn do not accept. Use scoring='loss', or a function of the estimator that "
+            "leaves them out, scoring(estimator, X, y), such as one that returns "
+            "estimator.score(X, y)."
         )
-    if hint and isinstance(scoring, str):
-        raise ValueError(f"{_shown(scoring)} cannot be used with {what}:{hint}")
+    else:
+        return ""
+    if isinstance(scoring, str):
+        raise ValueError(f"{_shown(scoring)} cannot be used with {cause}:{hint}")
     return hint
