@@ -540,8 +540,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. If some of several are missing (NaN), the score is the mean over the targets of
-            that in the rows in which the target is known.
+            Targets. If some of several are missing (NaN), each target is scored in the rows in
+            which it is known, and the score is the mean over the targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 

@@ -9,7 +9,7 @@ from ..preprocessing.checks import check_weights
 
 
 def score_of_known(y, predicted, sample_weight=None, levels=None):
-    """Return the mean over the targets of the score in the rows in which the target is known.
+    """Return the mean of the scores of the targets, each in the rows in which it is known.
 
     It is R2, or the mean over levels of D2 of the pinball loss. Targets that are known in fewer
     than two rows of positive weight do not count; NaN is returned if no target counts.

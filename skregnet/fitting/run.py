@@ -212,7 +212,7 @@ class Run:
             return self.start.model.network.n_members
         return len(self.plan.of_members(range(self.settings.n_started)))
 
-    # ---- what goes in
+    # ---- rows and networks
 
     def arrays(self, rows):
         """Return rows as network and loss take them: inputs, targets, weights of mean one or None.
@@ -324,7 +324,7 @@ class Run:
         return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
 
     def _begin(self, network, state, judge):
-        """Set what counts the epochs without improvement."""
+        """Set up the early stopping of a run."""
         if not self.plan.is_stream:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None

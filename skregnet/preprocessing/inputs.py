@@ -19,9 +19,10 @@ from .moments import weighted_means
 from .scalers import InputScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
-# The scaler of a stream goes on learning until it knows so many rows,
+# Number of rows that the scaler of a stream is fitted to. Later rows change it only in columns that
+# were constant until then.
 _FEW_ROWS = 30
-# if it is one of these.
+# Parameters `scaler` that a stream fits again.
 _LEARNING = (str, StandardScaler, InputScaler)
 
 
@@ -207,7 +208,7 @@ class Inputs:
         return as_source(X).encoded(self.encoder.encoding)
 
     def encoded(self, X, dtype=None):
-        """Return what a network takes that contains the scaler; see `foldable_network`."""
+        """Return the unscaled inputs of a network with a folded scaler; see `foldable_network`."""
         if self.encoder is not None:
             encoding = self.encoder.encoding
             X = as_source(X).encoded(encoding).with_indicators(np.ones(len(encoding.weights)))
@@ -297,7 +298,7 @@ class Inputs:
 
 
 def _dropped(given_scaler, scaler):
-    """Return the numbers of the columns that a scaler makes zero, of those that do."""
+    """Return the columns that a scaler of this package makes zero; none of another scaler."""
     if not isinstance(given_scaler, str | InputScaler) or scaler is None:
         return ()
     return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())

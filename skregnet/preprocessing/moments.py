@@ -17,8 +17,8 @@ _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
 # Relative differences of values that are equal but for their rounding.
 _ROUNDING = 8 * np.finfo(np.float64).eps
-# The most frequent value of a column is looked for in so many rows. All rows are read where it
-# holds this share of them.
+# Number of sampled rows in which the most frequent value of a column is found. All rows are read of
+# columns in which it has this share of the sample.
 _SAMPLE_ROWS = 1000
 _FREQUENT = 0.4
 
@@ -31,7 +31,7 @@ def standardisation(X, weight):
     of its own magnitude in extreme units. If the squares of a column leave the range of float64,
     its variance is zero or infinite, but its standard deviation is accurate.
     """
-    # Only sums with weights are products.
+    # Without weights the BLAS is not used.
     threads = nullcontext() if weight is None else OneThread()
     with threads, np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mean, variance, total = _moments(X, weight)

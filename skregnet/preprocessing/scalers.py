@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.rows import some_rows
 from ..data.source import CHUNK_ELEMENTS, row_chunks
-from ..functions.losses.sums import weighted_quantiles
+from ..functions.losses.sums import NORMAL_RANGE, weighted_quantiles
 from ..kernels.threads import OneThread, suitable_threads
 from .checks import check_weights
 from .moments import (
@@ -37,8 +37,6 @@ _NEGLIGIBLE_VARIANCE = 1e-10
 
 # Relative difference of means of the same values.
 _ROUNDING = 1e-14
-# Interquartile range of the standard normal distribution.
-_NORMAL_RANGE = 1.3489795003921634
 # Standard deviations that the output of `RobustClipScaler` stays below.
 _CLIP = 3.0
 # Root mean squares of sparse columns may differ from the median column by this factor.
@@ -264,7 +262,7 @@ class RobustClipScaler(InputScaler):
         rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
         low, self.center_, high = weighted_quantiles(X[rows], some, [0.25, 0.5, 0.75])
-        self.scale_ = high / _NORMAL_RANGE - low / _NORMAL_RANGE
+        self.scale_ = high / NORMAL_RANGE - low / NORMAL_RANGE
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
         _set_special_columns(self, X, weight, is_constant)
@@ -408,7 +406,7 @@ def centres(scaler):
 
 
 def with_new_columns(scaler, X, weight):
-    """Return a known scaler, in which columns that were constant until now and vary are scaled.
+    """Return a known scaler that also scales columns which were constant and vary in `X`.
 
     Such a column is scaled by the root mean square of its distance from the former value, of rows
     where there is one: earlier rows keep their predictions.

@@ -17,9 +17,9 @@ from .scalers import SCALERS, SPARSE_SCALERS, InputScaler, fit_known, is_known, 
 
 # Prediction folds the scaler into the first layer if X.size exceeds params.size by this number.
 _SMALLEST_FOLDED = 1 << 16
-# Folding needs means of at most this many standard deviations,
+# Largest mean for folding, in standard deviations.
 _LARGEST_OFFSET = 8.0
-# and standard deviations between these bounds, so that float32 holds the weights.
+# Bounds of the standard deviations for folding: float32 then holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
