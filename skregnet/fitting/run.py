@@ -190,7 +190,10 @@ class Run:
         return replace(result, is_worse_than_constant=self._is_worse(result, judge, data))
 
     def _is_worse(self, result, judge, data):
-        if self.plan.is_stream or "interrupted" in result.stop_reason:
+        """Whether a fit ended worse than a constant predicts; False for streams and refits."""
+        if self.plan.is_stream or self.plan.lengths is not None:
+            return False
+        if "interrupted" in result.stop_reason:
             return False
         if judge.is_below_constant(result.kept_loss):
             return False  # found without predictions
