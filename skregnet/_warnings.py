@@ -1,7 +1,8 @@
-"""Warnings that point at the user's own line, and what the fits of one search know of each other.
+"""Warnings that point at the user's own line, and notes that the fits of one search share.
 
-scikit-learn passes nothing from a search to its fits. What they have in common is the frame of the
-search, so what is to be known within a search is noted there, and ends with it.
+scikit-learn passes nothing from a search to its fits, and the search itself is not called through
+this package. The frame of the search is all that its fits have in common. So the notes are kept
+among the local names of that frame, and end with it.
 """
 
 import sys
@@ -29,7 +30,7 @@ class _OuterCall(NamedTuple):
 
 
 def _outer_call():
-    """Return the outermost of the calls of these libraries that the caller is directly part of."""
+    """Return the outermost call of the unbroken chain of frames of these libraries."""
     stacklevel, frame, outermost, repeats = 0, sys._getframe(), None, False
     package = outer_package = _package(frame)
     while package in _LIBRARIES:

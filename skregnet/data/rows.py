@@ -171,9 +171,10 @@ def some_rows(n_rows, n_drawn):
 
 
 def some_known(known, n_drawn):
-    """Return rows in which targets are known, and which of them are drawn, at most so many each.
+    """Draw at most `n_drawn` known values of each target.
 
-    `known` is a mask, (rows, targets); the result is sorted row numbers and the mask of these rows.
+    `known` is a mask, (rows, targets). Return the sorted numbers of the rows with drawn values, and
+    the mask of the drawn values in these rows.
     """
     order = np.random.default_rng(len(known)).permutation(len(known))
     drawn, in_order = np.empty_like(known), known[order]

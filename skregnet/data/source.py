@@ -30,8 +30,8 @@ class Source:
         Its method ``encode(rows)`` is called before the transform, and returns a new array of the
         same dtype with `n_numbers` columns.
     weights : ndarray, default=None
-        Weights of further columns, into which the method ``mark(rows, out)``
-        of the encoder writes; None without them.
+        Weights of further columns, the indicators, which the encoder's method
+        ``write_indicators(rows, out)`` writes; None without them.
     """
 
     def __init__(self, values, dtype=None, transform=None, index=None, encoder=None, weights=None):
@@ -75,10 +75,10 @@ class Source:
         else:
             self._transform(values, numbers)
         if self._weights is not None:
-            marks = out[:, self._encoder.n_numbers :]
-            marks[...] = 0
-            self._encoder.mark(rows, out)
-            marks *= self._weights
+            indicators = out[:, self._encoder.n_numbers :]
+            indicators[...] = 0
+            self._encoder.write_indicators(rows, out)
+            indicators *= self._weights
 
     def to_array(self, n_elements=None):
         """Return the array that the source stands for; see `row_chunks` for `n_elements`."""
@@ -100,11 +100,11 @@ class Source:
         return Source(self._values, dtype, transform, self.index, self._encoder, self._weights)
 
     def encoded(self, encoder):
-        """Return the source of the same rows, encoded and not transformed, without marks."""
+        """Return the source of the same rows, encoded and not transformed, without indicators."""
         return Source(self._values, index=self.index, encoder=encoder)
 
-    def marked(self, weights):
-        """Return the source of the same columns, followed by the weighted marks of the encoder."""
+    def with_indicators(self, weights):
+        """Return the source of the same columns, followed by the encoder's weighted indicators."""
         return Source(self._values, self.dtype, self._transform, self.index, self._encoder, weights)
 
     def _raw(self, rows):

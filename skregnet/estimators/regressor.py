@@ -540,8 +540,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. If some of several are missing (NaN), the score is the mean over the targets of
-            that in the rows in which the target is known.
+            Targets. If some of several are missing (NaN), each target is scored in the rows in
+            which it is known, and the score is the mean over the targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -553,9 +553,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         targets = self._fitted.targets
         levels = targets.loss.predicted_levels
         if len(targets.y_scale) > 1:
-            _, known, _ = targets.read(y)
-            if targets.known(known) is not None:
-                return score_of_known(known, self.predict(X), sample_weight, levels)
+            _, values, _ = targets.read(y)
+            if targets.known(values) is not None:
+                return score_of_known(values, self.predict(X), sample_weight, levels)
         if levels is None:
             return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)

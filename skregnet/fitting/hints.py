@@ -295,7 +295,7 @@ def hint_for_parameter(name, known):
 
 
 def fault_of_nested(estimator, name, params):
-    """Return a message if a name in `params` is that of a parameter of what has none, or None."""
+    """Return the message of an error if a name such as ``scaler__copy`` sets nothing, or None."""
     parameter, _, inner = name.partition("__")
     if not inner or not hasattr(estimator, parameter):
         return None

@@ -70,7 +70,8 @@ class Judge:
         if self.loss.is_robust:
             y = _without_far_targets(y, weight)
         loss = float(np.mean(self.evaluation(x, y, weight)(network)))
-        bound = self._loss_of_constant(self.constant, y, weight)
+        # Weights have the mean one over all rows, not over these.
+        bound = self._loss_of_constant(self.constant, y, weight) * len(y) / total_weight(y, weight)
         bound += _CLEARLY * self._unit + _ROUNDING * abs(bound)
         return not loss <= bound  # NaN is worse
 

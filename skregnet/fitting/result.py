@@ -156,7 +156,7 @@ _NEVER_IMPROVED = (
 
 # With a larger `tol`, a run may end before it has begun to learn.
 _TOL_OF_PLATEAU = 1e-3
-# Times the loss of the first epoch, which steps of a sensible size do not reach again.
+# Steps of a sensible size do not raise the loss above this multiple of that of the first epoch.
 _RISEN = 1.1
 
 

@@ -192,7 +192,10 @@ class Run:
         return result
 
     def _is_worse(self, result, judge, data):
-        if self.plan.is_stream or "interrupted" in result.stop_reason:
+        """Whether a fit ended worse than a constant predicts; False for streams and refits."""
+        if self.plan.is_stream or self.plan.lengths is not None:
+            return False
+        if "interrupted" in result.stop_reason:
             return False
         if judge.is_below_constant(result.kept_loss):
             return False  # found without predictions
@@ -214,7 +217,7 @@ class Run:
             return self.start.model.network.n_members
         return len(self.plan.of_members(range(self.settings.n_started)))
 
-    # ---- what goes in
+    # ---- rows and networks
 
     def arrays(self, rows):
         """Return rows as network and loss take them: inputs, targets, weights of mean one or None.
@@ -326,7 +329,7 @@ class Run:
         return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
 
     def _begin(self, network, state, judge):
-        """Set what counts the epochs without improvement."""
+        """Set up the early stopping of a run."""
         if not self.plan.is_stream:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
@@ -472,7 +475,9 @@ class Run:
 
     def _of_known_categories(self, rows):
         """Return rows in which weighted copies with known categories stand for unknown ones."""
-        in_memory = rows.in_memory() if self.inputs.encoder is not None else rows
+        if self.inputs.encoder is None:
+            return rows
+        in_memory = rows.in_memory()
         X, numbers = in_memory.X, np.arange(len(rows))
         found = list(self.inputs.substituted(X))
         if not found:

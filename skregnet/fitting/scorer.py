@@ -18,13 +18,8 @@ def make_scorer(run):
     settings, scoring = run.settings, run.settings.scoring
     if scoring == "loss":
         return None
-    try:
-        scorer = check_scoring(settings.estimator(), scoring=scoring)
-    except ValueError as error:
-        is_name = isinstance(scoring, str)
-        hint = hint_for_name("scoring", scoring, ["loss", *get_scorer_names()]) if is_name else ""
-        raise ValueError(f"{_shown(scoring)} cannot be used: {error}{hint}") from error
-    hint = _hint_for_quantiles(scoring, run.loss) + _hint_for_missing(scoring, run.validation)
+    scorer = _checked(settings.estimator(), scoring)
+    hint = _hint(scoring, run)
     inputs, noise = run.inputs.of_codes(), run.unknown_noise()
     known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}
     continuation = _continuation(run)
@@ -69,6 +64,16 @@ def make_scorer(run):
     return scores
 
 
+def _checked(estimator, scoring):
+    """Return the scorer for the parameter `scoring`."""
+    try:
+        return check_scoring(estimator, scoring=scoring)
+    except ValueError as error:
+        is_name = isinstance(scoring, str)
+        hint = hint_for_name("scoring", scoring, ["loss", *get_scorer_names()]) if is_name else ""
+        raise ValueError(f"{_shown(scoring)} cannot be used: {error}{hint}") from error
+
+
 def _shown(scoring):
     """Return the parameter as text for a message, without the address of a function."""
     return f"scoring={getattr(scoring, '__name__', None) or repr(scoring)}"
@@ -98,29 +103,26 @@ def _continuation(run):
     )
 
 
-def _hint_for_missing(scoring, validation):
-    """Return an addition to errors of scorers; raise ValueError if the scorer is known to fail."""
-    if validation is None or validation.known is None:
+def _hint(scoring, run):
+    """Return an addition to errors of scorers; raise ValueError if those of names would fail."""
+    levels, validation = run.loss.predicted_levels, run.validation
+    if levels is not None:
+        cause = "several quantiles"
+        hint = (
+            f" predict returns one value for each of the {len(levels)} quantiles, where scorers "
+            "compare y with a single one. Use scoring='loss', or a function of the estimator, "
+            "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
+        )
+    elif validation is not None and validation.known is not None:
+        cause = "missing targets"
+        hint = (
+            " Some targets of the validation part are missing (NaN), which the scorers of "
+            "scikit-learn do not accept. Use scoring='loss', or a function of the estimator that "
+            "leaves them out, scoring(estimator, X, y), such as one that returns "
+            "estimator.score(X, y)."
+        )
+    else:
         return ""
-    hint = (
-        " Some targets of the validation part are missing (NaN), which the scorers of scikit-learn "
-        "do not accept. Use scoring='loss', or a function of the estimator that leaves them out, "
-        "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
-    )
     if isinstance(scoring, str):
-        raise ValueError(f"{_shown(scoring)} cannot be used with missing targets:{hint}")
-    return hint
-
-
-def _hint_for_quantiles(scoring, loss):
-    """Return an addition to errors of scorers; raise ValueError if the scorer is known to fail."""
-    if loss.predicted_levels is None:
-        return ""
-    hint = (
-        f" predict returns one value for each of the {len(loss.predicted_levels)} quantiles, where "
-        "scorers compare y with a single one. Use scoring='loss', or a function of the estimator, "
-        "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
-    )
-    if isinstance(scoring, str):
-        raise ValueError(f"{_shown(scoring)} cannot be used with several quantiles:{hint}")
+        raise ValueError(f"{_shown(scoring)} cannot be used with {cause}:{hint}")
     return hint

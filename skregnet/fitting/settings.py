@@ -118,8 +118,8 @@ class Settings:
     """
 
     cls: type  # of the estimator
-    attributes: Mapping[str, Any]  # of the estimator
-    parameters: Mapping[str, Any]  # among its attributes and properties; `dtype` as a name
+    attributes: Mapping[str, Any]  # all of the estimator, for scorers
+    parameters: Mapping[str, Any]  # `dtype` as a name
     targets: Any  # RealTargets or ClassTargets, not fitted; has the loss of a regressor
     architecture: Architecture
 
@@ -127,10 +127,11 @@ class Settings:
     def of(cls, estimator):
         """Return the settings of an estimator with valid parameters."""
         attributes = dict(vars(estimator))
-        missing = _all_parameter_names(type(estimator)) - attributes.keys()
-        # A subclass may have properties for them.
-        properties = {n: getattr(estimator, n) for n in missing if hasattr(estimator, n)}
-        parameters = attributes | properties
+        names = _all_parameter_names(type(estimator))
+        parameters = {name: attributes[name] for name in names if name in attributes}
+        for name in names - parameters.keys():  # a subclass may have properties for them
+            if hasattr(estimator, name):
+                parameters[name] = getattr(estimator, name)
         if parameters.get("dtype") is not None:
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)

@@ -62,10 +62,10 @@ class OneThread:
     def __enter__(self):
         try:
             _pools.enter(self)
+            return self
         except BaseException:
             _pools.leave(self)
             raise
-        return self
 
     def __exit__(self, *exception):
         try:
@@ -103,20 +103,26 @@ class _Pools:
         with self.lock:
             if self._shared is None:
                 self._find()
-            if not self._users:
-                self._counts = _reduce(self._shared)
-            if self._counts:
-                self._users.add(user)
+            is_first = not self._users
+            # First, so that what interrupts this thread does not take the reduced numbers for those
+            # to restore.
+            self._users.add(user)
+            if is_first:
+                self._counts = _several(self._shared)
+                self._counts = _reduced(self._counts)
+                if not self._counts:
+                    self._users.discard(user)
         if self._own:
-            user.own_counts = _reduce(self._own)
+            user.own_counts = _several(self._own)
+            user.own_counts = _reduced(user.own_counts)
 
     def leave(self, user):
         """Take back what `enter` has done; a second call has no effect."""
         with self.lock:
-            self._users.discard(user)
-            if not self._users:
+            if self._users <= {user}:
                 _restore(self._counts)
                 self._counts = []
+            self._users.discard(user)
         _restore(user.own_counts)
         user.own_counts = ()
 
@@ -127,19 +133,19 @@ class _Pools:
         _restore(counts)
 
 
-def _reduce(libraries):
-    """Set the numbers of threads to one; return the pairs (library, former number) to restore."""
+def _several(libraries):
+    """Return (library, number of threads) of the libraries with more than one thread."""
     counts = [(library, library.get_num_threads()) for library in libraries]
     # The number is None if a library does not tell it.
-    counts = [(library, count) for library, count in counts if count is not None and count > 1]
-    try:
-        for library, _ in counts:
-            library.set_num_threads(1)
-        # Since threadpoolctl 3.8 it has no effect if the user has set a limit in another thread.
-        return [(library, count) for library, count in counts if library.get_num_threads() == 1]
-    except BaseException:
-        _restore(counts)
-        raise
+    return [(library, count) for library, count in counts if count is not None and count > 1]
+
+
+def _reduced(counts):
+    """Set the numbers of threads to one; return the pairs for which this had an effect."""
+    for library, _ in counts:
+        library.set_num_threads(1)
+    # Since threadpoolctl 3.8 it has no effect if the user has set a limit in another thread.
+    return [(library, count) for library, count in counts if library.get_num_threads() == 1]
 
 
 def _restore(counts):

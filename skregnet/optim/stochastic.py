@@ -127,6 +127,7 @@ class _State:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def __setstate__(self, state):
+        # Without the method above, it was a pair of None and the slots.
         for name, value in (state[1] if isinstance(state, tuple) else state).items():
             setattr(self, name, value)
 

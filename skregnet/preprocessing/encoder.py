@@ -32,15 +32,15 @@ from .columns import (
     to_floats,
 )
 
-# The marks of a feature with n categories are divided by the root of n, or by this if n is large.
-# With 1000 and 5000 categories in bench_columns.py the errors are 20 % smaller than with ones, 6 %
-# smaller than with target encoding, and 22 and 27 % smaller than with one category for all but the
-# most frequent ones, and with hashing. A network that gets ones memorises categories before it
-# learns what the other features tell: so it does with 8 to 40 categories on few rows.
+# The indicators of a feature with n categories are divided by the root of n, or by this if n is
+# large. With 1000 and 5000 categories in bench_columns.py the errors are 20 % smaller than with
+# ones, 6 % smaller than with target encoding, and 22 and 27 % smaller than with one category for
+# all but the most frequent ones, and with hashing. A network that gets ones memorises categories
+# before it learns what the other features tell: so it does with 8 to 40 categories on few rows.
 _LARGEST_DIVISOR = 10.0
-# A mark of a missing number is smaller if fewer rows have it: it cannot be learned from them, and
-# predictions for such rows would depend on its initial weights.
-_ROWS_OF_A_MARK = 10.0
+# The indicator of a number that is missing in fewer rows is smaller: its weights cannot be learned
+# from them, and predictions for such rows would depend on their initial values.
+_ROWS_OF_AN_INDICATOR = 10.0
 # The code of an unknown category. That of a missing value is NaN.
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
@@ -53,8 +53,8 @@ _MOST_COMBINATIONS = 64
 class Encoding:
     """Maps rows with codes and NaN to the inputs of a network.
 
-    The first inputs are numbers, which a scaler takes. The others are zero or one: they mark
-    missing values and categories. Scaled inputs hold `weights` in place of ones.
+    The first inputs are numbers, which a scaler takes. The others are indicators of categories and
+    of missing values, zero or one. Scaled inputs hold `weights` in place of ones.
     """
 
     # Prefix, feature and suffix of each input, as in ``missingindicator_age``, ``work_private``.
@@ -62,7 +62,8 @@ class Encoding:
     numbers: np.ndarray  # numeric features
     means: np.ndarray  # replacements of missing numbers, (n,)
     is_known: np.ndarray  # whether a numeric feature has a value in training, (n,)
-    indicators: np.ndarray  # features with missing numbers in training, and indicators, (2, m)
+    # Features with missing numbers in training, and the inputs that indicate them, (2, m).
+    missing_indicators: np.ndarray
     categorical: list  # features with inputs that differ
     # The input of each code of these features, or -1; the last two columns are for unknown
     # categories and for missing values.
@@ -70,7 +71,7 @@ class Encoding:
     # For each of these features the inputs of its known categories, their shares of the training
     # part and their codes. The shares replace a category without an input.
     shares: list
-    weights: np.ndarray  # of the marks
+    weights: np.ndarray  # of the indicators
 
     @property
     def n_outputs(self):
@@ -94,21 +95,21 @@ class Encoding:
         filled = np.where(np.isnan(values) | ~self.is_known, self.means, values)
         return filled.astype(rows.dtype, copy=False)
 
-    def mark(self, rows, out):
-        """Write the marks of missing values and categories into `out`, which is zero there."""
-        numbers, inputs, values = self._marks(rows)
+    def write_indicators(self, rows, out):
+        """Write the indicators into the inputs `out`, which are zero there."""
+        numbers, inputs, values = self._indicators(rows)
         out[numbers, inputs] = values
 
-    def sparse_marks(self, rows, weights):
-        """Return the weighted marks alone as a CSR matrix in the dtype of the weights."""
-        numbers, inputs, values = self._marks(rows)
-        marks = inputs - self.n_numbers
-        values = values.astype(weights.dtype) * weights[marks]
-        return coo_array((values, (numbers, marks)), shape=(len(rows), len(weights))).tocsr()
+    def sparse_indicators(self, rows, weights):
+        """Return the weighted indicators alone as a CSR matrix in the dtype of the weights."""
+        numbers, inputs, values = self._indicators(rows)
+        columns = inputs - self.n_numbers
+        values = values.astype(weights.dtype) * weights[columns]
+        return coo_array((values, (numbers, columns)), shape=(len(rows), len(weights))).tocsr()
 
-    def _marks(self, rows):
-        """Return row numbers, inputs and values of the marks that are not zero."""
-        features, indicators = self.indicators
+    def _indicators(self, rows):
+        """Return row numbers, inputs and values of the indicators that are not zero."""
+        features, indicators = self.missing_indicators
         numbers, k = np.nonzero(np.isnan(rows[:, features]))
         found = [(numbers, indicators[k])]
         places = self._places(rows)
@@ -132,7 +133,7 @@ class Encoding:
         return known, shares
 
     def _places(self, rows):
-        """Return the inputs that mark categories, (rows, categorical features), or -1."""
+        """Return the indicators of categories, (rows, categorical features), or -1."""
         codes = rows[:, self.categorical]
         codes = np.where(np.isnan(codes), -1, codes).astype(np.intp)
         return self.places[np.arange(len(self.categorical)), codes]
@@ -317,13 +318,13 @@ class TableEncoder:
             outputs += [("", j, f"_{category}") for category in known]
             has_indicator = n_missing[j] > 0 and j not in without
             outputs += [("missingindicator_", j, "")] if has_indicator else []
-            n_marks = len(outputs) - first
-            weights += [1.0 / min(np.sqrt(max(n_marks, 2)), _LARGEST_DIVISOR)] * n_marks
+            n_indicators = len(outputs) - first
+            weights += [1.0 / min(np.sqrt(max(n_indicators, 2)), _LARGEST_DIVISOR)] * n_indicators
             if count is None and has_indicator:
                 indicators.append((j, first))
-                weights[-1] *= min(1.0, n_missing[j] / _ROWS_OF_A_MARK)
+                weights[-1] *= min(1.0, n_missing[j] / _ROWS_OF_AN_INDICATOR)
             # A single input stays zero: it carries no information, and other categories may come.
-            elif n_marks > 1:
+            elif n_indicators > 1:
                 own = first + np.arange(len(known))
                 known = np.array([codes[category] for category in known], int)
                 categorical.append(j)

@@ -15,18 +15,14 @@ from .affine import affine_map
 from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import TableEncoder, make_encoder
-from .scalers import (
-    InputScaler,
-    centres,
-    dropped_columns,
-    training_means,
-    with_new_columns,
-)
+from .moments import weighted_means
+from .scalers import InputScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
-# The scaler of a stream goes on learning until it knows so many rows,
+# Number of rows that the scaler of a stream is fitted to. Later rows change it only in columns that
+# were constant until then.
 _FEW_ROWS = 30
-# if it is one of these.
+# Parameters `scaler` that a stream fits again.
 _LEARNING = (str, StandardScaler, InputScaler)
 
 
@@ -136,7 +132,8 @@ class Inputs:
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
         means = None
         if self.encoder is None and self.allow_missing:
-            means = training_means(given, scaler, X, weight)
+            with OneThread(), np.errstate(over="ignore"):
+                means = weighted_means(X, weight)
         return replace(
             self,
             given_scaler=given,
@@ -211,10 +208,10 @@ class Inputs:
         return as_source(X).encoded(self.encoder.encoding)
 
     def encoded(self, X, dtype=None):
-        """Return what a network takes that contains the scaler; see `foldable_network`."""
+        """Return the unscaled inputs of a network with a folded scaler; see `foldable_network`."""
         if self.encoder is not None:
             encoding = self.encoder.encoding
-            X = as_source(X).encoded(encoding).marked(np.ones(len(encoding.weights)))
+            X = as_source(X).encoded(encoding).with_indicators(np.ones(len(encoding.weights)))
         return scaled_inputs(None, X, X.dtype if dtype is None else dtype)
 
     def scaled(self, X, dtype, n_inputs=None):
@@ -226,7 +223,7 @@ class Inputs:
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
         is_table = len(x.shape) == 2 and x.shape[0] == n_samples
         if is_table and self.encoder is not None:
-            x = self._with_marks(x, X)
+            x = self._with_indicators(x, X)
         if not is_table or x.shape[1] == 0 or n_inputs not in (None, x.shape[1]):
             raise ValueError(
                 f"scaler={self.given_scaler!r} returned shape {x.shape}, expected "
@@ -235,22 +232,22 @@ class Inputs:
             )
         return x
 
-    def _with_marks(self, x, X):
-        """Return scaled numbers and the marks of missing values and categories of the same rows."""
+    def _with_indicators(self, x, X):
+        """Return scaled numbers, followed by the indicators of the same rows."""
         encoding, raw = self.encoder.encoding, as_source(X)
-        weights = self._mark_weights().astype(x.dtype)
+        weights = self._indicator_weights().astype(x.dtype)
         if encoding.is_wide or issparse(x):
             parts = []
             for rows in row_chunks(*x.shape):
-                marks = encoding.sparse_marks(raw[rows], weights)
-                parts.append(hstack([csr_array(x[rows]), marks], format="csr"))
+                indicators = encoding.sparse_indicators(raw[rows], weights)
+                parts.append(hstack([csr_array(x[rows]), indicators], format="csr"))
             return vstack(parts, format="csr")
         if isinstance(x, Source):
-            return x.marked(weights)
-        return np.hstack([x, encoding.sparse_marks(raw[:], weights).toarray()])
+            return x.with_indicators(weights)
+        return np.hstack([x, encoding.sparse_indicators(raw[:], weights).toarray()])
 
-    def _mark_weights(self):
-        """Return the weights of the marks; without a scaler they are one."""
+    def _indicator_weights(self):
+        """Return the weights of the indicators; without a scaler they are one."""
         weights = self.encoder.encoding.weights
         return np.ones(len(weights)) if self.given_scaler is None else weights
 
@@ -274,7 +271,7 @@ class Inputs:
         if self.encoder is not None:
             if self.encoder.encoding.is_wide:
                 return None
-            weights = self._mark_weights()
+            weights = self._indicator_weights()
         return with_folded_scaler(network, self.scaler, shape, weights)
 
     def affine_map(self):
@@ -301,7 +298,7 @@ class Inputs:
 
 
 def _dropped(given_scaler, scaler):
-    """Return the numbers of the columns that a scaler makes zero, of those that do."""
+    """Return the columns that a scaler of this package makes zero; none of another scaler."""
     if not isinstance(given_scaler, str | InputScaler) or scaler is None:
         return ()
     return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())

@@ -17,8 +17,8 @@ _SAFE_VARIANCES = (1e-250, 1e290)
 _SAFE_MEANS = (1e-125, 1e145)
 # Relative differences of values that are equal but for their rounding.
 _ROUNDING = 8 * np.finfo(np.float64).eps
-# The most frequent value of a column is looked for in so many rows. All rows are read where it
-# holds this share of them.
+# Number of sampled rows in which the most frequent value of a column is found. All rows are read of
+# columns in which it has this share of the sample.
 _SAMPLE_ROWS = 1000
 _FREQUENT = 0.4
 
@@ -31,7 +31,7 @@ def standardisation(X, weight):
     of its own magnitude in extreme units. If the squares of a column leave the range of float64,
     its variance is zero or infinite, but its standard deviation is accurate.
     """
-    # Only sums with weights are products.
+    # Without weights the BLAS is not used.
     threads = nullcontext() if weight is None else OneThread()
     with threads, np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mean, variance, total = _moments(X, weight)
@@ -53,16 +53,17 @@ def standardisation(X, weight):
     return mean, variance, deviation, is_constant, total
 
 
-def weighted_means(X, weight, columns=slice(None)):
-    """Return the means of columns of an array, `Source` or CSR matrix in float64."""
+def weighted_means(X, weight):
+    """Return the means of the columns of an array, `Source` or CSR matrix in float64."""
     if issparse(X):
-        return _moments(X, weight)[0][columns]
+        return _moments(X, weight)[0]
     total, sums = 0.0, 0.0
     for rows in row_chunks(*X.shape):
-        chunk = X[rows][:, columns]
+        chunk = X[rows]
         total += len(chunk) if weight is None else weight[rows].sum()
         sums += chunk.sum(axis=0, dtype=float) if weight is None else weight[rows] @ chunk
-    return sums / total
+    means = sums / total
+    return means if np.isfinite(means).all() else standardisation(X, weight)[0]
 
 
 def _moments(X, weight, columns=None, exponent=None):
@@ -141,12 +142,12 @@ def constant_columns(X, weight, columns):
     return distance <= _ROUNDING * size, distance
 
 
-def majorities(X, weight, columns):
-    """Return those of some columns in which one value has the majority, the values, and distances.
+def dominant_values(X, weight, columns):
+    """Return those of some columns that have a dominant value, these values, and distances.
 
-    These are columns of two values, and others in which more than half of the weight is on one
-    value. The distance is the root mean square of the differences of all other values from it:
-    unlike the standard deviation, it does not become small where the other values are rare.
+    Of two values the more frequent one is dominant; in other columns, a value with more than half
+    of the weight. The distance is the root mean square of the differences of all other values from
+    it. Unlike the standard deviation, it is not small where the other values are rare.
     """
     if X.shape[0] < 3:  # each value may occur once
         columns = columns[:0]
@@ -182,7 +183,7 @@ def majorities(X, weight, columns):
 
 
 def _frequent_values(X, weight, columns):
-    """Return those of some columns that may have a majority, and the values that may have it."""
+    """Return those of some columns that may have a dominant value, and the candidates."""
     n_rows = X.shape[0]
     rows = slice(None) if n_rows <= _SAMPLE_ROWS else some_rows(n_rows, _SAMPLE_ROWS)
     sample = X[rows] if len(columns) == X.shape[1] else X[rows][:, columns]
@@ -222,8 +223,8 @@ def _relative_distance(X, weight, columns, values, largest):
     return np.sqrt(squares / total)
 
 
-def sparse_majorities(X, weight):
-    """Return columns and distances as `majorities` does, where zero has the majority in CSR rows.
+def dominant_zeros(X, weight):
+    """Return columns and distances as `dominant_values` does, of CSR rows with a dominant zero.
 
     Columns of zeros and one other value are among them, whatever the shares are.
     """

@@ -15,16 +15,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._sklearn_compat import DocumentationLinkMixin
 from ..data.rows import some_rows
 from ..data.source import CHUNK_ELEMENTS, row_chunks
-from ..functions.losses.sums import weighted_quantiles
-from ..kernels.threads import suitable_threads
+from ..functions.losses.sums import NORMAL_RANGE, weighted_quantiles
+from ..kernels.threads import OneThread, suitable_threads
 from .checks import check_weights
 from .moments import (
     constant_columns,
     distances,
-    majorities,
-    sparse_majorities,
+    dominant_values,
+    dominant_zeros,
     standardisation,
-    weighted_means,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ _NEGLIGIBLE_VARIANCE = 1e-10
 
 # Relative difference of means of the same values.
 _ROUNDING = 1e-14
-# Interquartile range of the standard normal distribution.
-_NORMAL_RANGE = 1.3489795003921634
 # Standard deviations that the output of `RobustClipScaler` stays below.
 _CLIP = 3.0
 # Root mean squares of sparse columns may differ from the median column by this factor.
@@ -71,7 +68,10 @@ class InputScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin
             The fitted transformer.
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
-        self._fit(X, check_weights(sample_weight, len(X)))
+        weight = check_weights(sample_weight, len(X))
+        if weight is not None and not weight.all():
+            X, weight = X[weight > 0.0], weight[weight > 0.0]
+        self._fit(X, weight)
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -160,11 +160,11 @@ class WhiteningScaler(InputScaler):
     whitening_: NDArray[np.float64]
     n_features_in_: int
 
-    def _fit(self, X, weight, keeps_majorities=False):
+    def _fit(self, X, weight, keeps_dominant=False):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time.
 
-        With `keeps_majorities`, columns in which one value has the majority are not rotated, and
-        are scaled as by `_fit_standard`.
+        With `keeps_dominant`, columns with a dominant value are not rotated, and are scaled as by
+        `_fit_standard`.
         """
         mean, _, scale, is_constant, total = standardisation(X, weight)
         columns = np.flatnonzero(is_constant)
@@ -173,9 +173,10 @@ class WhiteningScaler(InputScaler):
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
             mean[columns] = np.where(is_constant, _first_row(X, columns), mean[columns])
-        if keeps_majorities:
-            majority = majorities(X, weight, np.flatnonzero(np.isfinite(scale)))
-            scale[majority[0]] = np.inf
+        if keeps_dominant:
+            with OneThread():
+                dominant = dominant_values(X, weight, np.flatnonzero(np.isfinite(scale)))
+            scale[dominant[0]] = np.inf
         with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS), 8):
             variances, directions = _principal_directions(X, mean, scale, weight, total)
         kept = variances > _NEGLIGIBLE_VARIANCE * max(variances.max(), np.finfo(float).tiny)
@@ -184,8 +185,8 @@ class WhiteningScaler(InputScaler):
         self.whitening_ = scaled @ directions[:, kept].T
         self.whitening_ /= scale[:, np.newaxis]
         self.whitening_[:, np.isinf(scale)] = 0.0  # the eigenvectors have rounding errors there
-        if keeps_majorities:
-            self._set_columns(*majority)
+        if keeps_dominant:
+            self._set_columns(*dominant)
 
     def _set_columns(self, columns, centres, scales):
         """Scale some columns, which the others do not depend on, by themselves."""
@@ -256,13 +257,12 @@ class RobustClipScaler(InputScaler):
         return np.isinf(self.scale_)
 
     def _fit(self, X, weight):
-        """Fit to an array or a `Source`."""
         mean, _, deviation, is_constant, _ = standardisation(X, weight)
         n_rows = X.shape[0]
         rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
         low, self.center_, high = weighted_quantiles(X[rows], some, [0.25, 0.5, 0.75])
-        self.scale_ = high / _NORMAL_RANGE - low / _NORMAL_RANGE
+        self.scale_ = high / NORMAL_RANGE - low / NORMAL_RANGE
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
         _set_special_columns(self, X, weight, is_constant)
@@ -311,28 +311,30 @@ def is_known(scaler):
     return isinstance(scaler, InputScaler) and cls.transform is InputScaler.transform
 
 
-def fit_known(scaler, X, weight, **options):
+def fit_known(scaler, X, weight):
     """Fit an `InputScaler` or a `StandardScaler`; dense rows are read in chunks."""
     scaler.n_features_in_ = X.shape[1]
     if isinstance(scaler, InputScaler):
-        scaler._fit(X, weight, **options)
-        return scaler
-    if issparse(X):
-        return_arrays(scaler)  # sparse rows are transformed by its own method
-    scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
-    scaler.n_samples_seen_ = np.array(total)[()]
-    if options:
-        _set_special_columns(scaler, X, weight, is_constant)
+        scaler._fit(X, weight)
+    else:
+        _set_moments(scaler, X, weight)
     return scaler
 
 
-def _set_special_columns(scaler, X, weight, is_constant):
-    """Set the centres and scales of the columns in which one value has all rows or the majority.
+def _set_moments(scaler, X, weight):
+    """Fit a `StandardScaler`; return a mask of the columns without variance."""
+    scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
+    scaler.n_samples_seen_ = np.array(total)[()]
+    return is_constant
 
-    A constant column gets an infinite scale, which makes it zero in all rows. A value that has the
-    majority becomes zero, and the others have a root mean square of one: so that of two values one
-    is zero and the other is one or minus one, however rare it is. Sparse columns with a majority of
-    zeros have a common scale, unless their units differ much.
+
+def _set_special_columns(scaler, X, weight, is_constant):
+    """Set centres and scales of constant columns, and of columns with a dominant value.
+
+    A constant column gets an infinite scale, which makes it zero in all rows. A dominant value
+    becomes zero, and the other values have a root mean square of one. So one of two values is zero
+    and the other is one or minus one, however rare it is. Sparse columns of mostly zeros have a
+    common scale, unless their units differ much.
     """
     if is_constant.any():
         columns = np.flatnonzero(is_constant)
@@ -341,19 +343,21 @@ def _set_special_columns(scaler, X, weight, is_constant):
         is_constant[columns] = same
         # Without rounding errors, for `_differs`.
         _set_columns(scaler, columns[same], _first_row(X, columns[same]), np.inf)
-    if issparse(X):
-        columns, distance = sparse_majorities(X, weight)
-        kept = ~is_constant[columns]
-        if kept.any():
-            # A common scale keeps the proportions of words, as those of inverse frequencies. In
-            # bench_columns.py the log-loss of early stopping was 0.03 to 0.04 higher with a maximum
-            # of one in each column, and 0.19 to 0.29 higher with unit variance. Only columns in
-            # other units are brought close to the common scale.
-            relative = distance / np.median(distance[kept])
-            distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
-            scaler.scale_[columns[kept]] = distance[kept]
-    else:
-        _set_columns(scaler, *majorities(X, weight, np.flatnonzero(~is_constant)))
+    if not issparse(X):
+        with OneThread():
+            dominant = dominant_values(X, weight, np.flatnonzero(~is_constant))
+        _set_columns(scaler, *dominant)
+        return
+    columns, distance = dominant_zeros(X, weight)
+    kept = ~is_constant[columns]
+    if kept.any():
+        # A common scale keeps the proportions of words, as those of inverse frequencies. In
+        # bench_columns.py the log-loss of early stopping was 0.03 to 0.04 higher with a maximum of
+        # one in each column, and 0.19 to 0.29 higher with unit variance. Only columns in other
+        # units are brought close to the common scale.
+        relative = distance / np.median(distance[kept])
+        distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
+        scaler.scale_[columns[kept]] = distance[kept]
 
 
 def _set_columns(scaler, columns, centres, scales):
@@ -367,11 +371,18 @@ def _set_columns(scaler, columns, centres, scales):
 def _fit_standard(X, weight):
     # Centring would make sparse rows dense.
     scaler = StandardScaler(with_mean=not issparse(X))
-    return fit_known(scaler, X, weight, keeps_majorities=True)
+    scaler.n_features_in_ = X.shape[1]
+    if issparse(X):
+        return_arrays(scaler)  # sparse rows are transformed by its own method
+    _set_special_columns(scaler, X, weight, _set_moments(scaler, X, weight))
+    return scaler
 
 
 def _fit_whitening(X, weight):
-    return fit_known(WhiteningScaler(), X, weight, keeps_majorities=True)
+    scaler = WhiteningScaler()
+    scaler.n_features_in_ = X.shape[1]
+    scaler._fit(X, weight, keeps_dominant=True)
+    return scaler
 
 
 def _fit_robust(X, weight):
@@ -395,21 +406,8 @@ def centres(scaler):
     return scaler._centres if isinstance(scaler, InputScaler) else scaler.mean_
 
 
-def training_means(given, scaler, X, weight):
-    """Return the means of the rows that a scaler was fitted to; `given` is the parameter."""
-    if given != "standard":
-        return weighted_means(X, weight)
-    # Columns in which a value has the majority have another centre and scale than the moments.
-    columns = np.flatnonzero(scaler.scale_ != np.sqrt(scaler.var_))
-    if not len(columns):
-        return scaler.mean_
-    columns, means = columns[np.isfinite(scaler.scale_[columns])], scaler.mean_.copy()
-    means[columns] = weighted_means(X, weight, columns)
-    return means
-
-
 def with_new_columns(scaler, X, weight):
-    """Return a known scaler, in which columns that were constant until now and vary are scaled.
+    """Return a known scaler that also scales columns which were constant and vary in `X`.
 
     Such a column is scaled by the root mean square of its distance from the former value, of rows
     where there is one: earlier rows keep their predictions.

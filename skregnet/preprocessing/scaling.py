@@ -17,9 +17,9 @@ from .scalers import SCALERS, SPARSE_SCALERS, InputScaler, fit_known, is_known, 
 
 # Prediction folds the scaler into the first layer if X.size exceeds params.size by this number.
 _SMALLEST_FOLDED = 1 << 16
-# Folding needs means of at most this many standard deviations,
+# Largest mean for folding, in standard deviations.
 _LARGEST_OFFSET = 8.0
-# and standard deviations between these bounds, so that float32 holds the weights.
+# Bounds of the standard deviations for folding: float32 then holds the weights.
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
@@ -150,8 +150,8 @@ def with_folded_scaler(network, scaler, shape, weights=()):
     """Return a network for unscaled inputs of a shape, or None if folding does not pay.
 
     Scaling passes over the inputs twice; folding costs a copy of the network. It loses no accuracy
-    unless a mean is much larger than its standard deviation. The last inputs are marks, which
-    scaling only multiplies by the `weights`.
+    unless a mean is much larger than its standard deviation. The last inputs are indicators,
+    which scaling multiplies by the `weights`.
     """
     is_large = math.prod(shape) >= _SMALLEST_FOLDED + network.params.size
     if not is_large or type(scaler) is not StandardScaler or not is_known(scaler):

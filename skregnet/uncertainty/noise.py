@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from .._warnings import warn_user
 from .mixtures import predictive_moments
-from .sampling import mc_moments, mc_samples
+from .sampling import mc_moments, mc_samples, sampling_threads
 
 # 2 000 rows give a variance to about 3 %. Masks take much longer: 500 rows give it to about 6 %, in
 # the time of a few epochs.
@@ -40,6 +40,22 @@ class ResidualStream:
     n_remembered: float | np.ndarray
     square: np.ndarray  # mean squared residuals on new rows, (n_targets,)
     spread: np.ndarray  # mean variance of the predictions, (n_targets,)
+
+    def continued(self, n_rows, square, spread):
+        """Return the means over the earlier rows and new ones, which have means of their own."""
+        kept = np.maximum(0.0, 1.0 - n_rows / _MEMORY_OF_STREAM)
+        n_remembered = kept * self.n_remembered + n_rows
+        share = n_rows / np.maximum(n_remembered, 1.0)
+        square = self.square + share * (square - self.square)
+        spread = self.spread + share * (spread - self.spread)
+        return ResidualStream(self.n_rows + n_rows, n_remembered, square, spread)
+
+    @property
+    def variance(self):
+        """Noise variance, (n_targets,); NaN for a target without rows."""
+        least = np.maximum(_SMALLEST_SHARE * self.square, _SMALLEST_VARIANCE)
+        variance = np.maximum(self.square - self.spread, least)
+        return np.where(self.n_remembered > 0, variance, np.nan)
 
 
 @dataclass(frozen=True)
@@ -125,15 +141,11 @@ def estimate_noise(
         square, spread, share = _residuals(network, loss, *rows, _N_MASKS_IN_STREAM, seed)
         square, spread = _means(share, square), _means(share, spread)
         square *= error_on_new_rows(n_rows, n_weights)
-        n_remembered = n_training_rows
-        if stream is not None:
-            kept = np.maximum(0.0, 1.0 - n_training_rows / _MEMORY_OF_STREAM)
-            n_remembered = kept * stream.n_remembered + n_training_rows
-            new_share = n_training_rows / np.maximum(n_remembered, 1.0)
-            square = stream.square + new_share * (square - stream.square)
-            spread = stream.spread + new_share * (spread - stream.spread)
-        least = np.maximum(_SMALLEST_SHARE * square, _SMALLEST_VARIANCE)
-        variance = np.where(n_remembered > 0, np.maximum(square - spread, least), np.nan)
+        if stream is None:
+            stream = ResidualStream(n_rows, n_training_rows, square, spread)
+        else:
+            stream = stream.continued(n_training_rows, square, spread)
+        variance = stream.variance
     else:
         n_rows, n_remembered = n_training_rows, np.minimum(n_training_rows, _MEMORY_OF_STREAM)
         square, spread, share = _residuals(network, loss, *rows, _N_MASKS)
@@ -141,12 +153,13 @@ def estimate_noise(
             square *= error_on_new_rows(n_rows, n_weights)
         variance = _variances(square, spread, share)
         square, spread = _means(share, square), _means(share, spread)
+        stream = ResidualStream(n_rows, n_remembered, square, spread)
     precision = 1.0 / (variance * y_scale**2)
     has_few = (n_weights > n_rows / 2) & ~np.isnan(variance)
     return NoiseEstimate(
         precision.item() if len(precision) == 1 else precision,
         bool(not is_held_out and has_few.any()),
-        ResidualStream(n_rows, n_remembered, square, spread),
+        stream,
     )
 
 
@@ -199,16 +212,19 @@ def _factor_of_std(network, loss, x, y, weight):
     shift = loss.predict(network.infer(x)).mean(axis=0, dtype=np.float64)
     generator = np.random.Generator(np.random.SFC64(0))
     n_masks = _N_MASKS if network.is_stochastic else 1
-    draws = mc_samples(network, x, n_masks, generator)
-    draws = ((rows, *moments(raw)) for rows, raw in draws)
-    mean, spread, variance = predictive_moments(draws, shift)
+    samples = mc_samples(network, x, n_masks, generator)
+    draws = ((rows, *moments(raw)) for rows, raw in samples)
+    with sampling_threads(network, x):
+        mean, spread, variance = predictive_moments(draws, shift)
     share = _shares(weight, len(y))
     # In units of the predicted variances the noise is the same for all rows.
-    square = _variances(np.square(y - mean) / variance, spread / variance, share)
+    ratio = _variances(np.square(y - mean) / variance, spread / variance, share)
+    # The effective number of rows with unequal weights (Kish); all shares of a target that is never
+    # known are zero.
     n_rows = 1.0 / np.maximum(np.square(share).sum(axis=0), 1.0 / len(y))
-    square *= error_on_new_rows(n_rows, 1)
-    square += (1.0 - square) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
-    return np.sqrt(np.where(np.isfinite(square), square, 1.0))
+    ratio *= error_on_new_rows(n_rows, 1)
+    ratio += (1.0 - ratio) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
+    return np.sqrt(np.where(np.isfinite(ratio), ratio, 1.0))
 
 
 def _can_overfit(network, n_rows):

@@ -416,6 +416,18 @@ def expected_third(model):
     return r2_score(Y[rows, 2], model.predict(X)[rows, 2]) / 2
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "quantiles"])
+def test_a_target_that_rows_of_weight_zero_alone_hold_does_not_count(loss):
+    model = regressor(**LOSSES[loss]).fit(X, Y)
+    weight = np.ones(N)
+    weight[np.flatnonzero(~MISSING[:, 2])] = 0.0
+    without = Y.copy()
+    without[:, 2] = np.nan
+    expected = model.score(X, without, sample_weight=weight)
+    assert np.isfinite(expected)
+    assert model.score(X, Y, sample_weight=weight) == expected
+
+
 def test_score_of_quantiles_leaves_missing_targets_out():
     model = regressor(**LOSSES["quantiles"]).fit(X, Y)
     expected = [

@@ -8,7 +8,7 @@ from sklearn.datasets import make_regression
 import factories
 from skregnet import RegularizedMLPRegressor
 from skregnet.data.rows import some_known
-from skregnet.fitting.judge import Judge
+from skregnet.fitting.judge import Judge, sample_of
 from skregnet.functions.losses import (
     AbsoluteError,
     GaussianNLL,
@@ -167,3 +167,18 @@ def test_tolerances_of_targets_that_are_partly_missing_are_those_of_their_known_
     assert_allclose(judge.constant, [y[known[:, k], k].mean() for k in range(2)])
     assert_allclose(judge.tol, 0.1 * errors.sum() / 40)
     assert_allclose(judge._tolerances_of_outputs((None, y, weight)), 0.1 * errors.mean(axis=0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_constant_network_is_not_worse_than_a_constant_where_weights_differ_much(seed):
+    """The weights of some rows have another mean than those of all."""
+    rng = np.random.default_rng(seed)
+    weight = rng.pareto(1.1, size=(20_000, 1)) + 0.01
+    weight /= weight.mean()
+    data = rng.normal(size=(20_000, 2)), rng.normal(size=(20_000, 1)), weight
+    judge = Judge(SquaredError(), data, tol=1e-4)
+    network = Network.of_zeros([Dense(2, 1)])
+    network.layers[-1].bias[...] = judge.constant
+    assert not judge.is_worse_than_constant(network, sample_of(data))
+    network.layers[-1].bias[...] += 1.0
+    assert judge.is_worse_than_constant(network, sample_of(data))

@@ -1,4 +1,5 @@
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -90,6 +91,73 @@ def test_an_interrupt_while_the_numbers_are_being_set_restores_them(monkeypatch,
     with OneThread():
         assert [each.n_threads for each in fakes] == [1, 1]
     assert [each.n_threads for each in fakes] == [2, 2]
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """The only BLAS library, with two threads."""
+
+    class Library:
+        n_threads = 2
+
+        def get_num_threads(self):
+            return self.n_threads
+
+        def set_num_threads(self, n_threads):
+            self.n_threads = n_threads
+
+    pools = threads._Pools()
+    monkeypatch.setattr(threads, "_pools", pools)
+    pools._own, pools._shared = [], [Library()]
+    return pools._shared[0]
+
+
+def in_one_thread_with(event, step, library):
+    """Call `event` before one of the lines of the module that are run; return their number."""
+    n_steps, before = 0, sys.gettrace()
+
+    def trace(frame, kind, _):
+        nonlocal n_steps
+        if frame.f_code.co_filename != threads.__file__:
+            return None
+        if kind == "line":
+            n_steps += 1
+            if n_steps == step:
+                sys.settrace(before)
+                event()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        with OneThread():
+            assert library.n_threads == 1
+    finally:
+        sys.settrace(before)
+    return n_steps
+
+
+def test_a_prediction_of_a_signal_handler_at_any_time_leaves_the_numbers_alone(library):
+    def predict():
+        with OneThread():
+            pass
+
+    for step in range(1, in_one_thread_with(None, 0, library) + 1):
+        in_one_thread_with(predict, step, library)
+        assert library.n_threads == 2, step
+
+
+def test_an_interrupt_at_almost_any_time_restores_the_numbers(library):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    lost = 0
+    for step in range(1, in_one_thread_with(None, 0, library) + 1):
+        with pytest.raises(KeyboardInterrupt):
+            in_one_thread_with(interrupt, step, library)
+        if library.n_threads != 2:
+            lost += 1
+            threads._pools.restore_in_child()
+    assert lost <= 1  # at the first line of `__exit__`, which no `try` can protect
 
 
 def test_the_last_of_overlapping_contexts_restores_it():

@@ -299,7 +299,7 @@ def test_thousands_of_categories(Estimator, make):
     assert np.isfinite(model.predict(make({"x": [0.0, 1.0], "zip": ["?", "00001"]}))).all()
 
 
-def test_marks_of_many_categories_are_small_and_sparse():
+def test_indicators_of_many_categories_are_small_and_sparse():
     X = np.random.default_rng(0).integers(0, [2, 16, 400], (5000, 3)).astype(float)
     y = X @ np.array([1.0, 0.1, 0.01])
     model = small(categorical_features=[0, 1, 2]).fit(X, y)
@@ -490,7 +490,7 @@ def test_an_unknown_category_is_the_mean_row_of_the_training_part(weighted, dtyp
     model.fit(X, np.arange(60.0), sample_weight=weight)
     expected = np.average(inputs(model, X), axis=0, weights=weight)[1:]
     assert_allclose(inputs(model, X.assign(c=value))[:, 1:], [expected] * 60, rtol=1e-6)
-    assert model.scaler_.n_features_in_ == 1  # the marks of categories are not scaled
+    assert model.scaler_.n_features_in_ == 1  # indicators of categories are not scaled
     # Rows of known categories among unknown ones stay as they are.
     mixed = X.assign(c=np.where(np.arange(60) % 2, X["c"], value))
     assert_array_equal(inputs(model, mixed)[1::2], inputs(model, X)[1::2])

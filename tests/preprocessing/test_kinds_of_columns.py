@@ -11,7 +11,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data import source
 from skregnet.data.source import Source
-from skregnet.preprocessing.moments import majorities, sparse_majorities
+from skregnet.preprocessing.moments import dominant_values, dominant_zeros
 from skregnet.preprocessing.scaling import fit_scaler, scaled_inputs
 
 not_converged = pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.ConvergenceWarning")
@@ -52,12 +52,12 @@ def mixed_columns(n_rows=400, seed=0):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_rows", [400, 5000])
-def test_majorities_written_out(n_rows, weighted, dtype):
+def test_dominant_values_written_out(n_rows, weighted, dtype):
     X = mixed_columns(n_rows).astype(dtype)
     weight = np.random.default_rng(1).integers(1, 4, n_rows).astype(float) if weighted else None
     expected = list(written_out(X, np.ones(n_rows) if weight is None else weight))
     for rows in (X, Source(X)):
-        columns, values, distances = majorities(rows, weight, np.arange(X.shape[1]))
+        columns, values, distances = dominant_values(rows, weight, np.arange(X.shape[1]))
         assert_array_equal(columns, [j for j, _, _ in expected])
         assert_array_equal(values, [value for _, value, _ in expected])
         assert_allclose(distances, [d for _, _, d in expected], rtol=1e-6)
@@ -65,33 +65,33 @@ def test_majorities_written_out(n_rows, weighted, dtype):
 
 def test_the_order_and_the_chunks_of_rows_have_no_effect(monkeypatch):
     X = mixed_columns()
-    expected = majorities(X, None, np.arange(9))
+    expected = dominant_values(X, None, np.arange(9))
     monkeypatch.setattr(source, "CHUNK_ELEMENTS", 100)
     shuffled = np.random.default_rng(0).permutation(X)
-    for found, wanted in zip(majorities(shuffled, None, np.arange(9)), expected, strict=True):
+    for found, wanted in zip(dominant_values(shuffled, None, np.arange(9)), expected, strict=True):
         assert_allclose(found, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
 def test_distances_in_extreme_units(unit):
     X = np.c_[mixed_columns()[:, [2, 3, 6]]]
-    expected = unit * majorities(X, None, np.arange(3))[2]
-    assert_allclose(majorities(unit * X, None, np.arange(3))[2], expected, rtol=1e-9)
+    expected = unit * dominant_values(X, None, np.arange(3))[2]
+    assert_allclose(dominant_values(unit * X, None, np.arange(3))[2], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_sparse_majorities_are_those_of_dense_rows(weighted):
+def test_dominant_zeros_are_those_of_dense_rows(weighted):
     X = mixed_columns()[:, [1, 3, 4, 6, 7]]
     weight = np.random.default_rng(1).integers(1, 4, 400).astype(float) if weighted else None
-    columns, distances = sparse_majorities(csr_array(X), weight)
+    columns, distances = dominant_zeros(csr_array(X), weight)
     of_zero = [
         (j, distance)
-        for j, value, distance in zip(*majorities(X, weight, np.arange(5)), strict=True)
+        for j, value, distance in zip(*dominant_values(X, weight, np.arange(5)), strict=True)
         if value == 0
     ]
     assert [*columns] == [j for j, _ in of_zero]
     assert_allclose(distances, [distance for _, distance in of_zero])
-    assert len(sparse_majorities(csr_array((5, 3)), None)[0]) == 0
+    assert len(dominant_zeros(csr_array((5, 3)), None)[0]) == 0
 
 
 # ---- scaled columns ------------------------------------------------------------------------------

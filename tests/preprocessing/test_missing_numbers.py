@@ -122,6 +122,17 @@ def test_a_column_that_was_constant_keeps_its_value():
     assert_array_equal(model.predict(constant), expected)  # and no warning of other values
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weighted"])
+def test_means_of_numbers_whose_sum_overflows(weight):
+    large = X.copy()
+    large[:, 1] = 1e307 * (1.0 + RNG.random(N))
+    inputs, _ = Inputs.describe(large, owner="")
+    relative = None if weight is None else weight / weight.mean()
+    means = inputs.fitted(large, relative, "standard").means
+    expected = 1e307 * np.average(large / 1e307, weights=weight, axis=0)
+    assert_allclose(means, expected, rtol=1e-12)
+
+
 def test_other_methods_take_missing_numbers():
     model = small(dropout=0.2).fit(X, Y)
     means = filled(X.mean(axis=0))

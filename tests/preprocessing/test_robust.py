@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import RobustScaler
 
-from skregnet import RegularizedMLPRegressor, RobustClipScaler
+from skregnet import RegularizedMLPRegressor, RobustClipScaler, WhiteningScaler
 from skregnet.data.source import Source
 from skregnet.preprocessing.scaling import fit_scaler, scaled_inputs
 
@@ -25,6 +25,15 @@ def test_written_out(dtype):
     assert scaled.dtype == dtype
     assert_allclose(scaled, z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-4, atol=1e-5)
     assert np.abs(scaled).max() < 3
+
+
+@pytest.mark.parametrize("Scaler", [RobustClipScaler, WhiteningScaler])
+@pytest.mark.parametrize("column", [[0.0, 0.0, 1.0, 1.0, 7.0], [0.0, 1.0, 2.0, 5.0, -1e3]])
+def test_rows_of_weight_zero_do_not_count(Scaler, column):
+    """Without the last row, the first column has two values."""
+    X, weight = np.array(column)[:, np.newaxis], np.array([1.0, 1.0, 1.0, 1.0, 0.0])
+    scaled = Scaler().fit(X, sample_weight=weight).transform(X)
+    assert_array_equal(scaled, Scaler().fit(X[:-1]).transform(X))
 
 
 def test_weights_are_repetitions():

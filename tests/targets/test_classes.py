@@ -403,3 +403,9 @@ def test_class_weights_that_do_not_fit():
     ):
         with pytest.raises(ValueError, match=message):
             weights_of(class_weight, list("abc"), rows_of(THREE))
+
+
+def test_real_targets_are_for_the_regressor():
+    message = r"^Unknown label type: continuous\..* Did you mean RegularizedMLPRegressor\?$"
+    with pytest.raises(ValueError, match=message):
+        RegularizedMLPClassifier().fit([[0.0], [1.0], [2.0]], [0.5, 1.5, 2.5])

@@ -13,7 +13,7 @@ from ...kernels.blas import MOST_ELEMENTS, get_blas
 _SOFTPLUS_IS_ZERO = -1000.0
 
 # Interquartile range and median absolute deviation of a standard normal distribution.
-_NORMAL_RANGE, _NORMAL_DEVIATION = 1.3489795003921634, 0.6744897501960817
+NORMAL_RANGE, _NORMAL_DEVIATION = 1.3489795003921634, 0.6744897501960817
 
 _ONES = {char: np.ones(MOST_ELEMENTS, char) for char in "fd"}
 for _ones in _ONES.values():
@@ -147,7 +147,7 @@ def weighted_quantiles(y, weight, levels):
 
 
 def by_target(statistic, y, weight):
-    """Return a statistic of targets, (..., targets), of which each has the weights of its own.
+    """Compute a statistic of targets, (..., targets), each with the weights of its own rows.
 
     `statistic` takes targets (rows, targets) and weights (rows, 1) or None. Here weights may also
     be (rows, targets); a target of weight zero is missing and does not count. Of a target that is
@@ -174,7 +174,7 @@ def robust_location_and_scale(y, weight):
     deviation, taken over the rows that differ from the median; it is one if none does.
     """
     low, median, high = weighted_quantiles(y, weight, [0.25, 0.5, 0.75])
-    scale = high / _NORMAL_RANGE - low / _NORMAL_RANGE
+    scale = high / NORMAL_RANGE - low / NORMAL_RANGE
     # Differences by rounding errors alone are none.
     rounding = 4.0 * np.finfo(np.float64).eps * np.abs(median)
     for k in np.flatnonzero(~(scale > rounding)):
