@@ -328,8 +328,8 @@ plt.show()
 # ------------------------------
 #
 # The left panel shows the loss, the negative log-likelihood, by epoch. Because ``early_stopping``
-# is False, the loss on the test rows is only recorded; it reaches a plateau forty epochs before the
-# end. The right panel is the learning curve: the error against the number of training cylinders.
+# is False, the loss on the test rows is only recorded; it is on a plateau after forty to fifty
+# epochs. The right panel is the learning curve: the error against the number of training cylinders.
 # For held-out mixtures ("Test") it is twice as large as for known ones, and its slope decreases:
 # more cylinders like these would help only a little.
 
