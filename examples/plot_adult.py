@@ -136,6 +136,7 @@ for place, losses in enumerate(scores.values()):
     ax.plot(losses, np.full(len(losses), place), "o", color=BLUE, fillstyle="none", label="fold")
     ax.plot(losses.mean(), place, "|", color=VERMILLION, markersize=22, mew=3, label="mean")
 ax.set_yticks(range(len(scores)), scores)
+ax.set_ylim(-0.5, len(scores) - 0.5)
 ax.set_xlabel("log-loss on held-out people (nats)")
 handles, labels = ax.get_legend_handles_labels()
 ax.legend(handles[:2], labels[:2])

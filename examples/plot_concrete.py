@@ -176,6 +176,7 @@ for place, (old, new) in enumerate(table.values()):
     ax.plot(old, place, "o", color=BLUE, fillstyle="none", label="random rows held out")
     ax.plot(new, place, "s", color=VERMILLION, label="mixtures held out")
 ax.set_yticks(range(len(table)), table)
+ax.set_ylim(-0.5, len(table) - 0.5)
 ax.set(xlabel="root mean squared error (MPa), mean of three folds", xlim=(0, None))
 handles, labels = ax.get_legend_handles_labels()
 ax.legend(handles[:2], labels[:2], loc="lower left")

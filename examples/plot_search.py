@@ -218,8 +218,8 @@ plt.show()
 # %%
 # To summarise, we fit a random forest that predicts the log-loss from the parameters and compute
 # its permutation importances. After the first epochs, which determine the first round of halving,
-# the learning rate is by far the most important. In the end the size is about as important.
-# Dropout, input dropout and penalty follow; their order depends on the sampled candidates.
+# the learning rate is by far the most important. In the end the size is important, too; for some
+# samples of candidates more than the rate. Dropout, input dropout and penalty follow.
 # Initialisation and batch normalisation hardly matter for networks as shallow as these. These
 # results hold for these ranges and this data set.
 
