@@ -88,11 +88,11 @@ plt.show()
 # Models
 # ------
 #
-# The estimator accepts the table without preprocessing: it encodes the columns of type
-# ``category``, and adds inputs that mark missing values. In each fold, the encoding is fitted on
-# the training rows. We compare three kinds of networks: one trained until its loss no longer falls,
-# an ensemble of five with dropout and early stopping, and one without a hidden layer, which is a
-# logistic regression.
+# The estimator accepts the table without preprocessing and without any parameter: it encodes the
+# columns of type ``category``, and adds inputs that mark missing values. In each fold, the encoding
+# is fitted on the training rows. We compare three kinds of networks: one trained until its loss no
+# longer falls, an ensemble of five with dropout and early stopping, and one without a hidden layer,
+# which is a logistic regression.
 
 
 def make_network(hidden_layer_sizes=(20,), **parameters):
@@ -118,7 +118,7 @@ def make_models():
             categorical_features="from_dtype", random_state=0
         ),
         "five networks, dropout,\nearly stopping": make_ensemble(),
-        "network without\nhidden layer": make_network((), alpha=3.0),
+        "network without\nhidden layer": make_network((), alpha=0.1),
         "pipeline with\nlogistic regression": make_pipeline(
             columns, LogisticRegression(max_iter=1000)
         ),
@@ -136,6 +136,7 @@ for place, losses in enumerate(scores.values()):
     ax.plot(losses, np.full(len(losses), place), "o", color=BLUE, fillstyle="none", label="fold")
     ax.plot(losses.mean(), place, "|", color=VERMILLION, markersize=22, mew=3, label="mean")
 ax.set_yticks(range(len(scores)), scores)
+ax.set_ylim(-0.5, len(scores) - 0.5)
 ax.set_xlabel("log-loss on held-out people (nats)")
 handles, labels = ax.get_legend_handles_labels()
 ax.legend(handles[:2], labels[:2])
@@ -196,10 +197,10 @@ axes[1].legend()
 plt.show()
 
 # %%
-# The single network predicts a probability near zero or one for nearly everybody and is
-# overconfident at both ends. The ensemble with early stopping is close to the diagonal. With
-# balanced class weights all probabilities are too high, because the weights correspond to a
-# population in which half of the people have a high income.
+# The single network predicts a probability near zero or one for most people and is overconfident
+# at both ends. The ensemble with early stopping is close to the diagonal. With balanced class
+# weights nearly all probabilities are too high, because the weights correspond to a population in
+# which half of the people have a high income.
 #
 # What class weights do
 # ---------------------
@@ -282,9 +283,9 @@ axes[1].legend()
 plt.show()
 
 # %%
-# The entropy predicts errors better: the fifth of the rows with the lowest entropy has no errors.
-# The mutual information indicates whether more training rows would help. Masks and members disagree
-# most about people with rare values: an uncommon country, or a large capital gain or loss.
+# The entropy predicts errors better: the quarter of the rows with the lowest entropy has no errors.
+# The mutual information indicates whether more training rows would help. Most people about whom
+# masks and members disagree most have a rare or a missing value, such as a large capital gain:
 
 columns = ["age", "occupation", "education-num", "capital-gain", "capital-loss", "native-country"]
 doubtful = doubt["information"].nlargest(6).index

@@ -176,6 +176,7 @@ for place, (old, new) in enumerate(table.values()):
     ax.plot(old, place, "o", color=BLUE, fillstyle="none", label="random rows held out")
     ax.plot(new, place, "s", color=VERMILLION, label="mixtures held out")
 ax.set_yticks(range(len(table)), table)
+ax.set_ylim(-0.5, len(table) - 0.5)
 ax.set(xlabel="root mean squared error (MPa), mean of three folds", xlim=(0, None))
 handles, labels = ax.get_legend_handles_labels()
 ax.legend(handles[:2], labels[:2], loc="lower left")
@@ -328,8 +329,8 @@ plt.show()
 # ------------------------------
 #
 # The left panel shows the loss, the negative log-likelihood, by epoch. Because ``early_stopping``
-# is False, the loss on the test rows is only recorded; it reaches a plateau forty epochs before the
-# end. The right panel is the learning curve: the error against the number of training cylinders.
+# is False, the loss on the test rows is only recorded; it is on a plateau after forty to fifty
+# epochs. The right panel is the learning curve: the error against the number of training cylinders.
 # For held-out mixtures ("Test") it is twice as large as for known ones, and its slope decreases:
 # more cylinders like these would help only a little.
 

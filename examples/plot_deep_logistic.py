@@ -144,9 +144,9 @@ plt.show()
 # -------
 #
 # The table shows the test accuracy for three random starts. With more patience or a higher learning
-# rate, training leaves the plateau for some of the starts. Batch normalisation, the first remedy
-# that ``diagnose`` suggests, gives the best accuracy. A network with a single hidden layer is
-# nearly as good, so the depth is not needed here.
+# rate, training leaves the plateau, but mostly ends at a later one. Batch normalisation, the first
+# remedy that ``diagnose`` suggests, gives the best accuracy. A network with a single hidden layer
+# is nearly as good, so the depth is not needed here.
 
 models["one layer"] = [
     fit(X_train, y_train, "defaults", seed, layers=LAYERS[:1]) for seed in range(N_STARTS)

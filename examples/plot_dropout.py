@@ -218,9 +218,9 @@ for width, errors in by_width.items():
 # ``input_dropout`` applies dropout to the features. The network can compensate for a dropped
 # feature if other features are redundant with it. We therefore compare the data set from above with
 # one without the 8 linear combinations, which are replaced by noise. With the redundant features,
-# input dropout reduces the error by a fifth without hidden dropout, and further with both. Without
-# them the error hardly changes. The log loss falls in both cases, because without dropout the
-# networks are overconfident.
+# input dropout reduces the error by a fifth without hidden dropout; up to a rate of 0.4 the error
+# is lower with both. Without them the error hardly changes. The log loss falls in both cases,
+# because without dropout the networks are overconfident.
 
 INPUT_DROPOUT = np.array([0.0, 0.1, 0.2, 0.4, 0.6, 0.8])
 

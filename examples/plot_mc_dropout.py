@@ -13,10 +13,15 @@ dropout masks and over the members of an ensemble grows there. This page shows b
 #
 # 120 points of a sine with noise of standard deviation 0.1, and no points between -1.5 and 1.5.
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from skregnet import RegularizedMLPRegressor
+
+# The ensemble without dropout holds no rows out, so its noise may be too small (see the end).
+warnings.filterwarnings("ignore", "The predicted standard deviations may be")
 
 
 def make_gap(n_samples=120, seed=0):
@@ -106,3 +111,7 @@ plt.show()
 # Expressiveness of Approximate Inference in Bayesian Neural Networks, NeurIPS 2020). A large spread
 # is a reason to doubt a prediction, but a small spread between the points does not prove that it is
 # right.
+#
+# The noise of the ensemble without dropout is learned from the residuals of rows that it may
+# overfit. ``predict_mc`` warns of this (the warning is switched off on this page). For intervals,
+# hold rows out with ``early_stopping=True``: they correct the predicted noise.

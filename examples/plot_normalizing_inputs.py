@@ -147,6 +147,7 @@ def draw_descent(ax, result, color):
     ax.contour(plane[..., 0], plane[..., 1], losses, levels, colors="0.7", linewidths=0.8)
     ax.plot(path[:, 0], path[:, 1], "o-", color=color, markersize=3, linewidth=1)
     ax.plot(*best[:2], "k+", markersize=9)
+    ax.locator_params(nbins=4)
     ax.set(aspect="equal", xlabel="weight 1")
 
 

@@ -161,6 +161,8 @@ def measure(method, data, split, scale=1.0):
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
         # The numbers of epochs are fixed.
         warnings.simplefilter("ignore", category=ConvergenceWarning)
+        # The methods of the papers hold no rows back.
+        warnings.filterwarnings("ignore", message="The predicted standard deviations may be")
         X_test, y_test = X[is_test], y[is_test]
         model, sampling, chosen = METHODS[method](X[~is_test], y[~is_test], data, split, scale)
         figures = score(model.predict_mc(X_test, **sampling), y_test, y.std())
