@@ -41,6 +41,8 @@ class Judge:
     ----------
     constant : ndarray of shape (n_outputs,)
         The constant with the least loss.
+    far_loss : float
+        What targets far off add to the loss of the best constant of a robust loss; zero for others.
     tol : float
         The least improvement of the loss that counts. Its unit is the loss of the best constant;
         one if that is exact; and a nat for each target for a likelihood, whose zero has no meaning.
@@ -53,10 +55,11 @@ class Judge:
         self._share = float(tol)
         self._spread = np.ones(y.shape[1]) if spread is None else spread
         self._constant_loss = self._loss_of_constant(self.constant, y, weight)
-        self._y_of_unit, unit = y, self._constant_loss
+        self._y_of_unit, unit, self.far_loss = y, self._constant_loss, 0.0
         if loss.is_robust:
             self._y_of_unit = _without_far_targets(y, weight)
             unit = self._loss_of_constant(self.constant, self._y_of_unit, weight)
+            self.far_loss = self._constant_loss - unit
         self._unit = self._unit_of(unit, self._spread)
         self.tol = self._share * self._unit
 

@@ -416,7 +416,7 @@ class Run:
                 continue
             run = partial(
                 train_full_batch,
-                Objective(one, self.loss, self.penalty, batch),
+                Objective(one, self.loss, self.penalty, batch, judge.far_loss),
                 minimize,
                 monitor,
                 max_epochs=self.plan.max_epochs_of(member),

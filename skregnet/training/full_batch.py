@@ -9,11 +9,13 @@ from ..network.backprop import Backprop
 class Objective:
     """Penalised loss of a network of one member, as a function of a float64 vector.
 
-    An evaluation sets the parameters of the network. `batch` is ``(x, y, weight)`` of all rows.
+    An evaluation sets the parameters of the network. `batch` is ``(x, y, weight)`` of all rows. The
+    minimiser is given the loss without `offset`: it compares changes with the size of the loss.
     """
 
-    def __init__(self, network, loss, penalty, batch):
+    def __init__(self, network, loss, penalty, batch, offset=0.0):
         self.network = network
+        self.offset = offset
         self.penalty = penalty
         self.batch = batch
         self.backprop = Backprop(network, loss, batch[1].shape[1])
@@ -28,7 +30,8 @@ class Objective:
         value = self.backprop(*self.batch) + self.penalty.value(self._weights)
         self._add_penalty()
         self._last_point, self._last_value = point.copy(), float(value[0])
-        return self._last_value, self.backprop.gradient[0].astype(np.float64)
+        gradient = self.backprop.gradient[0].astype(np.float64)
+        return self._last_value - self.offset, gradient
 
     def value_at(self, point):
         """Return the value at an accepted point, which usually was evaluated last."""

@@ -182,3 +182,22 @@ def test_a_constant_network_is_not_worse_than_a_constant_where_weights_differ_mu
     assert not judge.is_worse_than_constant(network, sample_of(data))
     network.layers[-1].bias[...] += 1.0
     assert judge.is_worse_than_constant(network, sample_of(data))
+
+
+@factories.not_converged
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+@pytest.mark.parametrize("outlier", [1e9, 1e12])
+def test_a_huge_target_does_not_end_the_minimisation(outlier, loss, solver):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (300, 3))
+    y = np.sin(3 * X[:, 1]) + 0.1 * rng.normal(size=300)
+    model = RegularizedMLPRegressor((20,), loss=loss, solver=solver, random_state=0)
+    without = model.fit(X, y).predict(X)
+    wrong = np.r_[outlier, y[1:]]
+    model.fit(X, wrong)
+    assert model.n_iter_ > 50
+    error, least = (np.abs(p - y)[1:].mean() for p in (model.predict(X), without))
+    assert error < least + 0.05
+    # The loss that is reported is the whole one.
+    assert model.loss_ > outlier / model.y_scale_ / 1000
