@@ -149,7 +149,7 @@ def read_data(settings, data, start=None, *, same_classes=False):
     try:
         if start is None and settings.refit:
             inputs = inputs.with_categories_of(data.X_val)
-        X_val = inputs.read(data.X_val)
+        X_val = inputs.read(data.X_val, "X_val")
         inputs = inputs.with_missing_of(X_val)
         _, validation = _read_rows(
             targets,
@@ -225,7 +225,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     if start is not None:
         inputs.warn_of_changed_constants(training.X)
     if is_given:
-        inputs.warn_of_changed_constants(validation.X)
+        inputs.warn_of_changed_constants(validation.X, "X_val")
     plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)
     return Run(settings, plan, inputs, targets, training, validation, seeds, start)
 

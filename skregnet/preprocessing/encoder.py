@@ -86,8 +86,17 @@ class Encoding:
     @property
     def is_wide(self):
         """Whether most inputs are zeros, so that sparse rows are faster."""
-        n_stored = self.n_numbers + len(self.categorical)
-        return self.n_outputs > max(_WIDE, _WIDE_RATIO * n_stored)
+        return self.n_outputs > max(_WIDE, _WIDE_RATIO * self._n_entries)
+
+    @property
+    def _n_entries(self):
+        """Number of inputs of a row that are not zero in general."""
+        return self.n_numbers + len(self.categorical)
+
+    @property
+    def _n_stored(self):
+        """Number of entries in which a row of inputs is stored."""
+        return self._n_entries if self.is_wide else self.n_outputs
 
     def encode(self, rows):
         """Return the numbers, in the dtype of `rows`."""
@@ -154,7 +163,7 @@ class Encoding:
             features = np.flatnonzero(pattern)
             codes, weights = self._joint_categories(features)
             chosen = numbers[pattern_of.ravel() == i]
-            for part in row_chunks(len(chosen), len(codes) * self.n_outputs):
+            for part in row_chunks(len(chosen), len(codes) * self._n_stored):
                 copies = rows[chosen[part]].repeat(len(codes), axis=0)
                 copies[:, np.take(self.categorical, features)] = np.tile(
                     codes, (len(chosen[part]), 1)
@@ -190,7 +199,7 @@ class TableEncoder:
     by_dtype: bool = False  # whether the categorical columns were selected by their types
     encoding: Encoding | None = None  # None before `fitted`
 
-    def read(self, X, checker, reset):
+    def read(self, X, checker, reset, name="X"):
         """Return a dense table as a checked float array, with codes in place of categories.
 
         `validate_data` records the features in `checker`, or compares them with its own.
@@ -212,12 +221,13 @@ class TableEncoder:
         is_single = {str(dtype).lower() for dtype in column_dtypes(X)} <= {"float32", "float"}
         values = np.empty(X.shape, np.float32 if is_single else np.float64)
         for j in range(X.shape[1]):
-            values[:, j] = self._codes(X, j) if j in self.vocabulary else to_floats(column(X, j))
+            is_category = j in self.vocabulary
+            values[:, j] = self._codes(X, j, name) if is_category else to_floats(column(X, j))
         numbers = values[:, self._numbers(X.shape[1])]
         assert_all_finite(numbers, allow_nan=self.allow_missing, input_name="X")
         return values
 
-    def _codes(self, X, j):
+    def _codes(self, X, j, name):
         codes, values = self.vocabulary[j], _values(X, j)
         with _explained_if_unhashable(X, j):
             found = np.fromiter(map(codes.get, values, repeat(_UNKNOWN)), float, len(values))
@@ -231,22 +241,21 @@ class TableEncoder:
             if not self.allow_missing and any(map(is_missing, unknown)):
                 raise ValueError("Input X contains NaN.")
             if codes and is_unknown.all():
-                self._warn_of_unknown(X, j, unknown)
+                self._warn_of_unknown(X, j, unknown, name)
         return found
 
-    def _warn_of_unknown(self, X, j, unknown):
-        """Warn that all categories of a column are unknown, if some of them are text."""
+    def _warn_of_unknown(self, X, j, unknown, name):
+        """Warn that all categories of a column are unknown, if there are several."""
         unknown = _ordered(value for value in unknown if not is_missing(value))
         known = _ordered(self.vocabulary[j])
-        # Numbers have no spelling that could differ.
-        if len(unknown) > 1 and any(isinstance(value, str) for value in (*unknown, *known)):
+        if len(unknown) > 1:
             unknown, known = (
                 ", ".join(map(repr, some[:3])) + (", ..." if len(some) > 3 else "")
                 for some in (unknown, known)
             )
             warn_user(
-                f"All categories in {listed([column_names(X, self.names)[j]])} of X are unknown, "
-                "and predict as the mean over the known ones: it has "
+                f"All categories in {listed([column_names(X, self.names)[j]])} of {name} are "
+                "unknown, and predict as the mean over the known ones: it has "
                 f"{unknown}, where fit was given {known}. Check their spelling and type."
             )
 
@@ -293,16 +302,18 @@ class TableEncoder:
                 is_present = chunk[:, j] >= 0
                 codes = chunk[is_present, j].astype(np.intp)
                 count += np.bincount(codes, chunk_weight[is_present], len(count))
-        names = self.names or range(n_features)
         is_known = total > 0
-        if not is_known.all():
+        without = {*numbers[~is_known].tolist(), *(j for j, n in counts.items() if not n.any())}
+        if without:
+            names = self.names or range(n_features)
             warn_user(
-                f"X has no value in {listed([names[j] for j in numbers[~is_known]])} for the rows "
+                f"X has no value in {listed([names[j] for j in sorted(without)])} for the rows "
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = np.divide(sums, total, out=np.zeros(len(numbers)), where=is_known)
         # An integer weight stands for so many rows, and weights that are shares for one row each.
         n_missing = missing_weight * max(1.0, total_weight / X.shape[0])
+        n_missing[list(without)] = 0.0  # they get no indicator
         return replace(self, encoding=self._encoding(n_missing, numbers, means, is_known, counts))
 
     def _encoding(self, n_missing, numbers, means, is_known, counts):
@@ -311,12 +322,11 @@ class TableEncoder:
         weights = []
         n_codes = max((len(codes) for codes in self.vocabulary.values()), default=0)
         places, categorical = [], []
-        without = set(numbers[~is_known].tolist())
         for j in range(len(n_missing)):
             first, codes, count = len(outputs), self.vocabulary.get(j, {}), counts.get(j)
             known = _ordered(category for category, code in codes.items() if count[code])
             outputs += [("", j, f"_{category}") for category in known]
-            has_indicator = n_missing[j] > 0 and j not in without
+            has_indicator = n_missing[j] > 0
             outputs += [("missingindicator_", j, "")] if has_indicator else []
             n_indicators = len(outputs) - first
             weights += [1.0 / min(np.sqrt(max(n_indicators, 2)), _LARGEST_DIVISOR)] * n_indicators
@@ -368,7 +378,11 @@ def _two_dimensional(X, owner):
 
 
 def _values(X, j):
-    values = np.asarray(column(X, j))
+    values = column(X, j)
+    # As an array, a column of large integers with missing values would become floats.
+    for name in ("to_list", "to_pylist"):  # of a series, and of a column of Arrow's
+        if hasattr(values, name):
+            return getattr(values, name)()
     # `tolist` would convert points in time to numbers.
     return list(values) if values.dtype.kind in "mM" else values.tolist()
 

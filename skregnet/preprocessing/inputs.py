@@ -67,7 +67,7 @@ class Inputs:
             encoder = None
         return cls(owner, checker.n_features_in_, names, encoder, allow_missing), X
 
-    def read(self, X):
+    def read(self, X, name="X"):
         """Return a checked `X`: an array of float64 or float32, or a CSR matrix.
 
         A plain array of finite floats is returned as it is. Codes replace categories, and NaN
@@ -79,7 +79,7 @@ class Inputs:
                 return X
         checker = feature_checker(self.owner, self.n_features, self.feature_names)
         if self.encoder is not None:
-            return _read(X, self.encoder, checker, reset=False)
+            return _read(X, self.encoder, checker, reset=False, name=name)
         encoder = None if is_sparse(X) else self._new_encoder()
         X = _read(X, encoder, checker, reset=False)
         if self.means is None or issparse(X) or not has_missing(X):
@@ -177,21 +177,24 @@ class Inputs:
         if not self.dropped:
             return []
         dropped = np.array(self.dropped)
-        changed = np.zeros(len(dropped), bool)
         x, former = self._numbers(X), centres(self.scaler)[dropped]
+        if issparse(X):  # words that training has not seen are nothing unusual
+            dropped, former = dropped[former != 0], former[former != 0]
+        changed = np.zeros(len(dropped), bool)
         for rows in row_chunks(*x.shape):
             part = x[rows][:, dropped]
             part = part.toarray() if issparse(part) else part
             changed |= (np.abs(part - former) > 1e-9 * np.abs(former)).any(axis=0)
         return self._names_of(dropped[changed])
 
-    def warn_of_changed_constants(self, X):
+    def warn_of_changed_constants(self, X, name="X"):
         """Warn of values without effect in an `X` that `read` returned."""
         columns = self.changed_constants(X) if self.warns else ()
         if columns:
+            now = "has other values now" if name == "X" else f"{name} has other values"
             warn_user(
-                f"X was constant in training in {listed(columns)}, and has other values now: they "
-                "have no effect. Train on rows in which they vary."
+                f"X was constant in training in {listed(columns)}, and {now}: they have no effect. "
+                "Train on rows in which they vary."
             )
 
     def _names_of(self, numbers):
@@ -334,11 +337,11 @@ def _without_duplicates(X):
     return summed if summed.nnz < X.nnz else X
 
 
-def _read(X, encoder, checker, reset):
+def _read(X, encoder, checker, reset, name="X"):
     try:
         check_no_dates(X, () if encoder is None else encoder.vocabulary)
         if encoder is not None:
-            return encoder.read(X, checker, reset)
+            return encoder.read(X, checker, reset, name)
         X = _without_duplicates(X) if issparse(X) else X
         dtypes = (np.float64, np.float32)
         return validate_data(checker, X, accept_sparse="csr", dtype=dtypes, reset=reset)

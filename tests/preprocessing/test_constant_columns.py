@@ -160,6 +160,7 @@ def test_scores_of_each_epoch_do_not_warn():
     assert warned_columns(model.predict, X) == ["column 1"]
 
 
+@pytest.mark.filterwarnings("ignore:X has no value in column 'f'")
 def test_names_of_columns_and_of_encoded_ones():
     X, y = rows()
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d="one", e=["x", "y"] * 200, f=None)
@@ -207,6 +208,22 @@ def test_diagnose_names_constant_columns():
     assert not any("constant" in advice for advice in report.advice)
     advice = diagnose(model, moved(X), y).advice
     assert any("constant in training in column 1, and has other values" in text for text in advice)
+
+
+def test_words_that_training_has_not_seen_are_nothing_unusual():
+    X, y = rows()
+    X[:, 1] = 0.0
+    model = fitted(csr_array(X), y)
+    assert warned_columns(model.predict, csr_array(moved(X))) == []
+    assert_array_equal(model.predict(csr_array(moved(X))), model.predict(csr_array(X)))
+    X[:, 1] = 3.0
+    assert warned_columns(fitted(csr_array(X), y).predict, csr_array(moved(X))) == ["column 1"]
+
+
+def test_a_warning_of_a_validation_set_names_it():
+    X, y = rows()
+    with pytest.warns(UserWarning, match="constant in training in column 1, and X_val has other"):
+        regressor(max_iter=3, tol=1.0, n_iter_no_change=1).fit(X, y, X_val=moved(X), y_val=y)
 
 
 # ---- streams -------------------------------------------------------------------------------------

@@ -207,6 +207,7 @@ def test_numbers_may_be_missing_in_columns_of_any_type(values, switches):
 
 
 @BOTH
+@pytest.mark.filterwarnings("ignore:All categories in column 1 of X are unknown")
 @pytest.mark.parametrize("insert_missing", [False, True])
 @pytest.mark.parametrize("chosen", [[False, True], [1], [1, 1], np.array([1], np.uint8)], ids=str)
 def test_unknown_categories_are_the_mean_over_the_known_ones(Estimator, insert_missing, chosen):
@@ -1027,3 +1028,41 @@ def test_values_that_can_be_no_category():
     X[:, 0] = [["a"]] * 10
     with pytest.raises(TypeError, match="column 0 of X holds something else: unhashable type"):
         small(categorical_features=[0]).fit(X, np.arange(10.0))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "categorical", "polars", "objects"])
+def test_large_integers_are_categories_also_beside_missing_ones(kind):
+    ids = 2**60 + np.arange(5)
+    values = [int(i) for i in np.random.default_rng(0).choice(ids, 100)]
+    makers = {
+        "pandas": lambda v: pd.DataFrame({"a": pd.array(v, dtype="Int64")}),
+        "categorical": lambda v: pd.DataFrame({"a": pd.array(v, dtype="Int64")}).astype("category"),
+        "polars": lambda v: pl.DataFrame({"a": pl.Series(v, dtype=pl.Int64)}),
+        "objects": lambda v: np.array(v, object)[:, np.newaxis],
+    }
+    X, with_missing = (makers[kind](v) for v in (values, [None, *values[1:]]))
+    model = small(categorical_features=[0], solver="lbfgs").fit(X, np.array(values) - 2.0**60)
+    assert [name.split("_")[-1] for name in model.input_names_] == [str(i) for i in ids]
+    assert_array_equal(model.predict(with_missing)[1:], model.predict(X)[1:])
+    model.fit(with_missing, np.array(values) - 2.0**60)
+    assert len(model.input_names_) == 6
+
+
+@pytest.mark.parametrize("other", [lambda k: k.astype(np.float32), lambda k: k + 10])
+def test_numbers_that_are_all_unknown_categories_are_said(other):
+    codes = np.random.default_rng(0).integers(0, 3, (90, 1)) + 0.1
+    model = small(categorical_features=[0]).fit(codes, codes[:, 0])
+    with pytest.warns(UserWarning, match="All categories in column 0 of X are unknown"):
+        model.predict(other(codes))
+    with pytest.warns(UserWarning, match="All categories in column 0 of X_val are unknown"):
+        clone(model).fit(codes, codes[:, 0], X_val=other(codes), y_val=codes[:, 0])
+
+
+def test_a_categorical_column_without_a_value_has_no_effect_and_is_said():
+    x = np.random.default_rng(0).normal(size=90)
+    X = pd.DataFrame({"x": x, "c": pd.Categorical([None] * 90, categories=["a"])})
+    with pytest.warns(UserWarning, match="no value in column 'c' for the rows that are trained on"):
+        model = small().fit(X, x)
+    assert model.input_names_.tolist() == ["x"]
+    assert_array_equal(model.predict(X.assign(c="a")), model.predict(X))
+    assert_array_equal(model.predict(X), small().fit(X[["x"]], x).predict(X[["x"]]))
