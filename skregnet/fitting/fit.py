@@ -68,7 +68,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
-    inputs, targets, rows, validation = read_data(settings, data, start, same_classes=not is_stream)
+    inputs, targets, rows, validation = read_data(
+        settings, data, start, same_classes=not is_stream, is_stream=is_stream
+    )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     for watcher in watchers:
         watcher.begin_fit(run)
@@ -107,10 +109,11 @@ def _check_initial_loss(run, outcome):
         )
 
 
-def read_data(settings, data, start=None, *, same_classes=False):
+def read_data(settings, data, start=None, *, same_classes=False, is_stream=False):
     """Check and encode the data.
 
-    With `same_classes`, labels must be all those that the model in `start` knows.
+    With `same_classes`, labels must be all those that the model in `start` knows. With `is_stream`,
+    further rows follow.
 
     Returns
     -------
@@ -125,6 +128,7 @@ def read_data(settings, data, start=None, *, same_classes=False):
             owner=settings.cls,
             categorical_features=settings.categorical_features,
             handle_missing=settings.handle_missing,
+            is_stream=is_stream,
         )
         targets = settings.targets
     else:
@@ -224,6 +228,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
         inputs = inputs.continued(training.X, training.relative_weight)
     if start is not None:
         inputs.warn_of_changed_constants(training.X)
+        inputs.warn_of_unknown_categories(training.X)
     if is_given:
         inputs.warn_of_changed_constants(validation.X, "X_val")
     plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)

@@ -54,6 +54,15 @@ def column_dtypes(X):
     return [d.pyarrow_dtype if type(d).__name__ == "ArrowDtype" else d for d in dtypes]
 
 
+def declared_categories(X, j):
+    """Return the categories that the type of a column declares, of pandas or polars, as a list."""
+    values = column(X, j)
+    declared = getattr(values.dtype, "categories", None)  # pandas, and Enum of polars
+    if declared is None and hasattr(values, "cat"):  # Categorical of polars
+        declared = values.cat.get_categories()
+    return [] if declared is None else list(declared)
+
+
 def column_names(X, feature_names=None):
     """Return the column names; for an array `feature_names`, or else column numbers."""
     if is_frame(X):

@@ -23,6 +23,7 @@ from .columns import (
     column,
     column_dtypes,
     column_names,
+    declared_categories,
     holds_objects,
     is_frame,
     is_infinite,
@@ -147,6 +148,13 @@ class Encoding:
         codes = np.where(np.isnan(codes), -1, codes).astype(np.intp)
         return self.places[np.arange(len(self.categorical)), codes]
 
+    def unknown_shares(self, rows):
+        """Return the share of rows with an unknown category, for each categorical feature."""
+        n_unknown = np.zeros(len(self.categorical))
+        for part in row_chunks(*rows.shape):
+            n_unknown += (self._places(rows[part]) < 0).sum(axis=0)
+        return dict(zip(self.categorical, n_unknown / len(rows), strict=True))
+
     def substituted(self, rows):
         """Yield rows with unknown categories again and again, with known ones in their place.
 
@@ -262,18 +270,20 @@ class TableEncoder:
     def _numbers(self, n_features):
         return np.setdiff1d(np.arange(n_features), list(self.vocabulary))
 
-    def with_categories_of(self, X):
+    def with_categories_of(self, X, with_declared=False):
         """Return an encoder that also has codes for the categories of further rows.
 
-        They remain unknown until `fitted` has seen them.
+        They remain unknown until `fitted` has seen them. `with_declared` adds those that are only
+        declared by the types of columns.
         """
         X = X if issparse(X) else as_table(X)
         if issparse(X) or len(X.shape) != 2 or X.shape[1] <= max(self.vocabulary, default=-1):
             return self  # `read` raises the error
         vocabulary = {}
         for j, codes in self.vocabulary.items():
+            declared = declared_categories(X, j) if with_declared and is_frame(X) else ()
             with _explained_if_unhashable(X, j):
-                new = set(_values(X, j)).difference(codes)
+                new = {*_values(X, j), *declared}.difference(codes)
             new = _ordered(v for v in new if not (is_missing(v) or is_infinite(v)))
             vocabulary[j] = codes | {value: code for code, value in enumerate(new, len(codes))}
         return replace(self, vocabulary=vocabulary)
@@ -282,10 +292,11 @@ class TableEncoder:
         """Return an encoder for rows that `read` returned."""
         return replace(self, vocabulary={}, allow_missing=True)
 
-    def fitted(self, X, weight, total_weight=0.0):
+    def fitted(self, X, weight, total_weight=0.0, keeps_all=False):
         """Return an encoder with the encoding learned from the training part.
 
         `X` is an array or `Source` of rows that `read` returned; the weights are positive, or None.
+        With `keeps_all`, categories that do not occur in these rows are known, too.
         """
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
         missing_weight = np.zeros(n_features)
@@ -302,6 +313,9 @@ class TableEncoder:
                 is_present = chunk[:, j] >= 0
                 codes = chunk[is_present, j].astype(np.intp)
                 count += np.bincount(codes, chunk_weight[is_present], len(count))
+        if keeps_all:
+            # So little that it does not change the shares of those that occur.
+            counts = {j: count + np.finfo(float).tiny for j, count in counts.items()}
         is_known = total > 0
         without = {*numbers[~is_known].tolist(), *(j for j, n in counts.items() if not n.any())}
         if without:
@@ -348,7 +362,7 @@ class TableEncoder:
         return Encoding(outputs, numbers, means, is_known, *learned)
 
 
-def make_encoder(X, owner, categorical_features, handle_missing):
+def make_encoder(X, owner, categorical_features, handle_missing, is_stream=False):
     """Return an encoder that reads the training `X`, or None for sparse rows of numbers."""
     allow_missing = handle_missing != "error"
     by_dtype = isinstance(categorical_features, str)
@@ -367,7 +381,8 @@ def make_encoder(X, owner, categorical_features, handle_missing):
         X = _two_dimensional(X, owner)
         columns = np.flatnonzero(categorical_mask(X, categorical_features)).tolist()
     encoder = TableEncoder({j: {} for j in columns}, allow_missing, names, by_dtype)
-    return encoder.with_categories_of(X) if columns else encoder
+    # Categories that a stream brings later must have inputs from the beginning.
+    return encoder.with_categories_of(X, with_declared=is_stream) if columns else encoder
 
 
 def _two_dimensional(X, owner):

@@ -19,6 +19,8 @@ from .moments import weighted_means
 from .scalers import InputScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
+# Share of rows with unknown categories that is warned of where training continues.
+_MANY_UNKNOWN = 0.1
 # Number of rows that the scaler of a stream is fitted to. Later rows change it only in columns that
 # were constant until then.
 _FEW_ROWS = 30
@@ -49,17 +51,25 @@ class Inputs:
     means: np.ndarray | None = None  # of the training part; they replace numbers missing later
 
     @classmethod
-    def describe(cls, X, *, owner, categorical_features="from_dtype", handle_missing="auto"):
+    def describe(
+        cls,
+        X,
+        *,
+        owner,
+        categorical_features="from_dtype",
+        handle_missing="auto",
+        is_stream=False,
+    ):
         """Return inputs for the features of the training `X`, not fitted, and `X` as it is read.
 
-        `owner` is the estimator's class or its name. TypeError or ValueError names the columns
-        that cannot be used.
+        `owner` is the estimator's class or its name. With `is_stream`, further rows follow.
+        TypeError or ValueError names the columns that cannot be used.
         """
         owner = owner if isinstance(owner, str) else owner.__name__
         allow_missing = handle_missing != "error"
         if isinstance(categorical_features, str | None) and _is_plain(X, None):
             return cls(owner, X.shape[1], allow_missing=allow_missing), X
-        encoder = make_encoder(X, owner, categorical_features, handle_missing)
+        encoder = make_encoder(X, owner, categorical_features, handle_missing, is_stream)
         checker = feature_checker(owner)
         X = _read(X, encoder, checker, reset=True)
         names = getattr(checker, "feature_names_in_", None)
@@ -117,7 +127,7 @@ class Inputs:
         inputs = self
         if self.encoder is not None:
             with OneThread():
-                encoder = self.encoder.fitted(X, weight, total_weight)
+                encoder = self.encoder.fitted(X, weight, total_weight, keeps_all=is_stream)
             inputs = replace(self, encoder=encoder)
         return inputs._with_scaler(scaler, X, weight, is_stream)
 
@@ -195,6 +205,23 @@ class Inputs:
             warn_user(
                 f"X was constant in training in {listed(columns)}, and {now}: they have no effect. "
                 "Train on rows in which they vary."
+            )
+
+    def warn_of_unknown_categories(self, X):
+        """Warn if many rows that training continues with have unknown categories."""
+        if self.encoder is None:
+            return
+        shares = self.encoder.encoding.unknown_shares(X)
+        columns = [j for j, share in shares.items() if share > _MANY_UNKNOWN]
+        if columns:
+            names = range(self.n_features) if self.feature_names is None else self.feature_names
+            largest = max(shares[j] for j in columns)
+            columns = listed([names[j] for j in columns])
+            warn_user(
+                f"X has categories in {columns}, in up to {largest:.0%} of the rows, that the "
+                "first call was not given: they are trained as the mean over the known ones. "
+                "Declare all categories by the type of the column in the first call of "
+                "partial_fit, or fit a clone to all rows."
             )
 
     def _names_of(self, numbers):

@@ -707,7 +707,8 @@ def test_later_batches_are_read_as_the_first_one_was():
     model = small(**ON).partial_fit(X, y)
     names, fill = model.input_names_, inputs(model, X.assign(age=np.nan))[0, 0]
     later = X.assign(work="unheard of", age=X["age"] + 100, degree=None)
-    model.partial_fit(later, y)
+    with pytest.warns(UserWarning, match="columns 'work', 'degree', in up to 100% of the rows"):
+        model.partial_fit(later, y)
     assert_array_equal(model.input_names_, names)
     assert inputs(model, X.assign(age=np.nan))[0, 0] == fill
     assert inputs(model, later)[:, 5].all()  # as missing ones
@@ -1066,3 +1067,38 @@ def test_a_categorical_column_without_a_value_has_no_effect_and_is_said():
     assert model.input_names_.tolist() == ["x"]
     assert_array_equal(model.predict(X.assign(c="a")), model.predict(X))
     assert_array_equal(model.predict(X), small().fit(X[["x"]], x).predict(X[["x"]]))
+
+
+@BOTH
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("n_first", [1, 50])
+def test_a_stream_knows_the_categories_that_the_type_declares(Estimator, make, n_first):
+    rng = np.random.default_rng(0)
+    labels = rng.choice(list("abc"), 500).tolist()
+    labels[:60] = ["c"] * 60
+    x = rng.normal(size=500).tolist()
+    if make is pd.DataFrame:
+        X = pd.DataFrame({"c": pd.Categorical(labels, categories=list("abc")), "x": x})
+    else:
+        X = pl.DataFrame({"c": pl.Series(labels, dtype=pl.Enum(list("abc"))), "x": x})
+    y = np.array([label == "a" for label in labels]).astype(int)
+    is_classifier = Estimator is RegularizedMLPClassifier
+    classes = {"classes": [0, 1]} if is_classifier else {}
+    model = small(Estimator, hidden_layer_sizes=(20,), learning_rate_init=0.01)
+    model.partial_fit(X[:n_first], y[:n_first], **classes)
+    assert model.input_names_.tolist() == ["x", "c_a", "c_b", "c_c"]
+    for _ in range(40):
+        for start in range(0, 500, 50):
+            model.partial_fit(X[start : start + 50], y[start : start + 50])
+    assert model.score(X, y) > 0.95
+
+
+def test_a_stream_warns_of_many_rows_with_unknown_categories():
+    X = np.c_[np.arange(100.0), np.tile([0.0, 1.0], 50)]
+    model = small(categorical_features=[1]).partial_fit(X, X[:, 0])
+    model.partial_fit(X, X[:, 0])
+    X[:8, 1] = 7.0
+    model.partial_fit(X, X[:, 0])
+    X[:30, 1] = 7.0
+    with pytest.warns(UserWarning, match="categories in column 1, in up to 30% of the rows"):
+        model.partial_fit(X, X[:, 0])
