@@ -1,4 +1,4 @@
-"""Means and standard deviations of columns in any units."""
+"""Statistics of columns: moments in any units, constant columns and dominant values."""
 
 from contextlib import nullcontext
 
