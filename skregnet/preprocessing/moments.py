@@ -1,4 +1,4 @@
-"""Means and standard deviations of columns in any units."""
+"""Statistics of columns: moments in any units, constant columns and dominant values."""
 
 from contextlib import nullcontext
 
@@ -21,6 +21,8 @@ _ROUNDING = 8 * np.finfo(np.float64).eps
 # columns in which it has this share of the sample.
 _SAMPLE_ROWS = 1000
 _FREQUENT = 0.4
+# Relative rounding error of sums of weights. Without it, the order of rows would decide a tie.
+_TIE = 1e-10
 
 
 def standardisation(X, weight):
@@ -165,11 +167,12 @@ def dominant_values(X, weight, columns):
         np.maximum(highest, np.where(is_same, -np.inf, chunk).max(axis=0), out=highest)
     half = (X.shape[0] if weight is None else weight.sum()) / 2
     is_binary = lowest == highest
+    is_half = np.abs(share - half) <= _TIE * half
     # The smaller one of two equally frequent values.
-    swaps = is_binary & ((share < half) | ((share == half) & (highest < values)))
+    swaps = is_binary & np.where(is_half, highest < values, share < half)
     values, highest = np.where(swaps, highest, values), np.where(swaps, values, highest)
     lowest = np.where(swaps, highest, lowest)
-    kept = is_binary | (share > half)
+    kept = is_binary | ((share > half) & ~is_half)
     columns, values = columns[kept], values[kept]
     with np.errstate(over="ignore"):  # for columns of two values this is their distance
         distance = np.maximum(highest[kept] - values, values - lowest[kept])
@@ -240,7 +243,7 @@ def dominant_zeros(X, weight):
     with np.errstate(under="ignore"):
         squares = np.add.reduceat(ones * relative**2, starts)
     half = (X.shape[0] if weight is None else weight.sum()) / 2
-    kept = (lowest == highest) | (share < half)
+    kept = (lowest == highest) | (share < (1.0 - _TIE) * half)
     return columns[kept], (largest * np.sqrt(squares / share))[kept]
 
 

@@ -410,7 +410,8 @@ def with_new_columns(scaler, X, weight):
     """Return a known scaler that also scales columns which were constant and vary in `X`.
 
     Such a column is scaled by the root mean square of its distance from the former value, of rows
-    where there is one: earlier rows keep their predictions.
+    where there is one. Earlier rows keep their predictions, except for sparse columns, which are
+    not centred, with a former value other than zero.
     """
     columns = np.flatnonzero(dropped_columns(scaler))
     if not len(columns):

@@ -79,6 +79,29 @@ def test_distances_in_extreme_units(unit):
     assert_allclose(dominant_values(unit * X, None, np.arange(3))[2], expected, rtol=1e-9)
 
 
+def test_the_order_of_rows_decides_no_tie_of_weights():
+    """Rounding errors of the sums of weights differ between orders."""
+    rng = np.random.default_rng(0)
+    for n_rows in range(6, 60):
+        weight = rng.integers(1, 4, n_rows).astype(float)
+        column = rng.choice([-1.0, 2.0], n_rows)
+        excess = weight[column == 2.0].sum() - weight[column == -1.0].sum()
+        if excess:
+            column = np.append(column, -1.0 if excess > 0 else 2.0)
+            weight = np.append(weight, np.abs(excess))
+        third = np.append(column, [5.0, -1.0])  # -1 has half of the weight, among three values
+        weights = np.append(weight, [1.0, 1.0])
+        for _ in range(4):
+            order = rng.permutation(len(column))
+            relative = weight[order] / weight.mean()
+            found = dominant_values(column[order, np.newaxis], relative, np.arange(1))
+            assert_array_equal(np.concatenate(found), [0.0, -1.0, 3.0])
+            order = rng.permutation(len(third))
+            relative, X = weights[order] / weights.mean(), third[order, np.newaxis]
+            assert len(dominant_values(X, relative, np.arange(1))[0]) == 0
+            assert len(dominant_zeros(csr_array(X + 1.0), relative)[0]) == 0
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_dominant_zeros_are_those_of_dense_rows(weighted):
     X = mixed_columns()[:, [1, 3, 4, 6, 7]]
