@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
+from ..data.rows import FEW_ROWS
 from ..data.source import Source, as_source, row_chunks
 from ..kernels.threads import OneThread
 from .affine import affine_map
@@ -24,9 +25,7 @@ from .scalers import (
 )
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
-# The scaler of a stream goes on learning until it knows so many rows,
-_FEW_ROWS = 30
-# if it is one of these.
+# The scaler of a stream goes on learning while it knows few rows if it is one of these.
 _LEARNING = (str, StandardScaler, InputScaler)
 
 
@@ -131,7 +130,7 @@ class Inputs:
         names = self.feature_names if self.encoder is None else None
         scaler = fit_scaler(given, x, weight, names) if x.shape[1] else None
         first_rows = None
-        if is_stream and X.shape[0] < _FEW_ROWS and isinstance(given, _LEARNING):
+        if is_stream and X.shape[0] < FEW_ROWS and isinstance(given, _LEARNING):
             # Copies: the user may overwrite the rows.
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
         means = None

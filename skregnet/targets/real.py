@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.utils import column_or_1d
 
+from ..data.rows import FEW_ROWS
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
@@ -90,6 +91,10 @@ class RealTargets:
     n_targets: int | None = None  # None before `read`
     names: tuple | None = None  # of the columns of a DataFrame, for messages
     scaling: TargetScaler | None = None  # None before `fitted`
+    # The targets of a stream that the scaling was fitted to, and their weights, if they are few.
+    first_rows: tuple | None = None
+    # Mask of the targets whose scale is one because they were constant, (n_targets,).
+    unscaled_constants: np.ndarray | None = None
 
     is_classifier = False
 
@@ -130,7 +135,7 @@ class RealTargets:
         return self, encoded, y
 
     def continued(self, unfitted):
-        """Return the same targets for a later fit, whose scaling must not change."""
+        """Return the same targets for a later fit; only `with_rows` changes their scaling."""
         return self
 
     def unscaled(self, n_targets):
@@ -148,10 +153,45 @@ class RealTargets:
             return None
         return ~np.isnan(encoded)
 
-    def fitted(self, rows):
-        """Return targets with the scaling of the training part."""
+    def fitted(self, rows, is_stream=False):
+        """Return targets with the scaling of the training part.
+
+        With `is_stream`, further rows follow, which `with_rows` learns from.
+        """
         self._check_each_is_known(rows)
-        y, weight = rows.y, rows.loss_weight
+        few = is_stream and len(rows) < FEW_ROWS
+        first_rows = (rows.y.copy(), _weights(rows)) if few else None
+        return self._scaled_by(rows.y, rows.loss_weight, first_rows)
+
+    def with_rows(self, rows):
+        """Return targets whose scaling has learned from further rows of a stream.
+
+        While it knows few rows it learns anew from all of them. Later it learns from targets alone
+        that were constant until now.
+        """
+        y, weight = rows.y, _weights(rows)
+        if self.first_rows is not None:
+            y, weight = _joined(self.first_rows, (y, weight))
+            return self._scaled_by(y, weight, (y, weight) if len(y) < FEW_ROWS else None)
+        if self.unscaled_constants is None:
+            return self
+        distance = y - self.scaling.mean
+        varies = self.unscaled_constants & (np.nan_to_num(distance) != 0.0).any(axis=0)
+        if not varies.any():
+            return self
+        # The distances are those of both signs from the former value, which remains the centre.
+        both = np.concatenate([distance, -distance])
+        weights = None if weight is None else np.concatenate([weight, weight])
+        scale = np.where(varies, self._standardised(both, weights).scale, self.scaling.scale)
+        return replace(
+            self,
+            scaling=TargetScaler(self.scaling.mean, scale),
+            unscaled_constants=_if_any(self.unscaled_constants & ~varies),
+        )
+
+    def _scaled_by(self, y, weight, first_rows):
+        """Return targets with the scaling of some targets; `first_rows` are kept for later."""
+        constants = None
         if self.loss.positive_mean:
             names = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
             name = repr(next(names, self.loss))  # as the user writes it
@@ -168,9 +208,11 @@ class RealTargets:
                 )
         elif self.normalize_y is not False:
             scaling = self._standardised(y, weight)
+            # A single known value is constant, too.
+            constants = _if_any(np.nanmax(y, axis=0) == np.nanmin(y, axis=0))
         if self.normalize_y is False:
-            scaling = TargetScaler.identity(y.shape[1])
-        return replace(self, scaling=scaling)
+            scaling, first_rows = TargetScaler.identity(y.shape[1]), None
+        return replace(self, scaling=scaling, first_rows=first_rows, unscaled_constants=constants)
 
     def _check_each_is_known(self, rows):
         """Raise ValueError if a target is missing in all training rows."""
@@ -234,6 +276,31 @@ class RealTargets:
     def float_type(self, dtype):
         """Return `dtype`, or float64 if float32 does not hold the units of the targets."""
         return dtype if self.scaling.fits_float32 else np.float64
+
+
+def _weights(rows):
+    """Return the weights of each target, which do not depend on what is missing elsewhere."""
+    if rows.known is None or rows.relative_weight is None:
+        return rows.loss_weight if rows.known is None else rows.known.astype(np.float64)
+    return rows.known * rows.relative_weight[:, np.newaxis]
+
+
+def _joined(first, second):
+    """Return two pairs of targets and weights as one."""
+    parts = [y for y, _ in (first, second)]
+    weights = [weight for _, weight in (first, second)]
+    if all(weight is None for weight in weights):
+        return np.concatenate(parts), None
+    weights = [
+        np.ones((len(y), 1)) if w is None else w for y, w in zip(parts, weights, strict=True)
+    ]
+    n_columns = max(weight.shape[1] for weight in weights)
+    weights = [np.broadcast_to(weight, (len(weight), n_columns)) for weight in weights]
+    return np.concatenate(parts), np.concatenate(weights)
+
+
+def _if_any(mask):
+    return mask if mask.any() else None
 
 
 def _filled(y):
