@@ -94,6 +94,22 @@ class Encoding:
         filled = np.where(np.isnan(values) | ~self.is_known, self.means, values)
         return filled.astype(rows.dtype, copy=False)
 
+    def with_new_numbers(self, X, weight):
+        """Return the encoding in which features without a value until now have those of `X`."""
+        columns = np.flatnonzero(~self.is_known)
+        if not len(columns):
+            return self
+        values = X[:][:, self.numbers[columns]]
+        has_values = ~np.isnan(values).all(axis=0)
+        if not has_values.any():
+            return self
+        columns, values = columns[has_values], values[:, has_values]
+        known = ~np.isnan(values) * (1.0 if weight is None else weight[:, np.newaxis])
+        means, is_known = self.means.copy(), self.is_known.copy()
+        means[columns] = (np.nan_to_num(values) * known).sum(axis=0) / known.sum(axis=0)
+        is_known[columns] = True
+        return replace(self, means=means, is_known=is_known)
+
     def mark(self, rows, out):
         """Write the marks of missing values and categories into `out`, which is zero there."""
         numbers, inputs, values = self._marks(rows)
@@ -280,6 +296,7 @@ class TableEncoder:
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
         missing_weight = np.zeros(n_features)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
+        lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
         counts = {j: np.zeros(len(codes)) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
@@ -287,7 +304,10 @@ class TableEncoder:
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
             missing_weight += chunk_weight @ missing
             total += chunk_weight @ ~missing[:, numbers]
-            sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
+            values = chunk[:, numbers]
+            sums += chunk_weight @ np.where(missing[:, numbers], 0.0, values)
+            lowest = np.fmin(lowest, np.fmin.reduce(values, axis=0))
+            highest = np.fmax(highest, np.fmax.reduce(values, axis=0))
             for j, count in counts.items():
                 is_present = chunk[:, j] >= 0
                 codes = chunk[is_present, j].astype(np.intp)
@@ -300,6 +320,8 @@ class TableEncoder:
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = np.divide(sums, total, out=np.zeros(len(numbers)), where=is_known)
+        # Without rounding errors where all values are the same.
+        np.clip(means, lowest, highest, out=means, where=is_known)
         # An integer weight stands for so many rows, and weights that are shares for one row each.
         n_missing = missing_weight * max(1.0, total_weight / X.shape[0])
         return replace(self, encoding=self._encoding(n_missing, numbers, means, is_known, counts))

@@ -9,13 +9,14 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
-from ..data.rows import FEW_ROWS
+from ..data.rows import FEW_ROWS, some_rows
 from ..data.source import Source, as_source, row_chunks
 from ..kernels.threads import OneThread
 from .affine import affine_map
 from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import TableEncoder, make_encoder
+from .moments import rounding_of
 from .scalers import (
     InputScaler,
     centres,
@@ -25,6 +26,8 @@ from .scalers import (
 )
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
+# The known values of columns with missing ones are looked at in so many rows.
+_KNOWN_ROWS = 100_000
 # The scaler of a stream goes on learning while it knows few rows if it is one of these.
 _LEARNING = (str, StandardScaler, InputScaler)
 
@@ -128,7 +131,8 @@ class Inputs:
         x = self._numbers(X)
         # The numbers among encoded features do not have the names of all features.
         names = self.feature_names if self.encoder is None else None
-        scaler = fit_scaler(given, x, weight, names) if x.shape[1] else None
+        known = self._known_numbers(X, weight) if isinstance(given, str) else ()
+        scaler = fit_scaler(given, x, weight, names, known) if x.shape[1] else None
         first_rows = None
         if is_stream and X.shape[0] < FEW_ROWS and isinstance(given, _LEARNING):
             # Copies: the user may overwrite the rows.
@@ -145,6 +149,24 @@ class Inputs:
             means=means,
         )
 
+    def _known_numbers(self, X, weight):
+        """Return number, known values and their weights of each column with missing ones.
+
+        They are those of a sample if there are many rows.
+        """
+        if self.encoder is None or not self.encoder.encoding.indicators.size:
+            return ()
+        encoding, n_rows = self.encoder.encoding, X.shape[0]
+        rows = slice(None) if n_rows <= _KNOWN_ROWS else some_rows(n_rows, _KNOWN_ROWS)
+        values = X[rows][:, encoding.indicators[0]]
+        weight = None if weight is None else weight[rows]
+        found = []
+        for k, j in enumerate(np.searchsorted(encoding.numbers, encoding.indicators[0])):
+            known = ~np.isnan(values[:, k])
+            some = None if weight is None else weight[known]
+            found.append((int(j), values[known, k : k + 1], some))
+        return found
+
     def continued(self, X, weight):
         """Return inputs whose scaler has learned from further rows of a stream.
 
@@ -153,13 +175,23 @@ class Inputs:
         """
         if self.first_rows is not None:
             X, weight = _joined(self.first_rows, (X, weight))
-            return self._with_scaler(self.given_scaler, X, weight, is_stream=True)
+            inputs = self._with_new_numbers(X, weight)
+            return inputs._with_scaler(self.given_scaler, X, weight, is_stream=True)
+        inputs = self._with_new_numbers(X, weight)
         if not self.dropped:
-            return self
-        scaler = with_new_columns(self.scaler, self._numbers(X), weight)
+            return inputs
+        scaler = with_new_columns(self.scaler, inputs._numbers(X), weight)
         if scaler is self.scaler:
+            return inputs
+        return replace(inputs, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
+
+    def _with_new_numbers(self, X, weight):
+        if self.encoder is None:
             return self
-        return replace(self, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
+        encoding = self.encoder.encoding.with_new_numbers(X, weight)
+        if encoding is self.encoder.encoding:
+            return self
+        return replace(self, encoder=replace(self.encoder, encoding=encoding))
 
     @property
     def constant_columns(self):
@@ -180,11 +212,12 @@ class Inputs:
             return []
         dropped = np.array(self.dropped)
         changed = np.zeros(len(dropped), bool)
+        tolerance = max(1e-9, rounding_of(X.dtype))
         x, former = self._numbers(X), centres(self.scaler)[dropped]
         for rows in row_chunks(*x.shape):
             part = x[rows][:, dropped]
             part = part.toarray() if issparse(part) else part
-            changed |= (np.abs(part - former) > 1e-9 * np.abs(former)).any(axis=0)
+            changed |= (np.abs(part - former) > tolerance * np.abs(former)).any(axis=0)
         return self._names_of(dropped[changed])
 
     def warn_of_changed_constants(self, X):

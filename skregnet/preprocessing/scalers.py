@@ -21,7 +21,10 @@ from .checks import check_weights
 from .moments import (
     constant_columns,
     distances,
+    exact_standardisation,
     majorities,
+    may_be_constant,
+    rounding_of,
     sparse_majorities,
     standardisation,
     weighted_means,
@@ -160,21 +163,21 @@ class WhiteningScaler(InputScaler):
     whitening_: NDArray[np.float64]
     n_features_in_: int
 
-    def _fit(self, X, weight, keeps_majorities=False):
+    def _fit(self, X, weight, keeps_majorities=False, known=()):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time.
 
         With `keeps_majorities`, columns in which one value has the majority are not rotated, and
         are scaled as by `_fit_standard`.
         """
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        columns = np.flatnonzero(is_constant)
+        columns = may_be_constant(X, mean, scale, is_constant)
         if len(columns):
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
             mean[columns] = np.where(is_constant, _first_row(X, columns), mean[columns])
         if keeps_majorities:
-            majority = majorities(X, weight, np.flatnonzero(np.isfinite(scale)))
+            majority = _majorities(X, weight, np.flatnonzero(np.isfinite(scale)), known)
             scale[majority[0]] = np.inf
         with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS), 8):
             variances, directions = _principal_directions(X, mean, scale, weight, total)
@@ -255,9 +258,10 @@ class RobustClipScaler(InputScaler):
     def _is_dropped(self):
         return np.isinf(self.scale_)
 
-    def _fit(self, X, weight):
+    def _fit(self, X, weight, known=()):
         """Fit to an array or a `Source`."""
         mean, _, deviation, is_constant, _ = standardisation(X, weight)
+        is_constant[may_be_constant(X, mean, deviation, is_constant)] = True
         n_rows = X.shape[0]
         rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
@@ -265,7 +269,7 @@ class RobustClipScaler(InputScaler):
         self.scale_ = high / _NORMAL_RANGE - low / _NORMAL_RANGE
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
-        _set_special_columns(self, X, weight, is_constant)
+        _set_special_columns(self, X, weight, is_constant, known)
 
     def _set_columns(self, columns, centres, scales):
         self.center_[columns], self.scale_[columns] = centres, scales
@@ -312,7 +316,10 @@ def is_known(scaler):
 
 
 def fit_known(scaler, X, weight, **options):
-    """Fit an `InputScaler` or a `StandardScaler`; dense rows are read in chunks."""
+    """Fit an `InputScaler` or a `StandardScaler`; dense rows are read in chunks.
+
+    Without `options` a `StandardScaler` is as scikit-learn fits it.
+    """
     scaler.n_features_in_ = X.shape[1]
     if isinstance(scaler, InputScaler):
         scaler._fit(X, weight, **options)
@@ -322,11 +329,12 @@ def fit_known(scaler, X, weight, **options):
     scaler.mean_, scaler.var_, scaler.scale_, is_constant, total = standardisation(X, weight)
     scaler.n_samples_seen_ = np.array(total)[()]
     if options:
-        _set_special_columns(scaler, X, weight, is_constant)
+        is_constant[may_be_constant(X, scaler.mean_, scaler.scale_, is_constant)] = True
+        _set_special_columns(scaler, X, weight, is_constant, options.get("known", ()))
     return scaler
 
 
-def _set_special_columns(scaler, X, weight, is_constant):
+def _set_special_columns(scaler, X, weight, may_be_constant, known):
     """Set the centres and scales of the columns in which one value has all rows or the majority.
 
     A constant column gets an infinite scale, which makes it zero in all rows. A value that has the
@@ -334,13 +342,16 @@ def _set_special_columns(scaler, X, weight, is_constant):
     is zero and the other is one or minus one, however rare it is. Sparse columns with a majority of
     zeros have a common scale, unless their units differ much.
     """
-    columns = np.flatnonzero(is_constant)
+    columns, is_constant = np.flatnonzero(may_be_constant), np.zeros(len(may_be_constant), bool)
     if len(columns):
         same = constant_columns(X, weight, columns)[0]
-        is_constant = is_constant.copy()
         is_constant[columns] = same
         # Without rounding errors, for `_differs`.
         _set_columns(scaler, columns[same], _first_row(X, columns[same]), np.inf)
+        others = columns[~same]
+        if len(others) and isinstance(scaler, StandardScaler) and not issparse(X):
+            moments = exact_standardisation(X, weight, others, _first_row(X, others))
+            _set_columns(scaler, others, *moments)
     if issparse(X):
         columns, distance = sparse_majorities(X, weight)
         kept = ~is_constant[columns]
@@ -352,7 +363,22 @@ def _set_special_columns(scaler, X, weight, is_constant):
             distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
             scaler.scale_[columns[kept]] = distance[kept]
     else:
-        _set_columns(scaler, *majorities(X, weight, np.flatnonzero(~is_constant)))
+        _set_columns(scaler, *_majorities(X, weight, np.flatnonzero(~is_constant), known))
+
+
+def _majorities(X, weight, columns, known):
+    """Return `majorities` of dense columns; what replaces missing values is not counted.
+
+    Otherwise the replacements of two values would be many small differences from one of them.
+    """
+    found, without = [], columns
+    for j, values, own_weight in known:
+        own = majorities(values, own_weight, np.array([0])) if j in columns else ((),)
+        if len(own[0]):
+            found.append((np.array([j]), *own[1:]))
+            without = without[without != j]
+    parts = zip(majorities(X, weight, without), *found, strict=True)
+    return tuple(np.concatenate(part) for part in parts)
 
 
 def _set_columns(scaler, columns, centres, scales):
@@ -363,22 +389,22 @@ def _set_columns(scaler, columns, centres, scales):
         scaler.mean_[columns], scaler.scale_[columns] = centres, scales
 
 
-def _fit_standard(X, weight):
+def _fit_standard(X, weight, known=()):
     # Centring would make sparse rows dense.
     scaler = StandardScaler(with_mean=not issparse(X))
-    return fit_known(scaler, X, weight, keeps_majorities=True)
+    return fit_known(scaler, X, weight, known=known)
 
 
-def _fit_whitening(X, weight):
-    return fit_known(WhiteningScaler(), X, weight, keeps_majorities=True)
+def _fit_whitening(X, weight, known=()):
+    return fit_known(WhiteningScaler(), X, weight, keeps_majorities=True, known=known)
 
 
-def _fit_robust(X, weight):
-    return fit_known(RobustClipScaler(), X, weight)
+def _fit_robust(X, weight, known=()):
+    return fit_known(RobustClipScaler(), X, weight, known=known)
 
 
 # Functions of the rows and their weights (or None) that return a fitted scaler. Dense rows may be a
-# `Source`.
+# `Source`. They may have a parameter `known`, see `fit_scaler`.
 SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening, "robust": _fit_robust}
 # Those that can be fitted to sparse rows.
 SPARSE_SCALERS = {"standard"}
@@ -430,7 +456,8 @@ def with_new_columns(scaler, X, weight):
 def _differs(X, columns, values):
     """Return whether columns hold anything but one value each, up to its rounding."""
     is_constant, _ = constant_columns(X, None, columns)
-    return ~is_constant | (np.abs(_first_row(X, columns) - values) > _ROUNDING * np.abs(values))
+    rounding = max(_ROUNDING, rounding_of(X.dtype))
+    return ~is_constant | (np.abs(_first_row(X, columns) - values) > rounding * np.abs(values))
 
 
 def _first_row(X, columns):

@@ -10,7 +10,7 @@ from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
 from ..preprocessing.columns import column_names, is_frame, listed
-from ..preprocessing.moments import standardisation
+from ..preprocessing.moments import exact_standardisation, standardisation
 from ..preprocessing.numbers import read_numbers
 
 _DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
@@ -76,8 +76,12 @@ class TargetScaler:
 
 def _mean_and_deviation(y, weight):
     """Return weighted means and standard deviations, which are exact if a target is constant."""
-    mean, _, scale, _, _ = standardisation(y, None if weight is None else weight[:, 0])
+    weight = None if weight is None else weight[:, 0]
+    mean, _, scale, seems_constant, _ = standardisation(y, weight)
     is_constant = np.ptp(y, axis=0) == 0.0
+    columns = np.flatnonzero(seems_constant & ~is_constant)
+    if len(columns):
+        mean[columns], scale[columns] = exact_standardisation(y, weight, columns, y[0, columns])
     return np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale)
 
 
