@@ -14,6 +14,9 @@ from ..preprocessing.moments import exact_standardisation, standardisation
 from ..preprocessing.numbers import read_numbers
 
 _DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
+# Robust losses have the same gradient for all targets that are far off. Targets further off than so
+# many standard deviations do not count more: sums of the others would drown in their rounding.
+_FAR_OFF = 1e6
 # Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
 # Up to this ratio of mean to standard deviation, float32 rounds predictions to less than a ten-
@@ -99,6 +102,8 @@ class RealTargets:
     first_rows: tuple | None = None
     # Mask of the targets whose scale is one because they were constant, (n_targets,).
     unscaled_constants: np.ndarray | None = None
+    # Location and spread of targets that are not normalised, both (n_targets,), for robust losses.
+    unnormalised: TargetScaler | None = None
 
     is_classifier = False
 
@@ -165,7 +170,11 @@ class RealTargets:
         self._check_each_is_known(rows)
         few = is_stream and len(rows) < FEW_ROWS
         first_rows = (rows.y.copy(), _weights(rows)) if few else None
-        return self._scaled_by(rows.y, rows.loss_weight, first_rows)
+        targets = self._scaled_by(rows.y, rows.loss_weight, first_rows)
+        if self.normalize_y is False and self.loss.is_robust and not is_stream:
+            spread = TargetScaler.fit_robustly(rows.y, rows.loss_weight)
+            targets = replace(targets, unnormalised=spread)
+        return targets
 
     def with_rows(self, rows):
         """Return targets whose scaling has learned from further rows of a stream.
@@ -237,6 +246,7 @@ class RealTargets:
 
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous; missing ones are filled."""
+        encoded = self._without_far_ones(encoded)
         scaled = np.ascontiguousarray(self.scaling.transform(encoded), dtype)
         if np.isfinite(scaled).all():
             return scaled
@@ -248,6 +258,19 @@ class RealTargets:
                 f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
             )
         return scaled
+
+    def _without_far_ones(self, encoded):
+        """Return targets of which those far off are moved towards the others, for robust losses."""
+        spread = self.unnormalised if self.normalize_y is False else self.scaling
+        if not self.loss.is_robust or spread is None:
+            return encoded
+        with np.errstate(over="ignore"):
+            reach = _FAR_OFF * spread.scale
+            low, high = spread.mean - reach, spread.mean + reach
+        if self.unscaled_constants is not None:
+            low = np.where(self.unscaled_constants, -np.inf, low)
+            high = np.where(self.unscaled_constants, np.inf, high)
+        return np.clip(encoded, low, high)
 
     def spread_for_loss(self, y, weight):
         """Return standard deviations of scaled targets, or None if they have been normalised."""

@@ -534,6 +534,7 @@ def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
         assert values.dtype == dtype
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations:UserWarning")
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian_nll", "quantile"])
 def test_small_differences_of_large_targets_are_kept(loss):
     rng = np.random.default_rng(0)
@@ -601,6 +602,7 @@ def test_stopping_by_the_likelihood_needs_a_precision():
     assert len(model.fit(X, y).validation_scores_) == 1
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations:UserWarning")
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 def test_a_variance_head_knows_no_range_of_units(unit):
     X, y = make_data("regression")
