@@ -45,8 +45,8 @@ _ROWS_OF_A_MARK = 10.0
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
 _WIDE, _WIDE_RATIO = 256, 10
-# Of known categories that stand for unknown ones.
-_MOST_COMBINATIONS = 64
+# Of known categories that stand for unknown ones: all of them, or so many that are drawn.
+_MOST_COMBINATIONS = N_DRAWN = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,19 +162,39 @@ class Encoding:
         """
         if not self.categorical:
             return
-        is_unknown = self._places(rows) < 0
-        numbers = np.flatnonzero(is_unknown.any(axis=1))
-        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
-        for i, pattern in enumerate(patterns):
-            features = np.flatnonzero(pattern)
+        for features, chosen in self._unknown_patterns(rows):
             codes, weights = self._joint_categories(features)
-            chosen = numbers[pattern_of.ravel() == i]
             for part in row_chunks(len(chosen), len(codes) * self.n_outputs):
                 copies = rows[chosen[part]].repeat(len(codes), axis=0)
                 copies[:, np.take(self.categorical, features)] = np.tile(
                     codes, (len(chosen[part]), 1)
                 )
                 yield chosen[part], copies, weights
+
+    def unknown_rows(self, rows):
+        """Return the numbers of the rows with unknown categories."""
+        if not self.categorical:
+            return np.empty(0, int)
+        return np.flatnonzero((self._places(rows) < 0).any(axis=1))
+
+    def drawn(self, rows):
+        """Return rows with unknown categories as `N_DRAWN` copies each, one after the other.
+
+        Known categories, which occur as often as in training, stand for unknown ones.
+        """
+        copies = rows[:, np.newaxis].repeat(N_DRAWN, axis=1)
+        for features, chosen in self._unknown_patterns(rows):
+            for k, codes in zip(features, self._drawn_categories(features).T, strict=True):
+                copies[chosen, :, self.categorical[k]] = codes
+        return copies.reshape(-1, rows.shape[1])
+
+    def _unknown_patterns(self, rows):
+        """Yield some of `categorical`, by their places, and the rows in which they are unknown."""
+        is_unknown = self._places(rows) < 0
+        numbers = np.flatnonzero(is_unknown.any(axis=1))
+        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            yield np.flatnonzero(pattern), numbers[pattern_of.ravel() == i]
 
     def _joint_categories(self, features):
         """Return codes of known categories, (k, features), and their weights, (k,).
@@ -186,13 +206,17 @@ class Encoding:
             weights = math.prod(np.meshgrid(*shares, indexing="ij")).ravel()
             grid = np.stack(np.meshgrid(*codes, indexing="ij"), axis=-1)
             return grid.reshape(-1, len(codes)), weights
-        points = (np.arange(_MOST_COMBINATIONS) + 0.5) / _MOST_COMBINATIONS
+        return self._drawn_categories(features), np.full(N_DRAWN, 1 / N_DRAWN)
+
+    def _drawn_categories(self, features):
+        """Return codes with the same shares in each feature as in training, (N_DRAWN, features)."""
+        points = (np.arange(N_DRAWN) + 0.5) / N_DRAWN
         rng = np.random.default_rng(0)
         drawn = [
-            own_codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
-            for share, own_codes in zip(shares, codes, strict=True)
+            codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
+            for _, share, codes in (self.shares[k] for k in features)
         ]
-        return np.stack(drawn, axis=1), np.full(len(points), 1 / len(points))
+        return np.stack(drawn, axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from ..kernels.threads import OneThread
 from .affine import affine_map
 from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
-from .encoder import TableEncoder, make_encoder
+from .encoder import N_DRAWN, TableEncoder, make_encoder
 from .moments import rounding_of
 from .scalers import (
     InputScaler,
@@ -300,6 +300,13 @@ class Inputs:
         """Return an iterator over rows with unknown categories; see `Encoding.substituted`."""
         return iter(()) if self.encoder is None else self.encoder.encoding.substituted(X)
 
+    def unknown_rows(self, X, dtype, n_inputs):
+        """Return the `UnknownRows` of an `X` that `read` returned, or None if there are none."""
+        if self.encoder is None:
+            return None
+        numbers = self.encoder.encoding.unknown_rows(X)
+        return UnknownRows(self, numbers, X[numbers], dtype, n_inputs) if len(numbers) else None
+
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
         weights = np.empty(0)
@@ -330,6 +337,23 @@ class Inputs:
             return names
         outputs = self.encoder.encoding.outputs
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+
+
+@dataclass(frozen=True, eq=False)
+class UnknownRows:
+    """Rows with unknown categories, for which copies with known ones stand."""
+
+    inputs: Inputs
+    numbers: np.ndarray  # of the rows, in increasing order
+    X: np.ndarray  # the rows, as `Inputs.read` returned them
+    dtype: np.dtype
+    n_inputs: int
+    n_copies = N_DRAWN
+
+    def copies(self, some):
+        """Return what the network takes for the copies of some rows, one row after the other."""
+        drawn = self.inputs.encoder.encoding.drawn(self.X[some])
+        return self.inputs.scaled(drawn, self.dtype, self.n_inputs)
 
 
 def _dropped(given_scaler, scaler):

@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations:UserWarning")
 @pytest.mark.parametrize(
     ("name", "max_iter", "in_gap"),
     [("MC dropout", 400, 1.0), ("deep ensemble", 200, 3.0), ("both", 200, 1.3)],
