@@ -93,7 +93,12 @@ class FittedModel:
 
     def scaled(self, X):
         """Return the inputs as the network takes them, and the type of what is predicted."""
+        return self.scaled_and_unknown(X)[:2]
+
+    def scaled_and_unknown(self, X):
+        """Return what `scaled` does, and the rows with unknown categories, or None."""
         X = self.inputs.read(X)
         self.inputs.warn_of_changed_constants(X)
         x = self.inputs.scaled(X, self.dtype, self.n_inputs)
-        return x, np.promote_types(self.dtype, X.dtype)
+        unknown = self.inputs.unknown_rows(X, self.dtype, self.n_inputs)
+        return x, np.promote_types(self.dtype, X.dtype), unknown

@@ -257,6 +257,7 @@ def test_first_picture_shows_what_it_says():
     assert medians[2] < 1.05 * medians[1]
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations may be")
 def test_second_picture_shows_what_it_says():
     draw = runpy.run_path(str(DOCS / "images" / "draw.py"))
     model = RegularizedMLPRegressor(**{**draw["BANDS"], "max_iter": 200}, random_state=0)

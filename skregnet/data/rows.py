@@ -8,6 +8,9 @@ from scipy.sparse import csr_array, csr_matrix, issparse, sparray, vstack
 
 from .source import Source, Stacked
 
+# The scalings of a stream go on learning until they know so many rows.
+FEW_ROWS = 30
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -40,11 +40,11 @@ class _MonteCarlo:
         if not (is_number and n_samples >= smallest):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
         model = self._fitted
-        x, dtype = model.scaled(X)
+        x, dtype, unknown = model.scaled_and_unknown(X)
         with np.errstate(over="ignore", invalid="ignore"):
             model.inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
-        return model, Draws(model.network, x, int(n_samples), seed), dtype
+        return model, Draws(model.network, x, int(n_samples), seed, unknown), dtype
 
 
 class PredictsTargetDistributions(_MonteCarlo):

@@ -14,6 +14,7 @@ from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
 from ..fitting.settings import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
+from ..preprocessing.numbers import check_holds_numbers
 from ..targets import RealTargets
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
@@ -551,6 +552,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             One for perfect predictions, zero for the best constant.
         """
         targets = self._fitted.targets
+        check_holds_numbers(y, "y")
+        if sample_weight is not None:
+            check_holds_numbers(sample_weight, "sample_weight")
         levels = targets.loss.predicted_levels
         if len(targets.y_scale) > 1:
             _, values, _ = targets.read(y)

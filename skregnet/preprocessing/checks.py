@@ -67,8 +67,8 @@ def check_groups(groups, n_samples):
     if groups is None:
         return None
     values = np.asarray(groups)
-    if values.dtype == object and values.ndim == 1:
-        missing = [i for i, label in enumerate(values.tolist()) if is_missing(label)]
+    if values.dtype.kind in "OmM" and values.ndim == 1:
+        missing = [i for i, label in enumerate(values) if is_missing(label)]
         if missing:
             raise ValueError(
                 f"groups must hold a label for each row, but {len(missing)} of {len(values)} are "

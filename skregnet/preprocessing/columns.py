@@ -124,6 +124,9 @@ def to_floats(values):
     values = np.asarray(values)
     if values.dtype.kind in "mMc":
         raise TypeError(f"a column of {values.dtype} holds no real numbers")
+    if values.dtype.kind == "O" and any(map(is_time, values.tolist())):
+        # NumPy would convert its own dates, and NaT to NaN.
+        raise TypeError("a column of points in time or durations holds no real numbers")
     try:
         return values.astype(np.float64, copy=False)
     except (TypeError, ValueError):
@@ -199,11 +202,13 @@ def check_is_read(values, name):
 
 
 def check_no_dates(X, categorical=()):
-    """Raise ValueError if a column of a DataFrame that is not categorical holds dates."""
+    """Raise ValueError if the type of a column that is not categorical is that of dates."""
     check_is_read(X, "X")
     # scikit-learn would convert dates, and missing ones too, to numbers in a unit that depends on
     # the library.
-    dtypes = enumerate(column_dtypes(X) if is_frame(X) else ())
+    X = as_table(X) if isinstance(X, list | tuple) else X
+    has_columns = is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
+    dtypes = enumerate(column_dtypes(X) if has_columns else ())
     if any(is_date(dtype) and j not in categorical for j, dtype in dtypes):
         raise ValueError("X must hold numbers.")  # `explained` adds the columns
 
@@ -270,8 +275,8 @@ def _unusable_columns(X, categorical):
             numbers = None if j in categorical else to_floats(values)
         except (TypeError, ValueError):
             numbers = None
-            present = next(value for value in values.tolist() if not is_missing(value))
-            found["dates" if is_time(present) else "categories"].append(j)
+            is_of_times = any(map(is_time, values.tolist()))
+            found["dates" if is_of_times else "categories"].append(j)
         if numbers is not None:
             has_missing, has_infinite = np.isnan(numbers).any(), np.isinf(numbers).any()
         else:

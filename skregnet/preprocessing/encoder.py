@@ -46,8 +46,8 @@ _ROWS_OF_AN_INDICATOR = 10.0
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
 _WIDE, _WIDE_RATIO = 256, 10
-# Of known categories that stand for unknown ones.
-_MOST_COMBINATIONS = 64
+# Of known categories that stand for unknown ones: all of them, or so many that are drawn.
+_MOST_COMBINATIONS = N_DRAWN = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,22 @@ class Encoding:
         values = rows[:, self.numbers]
         filled = np.where(np.isnan(values) | ~self.is_known, self.means, values)
         return filled.astype(rows.dtype, copy=False)
+
+    def with_new_numbers(self, X, weight):
+        """Return the encoding in which features without a value until now have those of `X`."""
+        columns = np.flatnonzero(~self.is_known)
+        if not len(columns):
+            return self
+        values = X[:][:, self.numbers[columns]]
+        has_values = ~np.isnan(values).all(axis=0)
+        if not has_values.any():
+            return self
+        columns, values = columns[has_values], values[:, has_values]
+        known = ~np.isnan(values) * (1.0 if weight is None else weight[:, np.newaxis])
+        means, is_known = self.means.copy(), self.is_known.copy()
+        means[columns] = (np.nan_to_num(values) * known).sum(axis=0) / known.sum(axis=0)
+        is_known[columns] = True
+        return replace(self, means=means, is_known=is_known)
 
     def write_indicators(self, rows, out):
         """Write the indicators into the inputs `out`, which are zero there."""
@@ -164,19 +180,39 @@ class Encoding:
         """
         if not self.categorical:
             return
-        is_unknown = self._places(rows) < 0
-        numbers = np.flatnonzero(is_unknown.any(axis=1))
-        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
-        for i, pattern in enumerate(patterns):
-            features = np.flatnonzero(pattern)
+        for features, chosen in self._unknown_patterns(rows):
             codes, weights = self._joint_categories(features)
-            chosen = numbers[pattern_of.ravel() == i]
             for part in row_chunks(len(chosen), len(codes) * self._n_stored):
                 copies = rows[chosen[part]].repeat(len(codes), axis=0)
                 copies[:, np.take(self.categorical, features)] = np.tile(
                     codes, (len(chosen[part]), 1)
                 )
                 yield chosen[part], copies, weights
+
+    def unknown_rows(self, rows):
+        """Return the numbers of the rows with unknown categories."""
+        if not self.categorical:
+            return np.empty(0, int)
+        return np.flatnonzero((self._places(rows) < 0).any(axis=1))
+
+    def drawn(self, rows):
+        """Return rows with unknown categories as `N_DRAWN` copies each, one after the other.
+
+        Known categories, which occur as often as in training, stand for unknown ones.
+        """
+        copies = rows[:, np.newaxis].repeat(N_DRAWN, axis=1)
+        for features, chosen in self._unknown_patterns(rows):
+            for k, codes in zip(features, self._drawn_categories(features).T, strict=True):
+                copies[chosen, :, self.categorical[k]] = codes
+        return copies.reshape(-1, rows.shape[1])
+
+    def _unknown_patterns(self, rows):
+        """Yield some of `categorical`, by their places, and the rows in which they are unknown."""
+        is_unknown = self._places(rows) < 0
+        numbers = np.flatnonzero(is_unknown.any(axis=1))
+        patterns, pattern_of = np.unique(is_unknown[numbers], axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            yield np.flatnonzero(pattern), numbers[pattern_of.ravel() == i]
 
     def _joint_categories(self, features):
         """Return codes of known categories, (k, features), and their weights, (k,).
@@ -188,13 +224,17 @@ class Encoding:
             weights = math.prod(np.meshgrid(*shares, indexing="ij")).ravel()
             grid = np.stack(np.meshgrid(*codes, indexing="ij"), axis=-1)
             return grid.reshape(-1, len(codes)), weights
-        points = (np.arange(_MOST_COMBINATIONS) + 0.5) / _MOST_COMBINATIONS
+        return self._drawn_categories(features), np.full(N_DRAWN, 1 / N_DRAWN)
+
+    def _drawn_categories(self, features):
+        """Return codes with the same shares in each feature as in training, (N_DRAWN, features)."""
+        points = (np.arange(N_DRAWN) + 0.5) / N_DRAWN
         rng = np.random.default_rng(0)
         drawn = [
-            own_codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
-            for share, own_codes in zip(shares, codes, strict=True)
+            codes[np.searchsorted(share.cumsum()[:-1], rng.permutation(points))]
+            for _, share, codes in (self.shares[k] for k in features)
         ]
-        return np.stack(drawn, axis=1), np.full(len(points), 1 / len(points))
+        return np.stack(drawn, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +341,7 @@ class TableEncoder:
         n_features, numbers = X.shape[1], self._numbers(X.shape[1])
         missing_weight = np.zeros(n_features)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
+        lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
         counts = {j: np.zeros(len(codes)) for j, codes in self.vocabulary.items()}
         for rows in row_chunks(*X.shape):
             chunk = X[rows]
@@ -308,7 +349,10 @@ class TableEncoder:
             chunk_weight = np.ones(len(chunk)) if weight is None else weight[rows]
             missing_weight += chunk_weight @ missing
             total += chunk_weight @ ~missing[:, numbers]
-            sums += chunk_weight @ np.where(missing[:, numbers], 0.0, chunk[:, numbers])
+            values = chunk[:, numbers]
+            sums += chunk_weight @ np.where(missing[:, numbers], 0.0, values)
+            lowest = np.fmin(lowest, np.fmin.reduce(values, axis=0))
+            highest = np.fmax(highest, np.fmax.reduce(values, axis=0))
             for j, count in counts.items():
                 is_present = chunk[:, j] >= 0
                 codes = chunk[is_present, j].astype(np.intp)
@@ -325,6 +369,8 @@ class TableEncoder:
                 "that are trained on: these features have no effect. Leave them out."
             )
         means = np.divide(sums, total, out=np.zeros(len(numbers)), where=is_known)
+        # Without rounding errors where all values are the same.
+        np.clip(means, lowest, highest, out=means, where=is_known)
         # An integer weight stands for so many rows, and weights that are shares for one row each.
         n_missing = missing_weight * max(1.0, total_weight / X.shape[0])
         n_missing[list(without)] = 0.0  # they get no indicator

@@ -9,22 +9,22 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
+from ..data.rows import FEW_ROWS, some_rows
 from ..data.source import Source, as_source, row_chunks
 from ..kernels.threads import OneThread
 from .affine import affine_map
 from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
-from .encoder import TableEncoder, make_encoder
-from .moments import weighted_means
+from .encoder import N_DRAWN, TableEncoder, make_encoder
+from .moments import rounding_of, weighted_means
 from .scalers import InputScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
 # Share of rows with unknown categories that is warned of where training continues.
 _MANY_UNKNOWN = 0.1
-# Number of rows that the scaler of a stream is fitted to. Later rows change it only in columns that
-# were constant until then.
-_FEW_ROWS = 30
-# Parameters `scaler` that a stream fits again.
+# The known values of columns with missing ones are looked at in so many rows.
+_KNOWN_ROWS = 100_000
+# Parameters `scaler` that a stream fits again while it knows few rows.
 _LEARNING = (str, StandardScaler, InputScaler)
 
 
@@ -135,9 +135,10 @@ class Inputs:
         x = self._numbers(X)
         # The numbers among encoded features do not have the names of all features.
         names = self.feature_names if self.encoder is None else None
-        scaler = fit_scaler(given, x, weight, names) if x.shape[1] else None
+        known = self._known_numbers(X, weight) if isinstance(given, str) else ()
+        scaler = fit_scaler(given, x, weight, names, known) if x.shape[1] else None
         first_rows = None
-        if is_stream and X.shape[0] < _FEW_ROWS and isinstance(given, _LEARNING):
+        if is_stream and X.shape[0] < FEW_ROWS and isinstance(given, _LEARNING):
             # Copies: the user may overwrite the rows.
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
         means = None
@@ -153,6 +154,24 @@ class Inputs:
             means=means,
         )
 
+    def _known_numbers(self, X, weight):
+        """Return number, known values and their weights of each column with missing ones.
+
+        They are those of a sample if there are many rows.
+        """
+        if self.encoder is None or not self.encoder.encoding.missing_indicators.size:
+            return ()
+        encoding, n_rows = self.encoder.encoding, X.shape[0]
+        rows = slice(None) if n_rows <= _KNOWN_ROWS else some_rows(n_rows, _KNOWN_ROWS)
+        values = X[rows][:, encoding.missing_indicators[0]]
+        weight = None if weight is None else weight[rows]
+        found = []
+        for k, j in enumerate(np.searchsorted(encoding.numbers, encoding.missing_indicators[0])):
+            known = ~np.isnan(values[:, k])
+            some = None if weight is None else weight[known]
+            found.append((int(j), values[known, k : k + 1], some))
+        return found
+
     def continued(self, X, weight):
         """Return inputs whose scaler has learned from further rows of a stream.
 
@@ -161,13 +180,23 @@ class Inputs:
         """
         if self.first_rows is not None:
             X, weight = _joined(self.first_rows, (X, weight))
-            return self._with_scaler(self.given_scaler, X, weight, is_stream=True)
+            inputs = self._with_new_numbers(X, weight)
+            return inputs._with_scaler(self.given_scaler, X, weight, is_stream=True)
+        inputs = self._with_new_numbers(X, weight)
         if not self.dropped:
-            return self
-        scaler = with_new_columns(self.scaler, self._numbers(X), weight)
+            return inputs
+        scaler = with_new_columns(self.scaler, inputs._numbers(X), weight)
         if scaler is self.scaler:
+            return inputs
+        return replace(inputs, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
+
+    def _with_new_numbers(self, X, weight):
+        if self.encoder is None:
             return self
-        return replace(self, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
+        encoding = self.encoder.encoding.with_new_numbers(X, weight)
+        if encoding is self.encoder.encoding:
+            return self
+        return replace(self, encoder=replace(self.encoder, encoding=encoding))
 
     @property
     def constant_columns(self):
@@ -187,6 +216,7 @@ class Inputs:
         if not self.dropped:
             return []
         dropped = np.array(self.dropped)
+        tolerance = max(1e-9, rounding_of(X.dtype))
         x, former = self._numbers(X), centres(self.scaler)[dropped]
         if issparse(X):  # words that training has not seen are nothing unusual
             dropped, former = dropped[former != 0], former[former != 0]
@@ -194,7 +224,7 @@ class Inputs:
         for rows in row_chunks(*x.shape):
             part = x[rows][:, dropped]
             part = part.toarray() if issparse(part) else part
-            changed |= (np.abs(part - former) > 1e-9 * np.abs(former)).any(axis=0)
+            changed |= (np.abs(part - former) > tolerance * np.abs(former)).any(axis=0)
         return self._names_of(dropped[changed])
 
     def warn_of_changed_constants(self, X, name="X"):
@@ -295,6 +325,13 @@ class Inputs:
         """Return an iterator over rows with unknown categories; see `Encoding.substituted`."""
         return iter(()) if self.encoder is None else self.encoder.encoding.substituted(X)
 
+    def unknown_rows(self, X, dtype, n_inputs):
+        """Return the `UnknownRows` of an `X` that `read` returned, or None if there are none."""
+        if self.encoder is None:
+            return None
+        numbers = self.encoder.encoding.unknown_rows(X)
+        return UnknownRows(self, numbers, X[numbers], dtype, n_inputs) if len(numbers) else None
+
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
         weights = np.empty(0)
@@ -325,6 +362,23 @@ class Inputs:
             return names
         outputs = self.encoder.encoding.outputs
         return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+
+
+@dataclass(frozen=True, eq=False)
+class UnknownRows:
+    """Rows with unknown categories, for which copies with known ones stand."""
+
+    inputs: Inputs
+    numbers: np.ndarray  # of the rows, in increasing order
+    X: np.ndarray  # the rows, as `Inputs.read` returned them
+    dtype: np.dtype
+    n_inputs: int
+    n_copies = N_DRAWN
+
+    def copies(self, some):
+        """Return what the network takes for the copies of some rows, one row after the other."""
+        drawn = self.inputs.encoder.encoding.drawn(self.X[some])
+        return self.inputs.scaled(drawn, self.dtype, self.n_inputs)
 
 
 def _dropped(given_scaler, scaler):

@@ -125,6 +125,7 @@ def constant_columns(X, weight, columns):
     count. Unlike the variance, distances are exact where the mean is much larger than they are.
     """
     counts = None if weight is None else weight > 0
+    rounding = rounding_of(X.dtype)
     if issparse(X):
         X = X[:, columns].astype(np.float64)
         X = X if counts is None else X[counts]
@@ -141,7 +142,32 @@ def constant_columns(X, weight, columns):
             np.maximum(size, np.abs(chunk).max(axis=0), out=size)
             with np.errstate(over="ignore"):
                 np.maximum(distance, np.abs(chunk - first).max(axis=0), out=distance)
-    return distance <= _ROUNDING * size, distance
+    return distance <= rounding * size, distance
+
+
+def rounding_of(dtype):
+    """Return the relative difference of values that are equal but for their rounding."""
+    return max(_ROUNDING, 2.0 * np.finfo(dtype).eps if dtype == np.float32 else 0.0)
+
+
+def may_be_constant(X, mean, deviation, is_constant):
+    """Return the numbers of the columns that `constant_columns` has to look at.
+
+    The arguments are results of `standardisation`.
+    """
+    return np.flatnonzero(is_constant | (deviation <= rounding_of(X.dtype) * np.abs(mean)))
+
+
+def exact_standardisation(X, weight, columns, origin):
+    """Return means and standard deviations of dense columns, from distances from an origin.
+
+    They are accurate where the mean is larger than the standard deviation by many digits.
+    """
+    distance = np.concatenate(
+        [X[rows][:, columns].astype(np.float64) - origin for rows in row_chunks(*X.shape)]
+    )
+    mean, _, deviation, _, _ = standardisation(distance, weight)
+    return origin + mean, deviation
 
 
 def dominant_values(X, weight, columns):

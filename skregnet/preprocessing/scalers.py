@@ -23,6 +23,9 @@ from .moments import (
     distances,
     dominant_values,
     dominant_zeros,
+    exact_standardisation,
+    may_be_constant,
+    rounding_of,
     standardisation,
 )
 
@@ -160,22 +163,21 @@ class WhiteningScaler(InputScaler):
     whitening_: NDArray[np.float64]
     n_features_in_: int
 
-    def _fit(self, X, weight, keeps_dominant=False):
+    def _fit(self, X, weight, keeps_dominant=False, known=()):
         """Fit to an array or a `Source`; only a chunk of it is copied at a time.
 
         With `keeps_dominant`, columns with a dominant value are not rotated, and are scaled as by
         `_fit_standard`.
         """
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        columns = np.flatnonzero(is_constant)
+        columns = may_be_constant(X, mean, scale, is_constant)
         if len(columns):
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
             scale[columns] = np.where(is_constant, np.inf, distance)
             mean[columns] = np.where(is_constant, _first_row(X, columns), mean[columns])
         if keeps_dominant:
-            with OneThread():
-                dominant = dominant_values(X, weight, np.flatnonzero(np.isfinite(scale)))
+            dominant = _dominant_values(X, weight, np.flatnonzero(np.isfinite(scale)), known)
             scale[dominant[0]] = np.inf
         with suitable_threads(len(mean) * min(X.shape[0] * len(mean), CHUNK_ELEMENTS), 8):
             variances, directions = _principal_directions(X, mean, scale, weight, total)
@@ -256,8 +258,9 @@ class RobustClipScaler(InputScaler):
     def _is_dropped(self):
         return np.isinf(self.scale_)
 
-    def _fit(self, X, weight):
+    def _fit(self, X, weight, known=()):
         mean, _, deviation, is_constant, _ = standardisation(X, weight)
+        is_constant[may_be_constant(X, mean, deviation, is_constant)] = True
         n_rows = X.shape[0]
         rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
@@ -265,7 +268,7 @@ class RobustClipScaler(InputScaler):
         self.scale_ = high / NORMAL_RANGE - low / NORMAL_RANGE
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
-        _set_special_columns(self, X, weight, is_constant)
+        _set_special_columns(self, X, weight, is_constant, known)
 
     def _set_columns(self, columns, centres, scales):
         self.center_[columns], self.scale_[columns] = centres, scales
@@ -328,7 +331,7 @@ def _set_moments(scaler, X, weight):
     return is_constant
 
 
-def _set_special_columns(scaler, X, weight, is_constant):
+def _set_special_columns(scaler, X, weight, may_be_constant, known=()):
     """Set centres and scales of constant columns, and of columns with a dominant value.
 
     A constant column gets an infinite scale, which makes it zero in all rows. A dominant value
@@ -336,17 +339,18 @@ def _set_special_columns(scaler, X, weight, is_constant):
     and the other is one or minus one, however rare it is. Sparse columns of mostly zeros have a
     common scale, unless their units differ much.
     """
-    if is_constant.any():
-        columns = np.flatnonzero(is_constant)
+    columns, is_constant = np.flatnonzero(may_be_constant), np.zeros(len(may_be_constant), bool)
+    if len(columns):
         same = constant_columns(X, weight, columns)[0]
-        is_constant = is_constant.copy()
         is_constant[columns] = same
         # Without rounding errors, for `_differs`.
         _set_columns(scaler, columns[same], _first_row(X, columns[same]), np.inf)
+        others = columns[~same]
+        if len(others) and isinstance(scaler, StandardScaler) and not issparse(X):
+            moments = exact_standardisation(X, weight, others, _first_row(X, others))
+            _set_columns(scaler, others, *moments)
     if not issparse(X):
-        with OneThread():
-            dominant = dominant_values(X, weight, np.flatnonzero(~is_constant))
-        _set_columns(scaler, *dominant)
+        _set_columns(scaler, *_dominant_values(X, weight, np.flatnonzero(~is_constant), known))
         return
     columns, distance = dominant_zeros(X, weight)
     kept = ~is_constant[columns]
@@ -360,6 +364,24 @@ def _set_special_columns(scaler, X, weight, is_constant):
         scaler.scale_[columns[kept]] = distance[kept]
 
 
+def _dominant_values(X, weight, columns, known):
+    """Return `dominant_values` of dense columns; what replaces missing values is not counted.
+
+    Otherwise the replacements of two values would be many small differences from one of them.
+    """
+    found, without = [], columns
+    with OneThread():
+        for j, values, own_weight in known:
+            own = dominant_values(values, own_weight, np.array([0])) if j in columns else ((),)
+            if len(own[0]):
+                found.append((np.array([j]), *own[1:]))
+                without = without[without != j]
+        of_others = dominant_values(X, weight, without)
+    if not found:
+        return of_others
+    return tuple(np.concatenate(parts) for parts in zip(of_others, *found, strict=True))
+
+
 def _set_columns(scaler, columns, centres, scales):
     """Change centres and scales of some columns of a known scaler."""
     if isinstance(scaler, InputScaler):
@@ -368,29 +390,34 @@ def _set_columns(scaler, columns, centres, scales):
         scaler.mean_[columns], scaler.scale_[columns] = centres, scales
 
 
-def _fit_standard(X, weight):
+def _fit_standard(X, weight, known=()):
     # Centring would make sparse rows dense.
     scaler = StandardScaler(with_mean=not issparse(X))
     scaler.n_features_in_ = X.shape[1]
     if issparse(X):
         return_arrays(scaler)  # sparse rows are transformed by its own method
-    _set_special_columns(scaler, X, weight, _set_moments(scaler, X, weight))
+    is_constant = _set_moments(scaler, X, weight)
+    is_constant[may_be_constant(X, scaler.mean_, scaler.scale_, is_constant)] = True
+    _set_special_columns(scaler, X, weight, is_constant, known)
     return scaler
 
 
-def _fit_whitening(X, weight):
+def _fit_whitening(X, weight, known=()):
     scaler = WhiteningScaler()
     scaler.n_features_in_ = X.shape[1]
-    scaler._fit(X, weight, keeps_dominant=True)
+    scaler._fit(X, weight, keeps_dominant=True, known=known)
     return scaler
 
 
-def _fit_robust(X, weight):
-    return fit_known(RobustClipScaler(), X, weight)
+def _fit_robust(X, weight, known=()):
+    scaler = RobustClipScaler()
+    scaler.n_features_in_ = X.shape[1]
+    scaler._fit(X, weight, known)
+    return scaler
 
 
 # Functions of the rows and their weights (or None) that return a fitted scaler. Dense rows may be a
-# `Source`.
+# `Source`. They may have a parameter `known`, see `fit_scaler`.
 SCALERS = {"standard": _fit_standard, "whiten": _fit_whitening, "robust": _fit_robust}
 # Those that can be fitted to sparse rows.
 SPARSE_SCALERS = {"standard"}
@@ -430,7 +457,8 @@ def with_new_columns(scaler, X, weight):
 def _differs(X, columns, values):
     """Return whether columns hold anything but one value each, up to its rounding."""
     is_constant, _ = constant_columns(X, None, columns)
-    return ~is_constant | (np.abs(_first_row(X, columns) - values) > _ROUNDING * np.abs(values))
+    rounding = max(_ROUNDING, rounding_of(X.dtype))
+    return ~is_constant | (np.abs(_first_row(X, columns) - values) > rounding * np.abs(values))
 
 
 def _first_row(X, columns):

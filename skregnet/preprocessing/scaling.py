@@ -1,5 +1,6 @@
 """The parameter `scaler` of an estimator: fitting it, and applying it to rows."""
 
+import inspect
 import math
 from copy import deepcopy
 
@@ -23,12 +24,13 @@ _LARGEST_OFFSET = 8.0
 _FOLDED_SCALES = (1e-15, 1e15)
 
 
-def fit_scaler(scaler, X, sample_weight, feature_names=None):
+def fit_scaler(scaler, X, sample_weight, feature_names=None, known=()):
     """Return a fitted scaler for the parameter `scaler`, or None.
 
     With `'standard'`, constant columns get an infinite scale, which makes them zero in all rows. A
     transformer is cloned and given the weights if its `fit` takes them. The transformer in a
-    `FrozenEstimator` is copied; it must have been fitted to features of these names.
+    `FrozenEstimator` is copied; it must have been fitted to features of these names. `known` holds
+    number, known values and their weights of each column with missing ones, which were replaced.
     """
     if scaler is None:
         return None
@@ -40,7 +42,9 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None):
                 f"scaler={scaler!r} needs dense X: it would make a sparse X dense. "
                 "Use scaler='standard' or scaler=None, or pass X.toarray()."
             )
-        return SCALERS[scaler](X, sample_weight)
+        fit = SCALERS[scaler]
+        takes_known = known and "known" in inspect.signature(fit).parameters
+        return fit(X, sample_weight, known) if takes_known else fit(X, sample_weight)
     scaler = deepcopy(clone(scaler))  # a frozen step is shared by its clones
     if not issparse(X) and is_known(scaler):
         return fit_known(scaler, X, sample_weight)

@@ -113,7 +113,11 @@ class ClassTargets:
         """Return None, because no label may be missing."""
         return None
 
-    def fitted(self, rows):
+    def fitted(self, rows, is_stream=False):
+        """Return the same targets, because classes have no scaling."""
+        return self
+
+    def with_rows(self, rows):
         """Return the same targets, because classes have no scaling."""
         return self
 

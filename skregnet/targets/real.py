@@ -5,14 +5,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.utils import column_or_1d
 
+from ..data.rows import FEW_ROWS
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
 from ..preprocessing.columns import column_names, is_frame, listed
-from ..preprocessing.moments import standardisation
+from ..preprocessing.moments import exact_standardisation, standardisation
 from ..preprocessing.numbers import read_numbers
 
 _DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
+# Robust losses have the same gradient for all targets that are far off. Targets further off than so
+# many standard deviations do not count more: sums of the others would drown in their rounding.
+_FAR_OFF = 1e6
 # Within these bounds of means and standard deviations, predictions fit in float32.
 _FLOAT32_UNITS = (1e-30, 1e30)
 # Up to this ratio of mean to standard deviation, float32 rounds predictions to less than a ten-
@@ -75,8 +79,12 @@ class TargetScaler:
 
 def _mean_and_deviation(y, weight):
     """Return weighted means and standard deviations, which are exact if a target is constant."""
-    mean, _, scale, _, _ = standardisation(y, None if weight is None else weight[:, 0])
+    weight = None if weight is None else weight[:, 0]
+    mean, _, scale, seems_constant, _ = standardisation(y, weight)
     is_constant = np.ptp(y, axis=0) == 0.0
+    columns = np.flatnonzero(seems_constant & ~is_constant)
+    if len(columns):
+        mean[columns], scale[columns] = exact_standardisation(y, weight, columns, y[0, columns])
     return np.where(is_constant, y[0], mean), np.where(is_constant, 1.0, scale)
 
 
@@ -90,6 +98,12 @@ class RealTargets:
     n_targets: int | None = None  # None before `read`
     names: tuple | None = None  # of the columns of a DataFrame, for messages
     scaling: TargetScaler | None = None  # None before `fitted`
+    # The targets of a stream that the scaling was fitted to, and their weights, if they are few.
+    first_rows: tuple | None = None
+    # Mask of the targets whose scale is one because they were constant, (n_targets,).
+    unscaled_constants: np.ndarray | None = None
+    # Location and spread of targets that are not normalised, both (n_targets,), for robust losses.
+    unnormalised: TargetScaler | None = None
 
     is_classifier = False
 
@@ -130,7 +144,7 @@ class RealTargets:
         return self, encoded, y
 
     def continued(self, unfitted):
-        """Return the same targets for a later fit, whose scaling must not change."""
+        """Return the same targets for a later fit; only `with_rows` changes their scaling."""
         return self
 
     def unscaled(self, n_targets):
@@ -148,10 +162,49 @@ class RealTargets:
             return None
         return ~np.isnan(encoded)
 
-    def fitted(self, rows):
-        """Return targets with the scaling of the training part."""
+    def fitted(self, rows, is_stream=False):
+        """Return targets with the scaling of the training part.
+
+        With `is_stream`, further rows follow, which `with_rows` learns from.
+        """
         self._check_each_is_known(rows)
-        y, weight = rows.y, rows.loss_weight
+        few = is_stream and len(rows) < FEW_ROWS
+        first_rows = (rows.y.copy(), _weights(rows)) if few else None
+        targets = self._scaled_by(rows.y, rows.loss_weight, first_rows)
+        if self.normalize_y is False and self.loss.is_robust and not is_stream:
+            spread = TargetScaler.fit_robustly(rows.y, rows.loss_weight)
+            targets = replace(targets, unnormalised=spread)
+        return targets
+
+    def with_rows(self, rows):
+        """Return targets whose scaling has learned from further rows of a stream.
+
+        While it knows few rows it learns anew from all of them. Later it learns from targets alone
+        that were constant until now.
+        """
+        y, weight = rows.y, _weights(rows)
+        if self.first_rows is not None:
+            y, weight = _joined(self.first_rows, (y, weight))
+            return self._scaled_by(y, weight, (y, weight) if len(y) < FEW_ROWS else None)
+        if self.unscaled_constants is None:
+            return self
+        distance = y - self.scaling.mean
+        varies = self.unscaled_constants & (np.nan_to_num(distance) != 0.0).any(axis=0)
+        if not varies.any():
+            return self
+        # The distances are those of both signs from the former value, which remains the centre.
+        both = np.concatenate([distance, -distance])
+        weights = None if weight is None else np.concatenate([weight, weight])
+        scale = np.where(varies, self._standardised(both, weights).scale, self.scaling.scale)
+        return replace(
+            self,
+            scaling=TargetScaler(self.scaling.mean, scale),
+            unscaled_constants=_if_any(self.unscaled_constants & ~varies),
+        )
+
+    def _scaled_by(self, y, weight, first_rows):
+        """Return targets with the scaling of some targets; `first_rows` are kept for later."""
+        constants = None
         if self.loss.positive_mean:
             names = (name for name, loss in REGRESSION_LOSSES.items() if loss is self.loss)
             name = repr(next(names, self.loss))  # as the user writes it
@@ -168,9 +221,11 @@ class RealTargets:
                 )
         elif self.normalize_y is not False:
             scaling = self._standardised(y, weight)
+            # A single known value is constant, too.
+            constants = _if_any(np.nanmax(y, axis=0) == np.nanmin(y, axis=0))
         if self.normalize_y is False:
-            scaling = TargetScaler.identity(y.shape[1])
-        return replace(self, scaling=scaling)
+            scaling, first_rows = TargetScaler.identity(y.shape[1]), None
+        return replace(self, scaling=scaling, first_rows=first_rows, unscaled_constants=constants)
 
     def _check_each_is_known(self, rows):
         """Raise ValueError if a target is missing in all training rows."""
@@ -191,6 +246,7 @@ class RealTargets:
 
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous; missing ones are filled."""
+        encoded = self._without_far_ones(encoded)
         scaled = np.ascontiguousarray(self.scaling.transform(encoded), dtype)
         if np.isfinite(scaled).all():
             return scaled
@@ -202,6 +258,19 @@ class RealTargets:
                 f"{self.normalize_y!r} leave the range of {scaled.dtype}. Divide y by a constant."
             )
         return scaled
+
+    def _without_far_ones(self, encoded):
+        """Return targets of which those far off are moved towards the others, for robust losses."""
+        spread = self.unnormalised if self.normalize_y is False else self.scaling
+        if not self.loss.is_robust or spread is None:
+            return encoded
+        with np.errstate(over="ignore"):
+            reach = _FAR_OFF * spread.scale
+            low, high = spread.mean - reach, spread.mean + reach
+        if self.unscaled_constants is not None:
+            low = np.where(self.unscaled_constants, -np.inf, low)
+            high = np.where(self.unscaled_constants, np.inf, high)
+        return np.clip(encoded, low, high)
 
     def spread_for_loss(self, y, weight):
         """Return standard deviations of scaled targets, or None if they have been normalised."""
@@ -234,6 +303,31 @@ class RealTargets:
     def float_type(self, dtype):
         """Return `dtype`, or float64 if float32 does not hold the units of the targets."""
         return dtype if self.scaling.fits_float32 else np.float64
+
+
+def _weights(rows):
+    """Return the weights of each target, which do not depend on what is missing elsewhere."""
+    if rows.known is None or rows.relative_weight is None:
+        return rows.loss_weight if rows.known is None else rows.known.astype(np.float64)
+    return rows.known * rows.relative_weight[:, np.newaxis]
+
+
+def _joined(first, second):
+    """Return two pairs of targets and weights as one."""
+    parts = [y for y, _ in (first, second)]
+    weights = [weight for _, weight in (first, second)]
+    if all(weight is None for weight in weights):
+        return np.concatenate(parts), None
+    weights = [
+        np.ones((len(y), 1)) if w is None else w for y, w in zip(parts, weights, strict=True)
+    ]
+    n_columns = max(weight.shape[1] for weight in weights)
+    weights = [np.broadcast_to(weight, (len(weight), n_columns)) for weight in weights]
+    return np.concatenate(parts), np.concatenate(weights)
+
+
+def _if_any(mask):
+    return mask if mask.any() else None
 
 
 def _filled(y):

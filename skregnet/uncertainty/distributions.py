@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
 
+from ..kernels.blocks import pieces
 from ..network import Network
 from ..preprocessing.numbers import read_numbers
 from .mixtures import (
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 # A predictive distribution keeps a copy of inputs of up to this size.
 _KEPT_BYTES = 1 << 24
+# Copies of so many rows with unknown categories are predicted at once.
+_ROWS_OF_COPIES = 64
 # Levels and coverages are equal up to this difference.
 _LEVEL_TOLERANCE = 1e-6
 
@@ -43,6 +47,7 @@ class Draws:
     x: object  # scaled inputs: ndarray, Source or CSR matrix
     n_samples: int  # masks for each row and member
     seed: np.random.SeedSequence
+    unknown: object = None  # rows whose draws are those of several copies; see `UnknownRows`
 
     def kept(self):
         """Return the draws with a copy of the inputs, if these are small."""
@@ -78,7 +83,36 @@ class Draws:
         return sampling_threads(self.network, self.x)
 
     def __iter__(self):
-        return mc_samples(self.network, self.x, self.n_masks, self.generator())
+        if self.unknown is None:
+            return mc_samples(self.network, self.x, self.n_masks, self.generator())
+        return self._with_unknown_rows(self.generator())
+
+    def _with_unknown_rows(self, generator):
+        numbers = self.unknown.numbers.tolist()
+        for before, after in pairwise([-1, *numbers, self.x.shape[0]]):
+            first = before + 1
+            if first < after:
+                known = self.x[first:after]
+                for rows, raw in mc_samples(self.network, known, self.n_masks, generator):
+                    yield slice(first + rows.start, first + rows.stop), raw
+        n_copies = self.unknown.n_copies
+        n_masks = -(-self.n_masks // n_copies)
+        for some in pieces(len(numbers), _ROWS_OF_COPIES):
+            copies = self.unknown.copies(some)
+            n_rows, seen = copies.shape[0], np.zeros(copies.shape[0], int)
+            n_outputs = self.network.layers[-1].n_outputs
+            raw = np.empty((n_masks * self.network.n_members, n_rows, n_outputs), copies.dtype)
+            for rows, samples in mc_samples(self.network, copies, n_masks, generator):
+                first = seen[rows.start]
+                seen[rows] = first + len(samples)
+                raw[first : seen[rows.start], rows] = samples
+            for i, number in enumerate(numbers[some]):
+                of_row = raw[:, i * n_copies : (i + 1) * n_copies].reshape(-1, 1, n_outputs)
+                yield slice(number, number + 1), of_row
+
+    def is_unknown(self, rows):
+        """Whether a slice of rows is one with unknown categories."""
+        return self.unknown is not None and bool(np.isin(rows.start, self.unknown.numbers))
 
 
 @dataclass(frozen=True)
@@ -146,6 +180,9 @@ class TargetDraws:
             noise = of_member.generator(1)
             seen = np.zeros(n_rows, int)
             for rows, means, variances in replace(self, draws=of_member):
+                if of_member.is_unknown(rows):  # each sample has a random copy
+                    drawn = noise.integers(len(means), size=len(columns))
+                    means, variances = means[drawn], variances[drawn]
                 # Without dropout all samples of a member have the same mean and variance.
                 first, last = seen[rows.start], seen[rows.start] + len(means)
                 seen[rows] = last

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import ShuffleSplit
 
 from factories import KINDS, estimator_of_kind, member_of
-from skregnet import RegularizedMLPRegressor
+from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
 N_ROWS = 40
@@ -534,6 +534,7 @@ def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
         assert values.dtype == dtype
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations:UserWarning")
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "gaussian_nll", "quantile"])
 def test_small_differences_of_large_targets_are_kept(loss):
     rng = np.random.default_rng(0)
@@ -601,6 +602,7 @@ def test_stopping_by_the_likelihood_needs_a_precision():
     assert len(model.fit(X, y).validation_scores_) == 1
 
 
+@pytest.mark.filterwarnings("ignore:The predicted standard deviations:UserWarning")
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 def test_a_variance_head_knows_no_range_of_units(unit):
     X, y = make_data("regression")
@@ -622,3 +624,63 @@ def test_more_weights_than_rows_without_held_back_rows_is_said():
     model = RegularizedMLPRegressor((60,), dropout=0.1, tol=0.1, random_state=0).fit(X, y)
     with pytest.warns(UserWarning, match="far too small.*early_stopping=True"):
         model.predict_interval(X)
+
+
+# ---- unknown categories --------------------------------------------------------------------------
+
+
+def with_categories(n_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    x, code = rng.uniform(-2.0, 2.0, n_rows), rng.integers(0, 4, n_rows)
+    effect = np.array([-1.5, -0.5, 0.5, 1.5])[code]
+    return np.c_[x, code], np.sin(x) + effect + 0.1 * rng.normal(size=n_rows)
+
+
+UNKNOWN = (
+    {"loss": "squared_error"},
+    {"loss": "gaussian_nll"},
+    {"dropout": 0.05},
+    {"n_estimators": 2},
+)
+
+
+@pytest.mark.filterwarnings("ignore:The predict:UserWarning")
+@pytest.mark.parametrize("parameters", UNKNOWN, ids=str)
+def test_an_unknown_category_may_be_each_known_one(parameters):
+    X, y = with_categories(1000)
+    model = RegularizedMLPRegressor(
+        (20,), categorical_features=[1], learning_rate_init=0.01, random_state=0, **parameters
+    ).fit(X, y)
+    later, targets = with_categories(400, seed=1)
+    unknown = later.copy()
+    unknown[::2, 1], unknown[1::8, 1] = 9.0, np.nan
+    is_unknown = unknown[:, 1] != later[:, 1]
+    distribution = model.predict_mc(unknown)
+    assert_allclose(distribution.mean[is_unknown], model.predict(unknown)[is_unknown], atol=0.1)
+    assert 1.0 < distribution.std[is_unknown].mean() < 1.3
+    assert distribution.std[~is_unknown].max() < 0.5
+    lower, upper = model.predict_interval(unknown)
+    within = (lower < targets) & (targets < upper)
+    assert 0.85 < within[is_unknown].mean() <= 1.0
+    samples = model.sample_y(unknown, 500)
+    assert_allclose(samples.mean(axis=1), distribution.mean, atol=0.3)
+    assert_allclose(samples.std(axis=1), distribution.std, rtol=0.25)
+    # Rows do not depend on their neighbours, up to the random masks.
+    known = model.predict_mc(later)
+    assert_allclose(distribution.mean[~is_unknown], known.mean[~is_unknown], atol=0.1)
+    assert_allclose(distribution.interval(0.9), (lower, upper))
+
+
+@pytest.mark.filterwarnings("ignore:The predictions of a single network:UserWarning")
+def test_an_unknown_category_is_between_the_known_classes():
+    X, y = with_categories(1000)
+    model = RegularizedMLPClassifier(
+        (20,), categorical_features=[1], learning_rate_init=0.01, random_state=0
+    ).fit(X, y > 0)
+    unknown = np.c_[X[:100, 0], np.full(100, 7.0)]
+    expected = np.mean(
+        [model.predict_proba(np.c_[X[:100, 0], np.full(100, k)]) for k in range(4)], axis=0
+    )
+    distribution = model.predict_mc(unknown)
+    assert_allclose(distribution.proba, expected, atol=0.04)
+    assert distribution.mutual_information.mean() > 0.2

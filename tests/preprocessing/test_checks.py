@@ -100,6 +100,7 @@ def test_valid_groups(groups):
         ([1, 2], r"one label for each of the 3 rows.*\(2,\)"),
         ([[1], [2], [3]], r"groups.shape == \(3, 1\)"),
         ([1.0, np.nan, 2.0], "groups must hold a label for each row:.*NaN"),
+        (np.array(["2020", "NaT", "2021"], "M8[D]"), "1 of 3 are missing, the first in row 1"),
         (["a", None, "b"], r"a label for each row, but 1 of 3 are missing, the first in row 1"),
         (pd.Series(["a", "b", None], dtype="string"), "1 of 3 are missing, the first in row 2"),
         (np.array([1, "a", "b"], dtype=object), "labels of one type, got int, str"),

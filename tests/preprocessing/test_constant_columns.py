@@ -102,6 +102,45 @@ def test_a_constant_column_of_sparse_rows_has_no_effect(column):
     assert_array_equal(dense.predict(csr_array(moved(X))), dense.predict(X))
 
 
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+def test_rounding_of_float32_is_no_variation(scaler):
+    X, y = rows()
+    X = X.astype(np.float32)
+    X[:, 1] = 0.3
+    X[::2, 1] = np.nextafter(X[0, 1], np.float32(1.0))
+    model = fitted(X, y, scaler=scaler)
+    assert_array_equal(model.predict(moved(X)), model.predict(X))
+    assert warned_columns(model.predict, X) == []
+    assert warned_columns(model.predict, moved(X)) == ["column 1"]
+    if scaler == "standard":
+        model = fitted(csr_array(X), y)
+        assert_array_equal(model.predict(csr_array(moved(X))), model.predict(csr_array(X)))
+
+
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+@pytest.mark.parametrize("constant", [0.1, -7e8, 1e-300])
+def test_a_column_that_is_constant_where_it_is_not_missing(scaler, constant):
+    X, y = rows(constant)
+    X[5, 1] = np.nan
+    model = fitted(X, y, scaler=scaler)
+    assert_array_equal(model.predict(moved(X)), model.predict(moved(X, constant)))
+
+
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+@pytest.mark.parametrize(
+    ("mean", "deviation", "n_rows"), [(1e12, 0.05, 500), (1.7e9, 1e-3, 100_000), (1e14, 100.0, 500)]
+)
+def test_a_small_variation_of_large_numbers_is_scaled(scaler, mean, deviation, n_rows):
+    noise = np.random.default_rng(0).normal(size=(n_rows, 2))
+    X = mean + deviation * noise
+    model = fitted(X, noise[:, 0], scaler=scaler, max_iter=1)
+    scaled = model._model.inputs.scaled(X, np.float64)[:]
+    expected = noise / np.hypot(1.0, noise / 3) if scaler == "robust" else noise
+    assert_allclose(scaled, expected, atol=0.3)
+    targets = fitted(noise, X[:, 0], max_iter=1)
+    assert_allclose(targets.y_scale_, deviation, rtol=0.1)
+
+
 def test_only_rows_that_are_trained_on_count():
     X, y = rows()
     weight = np.ones(400)
@@ -287,6 +326,20 @@ def test_a_column_that_begins_to_vary_in_a_stream(constant, is_weighted):
         model.partial_fit(late[1000:2000], y_late[1000:2000])
     assert model.scaler_ is kept
     assert model.score(late[2000:], y_late[2000:]) > 0.8
+
+
+@pytest.mark.parametrize("first", [1, 50])
+def test_a_column_without_values_in_the_first_call_is_learned_later(first):
+    X = np.random.default_rng(0).normal(size=(8000, 3))
+    y = X[:, 0] - X[:, 1]
+    X[:first, 1] = np.nan
+    model = regressor(learning_rate_init=0.01)
+    with pytest.warns(UserWarning, match="X has no value in column 1"):
+        model.partial_fit(X[:first], y[:first])
+    assert 1 not in model._model.inputs.constant_columns  # it has a warning of its own
+    for start in [*range(first, 7900, 50)] * 2:
+        model.partial_fit(X[start : start + 50], y[start : start + 50])
+    assert model.score(X[first:], y[first:]) > 0.95
 
 
 def test_the_former_value_keeps_its_predictions_when_a_column_begins_to_vary():

@@ -1003,6 +1003,46 @@ def test_dates_of_any_kind_are_no_categories(values):
     assert "Pipeline" not in str(caught.value)
 
 
+DAYS = pd.date_range("2020", periods=12)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        DAYS.to_numpy()[:, np.newaxis],
+        DAYS.to_numpy()[:, np.newaxis] - DAYS.to_numpy()[0],
+        np.full((12, 1), np.datetime64("NaT")),
+        [[day] for day in DAYS.to_numpy()],
+        [[day] for day in DAYS],
+        np.c_[DAYS.astype(object), np.arange(12.0)],
+        np.array([[day, 1.0] for day in DAYS.to_numpy()], dtype=object),
+        np.array([[pd.NaT if i == 4 else 1.0] for i in range(12)], dtype=object),
+        np.array([[np.timedelta64("NaT") if i == 4 else 1.0] for i in range(12)], dtype=object),
+        pd.DataFrame({"when": np.array([pd.NaT, *range(11)], dtype=object)}),
+    ],
+    ids=str,
+)
+def test_dates_and_missing_ones_in_arrays_are_no_numbers(X):
+    numbers = np.random.default_rng(0).normal(size=(12, np.shape(X)[1]))
+    if isinstance(X, pd.DataFrame):
+        numbers = pd.DataFrame(numbers, columns=X.columns)
+    model, message = small().fit(numbers, np.arange(12.0)), "points in time or durations in column"
+    for act in (
+        lambda: small().fit(X, np.arange(12.0)),
+        lambda: model.predict(X),
+        lambda: model.partial_fit(X, np.arange(12.0)),
+        lambda: small().fit(numbers, np.arange(12.0), X_val=X, y_val=np.arange(12.0)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            act()
+
+
+def test_missing_dates_are_missing_categories():
+    X = np.array([[pd.NaT if i == 4 else DAYS[i % 2], float(i)] for i in range(12)], dtype=object)
+    model = small(categorical_features=[0]).fit(X, np.arange(12.0))
+    assert model.input_names_[-1] == "missingindicator_x0"
+
+
 def test_a_column_of_which_no_category_is_known_is_said():
     X, y = as_pandas(columns()), target()
     model = small(**ON).fit(X, y)

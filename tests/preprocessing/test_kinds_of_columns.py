@@ -221,3 +221,32 @@ def test_a_rare_value_without_effect_does_not_decide(make, rare):
     model = RegularizedMLPClassifier((50,), random_state=0).fit(make(X), y)
     test = np.column_stack([rng.normal(size=(1000, 2)), np.full((1000, 5), rare)])
     assert model.score(make(test), test[:, 0] > 0) > 0.9
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.7])
+def test_missing_numbers_do_not_count_as_a_third_value(scaler, weighted, share):
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(3000, 2)), np.zeros(3000)]
+    X[rng.permutation(3000)[: int(3000 * share)], 2] = np.nan
+    X[:10, 2] = 1.0, *np.zeros(9)
+    weight = rng.uniform(0.5, 2.0, 3000) if weighted else None
+    model = RegularizedMLPRegressor((3,), max_iter=1, scaler=scaler, random_state=0)
+    model.fit(X, X[:, 0], weight)
+    scaled = model._model.inputs.scaled(model._model.inputs.read(X[:10]), np.float64)[:]
+    assert_allclose(scaled[0, 2], 1.0 / np.hypot(1.0, 1 / 3) if scaler == "robust" else 1.0)
+    assert_array_equal(scaled[1:10, 2], np.zeros(9))
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scaler", ["standard", "whiten", "robust"])
+def test_a_rare_value_beside_missing_ones_does_not_decide(scaler):
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    X[:, 2], y = 0.0, X[:, 0] > 0
+    X[0, 2], X[1:31, 2] = 1.0, np.nan
+    model = RegularizedMLPClassifier((50,), scaler=scaler, random_state=0).fit(X, y)
+    later = np.random.default_rng(1).normal(size=(2000, 3))
+    later[:, 2] = 1.0
+    assert model.score(later, later[:, 0] > 0) > 0.75

@@ -83,6 +83,15 @@ def test_text_of_numbers_is_no_number(name, kind):
         fit_with(name, NUMERIC_TEXT[kind])
 
 
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_have_no_score(kind):
+    model = RegularizedMLPRegressor((3,), max_iter=1).fit(X(), NUMBERS)
+    with pytest.raises(ValueError, match=r"y must hold numbers.* in time or durations"):
+        model.score(X(), DATES[kind])
+    with pytest.raises(ValueError, match=r"sample_weight must hold numbers.* in time or"):
+        model.score(X(), NUMBERS, sample_weight=DATES[kind])
+
+
 def test_polars_dates_and_text():
     with pytest.raises(ValueError, match=r"y must hold numbers.* in time or durations"):
         fit_with("y", polars_series([day.date() for day in DAYS]))

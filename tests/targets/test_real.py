@@ -1,6 +1,7 @@
 """Real targets: what they check, how they are scaled, and the way back."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -328,3 +329,59 @@ def test_no_mask_without_missing_targets():
     assert unread().known(np.array([[np.nan]])) is None  # `read` has refused it
     huge = np.full((2, 2), 1.7e308)
     assert unread().known(huge) is None
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+def streamed(X, y, sizes, n_epochs=60, **parameters):
+    model = RegularizedMLPRegressor((20,), random_state=0, learning_rate_init=0.01, **parameters)
+    bounds = np.cumsum([0, *sizes]).tolist()
+    later = [(start, start + 100) for start in range(bounds[-1], len(y), 100)]
+    for start, stop in [*pairwise(bounds), *(later * n_epochs)]:
+        model.partial_fit(X[start:stop], y[start:stop])
+    return model
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "gaussian_nll"])
+@pytest.mark.parametrize("sizes", [[1], [2, 5], [1] * 40])
+def test_a_stream_that_begins_with_few_rows_learns_the_scaling_of_the_target(loss, sizes):
+    X = np.random.default_rng(0).normal(size=(800, 2))
+    y = 1e9 + 1e6 * (X[:, 0] - X[:, 1])
+    model = streamed(X, y, sizes, loss=loss)
+    assert model.score(X, y) > 0.95
+    assert_allclose(model.y_scale_, 1.4e6, rtol=0.5)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_a_target_that_is_constant_in_the_first_call_learns_its_scale(loss):
+    X = np.random.default_rng(0).normal(size=(800, 2))
+    y = 1e6 * np.c_[X[:, 0] - X[:, 1], 1e-6 * X[:, 0]]
+    y[:50, 0] = 7e5
+    model = streamed(X, y, [50], loss=loss)
+    assert model.score(X[50:], y[50:]) > 0.95
+    assert model.y_mean_[0] == 7e5
+    assert model.y_scale_[0] > 1e6
+    first = RegularizedMLPRegressor(loss=loss).partial_fit(X[:50], y[:50])
+    assert model.y_scale_[1] == first.y_scale_[1]
+
+
+def test_the_scaling_of_a_stream_is_that_of_its_first_rows():
+    X = np.random.default_rng(0).normal(size=(100, 1))
+    y = np.c_[X[:, 0], 1e5 * X[:, 0]]
+    y[3:9, 1] = np.nan
+    model = RegularizedMLPRegressor((3,), random_state=0)
+    for i in range(0, 100, 10):
+        model.partial_fit(X[i : i + 10], y[i : i + 10], 1.0 + np.arange(10.0))
+    weight = np.tile(1.0 + np.arange(10.0), 3)
+    known = ~np.isnan(y[:30, 1])
+    assert_allclose(model.y_mean_[0], np.average(y[:30, 0], weights=weight))
+    assert_allclose(model.y_mean_[1], np.average(y[:30, 1][known], weights=weight[known]))
+
+
+def test_a_stream_without_normalised_targets_has_no_scaling_to_learn():
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    model = RegularizedMLPRegressor((3,), normalize_y=False, random_state=0)
+    model.partial_fit(X[:1], X[:1, 0]).partial_fit(X, 1e3 * X[:, 0])
+    assert model.y_scale_ == 1.0
+    assert model.y_mean_ == 0.0

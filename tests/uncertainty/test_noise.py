@@ -1,5 +1,7 @@
 """The precision of the noise: from held-out residuals, or from corrected training residuals."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -7,6 +9,7 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 
 from skregnet import RegularizedMLPRegressor
+from skregnet.functions.activations import ReLU
 from skregnet.functions.losses import GaussianNLL, Quantile, SquaredError
 from skregnet.functions.losses.sums import inverse_softplus
 from skregnet.network import build_network
@@ -303,6 +306,28 @@ def test_predicted_variances_of_few_rows_for_each_weight_are_rough(
     rows = np.zeros((9, 4)), np.ones((9, 1)), None
     about = {"is_held_out": is_held_out, "n_training_rows": n_rows, "y_scale": np.ones(1)}
     assert estimate_noise(network, GaussianNLL(), rows, **about).is_rough == is_rough
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "rate", "is_rough"),
+    [(100, 0.01, 1), (300, 0.01, 0), (10, 0.1, 1), (100, 0.1, 0), (15, 0.5, 0), (1, 0.5, 1)],
+)
+def test_predicted_variances_with_few_masks_are_rough(n_rows, rate, is_rough):
+    network = build_network(4, 2, (2,), (ReLU(),), dropout=(rate,))  # of 16 weights
+    rows = np.zeros((9, 4)), np.ones((9, 1)), None
+    about = {"is_held_out": False, "n_training_rows": n_rows, "y_scale": np.ones(1)}
+    assert estimate_noise(network, GaussianNLL(), rows, **about).is_rough == is_rough
+
+
+def test_predicted_variances_of_a_young_stream_are_rough():
+    X, y = np.random.default_rng(0).normal(size=(300, 2)), np.arange(300.0)
+    model = RegularizedMLPRegressor((2,), loss="gaussian_nll", random_state=0)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="predicted standard deviations may be far too small"):
+            model.partial_fit(X[:50], y[:50]).predict_interval(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(X, y).predict_interval(X)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
