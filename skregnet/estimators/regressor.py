@@ -141,8 +141,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
         'robust': median and interquartile range, then a smooth clip. With all three the most
-        frequent one of two values becomes zero and the other plus or minus one. A sparse `X` is not
-        centred, and 'standard' divides most of its columns by a common factor. A transformer is
+        frequent one of two values becomes zero and the other plus or minus one. Columns of a
+        sparse `X` that are mostly zeros are not centred, and have a common scale. A transformer is
         cloned, gets the sample weights if its `fit` accepts them, and can be searched as
         ``scaler__...``. A fitted transformer in a `sklearn.frozen.FrozenEstimator` is not fitted
         again. None: no scaling.

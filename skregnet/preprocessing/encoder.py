@@ -16,7 +16,9 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn_user
+from ..data.rows import some_rows
 from ..data.source import row_chunks
+from ..functions.losses.sums import weighted_quantiles
 from .columns import (
     as_table,
     categorical_mask,
@@ -42,6 +44,8 @@ _LARGEST_DIVISOR = 10.0
 # The indicator of a number that is missing in fewer rows is smaller: its weights cannot be learned
 # from them, and predictions for such rows would depend on their initial values.
 _ROWS_OF_AN_INDICATOR = 10.0
+# Medians are computed from at most so many rows.
+_MEDIAN_ROWS = 100_000
 # The code of an unknown category. That of a missing value is NaN.
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
@@ -375,6 +379,18 @@ class TableEncoder:
         n_missing = missing_weight * max(1.0, total_weight / X.shape[0])
         n_missing[list(without)] = 0.0  # they get no indicator
         return replace(self, encoding=self._encoding(n_missing, numbers, means, is_known, counts))
+
+    def with_medians(self, X, weight):
+        """Return a fitted encoder that replaces missing numbers by medians instead of means."""
+        encoding, n_rows = self.encoding, X.shape[0]
+        rows = slice(None) if n_rows <= _MEDIAN_ROWS else some_rows(n_rows, _MEDIAN_ROWS)
+        values, medians = X[rows][:, encoding.numbers], encoding.means.copy()
+        for k, values_of in enumerate(values.T):
+            known = ~np.isnan(values_of)
+            if known.any():
+                own = None if weight is None else weight[rows][known, np.newaxis]
+                medians[k] = weighted_quantiles(values_of[known, np.newaxis], own, [0.5]).item()
+        return replace(self, encoding=replace(encoding, means=medians))
 
     def _encoding(self, n_missing, numbers, means, is_known, counts):
         """Place the inputs: numbers, then for each feature its categories and its indicator."""

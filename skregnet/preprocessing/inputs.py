@@ -17,7 +17,7 @@ from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import N_DRAWN, TableEncoder, make_encoder
 from .moments import rounding_of, weighted_means
-from .scalers import InputScaler, centres, dropped_columns, with_new_columns
+from .scalers import InputScaler, RobustClipScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
 # Share of rows with unknown categories that is warned of where training continues.
@@ -128,6 +128,8 @@ class Inputs:
         if self.encoder is not None:
             with OneThread():
                 encoder = self.encoder.fitted(X, weight, total_weight, keeps_all=is_stream)
+                if scaler == "robust" or isinstance(scaler, RobustClipScaler):
+                    encoder = encoder.with_medians(X, weight)
             inputs = replace(self, encoder=encoder)
         return inputs._with_scaler(scaler, X, weight, is_stream)
 
@@ -144,7 +146,8 @@ class Inputs:
         means = None
         if self.encoder is None and self.allow_missing:
             with OneThread(), np.errstate(over="ignore"):
-                means = weighted_means(X, weight)
+                is_robust = isinstance(scaler, RobustClipScaler)
+                means = centres(scaler) if is_robust else weighted_means(X, weight)
         return replace(
             self,
             given_scaler=given,
@@ -279,7 +282,8 @@ class Inputs:
 
         `n_inputs` is the number of inputs of the network, None before there is one.
         """
-        x = scaled_inputs(self.scaler, self._numbers(X), dtype, bool(self.dropped))
+        is_named = isinstance(self.given_scaler, str)
+        x = scaled_inputs(self.scaler, self._numbers(X), dtype, bool(self.dropped), is_named)
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
         is_table = len(x.shape) == 2 and x.shape[0] == n_samples
         if is_table and self.encoder is not None:

@@ -215,7 +215,7 @@ class RobustClipScaler(InputScaler):
     far off keep their order, but not their weight (Holzmueller et al. 2024). The interquartile
     range is divided by that of the standard normal distribution, 1.349. A feature of two values, or
     with more than half of the weight on one value, is centred by its most frequent value and
-    scaled by the root mean square of the distance of the others. Constant features give zeros.
+    scaled by the median distance of the others. Constant features give zeros.
 
     Attributes
     ----------
@@ -268,7 +268,14 @@ class RobustClipScaler(InputScaler):
         self.scale_ = high / NORMAL_RANGE - low / NORMAL_RANGE
         is_point = ~(self.scale_ > _ROUNDING * np.abs(self.center_))
         self.center_[is_point], self.scale_[is_point] = mean[is_point], deviation[is_point]
+        before = self.scale_.copy()
         _set_special_columns(self, X, weight, is_constant, known)
+        # A root mean square is that of the values far off.
+        for j in np.flatnonzero((self.scale_ != before) & np.isfinite(self.scale_)):
+            distance = np.abs(X[rows][:, j : j + 1] - self.center_[j])
+            others = distance[:, 0] > 0
+            own = None if some is None else some[others]
+            self.scale_[j] = weighted_quantiles(distance[others], own, [0.5]).item()
 
     def _set_columns(self, columns, centres, scales):
         self.center_[columns], self.scale_[columns] = centres, scales
@@ -361,7 +368,9 @@ def _set_special_columns(scaler, X, weight, may_be_constant, known=()):
         # units are brought close to the common scale.
         relative = distance / np.median(distance[kept])
         distance /= relative.clip(1 / _SPARSE_RANGE, _SPARSE_RANGE)
-        scaler.scale_[columns[kept]] = distance[kept]
+        # The centre of these columns is zero. Those without so many zeros are centred, see
+        # `scaled_inputs`: it hardly makes them less sparse.
+        _set_columns(scaler, columns[kept], 0.0, distance[kept])
 
 
 def _dominant_values(X, weight, columns, known):

@@ -5,7 +5,7 @@ import math
 from copy import deepcopy
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -115,15 +115,18 @@ def takes_sparse(scaler):
         return False  # a transformer without tags, or a class
 
 
-def scaled_inputs(scaler, X, dtype, drops=False):
+def scaled_inputs(scaler, X, dtype, drops=False, is_named=False):
     """Return `X` as the network takes it: scaled, in its dtype, C-contiguous or CSR.
 
     With a known scaler or none, dense rows are scaled when they are read from a `Source`. Any other
-    transformer is given all rows at once. `drops` says that columns were constant in training.
+    transformer is given all rows at once. `drops` says that columns were constant in training, and
+    `is_named` that the scaler was given by its name.
     """
     if issparse(X) and isinstance(scaler, StandardScaler) and scaler.with_mean:
         X = X.toarray()  # the scaler was fitted to dense rows
-    if not issparse(X) and (scaler is None or is_known(scaler)):
+    # For sparse rows it has `with_mean=False`, but still has the centres of columns.
+    is_own = is_named and isinstance(scaler, StandardScaler)
+    if not issparse(X) and (scaler is None or is_own or is_known(scaler)):
         is_array = isinstance(X, np.ndarray)
         if scaler is None and is_array and X.flags.c_contiguous and X.dtype == dtype:
             return X
@@ -145,9 +148,21 @@ def scaled_inputs(scaler, X, dtype, drops=False):
         return source.transformed(transform, dtype)
     if scaler is not None:
         X = scaler.transform(_rows_for(scaler, X))
+        X = _centred_where_full(scaler, X) if is_own else X
     if issparse(X):
         return X.tocsr().astype(dtype, copy=False)
     return np.ascontiguousarray(X, dtype=dtype)
+
+
+def _centred_where_full(scaler, X):
+    """Subtract the means from the columns of scaled CSR rows that are not mostly zeros."""
+    columns = np.flatnonzero((scaler.mean_ != 0) & np.isfinite(scaler.scale_))
+    if not len(columns):
+        return X
+    n_rows = X.shape[0]
+    centres = -(scaler.mean_ / scaler.scale_)[columns].astype(X.dtype)
+    parts = np.tile(centres, n_rows), np.tile(columns, n_rows)
+    return X + csr_array((*parts, np.arange(n_rows + 1) * len(columns)), shape=X.shape)
 
 
 def with_folded_scaler(network, scaler, shape, weights=()):

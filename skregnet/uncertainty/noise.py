@@ -26,10 +26,6 @@ _ROWS_OF_NO_FACTOR = 5
 # are too small for new rows: intervals for 90 % held .71 of them on diabetes (0.3 rows for each
 # weight), .83 on kin8nm (6 rows) and .90 on power-plant (11 rows).
 _ROWS_OF_A_WEIGHT = 10
-# With masks it takes fewer rows, by the square of the probability of dropping a unit. Intervals for
-# 90 % held .81 of new rows with 0.25 rows for each weight and a probability of 0.1, .88 with 0.3,
-# and .91 with 0.5; with 2.7 rows .89, .91 and .96.
-_ROWS_WITH_MASKS = 0.02
 # Robust losses fit the residuals of most rows: larger ones than so many standard deviations by the
 # median absolute residual do not count more. That takes so many rows.
 _FAR_OFF, _FEWEST_TO_COMPARE = 10.0, 10
@@ -259,13 +255,9 @@ def _factor_of_std(network, loss, x, y, weight):
 
 def _can_overfit(network, n_rows):
     """Whether so few training rows may have smaller predicted variances than other rows need."""
-    rates = [getattr(layer, "rate", 0.0) for layer in network.layers if layer.is_stochastic]
-    n_needed = _ROWS_OF_A_WEIGHT
-    if rates and max(rates) > 0.0:  # the spread over the masks widens the distributions
-        n_needed = min(n_needed, _ROWS_WITH_MASKS / max(rates) ** 2)
-    elif rates:
+    if network.is_stochastic:  # the spread over the masks widens the distributions
         return bool(np.any(network.layers[-1].n_inputs + 1 > n_rows / 2))
-    return bool(np.any(n_rows < n_needed * network.params.shape[1]))
+    return bool(np.any(n_rows < _ROWS_OF_A_WEIGHT * network.params.shape[1]))
 
 
 def _shares(weight, n_rows):

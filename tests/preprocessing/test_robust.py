@@ -72,7 +72,7 @@ def test_a_value_with_the_majority_is_the_centre(share):
     scaler = RobustClipScaler().fit(X)
     if share > 0.5:
         assert scaler.center_ == 7.0
-        assert_allclose(scaler.scale_, np.sqrt(np.mean((others - 7.0) ** 2)))
+        assert_allclose(scaler.scale_, np.median(np.abs(others - 7.0)))
     assert np.isfinite(scaler.transform(X)).all()
     assert 0.05 < scaler.transform(X).std() < 2
 
@@ -121,3 +121,36 @@ def test_sparse_rows_are_refused():
     model = RegularizedMLPRegressor(scaler="robust")
     with pytest.raises(ValueError, match="scaler='robust' needs dense X"):
         model.fit(csr_array(np.eye(3)), [0.0, 1.0, 2.0])
+
+
+def test_an_outlier_does_not_shrink_the_other_amounts_of_a_column_of_zeros():
+    rng = np.random.default_rng(0)
+    x, amount = rng.normal(size=500), rng.exponential(size=500) * (rng.random(500) < 0.3)
+    y = x + 2 * amount
+    wrong = np.flatnonzero(amount)[0]
+    X = np.c_[x, amount]
+    X[wrong, 1] = 1e9
+    model = RegularizedMLPRegressor(scaler="robust", learning_rate_init=0.01, random_state=0)
+    others = np.arange(500) != wrong
+    assert model.fit(X, y).score(X[others], y[others]) > 0.98
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("missing_in_training", [False, True])
+def test_missing_numbers_are_medians(missing_in_training, weighted):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = 2 * X[:, 0] + X[:, 1]
+    X[0, 0] = 1e9
+    if missing_in_training:
+        X[1:150, 0] = np.nan
+    weight = rng.integers(1, 4, 500) if weighted else None
+    model = RegularizedMLPRegressor(scaler="robust", learning_rate_init=0.01, random_state=0)
+    model.fit(X, y, sample_weight=weight)
+    inputs = model._model.inputs
+    known = X[~np.isnan(X[:, 0])][:, :1]
+    own = None if weight is None else weight[~np.isnan(X[:, 0])]
+    median = RobustClipScaler().fit(known, sample_weight=own).center_
+    means = inputs.encoder.encoding.means if missing_in_training else inputs.means
+    assert_allclose(means[0], median[0])
+    assert model.score(X[150:], y[150:]) > 0.97

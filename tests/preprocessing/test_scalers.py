@@ -317,9 +317,33 @@ def test_sparse_zeros_and_ones_stay_as_they_are():
     np.testing.assert_array_equal(fit_scaler("standard", X, None).scale_, 1.0)
 
 
-def test_sparse_columns_without_a_majority_of_zeros_have_unit_variance():
-    X = scipy.sparse.csr_array(np.random.default_rng(0).uniform(1.0, 2.0, (100, 3)))
-    np.testing.assert_allclose(fit_scaler("standard", X, None).scale_, X.toarray().std(axis=0))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_columns_without_a_majority_of_zeros_are_standardised(dtype):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(2005, 9, 400), rng.uniform(size=400) < 0.1, np.full(400, 7.0)])
+    X[:40, 0] = 0.0
+    X = X.astype(dtype)
+    scaler = fit_scaler("standard", scipy.sparse.csr_array(X), None)
+    np.testing.assert_allclose(scaler.scale_[:2], [X[:, 0].std(), 1.0], rtol=1e-5)
+    scaled = scaled_inputs(scaler, scipy.sparse.csr_array(X), dtype, is_named=True)
+    assert scaled.format == "csr"
+    expected = np.column_stack([(X[:, 0] - X[:, 0].mean()) / X[:, 0].std(), X[:, 1], 0 * X[:, 2]])
+    atol = 1e-4 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(scaled.toarray(), expected, atol=atol)
+    # Dense rows are scaled in the same way.
+    dense = scaled_inputs(scaler, X, dtype, drops=True, is_named=True)[:]
+    np.testing.assert_allclose(dense, expected, atol=atol)
+
+
+def test_a_network_learns_from_a_year_in_sparse_rows():
+    rng = np.random.default_rng(0)
+    city, year = rng.integers(0, 40, 1000), rng.integers(1990, 2020, 1000)
+    X = np.column_stack([np.eye(40)[city], year, rng.normal(100, 20, 1000)])
+    y = 5.0 * (year - 2005) + X[:, -1]
+    model = RegularizedMLPRegressor(learning_rate_init=0.01, random_state=0)
+    model.fit(scipy.sparse.csr_array(X), y)
+    assert model.score(scipy.sparse.csr_array(X), y) > 0.98
+    np.testing.assert_allclose(model.predict(X), model.predict(scipy.sparse.csr_array(X)))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
