@@ -26,6 +26,8 @@ _MANY_UNKNOWN = 0.1
 _KNOWN_ROWS = 100_000
 # Parameters `scaler` that a stream fits again while it knows few rows.
 _LEARNING = (str, StandardScaler, InputScaler)
+# Numbers of a stream are far from its first ones by more than so many standard deviations.
+_FAR_OFF = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +188,29 @@ class Inputs:
             inputs = self._with_new_numbers(X, weight)
             return inputs._with_scaler(self.given_scaler, X, weight, is_stream=True)
         inputs = self._with_new_numbers(X, weight)
+        inputs._warn_of_far_numbers(X)
         if not self.dropped:
             return inputs
         scaler = with_new_columns(self.scaler, inputs._numbers(X), weight)
         if scaler is self.scaler:
             return inputs
         return replace(inputs, scaler=scaler, dropped=_dropped(self.given_scaler, scaler))
+
+    def _warn_of_far_numbers(self, X):
+        """Warn of numbers in further rows that the scaling of the first ones makes very large."""
+        if type(self.scaler) is not StandardScaler or issparse(X) or not self.warns:
+            return
+        x, is_far = scaled_inputs(self.scaler, self._numbers(X), X.dtype, bool(self.dropped)), False
+        for rows in row_chunks(*x.shape):
+            is_far = is_far | (np.abs(x[rows]) > _FAR_OFF).any(axis=0)
+        if np.any(is_far):
+            columns = listed(self._names_of(np.flatnonzero(is_far)))
+            warn_user(
+                f"X differs in {columns} from the first rows of the stream by more than "
+                f"{_FAR_OFF:.0f} of their standard deviations, which the scaling was learned from. "
+                "Begin with rows that vary as all others, or pass a fitted scaler: "
+                "scaler=FrozenEstimator(...)."
+            )
 
     def _with_new_numbers(self, X, weight):
         if self.encoder is None:

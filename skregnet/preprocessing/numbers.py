@@ -55,7 +55,7 @@ def read_numbers(values, name, owner=None, advice="", allow_missing=False):
         if not (allow_missing and has_several):
             hint = (
                 " Single targets may be missing only where a row has several."
-                if allow_missing
+                if allow_missing and np.isnan(numbers).any()
                 else ""
             )
             raise ValueError(_not_finite(numbers, name) + hint)

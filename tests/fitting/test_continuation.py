@@ -55,6 +55,7 @@ def test_a_lower_rate_mends_a_diverged_fit(n_estimators):
     assert model.score(X, y) > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:X differs in column:UserWarning")
 def test_one_bad_batch_does_not_end_a_stream():
     X, y = regression()
     X, y = X.astype(np.float32), y.astype(np.float32)
@@ -358,6 +359,7 @@ def test_rows_in_a_periodic_order_show_no_plateau_of_their_own():
 # ---- what the second look found ------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:X differs in column:UserWarning")
 def test_bad_rows_do_not_cost_a_stream_its_state():
     X, y = regression(40)
     model = regressor(learning_rate="cosine", dtype="float32")

@@ -384,3 +384,18 @@ def test_pickles_of_a_stream_continue():
     assert_array_equal(
         again.predict(late), models[1].partial_fit(late, y).partial_fit(X, y).predict(late)
     )
+
+
+def test_a_stream_that_leaves_the_range_of_its_first_rows_says_so():
+    X, y = rows()
+    far, near = X.copy(), X.copy()
+    far[:, 2] += 1e4
+    near[:, 2] += 100.0
+    model = regressor()
+    model.partial_fit(X, y)
+    with pytest.warns(UserWarning, match="X differs in column 2 from the first rows of the stream"):
+        model.partial_fit(far, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(near, y)
+        regressor(scaler="robust").partial_fit(X, y).partial_fit(far, y)
