@@ -147,9 +147,8 @@ class Inputs:
             first_rows = (X[:] if isinstance(X, Source) else X.copy()), weight
         means = None
         if self.encoder is None and self.allow_missing:
-            with OneThread(), np.errstate(over="ignore"):
-                is_robust = isinstance(scaler, RobustClipScaler)
-                means = centres(scaler) if is_robust else weighted_means(X, weight)
+            is_robust = isinstance(scaler, RobustClipScaler)
+            means = centres(scaler) if is_robust else weighted_means(X, weight)
         return replace(
             self,
             given_scaler=given,

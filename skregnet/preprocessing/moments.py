@@ -59,12 +59,14 @@ def weighted_means(X, weight):
     """Return the means of the columns of an array, `Source` or CSR matrix in float64."""
     if issparse(X):
         return _moments(X, weight)[0]
-    total, sums = 0.0, 0.0
-    for rows in row_chunks(*X.shape):
-        chunk = X[rows]
-        total += len(chunk) if weight is None else weight[rows].sum()
-        sums += chunk.sum(axis=0, dtype=float) if weight is None else weight[rows] @ chunk
-    means = sums / total
+    with np.errstate(over="ignore"):
+        if weight is None:
+            chunks = (X[rows] for rows in row_chunks(*X.shape))
+            means = sum(chunk.sum(axis=0, dtype=float) for chunk in chunks) / len(X)
+        else:
+            with OneThread():
+                sums = sum(weight[rows] @ X[rows] for rows in row_chunks(*X.shape))
+            means = sums / weight.sum()
     return means if np.isfinite(means).all() else standardisation(X, weight)[0]
 
 
@@ -151,11 +153,11 @@ def rounding_of(dtype):
 
 
 def may_be_constant(X, mean, deviation, is_constant):
-    """Return the numbers of the columns that `constant_columns` has to look at.
+    """Return a mask of the columns that `constant_columns` has to look at.
 
     The arguments are results of `standardisation`.
     """
-    return np.flatnonzero(is_constant | (deviation <= rounding_of(X.dtype) * np.abs(mean)))
+    return is_constant | (deviation <= rounding_of(X.dtype) * np.abs(mean))
 
 
 def exact_standardisation(X, weight, columns, origin):
@@ -182,6 +184,12 @@ def dominant_values(X, weight, columns):
     columns, values = _frequent_values(X, weight, columns)
     if not len(columns):
         return columns, values, values
+    with OneThread():
+        return _with_distances(X, weight, columns, values)
+
+
+def _with_distances(X, weight, columns, values):
+    """Return the columns of which the given values, or others, are dominant; see there."""
     share, lowest = np.zeros(len(columns)), np.full(len(columns), np.inf)
     highest = -lowest
     for rows in row_chunks(*X.shape):
@@ -219,7 +227,7 @@ def _frequent_values(X, weight, columns):
     if weight is None:
         middle = (len(sample) - 1) // 2
         values = np.partition(sample, middle, axis=0)[middle]
-        share = (sample == values).sum(axis=0) / len(sample)
+        share = np.add.reduce(sample == values) / len(sample)
     else:
         order, weight = sample.argsort(axis=0), weight[rows] / weight[rows].sum()
         middle = (weight[order].cumsum(axis=0) >= 0.5).argmax(axis=0)

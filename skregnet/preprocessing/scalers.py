@@ -16,7 +16,7 @@ from .._sklearn_compat import DocumentationLinkMixin
 from ..data.rows import some_rows
 from ..data.source import CHUNK_ELEMENTS, row_chunks
 from ..functions.losses.sums import NORMAL_RANGE, weighted_quantiles
-from ..kernels.threads import OneThread, suitable_threads
+from ..kernels.threads import suitable_threads
 from .checks import check_weights
 from .moments import (
     constant_columns,
@@ -170,7 +170,7 @@ class WhiteningScaler(InputScaler):
         `_fit_standard`.
         """
         mean, _, scale, is_constant, total = standardisation(X, weight)
-        columns = may_be_constant(X, mean, scale, is_constant)
+        columns = np.flatnonzero(may_be_constant(X, mean, scale, is_constant))
         if len(columns):
             # Division by infinity makes constant features, and their rounding errors, zero.
             is_constant, distance = constant_columns(X, weight, columns)
@@ -260,7 +260,7 @@ class RobustClipScaler(InputScaler):
 
     def _fit(self, X, weight, known=()):
         mean, _, deviation, is_constant, _ = standardisation(X, weight)
-        is_constant[may_be_constant(X, mean, deviation, is_constant)] = True
+        is_constant = may_be_constant(X, mean, deviation, is_constant)
         n_rows = X.shape[0]
         rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
@@ -338,7 +338,7 @@ def _set_moments(scaler, X, weight):
     return is_constant
 
 
-def _set_special_columns(scaler, X, weight, may_be_constant, known=()):
+def _set_special_columns(scaler, X, weight, looks_constant, known=()):
     """Set centres and scales of constant columns, and of columns with a dominant value.
 
     A constant column gets an infinite scale, which makes it zero in all rows. A dominant value
@@ -346,8 +346,9 @@ def _set_special_columns(scaler, X, weight, may_be_constant, known=()):
     and the other is one or minus one, however rare it is. Sparse columns of mostly zeros have a
     common scale, unless their units differ much.
     """
-    columns, is_constant = np.flatnonzero(may_be_constant), np.zeros(len(may_be_constant), bool)
-    if len(columns):
+    is_constant = looks_constant
+    if looks_constant.any():
+        columns, is_constant = np.flatnonzero(looks_constant), np.zeros(len(looks_constant), bool)
         same = constant_columns(X, weight, columns)[0]
         is_constant[columns] = same
         # Without rounding errors, for `_differs`.
@@ -379,13 +380,12 @@ def _dominant_values(X, weight, columns, known):
     Otherwise the replacements of two values would be many small differences from one of them.
     """
     found, without = [], columns
-    with OneThread():
-        for j, values, own_weight in known:
-            own = dominant_values(values, own_weight, np.array([0])) if j in columns else ((),)
-            if len(own[0]):
-                found.append((np.array([j]), *own[1:]))
-                without = without[without != j]
-        of_others = dominant_values(X, weight, without)
+    for j, values, own_weight in known:
+        own = dominant_values(values, own_weight, np.array([0])) if j in columns else ((),)
+        if len(own[0]):
+            found.append((np.array([j]), *own[1:]))
+            without = without[without != j]
+    of_others = dominant_values(X, weight, without)
     if not found:
         return of_others
     return tuple(np.concatenate(parts) for parts in zip(of_others, *found, strict=True))
@@ -406,7 +406,7 @@ def _fit_standard(X, weight, known=()):
     if issparse(X):
         return_arrays(scaler)  # sparse rows are transformed by its own method
     is_constant = _set_moments(scaler, X, weight)
-    is_constant[may_be_constant(X, scaler.mean_, scaler.scale_, is_constant)] = True
+    is_constant = may_be_constant(X, scaler.mean_, scaler.scale_, is_constant)
     _set_special_columns(scaler, X, weight, is_constant, known)
     return scaler
 
