@@ -222,7 +222,7 @@ class RealTargets:
         elif self.normalize_y is not False:
             scaling = self._standardised(y, weight)
             # A single known value is constant, too.
-            constants = _if_any(np.nanmax(y, axis=0) == np.nanmin(y, axis=0))
+            constants = _if_any(np.fmax.reduce(y) == np.fmin.reduce(y))
         if self.normalize_y is False:
             scaling, first_rows = TargetScaler.identity(y.shape[1]), None
         return replace(self, scaling=scaling, first_rows=first_rows, unscaled_constants=constants)
