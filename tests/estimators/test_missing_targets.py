@@ -109,7 +109,7 @@ def test_a_linear_model_learns_each_target_as_from_its_known_rows_alone(loss):
         assert_allclose(alone.y_mean_, model.y_mean_[k], rtol=1e-14)
         assert_allclose(alone.y_scale_, model.y_scale_[k], rtol=1e-14)
         if settings["tol"] < 1e-6:
-            atol = 1e-3 * np.std(y[rows, k])
+            atol = 5e-3 * np.std(y[rows, k])
             assert_allclose(model.predict(X)[:, k], alone.predict(X), rtol=1e-3, atol=atol)
 
 

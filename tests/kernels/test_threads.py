@@ -389,9 +389,9 @@ def test_draws_do_not_limit_the_code_that_takes_them():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_sparse_inputs_do_not_count():
     """Products with sparse rows do not use threads, however wide they are."""
-    from scipy.sparse import random_array
+    from scipy.sparse import csr_array
 
-    X = random_array((200, 5000), density=0.001, format="csr", rng=0)
+    X = csr_array(1.0 * (np.random.default_rng(0).random((200, 5000)) < 0.001))
     watched = Watched()
     fitted = model(watched, (20, 100)).fit(X, np.arange(200.0))
     assert watched.seen == {1}

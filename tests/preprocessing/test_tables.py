@@ -238,6 +238,8 @@ def test_all_containers_give_the_same():
     for kind in [*kinds, *(kind for kind in CATEGORICAL if kind.startswith("arrow"))]:
         X = CATEGORICAL[kind]()
         model = small().fit(X, Y)
+        if not hasattr(model, "feature_names_in_"):
+            continue  # polars 2 has dropped the protocol that scikit-learn before 1.9 uses
         assert model.input_names_.tolist() == [
             "number",
             *(f"other_{word}" for word in "abc"),
