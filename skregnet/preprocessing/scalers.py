@@ -241,9 +241,9 @@ class RobustClipScaler(InputScaler):
     Examples
     --------
     >>> from skregnet import RobustClipScaler
-    >>> X = [[0.0], [1.0], [2.0], [3.0], [4.0], [1000.0]]
+    >>> X = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [1000.0]]
     >>> RobustClipScaler().fit_transform(X).ravel().round(1).tolist()
-    [-0.9, -0.4, 0.0, 0.4, 0.9, 3.0]
+    [-1.0, -0.7, -0.3, 0.0, 0.3, 0.7, 3.0]
     """
 
     center_: NDArray[np.float64]
