@@ -77,12 +77,19 @@ def serve(is_limited, quick):
     calls = {}
     for line in sys.stdin:
         name, cores = json.loads(line)
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, cores)
+        use_cores(cores)
         if name not in calls:
             calls[name] = make_call(name, quick)
             calls[name]()
         print(json.dumps(seconds_of(calls[name], 0.0 if quick else SECONDS)), flush=True)
+
+
+def use_cores(cores):
+    """Let all threads of the process, also those of the BLAS, run on some cores only."""
+    threads = os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else [0]
+    if hasattr(os, "sched_setaffinity"):
+        for thread in threads:
+            os.sched_setaffinity(int(thread), cores)
 
 
 def seconds_of(call, total):
