@@ -311,6 +311,7 @@ def test_features_are_selected_by_the_weights_of_the_first_layer(selector, n_est
     assert_array_equal(found.get_support(), [True] * 3 + [False] * 3)
 
 
+@pytest.mark.slow
 def test_none_of_the_packages_is_imported_by_this_one():
     code = "import sys, skregnet, skregnet.interop; print(sorted({*sys.modules}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

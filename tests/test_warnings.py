@@ -35,6 +35,7 @@ def caught():
 
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+@pytest.mark.slow
 def test_a_search_warns_once(backend, caught):
     X, y = regression(60)
     search = GridSearchCV(small(), GRID, cv=3)
@@ -94,6 +95,7 @@ def test_as_errors_they_fail_each_fit():
             search.fit(X, y)
 
 
+@pytest.mark.slow
 def test_in_worker_processes_each_warns_once():
     script = """
         from sklearn.model_selection import GridSearchCV

@@ -646,6 +646,7 @@ UNKNOWN = (
 
 @pytest.mark.filterwarnings("ignore:The predict:UserWarning")
 @pytest.mark.parametrize("parameters", UNKNOWN, ids=str)
+@pytest.mark.slow
 def test_an_unknown_category_may_be_each_known_one(parameters):
     X, y = with_categories(1000)
     model = RegularizedMLPRegressor(

@@ -709,6 +709,7 @@ def test_a_loss_of_a_user_starts_at_zero_as_before():
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.slow
 def test_targets_in_other_units_than_all_others_change_nothing(case, parameters, dtype):
     X, exact, y = curve()
     y[::100] = 1e30 if dtype == np.float32 else -1e300

@@ -188,6 +188,7 @@ def test_a_constant_network_is_not_worse_than_a_constant_where_weights_differ_mu
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "scg"])
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
 @pytest.mark.parametrize("outlier", [1e9, 1e12])
+@pytest.mark.slow
 def test_a_huge_target_does_not_end_the_minimisation(outlier, loss, solver):
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (300, 3))

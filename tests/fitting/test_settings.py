@@ -1057,6 +1057,7 @@ def test_rows_without_a_target_are_named(kind):
         RegularizedMLPRegressor().fit(X_and_y()[0], y)
 
 
+@pytest.mark.slow
 def test_names_are_listed_in_the_same_order_in_each_process():
     code = """
         from skregnet import RegularizedMLPRegressor

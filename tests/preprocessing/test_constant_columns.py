@@ -329,6 +329,7 @@ def test_a_column_that_begins_to_vary_in_a_stream(constant, is_weighted):
 
 
 @pytest.mark.parametrize("first", [1, 50])
+@pytest.mark.slow
 def test_a_column_without_values_in_the_first_call_is_learned_later(first):
     X = np.random.default_rng(0).normal(size=(8000, 3))
     y = X[:, 0] - X[:, 1]

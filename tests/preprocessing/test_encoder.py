@@ -285,6 +285,7 @@ def test_numbers_alone_are_treated_as_without_the_switches(chosen, handle_missin
 
 @BOTH
 @FRAMES
+@pytest.mark.slow
 def test_thousands_of_categories(Estimator, make):
     rng = np.random.default_rng(0)
     codes = rng.integers(3000, size=6000)
@@ -1112,6 +1113,7 @@ def test_a_categorical_column_without_a_value_has_no_effect_and_is_said():
 @BOTH
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize("n_first", [1, 50])
+@pytest.mark.slow
 def test_a_stream_knows_the_categories_that_the_type_declares(Estimator, make, n_first):
     rng = np.random.default_rng(0)
     labels = rng.choice(list("abc"), 500).tolist()

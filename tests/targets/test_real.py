@@ -345,6 +345,7 @@ def streamed(X, y, sizes, n_epochs=60, **parameters):
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "gaussian_nll"])
 @pytest.mark.parametrize("sizes", [[1], [2, 5], [1] * 40])
+@pytest.mark.slow
 def test_a_stream_that_begins_with_few_rows_learns_the_scaling_of_the_target(loss, sizes):
     X = np.random.default_rng(0).normal(size=(800, 2))
     y = 1e9 + 1e6 * (X[:, 0] - X[:, 1])
@@ -354,6 +355,7 @@ def test_a_stream_that_begins_with_few_rows_learns_the_scaling_of_the_target(los
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.slow
 def test_a_target_that_is_constant_in_the_first_call_learns_its_scale(loss):
     X = np.random.default_rng(0).normal(size=(800, 2))
     y = 1e6 * np.c_[X[:, 0] - X[:, 1], 1e-6 * X[:, 0]]
