@@ -10,6 +10,8 @@ from .source import Source, Stacked
 
 # The scalings of a stream go on learning until they know so many rows.
 FEW_ROWS = 30
+# Quantiles of inputs are computed from at most so many rows.
+QUANTILE_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,31 @@ def some_rows(n_rows, n_drawn):
     # A random sample, because rows may come in a periodic order. It has a seed of its own, so that
     # it does not consume the user's random numbers.
     return np.sort(np.random.default_rng(n_rows).choice(n_rows, n_drawn, replace=False))
+
+
+def at_most(n_rows, n_drawn):
+    """Return an index of all rows, or of `some_rows` if there are more than `n_drawn`."""
+    return slice(None) if n_rows <= n_drawn else some_rows(n_rows, n_drawn)
+
+
+def joined_with_weights(first, second):
+    """Return two pairs of values and weights as one pair.
+
+    The values are arrays, of which the first axis is that of rows, a `Source` or CSR matrices. The
+    weights are (n_rows,), (n_rows, 1) or (n_rows, n_columns); None means ones.
+    """
+    parts = [part[:] if isinstance(part, Source) else part for part, _ in (first, second)]
+    values = vstack(parts, format="csr") if issparse(parts[1]) else np.concatenate(parts)
+    weights = [weight for _, weight in (first, second)]
+    if all(weight is None for weight in weights):
+        return values, None
+    columns = max(weight.shape[1:] for weight in weights if weight is not None)
+    return values, np.concatenate(
+        [
+            np.broadcast_to(1.0 if weight is None else weight, (part.shape[0], *columns))
+            for part, weight in zip(parts, weights, strict=True)
+        ]
+    )
 
 
 def some_known(known, n_drawn):

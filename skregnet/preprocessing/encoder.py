@@ -16,7 +16,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn_user
-from ..data.rows import some_rows
+from ..data.rows import QUANTILE_ROWS, at_most
 from ..data.source import row_chunks
 from ..functions.losses.sums import weighted_quantiles
 from .columns import (
@@ -44,8 +44,6 @@ _LARGEST_DIVISOR = 10.0
 # The indicator of a number that is missing in fewer rows is smaller: its weights cannot be learned
 # from them, and predictions for such rows would depend on their initial values.
 _ROWS_OF_AN_INDICATOR = 10.0
-# Medians are computed from at most so many rows.
-_MEDIAN_ROWS = 100_000
 # The code of an unknown category. That of a missing value is NaN.
 _UNKNOWN = -2.0
 # Sparse rows pay with more inputs than this, and more than so many times the entries of a row.
@@ -382,8 +380,7 @@ class TableEncoder:
 
     def with_medians(self, X, weight):
         """Return a fitted encoder that replaces missing numbers by medians instead of means."""
-        encoding, n_rows = self.encoding, X.shape[0]
-        rows = slice(None) if n_rows <= _MEDIAN_ROWS else some_rows(n_rows, _MEDIAN_ROWS)
+        encoding, rows = self.encoding, at_most(X.shape[0], QUANTILE_ROWS)
         values, medians = X[rows][:, encoding.numbers], encoding.means.copy()
         for k, values_of in enumerate(values.T):
             known = ~np.isnan(values_of)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import feature_checker
 from .._warnings import warn_user
-from ..data.rows import FEW_ROWS, some_rows
+from ..data.rows import FEW_ROWS, QUANTILE_ROWS, at_most, joined_with_weights
 from ..data.source import Source, as_source, row_chunks
 from ..kernels.threads import OneThread
 from .affine import affine_map
@@ -22,8 +22,6 @@ from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
 # Share of rows with unknown categories that is warned of where training continues.
 _MANY_UNKNOWN = 0.1
-# The known values of columns with missing ones are looked at in so many rows.
-_KNOWN_ROWS = 100_000
 # Parameters `scaler` that a stream fits again while it knows few rows.
 _LEARNING = (str, StandardScaler, InputScaler)
 # Numbers of a stream are far from its first ones by more than so many standard deviations.
@@ -165,8 +163,7 @@ class Inputs:
         """
         if self.encoder is None or not self.encoder.encoding.missing_indicators.size:
             return ()
-        encoding, n_rows = self.encoder.encoding, X.shape[0]
-        rows = slice(None) if n_rows <= _KNOWN_ROWS else some_rows(n_rows, _KNOWN_ROWS)
+        encoding, rows = self.encoder.encoding, at_most(X.shape[0], QUANTILE_ROWS)
         values = X[rows][:, encoding.missing_indicators[0]]
         weight = None if weight is None else weight[rows]
         found = []
@@ -183,7 +180,7 @@ class Inputs:
         that were constant until now.
         """
         if self.first_rows is not None:
-            X, weight = _joined(self.first_rows, (X, weight))
+            X, weight = joined_with_weights(self.first_rows, (X, weight))
             inputs = self._with_new_numbers(X, weight)
             return inputs._with_scaler(self.given_scaler, X, weight, is_stream=True)
         inputs = self._with_new_numbers(X, weight)
@@ -229,8 +226,7 @@ class Inputs:
         if self.encoder is None:
             return constant
         single = {*self.encoder.vocabulary}.difference(self.encoder.encoding.categorical)
-        names = range(self.n_features) if self.feature_names is None else self.feature_names
-        return constant + [names[j] for j in sorted(single)]
+        return constant + [self._columns[j] for j in sorted(single)]
 
     def changed_constants(self, X):
         """Return the `constant_columns` with other values in an `X` that `read` returned."""
@@ -265,9 +261,8 @@ class Inputs:
         shares = self.encoder.encoding.unknown_shares(X)
         columns = [j for j, share in shares.items() if share > _MANY_UNKNOWN]
         if columns:
-            names = range(self.n_features) if self.feature_names is None else self.feature_names
             largest = max(shares[j] for j in columns)
-            columns = listed([names[j] for j in columns])
+            columns = listed([self._columns[j] for j in columns])
             warn_user(
                 f"X has categories in {columns}, in up to {largest:.0%} of the rows, that the "
                 "first call was not given: they are trained as the mean over the known ones. "
@@ -275,12 +270,16 @@ class Inputs:
                 "partial_fit, or fit a clone to all rows."
             )
 
+    @property
+    def _columns(self):
+        """Names of the features, or their numbers."""
+        return range(self.n_features) if self.feature_names is None else self.feature_names
+
     def _names_of(self, numbers):
-        names = range(self.n_features) if self.feature_names is None else self.feature_names
         if self.encoder is None:
-            return [names[j] for j in numbers]
+            return [self._columns[j] for j in numbers]
         encoding = self.encoder.encoding
-        return [names[encoding.numbers[j]] for j in numbers if encoding.is_known[j]]
+        return [self._columns[encoding.numbers[j]] for j in numbers if encoding.is_known[j]]
 
     def _numbers(self, X):
         """Return what the scaler takes, for an `X` that `read` returned."""
@@ -408,17 +407,6 @@ def _dropped(given_scaler, scaler):
     if not isinstance(given_scaler, str | InputScaler) or scaler is None:
         return ()
     return tuple(np.flatnonzero(dropped_columns(scaler)).tolist())
-
-
-def _joined(first, second):
-    """Return two pairs of rows and weights as one."""
-    (X, weight), (more, more_weight) = first, second
-    parts = [part[:] if isinstance(part, Source) else part for part in (X, more)]
-    X = vstack(parts, format="csr") if issparse(more) else np.concatenate(parts)
-    if weight is None and more_weight is None:
-        return X, None
-    weights = [np.ones(rows.shape[0]) if w is None else w for rows, w in (first, second)]
-    return X, np.concatenate(weights)
 
 
 def _is_plain(X, encoder):

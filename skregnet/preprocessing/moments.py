@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from ..data.rows import some_rows
+from ..data.rows import at_most
 from ..data.source import row_chunks
 from ..kernels.threads import OneThread
 
@@ -221,8 +221,7 @@ def _with_distances(X, weight, columns, values):
 
 def _frequent_values(X, weight, columns):
     """Return those of some columns that may have a dominant value, and the candidates."""
-    n_rows = X.shape[0]
-    rows = slice(None) if n_rows <= _SAMPLE_ROWS else some_rows(n_rows, _SAMPLE_ROWS)
+    rows = at_most(X.shape[0], _SAMPLE_ROWS)
     sample = X[rows] if len(columns) == X.shape[1] else X[rows][:, columns]
     if weight is None:
         middle = (len(sample) - 1) // 2

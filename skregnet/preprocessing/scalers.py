@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn_compat import DocumentationLinkMixin
-from ..data.rows import some_rows
+from ..data.rows import QUANTILE_ROWS, at_most
 from ..data.source import CHUNK_ELEMENTS, row_chunks
 from ..functions.losses.sums import NORMAL_RANGE, weighted_quantiles
 from ..kernels.threads import suitable_threads
@@ -44,8 +44,6 @@ _ROUNDING = 1e-14
 _CLIP = 3.0
 # Root mean squares of sparse columns may differ from the median column by this factor.
 _SPARSE_RANGE = 3.0
-# Quartiles are computed from at most so many rows.
-_QUARTILE_ROWS = 100_000
 
 
 class InputScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -261,8 +259,7 @@ class RobustClipScaler(InputScaler):
     def _fit(self, X, weight, known=()):
         mean, _, deviation, is_constant, _ = standardisation(X, weight)
         is_constant = may_be_constant(X, mean, deviation, is_constant)
-        n_rows = X.shape[0]
-        rows = slice(None) if n_rows <= _QUARTILE_ROWS else some_rows(n_rows, _QUARTILE_ROWS)
+        rows = at_most(X.shape[0], QUANTILE_ROWS)
         some = None if weight is None else weight[rows][:, np.newaxis]
         low, self.center_, high = weighted_quantiles(X[rows], some, [0.25, 0.5, 0.75])
         self.scale_ = high / NORMAL_RANGE - low / NORMAL_RANGE

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from ..data.rows import FEW_ROWS
+from ..data.rows import FEW_ROWS, joined_with_weights
 from ..functions.losses import REGRESSION_LOSSES, Loss
 from ..functions.losses.sums import by_target, robust_location_and_scale
 from ..preprocessing.checks import is_plain_array
@@ -184,7 +184,7 @@ class RealTargets:
         """
         y, weight = rows.y, _weights(rows)
         if self.first_rows is not None:
-            y, weight = _joined(self.first_rows, (y, weight))
+            y, weight = joined_with_weights(self.first_rows, (y, weight))
             return self._scaled_by(y, weight, (y, weight) if len(y) < FEW_ROWS else None)
         if self.unscaled_constants is None:
             return self
@@ -310,20 +310,6 @@ def _weights(rows):
     if rows.known is None or rows.relative_weight is None:
         return rows.loss_weight if rows.known is None else rows.known.astype(np.float64)
     return rows.known * rows.relative_weight[:, np.newaxis]
-
-
-def _joined(first, second):
-    """Return two pairs of targets and weights as one."""
-    parts = [y for y, _ in (first, second)]
-    weights = [weight for _, weight in (first, second)]
-    if all(weight is None for weight in weights):
-        return np.concatenate(parts), None
-    weights = [
-        np.ones((len(y), 1)) if w is None else w for y, w in zip(parts, weights, strict=True)
-    ]
-    n_columns = max(weight.shape[1] for weight in weights)
-    weights = [np.broadcast_to(weight, (len(weight), n_columns)) for weight in weights]
-    return np.concatenate(parts), np.concatenate(weights)
 
 
 def _if_any(mask):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from .._warnings import warn_user
+from ..functions.losses.sums import NORMAL_DEVIATION
 from .mixtures import predictive_moments
 from .sampling import mc_moments, mc_samples, sampling_threads
 
@@ -29,7 +30,6 @@ _ROWS_OF_A_WEIGHT = 10
 # Robust losses fit the residuals of most rows: larger ones than so many standard deviations by the
 # median absolute residual do not count more. That takes so many rows.
 _FAR_OFF, _FEWEST_TO_COMPARE = 10.0, 10
-_NORMAL_DEVIATION = 0.6744897501960817  # median absolute deviation of the normal distribution
 # Lower bound of the noise variance, as a fraction of the mean squared residual, in case the
 # epistemic spread exceeds the errors.
 _SMALLEST_SHARE = 0.05
@@ -223,7 +223,7 @@ def _without_far_ones(square, share):
     square, shares = square.astype(np.float64), np.broadcast_to(share.T, square.T.shape)
     for k, known in enumerate(shares > 0.0):
         if np.count_nonzero(known) >= _FEWEST_TO_COMPARE:
-            limit = _FAR_OFF**2 * np.median(square[known, k]) / _NORMAL_DEVIATION**2
+            limit = _FAR_OFF**2 * np.median(square[known, k]) / NORMAL_DEVIATION**2
             if limit > 0.0:
                 np.minimum(square[:, k], limit, out=square[:, k])
     return square

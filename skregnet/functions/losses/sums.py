@@ -13,7 +13,7 @@ from ...kernels.blas import MOST_ELEMENTS, get_blas
 _SOFTPLUS_IS_ZERO = -1000.0
 
 # Interquartile range and median absolute deviation of a standard normal distribution.
-NORMAL_RANGE, _NORMAL_DEVIATION = 1.3489795003921634, 0.6744897501960817
+NORMAL_RANGE, NORMAL_DEVIATION = 1.3489795003921634, 0.6744897501960817
 
 _ONES = {char: np.ones(MOST_ELEMENTS, char) for char in "fd"}
 for _ones in _ONES.values():
@@ -184,5 +184,5 @@ def robust_location_and_scale(y, weight):
         if differs.any():
             some = None if weight is None else weight[differs]
             deviation = deviation[differs, np.newaxis]
-            scale[k] = weighted_quantiles(deviation, some, [0.5]).item() / _NORMAL_DEVIATION
+            scale[k] = weighted_quantiles(deviation, some, [0.5]).item() / NORMAL_DEVIATION
     return median, scale
