@@ -73,7 +73,7 @@ class Rows:
         return replace(self, X=self.X.to_array()) if isinstance(self.X, Source) else self
 
     @property
-    def _counts(self):
+    def counts(self):
         """Mask of the rows with a positive weight and a target; None if all have them."""
         counts = None if self.weight is None else self.weight > 0
         if self.known is not None:
@@ -83,7 +83,7 @@ class Rows:
 
     @property
     def n_counted(self):  # rows with a positive weight and a target
-        counts = self._counts
+        counts = self.counts
         return len(self) if counts is None else int(np.count_nonzero(counts))
 
     @property
@@ -133,7 +133,7 @@ class Rows:
 
     def without_zero_weights(self):
         """Return the rows with a positive weight and a target."""
-        counts = self._counts
+        counts = self.counts
         return self if counts is None else self.take(np.flatnonzero(counts))
 
     @cached_property

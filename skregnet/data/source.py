@@ -34,6 +34,8 @@ class Source:
         ``write_indicators(rows, out)`` writes; None without them.
     """
 
+    ndim = 2
+
     def __init__(self, values, dtype=None, transform=None, index=None, encoder=None, weights=None):
         # Every operation on the memmap subclass takes longer.
         self._values = values if isinstance(values, Stacked) else np.asarray(values)

@@ -305,6 +305,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         n_iter_no_change: float = 10,
         tol: float = 1e-4,
         refit: bool = False,
+        cv: int | t.Splits | Literal["auto"] | None = None,
         categorical_features: t.Columns | None = "from_dtype",
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
         scaler: t.ScalerName | t.Transformer | None = "standard",
@@ -321,7 +322,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        n_estimators: int = 1,
+        n_estimators: int | Literal["auto"] = "auto",
         n_init: int = 1,
         max_time: float | None = None,
         warm_start: bool = False,
@@ -350,6 +351,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.refit = refit
+        self.cv = cv
         self.categorical_features = categorical_features
         self.handle_missing = handle_missing
         self.scaler = scaler

@@ -129,7 +129,12 @@ class FitTasks:
 
     def _attributes_after(self, monitor):
         """Return a function that gives the attributes as if fit had stopped with the epoch."""
-        return lambda: self._attributes(RunResult.so_far(monitor, self._fit.plan.is_stream))
+        def attributes():
+            outcome = RunResult.so_far(monitor, self._fit.plan.is_stream)
+            network = self._fit.in_common_units(outcome.network)
+            return self._attributes(replace(outcome, network=network))
+
+        return attributes
 
     def _attributes_of_member(self, monitor):
         network = monitor.network
@@ -138,7 +143,7 @@ class FitTasks:
         )
 
     def _attributes(self, outcome):
-        outcome = outcome.best_restarts(self._estimator.n_estimators)
+        outcome = outcome.best_restarts(self._fit.settings.n_estimators)
         result = FitResult.of(self._fit, outcome, self._fit.unknown_noise())
         attributes = self._published(result)
         if self._by_member:

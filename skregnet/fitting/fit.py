@@ -13,6 +13,8 @@ from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
+from .automatic import resolve
+from .out_of_fold import OutOfFold
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
 from .result import FitResult
@@ -66,6 +68,11 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         if values is not None:
             check_is_read(values, name)
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
+    if data.X_val is not None and not isinstance(settings.cv, str | None):
+        raise ValueError(
+            f"cv={settings.cv!r} cannot be used with X_val and y_val: the folds are what is held "
+            "out. Leave X_val and y_val out, or set cv='auto' or None."
+        )
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
     inputs, targets, rows, validation = read_data(
@@ -79,6 +86,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         outcome = run.train(make_scorer(run), watchers, checkpoint)
         _check_initial_loss(run, outcome)
         result = FitResult.of(run, outcome, run.noise(outcome.network))
+        if run.members is not None:
+            result = result.with_attributes(**run.members.attributes(run, outcome.network))
     for watcher in watchers:
         watcher.end_training(outcome, result)
     if settings.refit and run.plan.stops_early:
@@ -203,17 +212,26 @@ def weighted(settings, targets, rows, weight_name="sample_weight"):
 
 def prepare(settings, inputs, targets, rows, validation, start=None, *, is_stream=False):
     """Return the run of a fit: the rows are split, and scalers fitted to the training part."""
-    rows = weighted(settings, targets, rows)
+    unweighted, rows = rows, weighted(settings, targets, rows)
     validation = weighted(settings, targets, validation, "sample_weight_val")
     seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
+    settings, folds = resolve(
+        settings,
+        rows,
+        seeds,
+        stratify=targets.stratify(rows),
+        has_validation=validation is not None,
+        start=start,
+        is_stream=is_stream,
+    )
     stops_early = not is_stream and settings.stops_early(rows, validation)
     is_given = validation is not None
-    if stops_early and validation is None:
+    if stops_early and validation is None and folds is None:
         training, validation = _hold_back(settings, targets, rows, seeds, start)
     else:
         training = rows.without_zero_weights()
         validation = None if validation is None else validation.without_zero_weights()
-    check_batches(settings, len(training))
+    check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
             inputs = inputs.fitted(
@@ -233,7 +251,13 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     if is_given:
         inputs.warn_of_changed_constants(validation.X, "X_val")
     plan = Plan.of_stream(settings) if is_stream else Plan.of_fit(settings, stops_early)
-    return Run(settings, plan, inputs, targets, training, validation, seeds, start)
+    members = None
+    if folds is not None:
+        parts = [
+            weighted(settings, targets, unweighted.take(folds.kept[part])) for part in folds.train
+        ]
+        members = OutOfFold(folds, training, parts, targets, settings.n_estimators)
+    return Run(settings, plan, inputs, targets, training, validation, seeds, start, members)
 
 
 def _hold_back(settings, targets, rows, seeds, start):
@@ -255,7 +279,9 @@ def _hold_back(settings, targets, rows, seeds, start):
 def check_continuation(settings, start):
     """Raise ValueError where a parameter was changed that the fitted network depends on."""
     network, before = start.model.network, start.continuation
-    pairs = {"n_estimators": (network.n_members, settings.n_estimators)}
+    pairs = {}
+    if settings.n_estimators != "auto":
+        pairs["n_estimators"] = (network.n_members, settings.n_estimators)
     if before.architecture != settings.architecture:
         for name, value in vars(settings.architecture).items():
             pairs[name] = (getattr(before.architecture, name), value)

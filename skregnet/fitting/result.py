@@ -84,15 +84,20 @@ class FitResult:
             **validation,
             "n_iter_": history.n_epochs,
             "t_": rows_seen,
-            "best_iter_": _one_or_all(outcome.kept_epoch),
+            "best_iter_": _best_iter(run, outcome),
             "stop_reason_": _one_or_all(outcome.stop_reason),
             "loss_": loss,
             "best_loss_": best_loss,
             "do_early_stopping_": run.plan.stops_early,
             "refit_": False,
+            **dict.fromkeys(["fold_", run.targets.name_out_of_fold, "oob_score_"]),
         }
         warnings = warnings_of_run(run, outcome)
         return cls(model, continuation, before is not None, attributes, warnings)
+
+    def with_attributes(self, **attributes):
+        """Return the result with further public attributes."""
+        return replace(self, attributes={**self.attributes, **attributes})
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
@@ -126,13 +131,19 @@ class FitResult:
 
 def _validation_attributes(run, history, before):
     names = ("validation_loss_curve_", "validation_scores_", "best_validation_score_")
-    if run.validation is None:
+    if not run.is_held_out:
         return dict.fromkeys(names)
     losses = history.curve("validation_loss")
     scores = history.curve("validation_score") or [-loss for loss in losses]
     best = None if before is None else before.best_validation_score
     best = float(np.nanmax([*scores, -np.inf if best is None else best]))
     return dict(zip(names, (losses, scores, best), strict=True))
+
+
+def _best_iter(run, outcome):
+    """Return the kept epoch: one for all members that stop together."""
+    is_joint = run.members is not None and run.plan.stops_early
+    return _one_or_all(outcome.kept_epoch[:1] if is_joint else outcome.kept_epoch)
 
 
 def _one_or_all(values):

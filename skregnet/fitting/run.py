@@ -117,9 +117,22 @@ class Run:
         Seeds of a network that is started.
     start : Start, default=None
         What the run continues from; None starts a new network.
+    members : OutOfFold, default=None
+        The rows of each member, if they are on folds; `validation` is None then.
     """
 
-    def __init__(self, settings, plan, inputs, targets, training, validation, seeds, start=None):
+    def __init__(
+        self,
+        settings,
+        plan,
+        inputs,
+        targets,
+        training,
+        validation,
+        seeds,
+        start=None,
+        members=None,
+    ):
         self.settings = settings
         self.plan = plan
         self.inputs = inputs
@@ -128,17 +141,19 @@ class Run:
         self.validation = validation
         self.seeds = seeds
         self.start = start
+        self.members = members
         self.watchers = ()
         self._arrays = None  # of the training rows
         self.loss = targets.loss
         self.dtype = np.dtype(settings.dtype or training.X.dtype)
         if start is not None:
             self.dtype = start.model.dtype
-        strength = float(settings.alpha) / training.total_weight
+        total_weight = training.total_weight if members is None else members.total_weight
+        strength = float(settings.alpha) / total_weight
         if not np.isfinite(strength):
             raise ValueError(
                 f"sample_weight must have a sum that alpha={settings.alpha!r} can be divided by, "
-                f"got {training.total_weight}. Divide the weights by their mean."
+                f"got {total_weight}. Divide the weights by their mean."
             )
         self.penalty = settings.penalty_of(strength)
 
@@ -178,7 +193,7 @@ class Run:
             state = checkpoint.restore(network)
             self.plan = self.plan.resumed(state.elapsed)
         state = state or self._new_state(network.n_members)
-        validate = None if self.validation is None else self._validator(judge, scorer)
+        validate = self._validator(judge, scorer)
         run = self._stochastic if self.settings.is_stochastic else self._full_batch
         with self._threads(network, data):
             monitors = run(network, state, data, judge, validate)
@@ -187,9 +202,19 @@ class Run:
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         result = result.best_restarts(self.settings.n_estimators)
+        result = replace(result, network=self.in_common_units(result.network))
         if self._is_worse(result, judge, data):
             result = replace(result, is_worse_than_constant=True)
         return result
+
+    def in_common_units(self, network):
+        """Return a network that predicts the targets in the scaling that is published."""
+        return network if self.members is None else self.members.in_common_units(network)
+
+    @property
+    def is_held_out(self):
+        """Whether there are rows that show the error on new ones."""
+        return self.validation is not None or self.members is not None
 
     def _is_worse(self, result, judge, data):
         """Whether a fit ended worse than a constant predicts; False for streams and refits."""
@@ -279,6 +304,8 @@ class Run:
         initializers = member_initializers(settings.architecture, settings.init, n_started)
         network.initialize(of_members(initializers), generators)
         output, start = network.dense_layers[-1], self.loss.start(constant, y)
+        if self.members is not None:
+            start = self.members.start_of_members(self.loss, self.dtype)
         if start is not None:
             output.bias[...] = start
         exact = self.targets.exact(self.training)
@@ -298,7 +325,11 @@ class Run:
 
     def _stochastic(self, network, state, data, judge, validate):
         settings = self.settings
-        batches = self._batches(data, state)
+        if self.members is None:
+            batches = self._batches(data, state)
+        else:
+            of_members = self.members.member_targets(*data[1:])
+            batches = self._batches((data[0], *of_members), state, self.members.rows_of_members)
         if state.run is None:
             self._begin(network, state, judge)
         lower_rates = None
@@ -320,13 +351,14 @@ class Run:
         self._watch(run, monitor)
         return [monitor]
 
-    def _batches(self, data, state):
+    def _batches(self, data, state, rows=None):
         settings = self.settings
-        batch_size = settings.rows_of_batch(len(data[1]))
+        n_rows = len(data[1]) if rows is None else min(map(len, rows))
+        batch_size = settings.rows_of_batch(n_rows)
         # Measured on digits, three layers: a last batch of 2 to 10 rows of 60, normalised by its
         # own moments, makes steps that cost the validation accuracy 5 to 25 points.
         smallest = max(2, batch_size // 2) if settings.batch_norm else 2
-        return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest)
+        return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest, rows)
 
     def _begin(self, network, state, judge):
         """Set up the early stopping of a run."""
@@ -462,6 +494,10 @@ class Run:
 
     def _validator(self, judge, scorer):
         """Return a function of a network that gives loss and score on the validation part."""
+        if self.members is not None:
+            return self.members.validator(self, judge, scorer)
+        if self.validation is None:
+            return None
         evaluate = judge.evaluation(*self.arrays(self._of_known_categories(self.validation)))
         rows = self.validation if scorer is None else self.validation.in_memory()
 
@@ -536,8 +572,7 @@ class Run:
         """Return the estimate of the targets' noise after the run; None for classes."""
         if self.targets.is_classifier:
             return None
-        precision, start = self.settings.noise_precision, self.start
-        is_held_out = self.validation is not None
+        precision, start, is_held_out = self.settings.noise_precision, self.start, self.is_held_out
         n_rows = n_residual_rows(network, self.loss, precision, is_held_out)
         estimate = partial(
             estimate_noise,
@@ -549,6 +584,9 @@ class Run:
             before=None if start is None else start.model.noise,
             is_stream=self.plan.is_stream,
         )
+        if self.members is not None:
+            parts = self.members.parts(self, network, n_rows) if n_rows else None
+            return estimate(None, parts=parts, is_held_out=True)
         rows = self.validation if is_held_out else self.training
         noise = estimate(self.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
         if is_held_out and rows.known is not None and noise.stream is not None:

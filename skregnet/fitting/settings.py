@@ -1,7 +1,7 @@
 """Settings of a fit: the parameters of an estimator, their constraints, and resolved values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property, lru_cache, partial
 from inspect import signature
 from numbers import Integral, Real
@@ -69,6 +69,13 @@ PARAMETER_CONSTRAINTS = {
     "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
     "tol": [_NON_NEGATIVE],
     "refit": ["boolean"],
+    "cv": [
+        StrOptions({"auto"}),
+        Interval(Integral, 2, None, closed="left"),
+        HasMethods(["split", "get_n_splits"]),
+        "array-like",
+        None,
+    ],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
@@ -85,7 +92,7 @@ PARAMETER_CONSTRAINTS = {
     "beta_1": [_SHARE],
     "beta_2": [_SHARE],
     "epsilon": [_POSITIVE],
-    "n_estimators": [_COUNT],
+    "n_estimators": [StrOptions({"auto"}), _COUNT],
     "n_init": [_COUNT],
     "max_time": [_POSITIVE, None],
     "warm_start": ["boolean"],
@@ -100,11 +107,14 @@ PARAMETER_CONSTRAINTS = {
 }
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
+# Attributes of members on folds; None without folds.
+OUT_OF_FOLD = ("fold_", "oob_prediction_", "oob_decision_function_", "oob_score_")
 # All attributes that a fit sets.
 _PUBLISHED = (
     *CURVES,
     *"_model _continuation n_iter_ t_ best_iter_ stop_reason_ loss_ best_loss_".split(),
     *"best_validation_score_ do_early_stopping_ refit_".split(),
+    *OUT_OF_FOLD,
 )
 # Parameters that a fitted network depends on.
 _FIXED = "categorical_features handle_missing scaler normalize_y loss quantile huber_delta".split()
@@ -144,6 +154,10 @@ class Settings:
             given = {name: value for name, value in given.items() if name not in own}
         vars(self).update(given)
 
+    def changed(self, **parameters):
+        """Return settings with other values of some parameters."""
+        return replace(self, parameters={**self.parameters, **parameters})
+
     @property
     def is_stochastic(self):
         return is_stochastic(self.solver)
@@ -176,6 +190,8 @@ class Settings:
 
     def stops_early(self, rows, validation):
         """Resolve ``early_stopping``."""
+        if self.cv is not None:
+            return self.early_stopping is not False
         if self.early_stopping == "auto":
             return validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
         return bool(self.early_stopping)
@@ -364,6 +380,23 @@ def check_combinations(settings):
             "trained on all rows, and none is left to validate the next fit. Set one of them to "
             "False."
         )
+    if settings.cv is not None and not isinstance(settings.cv, str):
+        if settings.warm_start:
+            raise ValueError(
+                f"cv={settings.cv!r} cannot be used with warm_start=True: a later fit may have "
+                "other rows, which the members would then have seen. Set cv='auto' or None."
+            )
+        if not settings.is_stochastic:
+            raise ValueError(
+                f"cv={settings.cv!r} cannot be used with solver={settings.solver!r}. Use one of "
+                f"the stochastic solvers {sorted(STOCHASTIC_OPTIMIZERS)}, or cv=None."
+            )
+        if settings.n_init > 1:
+            raise ValueError(
+                f"cv={settings.cv!r} cannot be used with n_init={settings.n_init!r}: restarts "
+                "would be compared by their training losses. Use n_estimators, a multiple of the "
+                "number of folds."
+            )
     if isinstance(settings.validation_fraction, bool):
         raise InvalidParameterError(
             f"The 'validation_fraction' parameter of {settings.cls.__name__} must be a share or "
@@ -420,6 +453,11 @@ def supports_partial_fit(estimator):
         reason = (
             "does not support early_stopping=True: a stream has no validation part. Use "
             "early_stopping='auto' or False, or call fit."
+        )
+    elif estimator.cv is not None and not isinstance(estimator.cv, str):
+        reason = (
+            f"does not support cv={estimator.cv!r}: a stream has no folds. Use cv='auto' or None, "
+            "or call fit."
         )
     elif estimator.n_init != 1:
         reason = (

@@ -106,7 +106,7 @@ def _last_split(rows, splitter, seed):
             f"{name} must be a share or number of the rows, or a splitter or list that gives pairs "
             "of row numbers, (training, validation); it gave none."
         ) from error
-    training, validation = (_row_numbers(part, n_rows, name) for part in (training, validation))
+    training, validation = (row_numbers(part, n_rows, name) for part in (training, validation))
     is_training = np.zeros(n_rows, bool)
     is_training[training] = True
     if is_training[validation].any():
@@ -126,7 +126,7 @@ def _named(splitter):
     return f"validation_fraction={value if len(value) <= longest else f'{value[:longest]}...'}"
 
 
-def _row_numbers(part, n_rows, name):
+def row_numbers(part, n_rows, name):
     """Return sorted row numbers from numbers or a mask."""
     part = np.asarray(part)
     if part.dtype == bool and part.shape == (n_rows,):

@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
@@ -25,6 +26,7 @@ class ClassTargets:
     target_type: str | None = None
 
     is_classifier = True
+    name_out_of_fold = "oob_decision_function_"  # of the attribute, as in random forests
 
     def continued(self, unfitted):
         """Return these classes with the weights and the smoothing of a later fit."""
@@ -185,6 +187,12 @@ class ClassTargets:
         """Return None, because no constant predicts a class exactly."""
         return None
 
+    def mean_raw(self, raw):
+        """Return the mean of raw predictions over the members, the leading axis."""
+        if len(raw) > 1 and self.target_type == "multiclass":
+            raw = raw - raw.mean(axis=2, keepdims=True)
+        return mean_over_members(raw)
+
     def decision(self, raw):
         """Return the decision function of raw predictions, as the classifier does."""
         if len(raw) == 1:
@@ -222,6 +230,18 @@ class ClassTargets:
             info = np.finfo(raw.dtype)
             np.clip(proba, info.tiny, 1.0 - info.epsneg, out=proba)
         return proba
+
+    def predict_and_score(self, raw, rows):
+        """Return the probabilities of raw predictions of rows, and their accuracy.
+
+        `raw` is (n_samples, n_outputs), NaN for rows that have no prediction.
+        """
+        known = ~np.isnan(raw[:, 0])
+        proba = np.full((len(raw), len(self.classes)), np.nan, raw.dtype)
+        proba[known] = self.proba(raw[np.newaxis, known])
+        weight = None if rows.weight is None else rows.weight[known]
+        predicted = self.predict(raw[np.newaxis, known])
+        return proba, float(accuracy_score(rows.labels[known], predicted, sample_weight=weight))
 
     def log_proba(self, raw):
         """Return the logarithms of `proba`."""

@@ -12,6 +12,7 @@ from ..preprocessing.checks import is_plain_array
 from ..preprocessing.columns import column_names, is_frame, listed
 from ..preprocessing.moments import exact_standardisation, standardisation
 from ..preprocessing.numbers import read_numbers
+from .scores import score_of_known
 
 _DID_YOU_MEAN = "Did you mean RegularizedMLPClassifier? It takes class labels."
 # Robust losses have the same gradient for all targets that are far off. Targets further off than so
@@ -106,6 +107,7 @@ class RealTargets:
     unnormalised: TargetScaler | None = None
 
     is_classifier = False
+    name_out_of_fold = "oob_prediction_"  # of the attribute, as in random forests
 
     @property
     def y_mean(self):
@@ -244,6 +246,21 @@ class RealTargets:
         is_robust = self.loss.is_robust
         return (TargetScaler.fit_robustly if is_robust else TargetScaler.fit)(y, weight)
 
+    @property
+    def can_rescale(self):
+        """Whether the output layer of a network can change the scaling of its targets."""
+        one, zero = np.ones(1), np.zeros(1)
+        return self.normalize_y is not False and self.loss.raw_map(one, zero) is not None
+
+    def raw_map_from(self, other):
+        """Return factor and shift of raw predictions that are in the scaling of other targets."""
+        factor = other.y_scale / self.y_scale
+        return self.loss.raw_map(factor, (other.y_mean - self.y_mean) / self.y_scale)
+
+    def mean_raw(self, raw):
+        """Return the mean of raw predictions over the members, the leading axis."""
+        return mean_over_members(raw)
+
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous; missing ones are filled."""
         encoded = self._without_far_ones(encoded)
@@ -299,6 +316,21 @@ class RealTargets:
         y = mean_over_members(self.loss.predict(raw))
         y = self.scaling.inverse_transform(y).astype(self.float_type(raw.dtype), copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def predict_and_score(self, raw, rows):
+        """Return predictions of raw predictions of rows, and their R2 or D2.
+
+        `raw` is (n_samples, n_outputs), NaN for rows that have no prediction.
+        """
+        known = ~np.isnan(raw[:, 0])
+        of_known = self.predict(raw[np.newaxis, known])
+        predicted = np.full((len(raw), *of_known.shape[1:]), np.nan, of_known.dtype)
+        predicted[known] = of_known
+        weight = None if rows.weight is None else rows.weight[known]
+        if of_known.ndim == 1 or (rows.y.shape[1] == 1 and self.loss.predicted_levels is not None):
+            of_known = of_known[:, np.newaxis]
+        score = score_of_known(rows.y[known], of_known, weight, self.loss.predicted_levels)
+        return predicted, score
 
     def float_type(self, dtype):
         """Return `dtype`, or float64 if float32 does not hold the units of the targets."""

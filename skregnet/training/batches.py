@@ -20,10 +20,12 @@ class Batches:
 
     Parameters
     ----------
-    x, y : {ndarray, Source, CSR matrix}, ndarray of shape (n_samples, ...)
-        Inputs and targets in the dtype of the network.
+    x, y : {ndarray, Source, CSR matrix}, ndarray of shape (n_samples, targets)
+        Inputs and targets in the dtype of the network. With `rows`, each member may have targets of
+        its own, (members, n_samples, targets).
     weight : ndarray of shape (n_samples, 1 or targets) or None
-        Sample weights with mean one: losses of batches are divided by their numbers of rows.
+        Sample weights with mean one: losses of batches are divided by their numbers of rows. With
+        `rows` there may be a leading axis of members.
     batch_size : int
     generators : sequence of numpy.random.Generator
         One for each member, for its own order of the rows in each epoch.
@@ -31,8 +33,10 @@ class Batches:
     smallest : int, default=2
         A last batch of fewer rows joins the one before it. Its gradient would be a poor estimate,
         and batch normalisation would use the moments of these few rows.
-    rows : ndarray of int of shape (members, rows of a member), default=None
-        Row numbers of each member; a number may occur several times. None means all rows.
+    rows : sequence of ndarray of int, default=None
+        Row numbers of each member; a number may occur several times. None means all rows. In an
+        epoch each member reads as many rows as the smallest of these arrays has; members with more
+        leave out some, other ones in each epoch.
     block_elements : int, default=CHUNK_ELEMENTS
         Approximate number of elements that are gathered at once.
     """
@@ -56,7 +60,9 @@ class Batches:
                 f"rows must have an entry for each of {len(self.generators)} members, got "
                 f"{len(rows)}."
             )
-        self.n_rows = len(y) if rows is None else rows.shape[1]  # of an epoch of one member
+        n_samples = y.shape[-2]
+        # Of an epoch of one member.
+        self.n_rows = n_samples if rows is None else min(map(len, rows))
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
@@ -69,12 +75,10 @@ class Batches:
         self._is_shared = not self.shuffle and rows is None
         parts = [None if issparse(x) else x, y, weight]
         if not self._is_shared or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:
-            dtype = index_dtype(len(y))
-            self._rows = np.arange(self.n_rows, dtype=dtype) if rows is None else rows.astype(dtype)
-            self._order = np.empty(
-                (1 if self._is_shared else len(self.generators), self.n_rows), dtype
-            )
-            self._order[:] = self._rows
+            dtype, n_orders = index_dtype(n_samples), 1 if self._is_shared else len(self.generators)
+            all_rows = np.arange(n_samples, dtype=dtype)
+            self._rows = [all_rows] * n_orders if rows is None else [r.astype(dtype) for r in rows]
+            self._order = [own.copy() for own in self._rows]
             self._n_together, buffers = self._make_buffers(parts, block_elements)
             self._gathered = [
                 pair for pair in zip(parts, buffers, strict=True) if pair[0] is not None
@@ -92,13 +96,13 @@ class Batches:
     def _make_buffers(self, parts, block_elements):
         """Return the number of batches of a block, and the arrays that hold a block."""
         n_members = len(self._order)
-        n_columns = sum(part.shape[1] for part in parts if part is not None)
+        n_columns = sum(part.shape[-1] for part in parts if part is not None)
         size_of_batch = n_members * self.max_rows * n_columns
         n_together = max(1, min(block_elements // size_of_batch, _MOST_TOGETHER, self.n_steps))
         # The last batch may be larger.
         n_rows = min((n_together - 1) * self._batch_size + self.max_rows, self.n_rows)
         return n_together, [
-            None if part is None else np.empty((n_members, n_rows, part.shape[1]), part.dtype)
+            None if part is None else np.empty((n_members, n_rows, part.shape[-1]), part.dtype)
             for part in parts
         ]
 
@@ -130,14 +134,17 @@ class Batches:
 
     def _dense(self):
         if self.shuffle:
-            self._order[:] = self._rows
-            for generator, order in zip(self.generators, self._order, strict=True):
+            for generator, order, rows in zip(
+                self.generators, self._order, self._rows, strict=True
+            ):
+                order[:] = rows
                 generator.shuffle(order)
         for start, stop, batches in self._blocks:
             if not self._is_gathered:
                 for part, buffer in self._gathered:
                     for member, order in enumerate(self._order):
-                        _gather(part, order[start:stop], buffer[member, : stop - start])
+                        own = part[member] if part.ndim == 3 else part
+                        _gather(own, order[start:stop], buffer[member, : stop - start])
             # A single block in a fixed order is gathered only once.
             self._is_gathered = len(self._blocks) == 1 and not self.shuffle
             yield from batches

@@ -112,6 +112,7 @@ def estimate_noise(
     loss,
     rows,
     *,
+    parts=None,
     is_held_out,
     n_training_rows,
     y_scale,
@@ -123,17 +124,20 @@ def estimate_noise(
 
     `rows` holds scaled inputs, scaled targets, (rows, targets), and weights, of up to
     `n_residual_rows` rows; it may be None if that number is zero. Weights are (rows, 1) or None, or
-    (rows, targets) with zeros for missing targets. If they are training rows and not held out,
+    (rows, targets) with zeros for missing targets. In place of `rows`, `parts` may hold pairs of
+    networks and rows: members and the rows that these have not seen. If they are training rows and
+    not held out,
     their residuals are corrected by `n_training_rows`, see `count_rows`. `y_scale` is the unit of
     the scaled targets, and `before` the estimate that training continued from. The precision is NaN
     if the network has diverged, or if a target is missing in all rows.
     """
     n_weights = network.layers[-1].n_inputs + 1  # of an output of the last layer
+    parts = [(network, rows)] if parts is None else parts
     if loss.noise == "predicted":
         if is_stream:  # which may bring a single row
             return _of_predicted_stream(network, n_training_rows, before)
         if is_held_out:
-            return NoiseEstimate(None, factor=_factor_of_std(network, loss, *rows))
+            return NoiseEstimate(None, factor=_factor_of_std(parts, loss))
         return NoiseEstimate(None, is_rough=_can_overfit(network, n_training_rows))
     if not n_residual_rows(network, loss, noise_precision, is_held_out):
         return noise_before_fit(loss, noise_precision)  # a given precision is exact
@@ -142,7 +146,7 @@ def estimate_noise(
         n_rows = n_training_rows + (0.0 if stream is None else stream.n_rows)
         # A call may bring a single row. New masks in each call average out.
         seed = int(np.max(n_rows))
-        square, spread, share = _residuals(network, loss, *rows, _N_MASKS_IN_STREAM, seed)
+        square, spread, share = _residuals(parts, loss, _N_MASKS_IN_STREAM, seed)
         square, spread = _means(share, square), _means(share, spread)
         square *= error_on_new_rows(n_rows, n_weights)
         if stream is None:
@@ -152,7 +156,7 @@ def estimate_noise(
         variance = stream.variance
     else:
         n_rows, n_remembered = n_training_rows, np.minimum(n_training_rows, _MEMORY_OF_STREAM)
-        square, spread, share = _residuals(network, loss, *rows, _N_MASKS)
+        square, spread, share = _residuals(parts, loss, _N_MASKS)
         if not is_held_out:
             square *= error_on_new_rows(n_rows, n_weights)
         variance = _variances(square, spread, share)
@@ -199,23 +203,44 @@ def _variance_of_known(square, spread, share):
     return most_likely_variance(square[known], spread[known], share[known])
 
 
-def _residuals(network, loss, x, y, weight, n_masks, seed=0):
+def _residuals(parts, loss, n_masks, seed=0):
     """Return squared residuals, the variance of the predictions, and weights with the sum one.
 
     The weights are (rows,), or (rows, targets), with the sum zero if a target is always missing.
     """
+    moments = [_mean_and_spread(network, loss, x, n_masks, seed) for network, (x, _, _) in parts]
+    mean, spread = map(np.concatenate, zip(*moments, strict=True))
+    y, share = _targets_and_shares(parts)
+    square = np.square(y - mean)
+    return _without_far_ones(square, share) if loss.is_robust else square, spread, share
+
+
+def _targets_and_shares(parts):
+    """Return the targets of all parts, and their weights, which have the sum one."""
+    y = np.concatenate([y for _, (_, y, _) in parts])
+    weights = [weight for _, (_, _, weight) in parts]
+    n_columns = max([1, *(weight.shape[1] for weight in weights if weight is not None)])
+    if all(weight is None for weight in weights):
+        return y, _shares(None, len(y))
+    filled = [
+        np.ones((len(y), n_columns)) if weight is None else np.broadcast_to(weight, shape)
+        for weight, (_, (_, y, _)) in zip(weights, parts, strict=True)
+        for shape in [(len(y), n_columns)]
+    ]
+    return y, _shares(np.concatenate(filled), len(y))
+
+
+def _mean_and_spread(network, loss, x, n_masks, seed):
+    """Return mean and variance of the predictions over masks and members, (rows, targets)."""
     if network.is_stochastic:
         # The link is the identity: moments of raw predictions are those of the predictions.
         generator = np.random.Generator(np.random.SFC64(seed))
         mean, spread = mc_moments(network, x, n_masks, generator)
         n_draws = n_masks * network.n_members
-        spread *= n_draws / (n_draws - 1)
-    else:
-        predictions = loss.predict(network.infer(x)).astype(np.float64)
-        mean = predictions.mean(axis=0)
-        spread = np.square(predictions - mean).mean(axis=0)
-    square, share = np.square(y - mean), _shares(weight, len(y))
-    return _without_far_ones(square, share) if loss.is_robust else square, spread, share
+        return mean, spread * (n_draws / (n_draws - 1))
+    predictions = loss.predict(network.infer(x)).astype(np.float64)
+    mean = predictions.mean(axis=0)
+    return mean, np.square(predictions - mean).mean(axis=0)
 
 
 def _without_far_ones(square, share):
@@ -229,8 +254,23 @@ def _without_far_ones(square, share):
     return square
 
 
-def _factor_of_std(network, loss, x, y, weight):
+def _factor_of_std(parts, loss):
     """Return the factor of predicted standard deviations that makes the residuals most likely."""
+    moments = [_predicted_moments(network, loss, x) for network, (x, _, _) in parts]
+    mean, spread, variance = map(np.concatenate, zip(*moments, strict=True))
+    y, share = _targets_and_shares(parts)
+    # In units of the predicted variances the noise is the same for all rows.
+    ratio = _variances(np.square(y - mean) / variance, spread / variance, share)
+    # The effective number of rows with unequal weights (Kish); all shares of a target that is never
+    # known are zero.
+    n_rows = 1.0 / np.maximum(np.square(share).sum(axis=0), 1.0 / len(y))
+    ratio *= error_on_new_rows(n_rows, 1)
+    ratio += (1.0 - ratio) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
+    return np.sqrt(np.where(np.isfinite(ratio), ratio, 1.0))
+
+
+def _predicted_moments(network, loss, x):
+    """Return mean, variance and mean predicted variance over masks and members."""
 
     def moments(raw):
         return tuple(f(raw).astype(np.float64) for f in (loss.predict, loss.predict_variance))
@@ -241,16 +281,7 @@ def _factor_of_std(network, loss, x, y, weight):
     samples = mc_samples(network, x, n_masks, generator)
     draws = ((rows, *moments(raw)) for rows, raw in samples)
     with sampling_threads(network, x):
-        mean, spread, variance = predictive_moments(draws, shift)
-    share = _shares(weight, len(y))
-    # In units of the predicted variances the noise is the same for all rows.
-    ratio = _variances(np.square(y - mean) / variance, spread / variance, share)
-    # The effective number of rows with unequal weights (Kish); all shares of a target that is never
-    # known are zero.
-    n_rows = 1.0 / np.maximum(np.square(share).sum(axis=0), 1.0 / len(y))
-    ratio *= error_on_new_rows(n_rows, 1)
-    ratio += (1.0 - ratio) * _ROWS_OF_NO_FACTOR / (n_rows + _ROWS_OF_NO_FACTOR)
-    return np.sqrt(np.where(np.isfinite(ratio), ratio, 1.0))
+        return predictive_moments(draws, shift)
 
 
 def _can_overfit(network, n_rows):

@@ -188,6 +188,23 @@ class Loss(ABC):
             scale = np.ones_like(scale)
         return np.tile(scale, self.n_heads)
 
+    def raw_map(self, factor, shift):
+        """Return the change of raw predictions that scales and shifts the predictions.
+
+        Parameters
+        ----------
+        factor, shift : ndarray of shape (targets,)
+            The predictions become ``prediction * factor + shift``.
+
+        Returns
+        -------
+        raw_factor, raw_shift : ndarray of shape (outputs,), or None
+            The raw predictions become ``raw * raw_factor + raw_shift``. None if no such change
+            exists.
+        """
+        is_identity = self.out_activation == "identity" and self.n_heads == 1
+        return (factor, shift) if is_identity else None
+
     def predict_variance(self, raw):
         """Return the predicted variance of the targets.
 

@@ -34,6 +34,9 @@ class _LogLinkLoss(Loss):
     def start(self, constant, y):
         return constant
 
+    def raw_map(self, factor, shift):
+        return None if shift.any() else (np.ones_like(factor), np.log(factor))
+
 
 @dataclass(frozen=True)
 class PoissonDeviance(_LogLinkLoss):

@@ -1,0 +1,207 @@
+"""Members on folds: the rows of each member, and the losses and predictions of held-out rows."""
+
+import math
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ..data.rows import at_most
+
+
+class OutOfFold:
+    """The rows that the members of an ensemble learn from, and those that are held out from them.
+
+    Each fold has targets of its own, which scale by its training rows, and weights with a mean of
+    one over these. The inputs are the same for all folds.
+
+    Parameters
+    ----------
+    folds : Folds
+    rows : Rows
+        The rows of the fit, without zero weights.
+    training : sequence of Rows
+        Training rows of each fold.
+    targets : RealTargets or ClassTargets
+        Fitted to all rows; what the published network predicts.
+    n_members : int
+        A multiple of the number of folds. Member m does not see fold ``m % len(folds)``.
+    """
+
+    def __init__(self, folds, rows, training, targets, n_members):
+        self.folds = folds
+        self.rows = rows
+        self.training = training
+        self.targets = targets
+        self.n_members = n_members
+        self.targets_of_fold = [targets] * len(folds)
+        if not targets.is_classifier and targets.can_rescale:
+            self.targets_of_fold = [targets.fitted(part) for part in training]
+
+    @property
+    def total_weight(self):
+        """Mean over the folds of the total weight of the training rows."""
+        return float(np.mean([part.total_weight for part in self.training]))
+
+    @property
+    def rows_of_members(self):
+        """Row numbers of each member."""
+        return [self.folds.train[self.folds.of_member(m)] for m in range(self.n_members)]
+
+    def member_targets(self, y, weight):
+        """Return targets and weights for `Batches`, from those of all rows in common units.
+
+        They have a leading axis of members where the members have different ones.
+        """
+        if not self.targets.is_classifier and self._maps is not None:
+            y = self._of_members(
+                y,
+                [
+                    targets.for_loss(part.y, y.dtype)
+                    for targets, part in zip(self.targets_of_fold, self.training, strict=True)
+                ],
+            )
+        weights = [part.loss_weight for part in self.training]
+        if any(each is not None for each in weights):
+            n_columns = max(each.shape[1] for each in weights if each is not None)
+            weights = [
+                np.ones((len(part), n_columns)) if each is None else each
+                for each, part in zip(weights, self.training, strict=True)
+            ]
+            weight = self._of_members(np.empty((len(self.rows), n_columns), y.dtype), weights)
+        else:
+            weight = None
+        return y, weight
+
+    def _of_members(self, common, values):
+        """Return an array (members, rows, columns) with the values of each fold in its rows."""
+        of_members = np.zeros((self.n_members, *common.shape), common.dtype)
+        for member, rows in enumerate(self.rows_of_members):
+            of_members[member, rows] = values[self.folds.of_member(member)]
+        return of_members
+
+    def start_of_members(self, loss, dtype):
+        """Return the initial biases of the output layer, (members, 1, outputs), or None."""
+        starts = []
+        for targets, part in zip(self.targets_of_fold, self.training, strict=True):
+            y, weight = targets.for_loss(part.y, dtype), part.loss_weight
+            starts.append(loss.start(loss.constant_of_known(y, weight), y))
+        if starts[0] is None:
+            return None
+        of_members = [starts[self.folds.of_member(m)] for m in range(self.n_members)]
+        return np.array(of_members)[:, np.newaxis]
+
+    # ---- units of the targets
+
+    @cached_property
+    def _maps(self):
+        """Factor and shift of the raw predictions of each fold in common units, or None."""
+        if self.targets.is_classifier or not self.targets.can_rescale:
+            return None
+        return [self.targets.raw_map_from(each) for each in self.targets_of_fold]
+
+    def in_common_units(self, network):
+        """Return the network for the targets of all rows: a copy with another output layer."""
+        if self._maps is None:
+            return network
+        network = network.select(slice(None))
+        output = network.dense_layers[-1]
+        for member in range(network.n_members):
+            factor, shift = self._maps[self.folds.of_member(member)]
+            output.weight[member] *= factor
+            output.bias[member] = output.bias[member] * factor + shift
+        return network
+
+    # ---- held-out rows
+
+    @cached_property
+    def held_out(self):
+        """Held-out rows of each fold."""
+        return [self.rows.take(part) for part in self.folds.test]
+
+    def validator(self, run, judge, scorer=None):
+        """Return a function of a network that gives the joint loss and score, (members,) each.
+
+        The loss of a held-out row is that of the members that have not seen it, each in its own
+        units. All members get the mean over the rows.
+        """
+        x, _, _ = run.arrays(run.training)
+        evaluations, shares = [], []
+        for numbers, rows, targets in zip(
+            self.folds.test, self.held_out, self.targets_of_fold, strict=True
+        ):
+            y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
+            weight = None if weight is None else weight.astype(run.dtype)
+            evaluations.append(judge.evaluation(_rows_of(x, numbers), y, weight))
+            shares.append(rows.total_weight)
+        shares = np.array(shares) / np.sum(shares)
+        members = {}  # the networks of the members, which share the memory of the whole one
+
+        def validate(network):
+            if members.get("of") is not network:
+                members.update(of=network, each=_members_of(network))
+            fold = self.folds.of_member
+            losses = [evaluations[fold(m)](one)[0] for m, one in enumerate(members["each"])]
+            loss = self._joint(losses, shares)
+            if scorer is None:
+                return loss, None
+            scores = [
+                scorer(one, self.held_out[fold(m)], np.isfinite(losses[m : m + 1]))[0]
+                for m, one in enumerate(_members_of(self.in_common_units(network)))
+            ]
+            return loss, self._joint(scores, shares)
+
+        return validate
+
+    def _joint(self, values, shares):
+        """Return the weighted mean over the folds for each member."""
+        of_members = np.array(values).reshape(-1, len(self.folds)).mean(axis=0)
+        return np.full(self.n_members, shares @ of_members)
+
+    def parts(self, run, network, n_rows):
+        """Return the members of each fold and at most so many rows in all that it holds out.
+
+        The rows are arrays in common units. `network` is in common units, too.
+        """
+        x, y, weight = run.arrays(run.training)
+        parts, share = [], min(1.0, n_rows / len(self.rows))
+        for k, numbers in enumerate(self.folds.test):
+            some = numbers[at_most(len(numbers), math.ceil(share * len(numbers)))]
+            data = _rows_of(x, some), y[some], None if weight is None else weight[some]
+            parts.append((network.select(slice(k, None, len(self.folds))), data))
+        return parts
+
+    def attributes(self, run, network):
+        """Return the public attributes; `network` is in common units."""
+        folds = self.folds
+        predicted, score = self.targets.predict_and_score(self.raw(run, network), self.rows)
+        of_all = np.full((len(folds.of_row), *predicted.shape[1:]), np.nan, predicted.dtype)
+        of_all[folds.kept] = predicted
+        return {
+            "fold_": folds.of_row,
+            self.targets.name_out_of_fold: of_all,
+            "oob_score_": score,
+        }
+
+    def raw(self, run, network):
+        """Return raw predictions of held-out rows in common units, (rows, outputs).
+
+        They are those of the members that have not seen the row, and NaN for a row that is not held
+        out. `network` is in common units.
+        """
+        x, _, _ = run.arrays(run.training)
+        raw = np.full((len(self.rows), network.layers[-1].n_outputs), np.nan, network.params.dtype)
+        for k, numbers in enumerate(self.folds.test):
+            members = network.select(slice(k, None, len(self.folds)))
+            raw[numbers] = self.targets.mean_raw(members.infer(_rows_of(x, numbers)))
+        return raw
+
+
+def _members_of(network):
+    return [network.member(member) for member in range(network.n_members)]
+
+
+def _rows_of(x, numbers):
+    if issparse(x) or isinstance(x, np.ndarray):
+        return x[numbers]
+    return x.subset(numbers)

@@ -1,0 +1,138 @@
+"""Folds: parts of the rows, each of which is held out from some members of an ensemble."""
+
+import copy
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from .splitting import row_numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Training and held-out rows of each fold, as sorted numbers of the rows of a fit."""
+
+    train: tuple  # of ndarray of int, one for each fold
+    test: tuple  # of ndarray of int; no row is in two of them
+    # Fold of each of the user's rows, (n_samples,): -1 for a row that no fold holds out.
+    of_row: np.ndarray
+    # Numbers of the rows of the fit among those of the user, without zero weights.
+    kept: np.ndarray
+
+    def __len__(self):
+        return len(self.train)
+
+    def of_member(self, member):
+        """Return the number of the fold that a member does not see."""
+        return member % len(self)
+
+    @property
+    def n_training(self):
+        """Number of rows that each member reads in an epoch: those of the smallest part."""
+        return min(map(len, self.train))
+
+
+def split_folds(rows, cv, rng, stratify=None):
+    """Return the `Folds` of `Rows`.
+
+    `cv` is a number of folds, a splitter, or an iterable of pairs of row numbers. A splitter
+    without a seed gets one from the generator `rng`. If it is a number, rows of weight zero are in
+    no fold, groups are kept together, and the frequencies of labels in `stratify` are kept.
+    """
+    n_rows, seed = len(rows), int(rng.integers(2**31))
+    counts = rows.counts
+    kept = np.arange(n_rows) if counts is None else np.flatnonzero(counts)
+    if isinstance(cv, Integral):
+        chosen = rows if counts is None else rows.take(kept)
+        labels = None if stratify is None else stratify[kept]
+        pairs = [(kept[a], kept[b]) for a, b in _drawn(chosen, int(cv), seed, labels)]
+    else:
+        pairs = _given(rows, cv, seed)
+    of_row = np.full(n_rows, -1)
+    position = np.full(n_rows, -1)
+    position[kept] = np.arange(len(kept))
+    train, test = [], []
+    for k, (seen, held_out) in enumerate(pairs):
+        seen, held_out = (np.sort(part[position[part] >= 0]) for part in (seen, held_out))
+        if len(seen) == 0 or len(held_out) == 0:
+            part = "training" if len(seen) == 0 else "held-out"
+            raise ValueError(
+                f"{_named(cv)} leaves no row of positive weight in the {part} part of fold {k}. "
+                "Use fewer folds, or set cv=None."
+            )
+        if (of_row[held_out] >= 0).any():
+            raise ValueError(
+                f"{_named(cv)} holds {np.count_nonzero(of_row[held_out] >= 0)} rows out in more "
+                "than one fold. Each row must be in at most one held-out part, as in KFold: for "
+                "several networks a fold set n_estimators to a multiple of the number of folds."
+            )
+        of_row[held_out] = k
+        train.append(position[seen])
+        test.append(position[held_out])
+    return Folds(tuple(train), tuple(test), of_row, kept)
+
+
+def _drawn(rows, n_folds, seed, stratify):
+    """Return the pairs of row numbers of shuffled folds."""
+    unit, n_units = "rows", len(rows)
+    if rows.groups is not None:
+        unit, n_units = "groups", len(np.unique(rows.groups))
+    if not 2 <= n_folds <= n_units:
+        raise ValueError(
+            f"cv={n_folds} folds need as many {unit} at least, got {n_units} {unit} of positive "
+            "weight. Use fewer folds, at least 2, or set cv=None."
+        )
+    nothing = np.zeros(len(rows))
+    if rows.groups is not None and stratify is None:
+        splits = GroupKFold(n_folds, shuffle=True, random_state=seed).split(
+            nothing, groups=rows.groups
+        )
+    elif rows.groups is not None:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        splits = splitter.split(nothing, stratify, rows.groups)
+    elif stratify is not None and np.unique(stratify, return_counts=True)[1].max() >= n_folds:
+        splits = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(nothing, stratify)
+    else:
+        splits = KFold(n_folds, shuffle=True, random_state=seed).split(nothing)
+    with warnings.catch_warnings():
+        # Of classes with fewer rows than folds: they are in some of the folds.
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splits)
+
+
+def _given(rows, cv, seed):
+    """Return the pairs of row numbers of a splitter or an iterable."""
+    splits, n_rows = cv, len(rows)
+    if hasattr(cv, "split"):
+        seeded = copy.copy(cv)
+        if getattr(cv, "shuffle", True) and hasattr(cv, "random_state"):
+            # The user's generator is not advanced.
+            state = cv.random_state
+            seeded.random_state = seed if state is None else copy.deepcopy(state)
+        splits = seeded.split(rows.X, rows.labels, rows.groups)
+    try:
+        pairs = [(train, test) for train, test in splits]
+    except (TypeError, ValueError) as error:
+        hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
+        raise ValueError(f"{_named(cv)} cannot split the {n_rows} rows: {error}{hint}") from error
+    if len(pairs) < 2:
+        raise ValueError(f"{_named(cv)} must give at least two pairs of row numbers.")
+    numbered = []
+    for k, pair in enumerate(pairs):
+        train, test = (row_numbers(part, n_rows, _named(cv)) for part in pair)
+        if np.isin(test, train).any():
+            raise ValueError(
+                f"{_named(cv)} has {np.isin(test, train).sum()} rows in both the training and the "
+                f"held-out part of fold {k}."
+            )
+        numbered.append((train, test))
+    return numbered
+
+
+def _named(cv):
+    """Return the name and the shortened value of the parameter, for messages."""
+    value = " ".join(repr(cv).split())
+    return f"cv={value if len(value) <= 100 else f'{value[:100]}...'}"
