@@ -71,6 +71,7 @@ _VALUES = {
     "learning_rate": {
         "cosine_annealing": "'cosine'",
         "onecycle": "'one_cycle'",
+        "flat_cosine": "'flat_cos'",
         "reduce_on_plateau": "'adaptive'",
         "reducelronplateau": "'adaptive'",
         "plateau": "'adaptive'",

@@ -109,6 +109,67 @@ def one_cycle(step, n_steps):
     return _half_cosine(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_RISE) / (1.0 - ONE_CYCLE_RISE))
 
 
+@_planned
+def coslog4(step, n_steps):
+    r"""Go four times from 0 to 1 and back, in cycles that become longer.
+
+    The factor is :math:`(1 - \cos(2 \pi \log_2(1 + 15 t))) / 2` with :math:`t = step / n\_steps`.
+    Each cycle is twice as long as the one before it. The factor of step 0 is 0.
+
+    Parameters
+    ----------
+    step : int
+        Index of the step, from 0.
+    n_steps : int
+        Number of steps until the end of the last cycle; the factor stays 0 in later steps.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in [0, 1].
+
+    References
+    ----------
+    Holzmüller, D., Grinsztajn, L., & Steinwart, I. (2024). Better by default: strong pre-tuned
+    MLPs and boosted trees on tabular data. NeurIPS. https://arxiv.org/abs/2407.04491
+
+    Examples
+    --------
+    >>> [round(coslog4(step, 15), 3) for step in (0, 1, 2, 3, 5, 7, 11, 15)]
+    [0.0, 0.0, 0.93, 0.0, 0.93, 0.0, 0.93, 0.0]
+    """
+    return _half_cosine(0.0, 1.0, 2.0 * math.log2(1.0 + 15.0 * _progress(step, n_steps)))
+
+
+@_planned
+def flat_cos(step, n_steps):
+    """Stay at 1 for the first half of the steps, then decrease to 0 along half a cosine.
+
+    Parameters
+    ----------
+    step : int
+        Index of the step, from 0.
+    n_steps : int
+        Number of steps until the factor is 0; it stays 0 in later steps.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in [0, 1].
+
+    References
+    ----------
+    Holzmüller, D., Grinsztajn, L., & Steinwart, I. (2024). Better by default: strong pre-tuned
+    MLPs and boosted trees on tabular data. NeurIPS. https://arxiv.org/abs/2407.04491
+
+    Examples
+    --------
+    >>> [round(flat_cos(step, 8), 3) for step in (0, 4, 5, 6, 7, 8)]
+    [1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    return _half_cosine(1.0, 0.0, max(0.0, 2.0 * _progress(step, n_steps) - 1.0))
+
+
 @dataclass(frozen=True)
 class InverseScaling:
     """Decrease as an inverse power of the number of samples seen: ``1 / (t + 1)**power_t``.
@@ -152,6 +213,8 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "adaptive": constant,
     "cosine": cosine,
     "one_cycle": one_cycle,
+    "coslog4": coslog4,
+    "flat_cos": flat_cos,
 }
 
 

@@ -14,7 +14,10 @@ from skregnet.functions.schedules import (
     InverseScaling,
     check_factor,
     cosine,
+    coslog4,
+    flat_cos,
     get_schedule,
+    is_planned,
     one_cycle,
 )
 
@@ -50,6 +53,8 @@ def test_cosine_table(step, expected):
 @pytest.mark.parametrize("step", [100, 101, 10_000])
 def test_schedules_stay_at_their_end(step):
     assert cosine(step, 100) == 0.0
+    assert coslog4(step, 100) == 0.0
+    assert flat_cos(step, 100) == 0.0
     assert one_cycle(step, 100) == pytest.approx(ONE_CYCLE_END, abs=1e-15)
 
 
@@ -63,6 +68,42 @@ def test_one_cycle_shape():
     assert all(np.diff(factors[300:]) < 0)
     # No jump where the two halves meet.
     assert max(abs(np.diff(factors))) < 0.01
+
+
+@pytest.mark.parametrize("n_steps", [1, 15, 64, 1000])
+def test_coslog4_is_the_published_formula(n_steps):
+    t = np.arange(n_steps + 1) / n_steps
+    expected = 0.5 * (1.0 - np.cos(2.0 * np.pi * np.log2(1.0 + 15.0 * t)))
+    factors = [coslog4(step, n_steps) for step in range(n_steps + 1)]
+    np.testing.assert_allclose(factors, expected, rtol=0, atol=1e-14)
+
+
+def test_the_cycles_of_coslog4_double_in_length():
+    factors = np.array([coslog4(step, 1500) for step in range(1501)])
+    np.testing.assert_allclose(factors[[0, 100, 300, 700, 1500]], 0.0, atol=1e-15)
+    peaks = 1 + np.flatnonzero((factors[1:-1] > factors[:-2]) & (factors[1:-1] > factors[2:]))
+    expected = [100 * (2 ** (cycle + 0.5) - 1) for cycle in range(4)]
+    np.testing.assert_allclose(peaks, expected, atol=1.0)
+    assert factors[peaks].min() > 0.999
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 100])
+def test_flat_cos_is_the_published_formula(n_steps):
+    t = np.arange(n_steps + 1) / n_steps
+    expected = 0.5 * (1.0 + np.cos(np.pi * (np.maximum(1.0, 2.0 * t) - 1.0)))
+    factors = [flat_cos(step, n_steps) for step in range(n_steps + 1)]
+    np.testing.assert_allclose(factors, expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "expected"),
+    [
+        *((name, True) for name in ("cosine", "one_cycle", "coslog4", "flat_cos")),
+        *((other, False) for other in ("constant", "invscaling", "adaptive", cosine)),
+    ],
+)
+def test_some_schedules_plan_the_end_of_a_run(learning_rate, expected):
+    assert is_planned(learning_rate) is expected
 
 
 @pytest.mark.parametrize("t_start", [0, 30])
