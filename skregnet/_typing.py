@@ -69,7 +69,7 @@ PenaltyName: TypeAlias = Literal["elastic_net"] | str
 ScalerName: TypeAlias = Literal["standard", "whiten"] | str
 ScheduleName: TypeAlias = (
     Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"]
-    | Literal["coslog4", "flat_cos"]
+    | Literal["coslog4", "flat_cos", "warm_restarts"]
     | str
 )
 SolverName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs", "cg", "scg"] | str

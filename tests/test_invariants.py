@@ -1098,6 +1098,12 @@ def flat_cos_curve(epochs, n_steps):
     return 0.5 * (1 + np.cos(np.pi * (np.maximum(1, 2 * progress) - 1)))
 
 
+def warm_restarts_curve(epochs, n_steps):
+    """Of a run that is shorter than the first cycle of 64 steps."""
+    assert epochs * n_steps < 64
+    return cosine_curve(epochs, n_steps)
+
+
 class TestLearningRates:
     """Every schedule works with every stochastic solver."""
 
@@ -1109,6 +1115,7 @@ class TestLearningRates:
         "one_cycle": one_cycle_curve(EPOCHS, N_STEPS),
         "coslog4": coslog4_curve(EPOCHS, N_STEPS),
         "flat_cos": flat_cos_curve(EPOCHS, N_STEPS),
+        "warm_restarts": warm_restarts_curve(EPOCHS, N_STEPS),
     }
 
     @pytest.mark.parametrize("solver", [*STOCHASTIC, SGD(momentum=0.5)], ids=str)

@@ -168,8 +168,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         epochs without improvement; training stops when it is below 1e-6. Over `max_iter` epochs,
         'cosine' falls to zero along half a cosine, 'flat_cos' does so in the second half,
         'one_cycle' rises and falls, and 'coslog4' goes through four cycles of doubling length
-        (Holzmüller et al. 2024). A callable ``(step, n_steps) -> factor`` returns the factor of
-        `learning_rate_init`.
+        (Holzmüller et al. 2024). 'warm_restarts': it falls to zero along half a cosine again and
+        again, in cycles of doubling length; the first one has about 64 steps (Loshchilov & Hutter
+        2017). A callable ``(step, n_steps) -> factor`` returns the factor of `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         Initial learning rate. For 'one_cycle' and 'coslog4' it is the largest one.
     power_t : float in [0, inf), default=0.5
