@@ -67,5 +67,9 @@ LossName: TypeAlias = (
 )
 PenaltyName: TypeAlias = Literal["elastic_net"] | str
 ScalerName: TypeAlias = Literal["standard", "whiten"] | str
-ScheduleName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"] | str
+ScheduleName: TypeAlias = (
+    Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"]
+    | Literal["coslog4", "flat_cos", "warm_restarts"]
+    | str
+)
 SolverName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs", "cg", "scg"] | str

@@ -1088,6 +1088,22 @@ def one_cycle_curve(epochs, n_steps):
     return np.where(progress < 0.3, rise, fall)
 
 
+def coslog4_curve(epochs, n_steps):
+    progress = (np.arange(1, epochs + 1) * n_steps - 1) / (epochs * n_steps)
+    return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * progress)))
+
+
+def flat_cos_curve(epochs, n_steps):
+    progress = (np.arange(1, epochs + 1) * n_steps - 1) / (epochs * n_steps)
+    return 0.5 * (1 + np.cos(np.pi * (np.maximum(1, 2 * progress) - 1)))
+
+
+def warm_restarts_curve(epochs, n_steps):
+    """Of a run that is shorter than the first cycle of 64 steps."""
+    assert epochs * n_steps < 64
+    return cosine_curve(epochs, n_steps)
+
+
 class TestLearningRates:
     """Every schedule works with every stochastic solver."""
 
@@ -1097,6 +1113,9 @@ class TestLearningRates:
         "invscaling": (1.0 + N_ROWS * np.arange(EPOCHS)) ** -0.7,
         "cosine": cosine_curve(EPOCHS, N_STEPS),
         "one_cycle": one_cycle_curve(EPOCHS, N_STEPS),
+        "coslog4": coslog4_curve(EPOCHS, N_STEPS),
+        "flat_cos": flat_cos_curve(EPOCHS, N_STEPS),
+        "warm_restarts": warm_restarts_curve(EPOCHS, N_STEPS),
     }
 
     @pytest.mark.parametrize("solver", [*STOCHASTIC, SGD(momentum=0.5)], ids=str)

@@ -142,11 +142,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Schedule of the learning rate, for all stochastic solvers. 'constant': no change.
         'invscaling': ``learning_rate_init / (t + 1)**power_t``, updated once per epoch, where t is
         the number of rows seen. 'adaptive': the rate is divided by five after `n_iter_no_change`
-        epochs without improvement; training stops when it is below 1e-6. 'cosine' and 'one_cycle':
-        over `max_iter` epochs. A callable ``(step, n_steps) -> factor`` returns the factor of
-        `learning_rate_init`.
+        epochs without improvement; training stops when it is below 1e-6. Over `max_iter` epochs,
+        'cosine' falls to zero along half a cosine, 'flat_cos' does so in the second half,
+        'one_cycle' rises and falls, and 'coslog4' goes through four cycles of doubling length
+        (Holzmüller et al. 2024). 'warm_restarts': it falls to zero along half a cosine again and
+        again, in cycles of doubling length; the first one has about 64 steps (Loshchilov & Hutter
+        2017). A callable ``(step, n_steps) -> factor`` returns the factor of `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
-        Initial learning rate. For 'one_cycle' it is the largest one.
+        Initial learning rate. For 'one_cycle' and 'coslog4' it is the largest one.
     power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
     max_iter : int >= 1, default=200

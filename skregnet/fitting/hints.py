@@ -71,6 +71,9 @@ _VALUES = {
     "learning_rate": {
         "cosine_annealing": "'cosine'",
         "onecycle": "'one_cycle'",
+        "flat_cosine": "'flat_cos'",
+        "sgdr": "'warm_restarts'",
+        "cosine_annealing_warm_restarts": "'warm_restarts'",
         "reduce_on_plateau": "'adaptive'",
         "reducelronplateau": "'adaptive'",
         "plateau": "'adaptive'",

@@ -3,18 +3,22 @@
 A schedule is called as ``schedule(step, n_steps)`` and returns the factor of ``learning_rate_init``
 in that step, a Python float. ``step`` counts from 0, and ``n_steps`` is the number of steps of the
 whole run. To add a schedule, write the function and add it to `SCHEDULES`; if it depends on
-``n_steps``, mark it with `_planned`.
+``n_steps``, mark it with `_planned`. A schedule with parameters is a dataclass: `get_schedule` sets
+its fields that are named like arguments of the run.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from numbers import Real
 
 #: Factor at the start of `one_cycle`, share of the steps in which it rises, and factor at the end.
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_END = ONE_CYCLE_START * 1e-4
+
+#: Steps of the first cycle of `WarmRestarts`, before rounding to epochs.
+FIRST_STEPS = 64
 
 
 def _planned(schedule):
@@ -109,6 +113,67 @@ def one_cycle(step, n_steps):
     return _half_cosine(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_RISE) / (1.0 - ONE_CYCLE_RISE))
 
 
+@_planned
+def coslog4(step, n_steps):
+    r"""Go four times from 0 to 1 and back, in cycles that become longer.
+
+    The factor is :math:`(1 - \cos(2 \pi \log_2(1 + 15 t))) / 2` with :math:`t = step / n\_steps`.
+    Each cycle is twice as long as the one before it. The factor of step 0 is 0.
+
+    Parameters
+    ----------
+    step : int
+        Index of the step, from 0.
+    n_steps : int
+        Number of steps until the end of the last cycle; the factor stays 0 in later steps.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in [0, 1].
+
+    References
+    ----------
+    Holzmüller, D., Grinsztajn, L., & Steinwart, I. (2024). Better by default: strong pre-tuned
+    MLPs and boosted trees on tabular data. NeurIPS. https://arxiv.org/abs/2407.04491
+
+    Examples
+    --------
+    >>> [round(coslog4(step, 15), 3) for step in (0, 1, 2, 3, 5, 7, 11, 15)]
+    [0.0, 0.0, 0.93, 0.0, 0.93, 0.0, 0.93, 0.0]
+    """
+    return _half_cosine(0.0, 1.0, 2.0 * math.log2(1.0 + 15.0 * _progress(step, n_steps)))
+
+
+@_planned
+def flat_cos(step, n_steps):
+    """Stay at 1 for the first half of the steps, then decrease to 0 along half a cosine.
+
+    Parameters
+    ----------
+    step : int
+        Index of the step, from 0.
+    n_steps : int
+        Number of steps until the factor is 0; it stays 0 in later steps.
+
+    Returns
+    -------
+    float
+        Factor of the learning rate, in [0, 1].
+
+    References
+    ----------
+    Holzmüller, D., Grinsztajn, L., & Steinwart, I. (2024). Better by default: strong pre-tuned
+    MLPs and boosted trees on tabular data. NeurIPS. https://arxiv.org/abs/2407.04491
+
+    Examples
+    --------
+    >>> [round(flat_cos(step, 8), 3) for step in (0, 4, 5, 6, 7, 8)]
+    [1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    return _half_cosine(1.0, 0.0, max(0.0, 2.0 * _progress(step, n_steps) - 1.0))
+
+
 @dataclass(frozen=True)
 class InverseScaling:
     """Decrease as an inverse power of the number of samples seen: ``1 / (t + 1)**power_t``.
@@ -144,6 +209,79 @@ class InverseScaling:
         return float((t + 1) ** -self.power_t)
 
 
+@dataclass(frozen=True)
+class WarmRestarts:
+    """Decrease from 1 to 0 along half a cosine, again and again, in cycles of doubling length.
+
+    Cycle c, counted from 0, has ``first_epochs * 2**c`` epochs. The rate jumps back to 1 at the
+    beginning of each cycle. A run that is shorter than the first cycle is a single cycle.
+
+    Parameters
+    ----------
+    first_epochs : int, default=1
+        Epochs of the first cycle.
+    steps_per_epoch : int, default=1
+        Optimiser steps per epoch.
+
+    References
+    ----------
+    Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts.
+    ICLR. (T_mult = 2.)
+
+    Examples
+    --------
+    >>> schedule = WarmRestarts(first_epochs=1, steps_per_epoch=2)
+    >>> [round(schedule(step, 14), 3) for step in range(7)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+    >>> schedule.ends(10), schedule.whole_epochs(10)
+    ([1, 3, 7], 7)
+    """
+
+    first_epochs: int = 1
+    steps_per_epoch: int = 1
+
+    def __call__(self, step, n_steps):
+        n_first = self.first_epochs * self.steps_per_epoch
+        if n_steps < n_first:
+            return cosine(step, n_steps)
+        length = 1 << ((step // n_first + 1).bit_length() - 1)  # of the cycle, in first cycles
+        return cosine(step - n_first * (length - 1), n_first * length)
+
+    def ends(self, max_epochs):
+        """Return the numbers of epochs after which a cycle ends.
+
+        Parameters
+        ----------
+        max_epochs : int
+            Largest number of epochs of the run.
+
+        Returns
+        -------
+        list of int
+            Increasing, at most `max_epochs`; ``[max_epochs]`` if the first cycle is longer.
+        """
+        ends, end = [], self.first_epochs
+        while end <= max_epochs:
+            ends.append(end)
+            end = 2 * end + self.first_epochs
+        return ends or [max_epochs]
+
+    def whole_epochs(self, max_epochs):
+        """Return the length of the longest run that ends with a cycle.
+
+        Parameters
+        ----------
+        max_epochs : int
+            Largest number of epochs of the run.
+
+        Returns
+        -------
+        int
+            The last one of `ends`.
+        """
+        return self.ends(max_epochs)[-1]
+
+
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "constant": constant,
     "invscaling": InverseScaling(),
@@ -152,6 +290,9 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "adaptive": constant,
     "cosine": cosine,
     "one_cycle": one_cycle,
+    "coslog4": coslog4,
+    "flat_cos": flat_cos,
+    "warm_restarts": WarmRestarts(),
 }
 
 
@@ -160,7 +301,9 @@ def is_planned(learning_rate):
     return isinstance(learning_rate, str) and hasattr(SCHEDULES.get(learning_rate), "is_planned")
 
 
-def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch):
+def get_schedule(
+    learning_rate, *, power_t, t_start, n_samples, steps_per_epoch, first_steps=FIRST_STEPS
+):
     """Return the schedule for a value of the parameter ``learning_rate``.
 
     Parameters
@@ -168,7 +311,9 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
     learning_rate : str or callable
         A key of `SCHEDULES`, or a callable ``(step, n_steps) -> factor``. Its factors are checked.
     power_t, t_start, n_samples, steps_per_epoch : float, int, int, int
-        Parameters of `InverseScaling`; other schedules ignore them.
+        Parameters of `InverseScaling`, and the last one of `WarmRestarts`.
+    first_steps : int, default=FIRST_STEPS
+        Steps of the first cycle of `WarmRestarts`, which is rounded to whole epochs, at least one.
 
     Returns
     -------
@@ -192,15 +337,17 @@ def get_schedule(learning_rate, *, power_t, t_start, n_samples, steps_per_epoch)
             f"learning_rate must be one of {sorted(SCHEDULES)} or a callable "
             f"(step, n_steps) -> factor, got {learning_rate!r}."
         ) from None
-    if isinstance(schedule, InverseScaling):
-        return replace(
-            schedule,
-            power_t=power_t,
-            t_start=t_start,
-            n_samples=n_samples,
-            steps_per_epoch=steps_per_epoch,
-        )
-    return schedule
+    if not is_dataclass(schedule):
+        return schedule
+    of_run = {
+        "power_t": power_t,
+        "t_start": t_start,
+        "n_samples": n_samples,
+        "steps_per_epoch": steps_per_epoch,
+        "first_epochs": max(1, round(first_steps / steps_per_epoch)),
+    }
+    names = {field.name for field in fields(schedule)} & of_run.keys()
+    return replace(schedule, **{name: of_run[name] for name in names})
 
 
 def check_factor(factor, step):

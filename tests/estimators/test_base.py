@@ -198,7 +198,7 @@ def test_the_restart_with_the_least_loss_is_kept(Estimator):
 
 
 @each_estimator
-@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle", "coslog4", "flat_cos"])
 def test_a_planned_end_needs_no_warning(Estimator, learning_rate):
     X, y = data_for(Estimator, N)
     with warnings.catch_warnings():

@@ -1,7 +1,9 @@
 """Tests of the learning-rate schedules."""
 
+import itertools
 import math
 import pickle
+from dataclasses import is_dataclass
 
 import numpy as np
 import pytest
@@ -12,9 +14,13 @@ from skregnet.functions.schedules import (
     ONE_CYCLE_START,
     SCHEDULES,
     InverseScaling,
+    WarmRestarts,
     check_factor,
     cosine,
+    coslog4,
+    flat_cos,
     get_schedule,
+    is_planned,
     one_cycle,
 )
 
@@ -33,7 +39,7 @@ def test_factors_are_python_floats_between_0_and_1(name, n_steps):
         factor = schedule(step, n_steps)
         assert type(factor) is float
         assert 0.0 <= factor <= 1.0
-        assert factor == SCHEDULES[name](step, n_steps) or name == "invscaling"
+        assert factor == SCHEDULES[name](step, n_steps) or is_dataclass(schedule)
 
 
 @pytest.mark.parametrize("name", ["constant", "adaptive"])
@@ -50,6 +56,8 @@ def test_cosine_table(step, expected):
 @pytest.mark.parametrize("step", [100, 101, 10_000])
 def test_schedules_stay_at_their_end(step):
     assert cosine(step, 100) == 0.0
+    assert coslog4(step, 100) == 0.0
+    assert flat_cos(step, 100) == 0.0
     assert one_cycle(step, 100) == pytest.approx(ONE_CYCLE_END, abs=1e-15)
 
 
@@ -63,6 +71,109 @@ def test_one_cycle_shape():
     assert all(np.diff(factors[300:]) < 0)
     # No jump where the two halves meet.
     assert max(abs(np.diff(factors))) < 0.01
+
+
+@pytest.mark.parametrize("n_steps", [1, 15, 64, 1000])
+def test_coslog4_is_the_published_formula(n_steps):
+    t = np.arange(n_steps + 1) / n_steps
+    expected = 0.5 * (1.0 - np.cos(2.0 * np.pi * np.log2(1.0 + 15.0 * t)))
+    factors = [coslog4(step, n_steps) for step in range(n_steps + 1)]
+    np.testing.assert_allclose(factors, expected, rtol=0, atol=1e-14)
+
+
+def test_the_cycles_of_coslog4_double_in_length():
+    factors = np.array([coslog4(step, 1500) for step in range(1501)])
+    np.testing.assert_allclose(factors[[0, 100, 300, 700, 1500]], 0.0, atol=1e-15)
+    peaks = 1 + np.flatnonzero((factors[1:-1] > factors[:-2]) & (factors[1:-1] > factors[2:]))
+    expected = [100 * (2 ** (cycle + 0.5) - 1) for cycle in range(4)]
+    np.testing.assert_allclose(peaks, expected, atol=1.0)
+    assert factors[peaks].min() > 0.999
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 100])
+def test_flat_cos_is_the_published_formula(n_steps):
+    t = np.arange(n_steps + 1) / n_steps
+    expected = 0.5 * (1.0 + np.cos(np.pi * (np.maximum(1.0, 2.0 * t) - 1.0)))
+    factors = [flat_cos(step, n_steps) for step in range(n_steps + 1)]
+    np.testing.assert_allclose(factors, expected, rtol=0, atol=1e-15)
+
+
+def loshchilov(step, first, factor=2):
+    """The rule of the paper, written as a loop over the restarts."""
+    current, length = step, first
+    while current >= length:
+        current, length = current - length, factor * length
+    return 0.5 * (1.0 + math.cos(math.pi * current / length))
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 3, 50])
+@pytest.mark.parametrize("first_epochs", [1, 2, 5])
+def test_warm_restarts_is_the_published_rule(first_epochs, steps_per_epoch):
+    schedule = WarmRestarts(first_epochs, steps_per_epoch)
+    n_steps = steps_per_epoch * schedule.whole_epochs(40)
+    for step in range(n_steps):
+        expected = loshchilov(step, first_epochs * steps_per_epoch)
+        assert schedule(step, n_steps) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("first_epochs", "max_epochs", "expected"),
+    [
+        (1, 1, [1]),
+        (1, 2, [1]),
+        (1, 7, [1, 3, 7]),
+        (1, 14, [1, 3, 7]),
+        (1, 15, [1, 3, 7, 15]),
+        (5, 4, [4]),
+        (5, 5, [5]),
+        (5, 14, [5]),
+        (5, 40, [5, 15, 35]),
+    ],
+)
+def test_ends_of_the_cycles(first_epochs, max_epochs, expected):
+    schedule = WarmRestarts(first_epochs, steps_per_epoch=3)
+    assert schedule.ends(max_epochs) == expected
+    assert schedule.whole_epochs(max_epochs) == expected[-1]
+
+
+@pytest.mark.parametrize("max_epochs", [3, 5, 40])
+def test_the_rate_is_least_in_the_last_step_of_a_cycle(max_epochs):
+    schedule = WarmRestarts(first_epochs=5, steps_per_epoch=4)
+    n_steps = 4 * schedule.whole_epochs(max_epochs)
+    factors = np.array([schedule(step, n_steps) for step in range(n_steps)])
+    starts = [0, *(4 * end for end in schedule.ends(max_epochs))]
+    assert starts[-1] == n_steps
+    for start, stop in itertools.pairwise(starts):
+        assert factors[start] == 1.0
+        assert all(np.diff(factors[start:stop]) < 0)
+        length = stop - start
+        assert factors[stop - 1] == pytest.approx(math.sin(math.pi / 2 / length) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "first_steps", "expected"),
+    [(1, 64, 64), (10, 64, 6), (30, 64, 2), (63, 64, 1), (1000, 64, 1), (10, 128, 13)],
+)
+def test_the_first_cycle_is_a_number_of_whole_epochs(steps_per_epoch, first_steps, expected):
+    run = {**RUN, "steps_per_epoch": steps_per_epoch}
+    schedule = get_schedule("warm_restarts", **run, first_steps=first_steps)
+    assert schedule == WarmRestarts(expected, steps_per_epoch)
+    if first_steps == 64:
+        assert get_schedule("warm_restarts", **run) == schedule
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "expected"),
+    [
+        *((name, True) for name in ("cosine", "one_cycle", "coslog4", "flat_cos")),
+        *(
+            (other, False)
+            for other in ("constant", "invscaling", "adaptive", "warm_restarts", cosine)
+        ),
+    ],
+)
+def test_some_schedules_plan_the_end_of_a_run(learning_rate, expected):
+    assert is_planned(learning_rate) is expected
 
 
 @pytest.mark.parametrize("t_start", [0, 30])
