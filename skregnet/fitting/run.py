@@ -17,6 +17,7 @@ from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
 from ..training import (
     Batches,
+    CycleStopping,
     EarlyStopping,
     History,
     Monitor,
@@ -33,6 +34,10 @@ from .settings import member_initializers
 
 # The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
 _FEWEST_HELD_OUT = 10
+
+# In a cycle of the learning rate the validation part is looked at so often.
+_CHECKS_OF_CYCLE = 8
+_CHECKS = range(1, _CHECKS_OF_CYCLE + 1)
 
 
 @dataclass(frozen=True)
@@ -330,8 +335,15 @@ class Run:
         else:
             of_members = self.members.member_targets(*data[1:])
             batches = self._batches((data[0], *of_members), state, self.members.rows_of_members)
+        rate, max_epochs = self._rate(state, batches), self.plan.max_epochs
+        ends = ()
+        if hasattr(rate.schedule, "ends") and self.plan.lengths is None:
+            ends = rate.schedule.ends(max_epochs)
+            max_epochs = ends[-1]
         if state.run is None:
-            self._begin(network, state, judge)
+            self._begin(network, state, judge, ends)
+        if validate is not None and ends:
+            validate = partial(_now_and_then, validate, state, _checked_epochs(ends))
         lower_rates = None
         if settings.is_adaptive:
             lower_rates = RateLowering(state.rate_factors, float(settings.learning_rate_init))
@@ -345,8 +357,8 @@ class Run:
             self.pipeline(),
             state,
             monitor,
-            self._rate(state, batches),
-            self.plan.max_epochs,
+            rate,
+            max_epochs,
         )
         self._watch(run, monitor)
         return [monitor]
@@ -360,15 +372,21 @@ class Run:
         smallest = max(2, batch_size // 2) if settings.batch_norm else 2
         return Batches(*data, batch_size, state.shuffling, settings.shuffle, smallest, rows)
 
-    def _begin(self, network, state, judge):
-        """Set up the early stopping of a run."""
+    def _begin(self, network, state, judge, ends):
+        """Set up the early stopping of a run; `ends` are those of cycles of the learning rate."""
         if not self.plan.is_stream:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
         make = NoisyPlateau if self.settings.architecture.has_dropout else EarlyStopping
+        patience = self.settings.n_iter_no_change
+        if ends and patience == "auto":
+            n_before = int(self.plan.stops_early)
+            make = partial(CycleStopping, ends=ends, n_before=n_before)
         stopping = state.stopping or make(network.n_members, np.inf, 0.0)
-        stopping.patience, stopping.tol = self.settings.n_iter_no_change, self._tol(judge)
+        if patience == "auto":
+            patience = 1 if ends else 10
+        stopping.patience, stopping.tol = patience, self._tol(judge)
         if self.plan.lengths is not None:
             stopping.patience = np.inf
         state.begin_run(stopping)
@@ -601,3 +619,22 @@ class Run:
         if self.targets.is_classifier:
             return None
         return noise_before_fit(self.loss, self.settings.noise_precision)
+
+
+def _now_and_then(validate, state, epochs, network):
+    """Return validation loss and score after some of the epochs, and after others the last ones."""
+    history = state.run.history
+    if state.epoch and state.epoch + 1 not in epochs and history.validation_loss:
+        scores = history.validation_score
+        return history.validation_loss[-1], scores[-1] if scores else None
+    return validate(network)
+
+
+def _checked_epochs(ends):
+    """Return the numbers of the epochs after which the validation part is looked at."""
+    epochs, start = set(), 0
+    for end in ends:
+        length = end - start
+        epochs.update(start + math.ceil(length * j / _CHECKS_OF_CYCLE) for j in _CHECKS)
+        start = end
+    return epochs

@@ -66,7 +66,7 @@ PARAMETER_CONSTRAINTS = {
         "array-like",
     ],
     "scoring": [str, callable],
-    "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
+    "n_iter_no_change": [StrOptions({"auto"}), _COUNT, Options(Real, {np.inf})],
     "tol": [_NON_NEGATIVE],
     "refit": ["boolean"],
     "cv": [

@@ -209,6 +209,7 @@ class InverseScaling:
         return float((t + 1) ** -self.power_t)
 
 
+@_planned
 @dataclass(frozen=True)
 class WarmRestarts:
     """Decrease from 1 to 0 along half a cosine, again and again, in cycles of doubling length.

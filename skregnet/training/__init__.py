@@ -1,7 +1,7 @@
 """Training: batches, the loop, early stopping and the history of a run."""
 
 from .batches import Batches
-from .early_stopping import EarlyStopping, NoisyPlateau
+from .early_stopping import CycleStopping, EarlyStopping, NoisyPlateau
 from .full_batch import train_full_batch
 from .history import History
 from .loop import train
@@ -11,6 +11,7 @@ from .state import Checkpoint, TrainingState
 __all__ = [
     "Batches",
     "Checkpoint",
+    "CycleStopping",
     "EarlyStopping",
     "History",
     "Monitor",

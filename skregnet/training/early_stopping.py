@@ -1,5 +1,7 @@
 """Patience: count the epochs without improvement of a series of values."""
 
+import math
+
 import numpy as np
 
 
@@ -55,6 +57,47 @@ class EarlyStopping:
             values = getattr(self, name)
             setattr(selected, name, [values[member] for member in members])
         return selected
+
+
+class CycleStopping(EarlyStopping):
+    """Count the cycles of the learning rate without improvement, for each member.
+
+    Within a cycle the rate is high, and nothing is concluded from the values. A member is exhausted
+    after `patience` cycles in a row that did not decrease the lowest value before them by more than
+    `tol`, or by more than a small share of it if that is less.
+
+    Parameters
+    ----------
+    ends : sequence of int
+        Numbers of epochs after which a cycle ends.
+    n_before : int
+        Number of values that are recorded before the first epoch.
+    """
+
+    least_gain = 0.01  # share of the lowest value
+
+    def __init__(self, n_members, patience, tol, ends, n_before=0):
+        super().__init__(n_members, patience, tol)
+        self.ends = frozenset(ends)
+        self._n_epochs = -n_before
+
+    def update(self, values, second_loss=None):
+        """Record the values of an epoch; return a mask of those that are the lowest so far."""
+        self._n_epochs += 1
+        is_best = []
+        for member, value in enumerate(values.tolist()):
+            is_best.append(value < self.best[member])
+            if is_best[-1]:
+                self.best[member] = value
+        if self._n_epochs in self.ends:
+            for member, (best, before) in enumerate(
+                zip(self.best, self._lowest_of_count, strict=True)
+            ):
+                gain = min(self.tol, self.least_gain * abs(before))
+                improved = best < before - gain if math.isfinite(before) else best < before
+                self.wait[member] = 0 if improved else self.wait[member] + 1
+                self._lowest_of_count[member] = best
+        return np.array(is_best)
 
 
 class NoisyPlateau(EarlyStopping):
