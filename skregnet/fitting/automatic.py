@@ -1,9 +1,12 @@
 """Values of the parameters that are 'auto', found from the rows of a fit."""
 
+import math
+import os
 from numbers import Integral
 
 import numpy as np
 
+from ..functions.schedules import FIRST_STEPS
 from ..preprocessing.folds import split_folds
 
 #: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds.
@@ -33,7 +36,19 @@ def resolve(settings, rows, seeds, *, stratify, has_validation, start, is_stream
             f"n_estimators={n_members} must be a multiple of the {n_folds} folds of cv: each fold "
             "is held out from as many members. Set n_estimators='auto' for one member a fold."
         )
-    return settings.changed(cv=cv, n_estimators=n_members), folds
+    settings = settings.changed(cv=cv, n_estimators=n_members)
+    n_rows = rows.n_counted if folds is None else folds.n_training
+    return settings.changed(max_iter=_max_iter(settings, n_rows)), folds
+
+
+def _max_iter(settings, n_rows):
+    """Return the largest number of epochs."""
+    if not isinstance(settings.max_iter, str):
+        return settings.max_iter
+    steps_per_epoch = math.ceil(n_rows / settings.rows_of_batch(n_rows))
+    first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
+    n_cycles = int(os.environ.get("NC", "7"))
+    return first_epochs * (2**n_cycles - 1)
 
 
 def _makes_folds(settings, rows):

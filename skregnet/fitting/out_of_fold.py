@@ -91,6 +91,12 @@ class OutOfFold:
         of_members = [starts[self.folds.of_member(m)] for m in range(self.n_members)]
         return np.array(of_members)[:, np.newaxis]
 
+    def set_population_statistics(self, network, x):
+        """Set the running moments of batch normalisation to those of the rows of each member."""
+        for member, rows in enumerate(self.rows_of_members):
+            weight = self.training[self.folds.of_member(member)].loss_weight
+            network.member(member).set_population_statistics(_rows_of(x, rows), weight)
+
     # ---- units of the targets
 
     @cached_property

@@ -203,7 +203,7 @@ class Run:
         with self._threads(network, data):
             monitors = run(network, state, data, judge, validate)
             if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
-                network.set_population_statistics(data[0], data[2])
+                self._set_population_statistics(network, data)
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
         result = result.best_restarts(self.settings.n_estimators)
@@ -211,6 +211,12 @@ class Run:
         if self._is_worse(result, judge, data):
             result = replace(result, is_worse_than_constant=True)
         return result
+
+    def _set_population_statistics(self, network, data):
+        if self.members is None:
+            network.set_population_statistics(data[0], data[2])
+        else:
+            self.members.set_population_statistics(network, data[0])
 
     def in_common_units(self, network):
         """Return a network that predicts the targets in the scaling that is published."""

@@ -84,7 +84,7 @@ PARAMETER_CONSTRAINTS = {
     "learning_rate": [StrOptions(set(SCHEDULES)), callable],
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NON_NEGATIVE],
-    "max_iter": [_COUNT],
+    "max_iter": [StrOptions({"auto"}), _COUNT],
     "max_fun": [_COUNT],
     "shuffle": ["boolean"],
     "momentum": [_CLOSED_SHARE],
