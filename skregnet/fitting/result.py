@@ -84,8 +84,8 @@ class FitResult:
             **validation,
             "n_iter_": history.n_epochs,
             "t_": rows_seen,
-            "best_iter_": _best_iter(run, outcome),
-            "stop_reason_": _one_or_all(outcome.stop_reason),
+            "best_iter_": _of_members(run, outcome.kept_epoch),
+            "stop_reason_": _of_members(run, outcome.stop_reason),
             "loss_": loss,
             "best_loss_": best_loss,
             "do_early_stopping_": run.plan.stops_early,
@@ -140,10 +140,11 @@ def _validation_attributes(run, history, before):
     return dict(zip(names, (losses, scores, best), strict=True))
 
 
-def _best_iter(run, outcome):
-    """Return the kept epoch: one for all members that stop together."""
-    is_joint = run.members is not None and run.plan.stops_early
-    return _one_or_all(outcome.kept_epoch[:1] if is_joint else outcome.kept_epoch)
+def _of_members(run, values):
+    """Return one value if all members stop together, or for each member."""
+    stops_together = run.members is not None and run.plan.stops_early
+    is_equal = stops_together and len(set(values.tolist())) == 1
+    return _one_or_all(values[:1] if is_equal else values)
 
 
 def _one_or_all(values):
