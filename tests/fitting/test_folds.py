@@ -104,7 +104,7 @@ def test_held_out_rows_are_predicted_by_members_that_have_not_seen_them(kind):
 
 def test_the_length_is_the_epoch_of_the_least_loss_of_held_out_rows():
     X, y = classification(150, n_classes=3)
-    model = Classifier((30,), cv=5, max_iter=60, random_state=0, learning_rate_init=0.02)
+    model = Classifier((30,), cv=5, max_iter=200, random_state=0, learning_rate_init=0.05)
     model.fit(X, y)
     curve = model.validation_loss_curve_
     assert model.best_iter_ == 1 + np.argmin(curve) < model.n_iter_
