@@ -99,10 +99,11 @@ class Predicting:
                 "or missing values. Encode the columns before, in a Pipeline; the gradients are "
                 "then those of what comes out of it."
             )
-        x, dtype = model.scaled(X)
+        X = model.inputs.read(X)
+        model.inputs.warn_of_changed_constants(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            gradients = input_gradients(model, x, n_outputs, response)
-        return gradients.astype(dtype, copy=False)
+            gradients = input_gradients(model, X, n_outputs, response)
+        return gradients.astype(np.promote_types(model.dtype, X.dtype), copy=False)
 
     def to_sklearn(self) -> MLPClassifier | MLPRegressor:
         """Return an equivalent fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
