@@ -5,6 +5,8 @@ import numpy as np
 # Inputs of at most this size are scaled once. Larger ones are scaled at each reading, so that the
 # memory of a run does not grow with them.
 MATERIALIZED_BYTES = 1 << 24
+# The features of bins take many times as long to compute as to copy.
+MATERIALIZED_BYTES_OF_BINS = 1 << 27
 # Number of elements that are read at once. Scaling passes over them several times, so they must fit
 # into the second-level cache.
 CHUNK_ELEMENTS = 1 << 17
@@ -63,6 +65,11 @@ class Source:
     @property
     def nbytes(self):
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    @property
+    def materialized_bytes(self):
+        """Largest size at which the rows are computed once."""
+        return MATERIALIZED_BYTES if self._bins is None else MATERIALIZED_BYTES_OF_BINS
 
     def __len__(self):
         return self.shape[0]
@@ -197,4 +204,4 @@ def as_source(x):
 
 def in_memory(x):
     """Return the array that a small source stands for; anything else as it is."""
-    return x.to_array() if isinstance(x, Source) and x.nbytes <= MATERIALIZED_BYTES else x
+    return x.to_array() if isinstance(x, Source) and x.nbytes <= x.materialized_bytes else x

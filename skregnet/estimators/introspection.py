@@ -38,8 +38,9 @@ def input_gradients(model, X, n_outputs, response):
     """Return the derivatives of a response with respect to the inputs, in the user's units.
 
     `X` is what `Inputs.read` returned, without an encoder; the result has the shape (n_samples,
-    n_outputs, n_features). At an edge of bins it is the derivative to the right. From the raw predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the
-    derivatives with respect to them, (members, n_outputs, rows, n_raw).
+    n_outputs, n_features). At an edge of bins it is the derivative to the right. From the raw
+    predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the derivatives
+    with respect to them, (members, n_outputs, rows, n_raw).
     """
     network, n_features, bins = model.network, model.inputs.n_features, model.inputs.bins
     X = X.toarray() if issparse(X) and bins is not None else X

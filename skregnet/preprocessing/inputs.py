@@ -358,7 +358,7 @@ class Inputs:
 
     def _with_features_of_bins(self, x, X):
         """Return scaled numbers and indicators, followed by the bins' features of the rows."""
-        if isinstance(x, Source) or self.scaler is None and not issparse(x):
+        if isinstance(x, Source) or (self.scaler is None and not issparse(x)):
             return as_source(x).with_bins(self.bins)
         numbers = as_source(self._numbers(X))
         if issparse(x):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -97,6 +98,7 @@ class PiecewiseLinear(NumericEmbedding):
             raise ValueError(f"gain must be a positive, finite number, got {gain!r}.")
 
     def fitted(self, X, weight=None):
+        """Learn the edges; see `NumericEmbedding`."""
         return self._of_edges(X, weight, [self.n_bins] * X.shape[1])
 
     def fitted_again(self, bins, X, weight=None):
@@ -142,8 +144,9 @@ class Bins:
         columns = np.arange(len(self.edges)).repeat(self.counts)
         (smallest, largest), size = _FLOAT32_RANGE, np.abs([low, high])
         fits = (width > smallest).all() and (size < largest).all()
-        known = {"low": low, "width": width, "columns": columns, "_fits_float32": bool(fits)}
-        vars(self).update(known)
+        # The dataclass is frozen.
+        vars(self).update(low=low, width=width, columns=columns, _fits_float32=bool(fits))
+        vars(self).update(_step=width / self.gain)
 
     @property
     def counts(self):
@@ -161,12 +164,15 @@ class Bins:
 
     def write(self, rows, out):
         """Write the features of unscaled numbers, (rows, n_numbers), into `out`."""
-        dtype = rows.dtype if self._fits_float32 else np.dtype(np.float64)
-        x = rows[:, self.columns].astype(dtype, copy=False)
+        wide = rows.dtype if self._fits_float32 else np.dtype(np.float64)
+        x = rows[:, self.columns]
         with np.errstate(over="ignore", under="ignore"):
-            x -= self.low.astype(dtype)
-            x /= self.width.astype(dtype) / dtype.type(self.gain)
-            np.clip(x, 0.0, self.gain, out=out, casting="same_kind")
+            # A difference of float64 numbers may be rounded to float32, the numbers themselves not.
+            narrow = out.dtype if self._fits_float32 else wide
+            x = np.subtract(x, self.low.astype(wide), out=x if x.dtype == narrow else None)
+            x = x.astype(narrow, copy=False)
+            np.divide(x, self._step.astype(narrow), out=x)
+        np.clip(x, 0.0, self.gain, out=out, casting="same_kind")
 
     def encode(self, rows, dtype=None):
         """Return the features of unscaled numbers."""
@@ -195,7 +201,7 @@ class Bins:
                 texts = [f"{edge:.{digits}g}" for edge in own]
                 if len(set(texts)) == len(texts):
                     break
-            found += [f"{name}[{a}:{b}]" for a, b in zip(texts, texts[1:], strict=False)]
+            found += [f"{name}[{a}:{b}]" for a, b in pairwise(texts)]
         return found
 
 
