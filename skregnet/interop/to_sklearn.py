@@ -92,6 +92,8 @@ def _splines(inputs, weight):
     features.fit(np.arange(2.0)[:, np.newaxis] + np.zeros(inputs.n_features))
     if names is not None:
         features.feature_names_in_ = names.copy()
+        for _, splines, columns in features.transformers_[1:]:
+            splines.feature_names_in_ = names[columns]
     return features, np.vstack(weights)
 
 

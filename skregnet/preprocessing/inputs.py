@@ -136,7 +136,7 @@ class Inputs:
                 encoder = self.encoder.fitted(X, weight, total_weight, keeps_all=is_stream)
                 if scaler == "robust" or isinstance(scaler, RobustClipScaler):
                     encoder = encoder.with_medians(X, weight)
-            inputs = replace(self, encoder=encoder)
+            inputs = replace(inputs, encoder=encoder)
         return inputs._with_scaler(scaler, X, weight, is_stream)
 
     def _with_bins_of(self, X, weight, numeric_embedding, is_stream):

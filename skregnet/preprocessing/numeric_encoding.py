@@ -49,8 +49,8 @@ class PiecewiseLinear(NumericEmbedding):
     .. math:: f_t(x) = \text{gain} \cdot \min(\max((x - e_{t-1}) / (e_t - e_{t-1}), 0), 1)
 
     The edges are quantiles of the training part, with the sample weights. With at most
-    ``n_bins + 1`` distinct values they are these values. Where quantiles coincide, because a value
-    is frequent, they count once, and quantiles of the other values take their places.
+    ``n_bins + 1`` distinct values they are these values. A value that is so frequent that quantiles
+    coincide is one edge, and quantiles of the other values are the others.
 
     Parameters
     ----------
@@ -219,28 +219,26 @@ def bin_edges(values, weight, n_bins, tolerance=0.0):
     values, mass = _merged(values.astype(np.float64), mass.astype(np.float64), tolerance)
     if len(values) <= 2:
         return np.empty(0)
-    edges = values
-    if len(values) > n_bins + 1:
-        levels = np.arange(n_bins + 1) / n_bins
-        edges = _apart(_quantiles(values, mass, levels), tolerance)
-        edges = _filled(edges, values, mass, n_bins + 1, tolerance)
-    return edges
+    return _apart(_spread(values, mass, n_bins + 1), tolerance)
 
 
-def _filled(edges, values, mass, n_edges, tolerance):
-    """Add quantiles of the other values until there are enough edges, or no more values."""
-    while len(edges) < n_edges:
-        others = ~np.isin(values, edges)
-        if not others.any():
-            break
-        n_missing = n_edges - len(edges)
-        levels = np.arange(1, n_missing + 1) / (n_missing + 1)
-        new = _quantiles(values[others], mass[others], levels)
-        longer = _apart(np.union1d(edges, new), tolerance)
-        if len(longer) == len(edges):
-            break
-        edges = longer
-    return edges
+def _spread(values, mass, n_edges):
+    """Return quantiles of distinct values, or all values if they are few.
+
+    A value at which several quantiles coincide counts once; those of the others take their places.
+    """
+    frequent = np.empty(0)
+    while len(values) > n_edges - len(frequent):
+        n_left = n_edges - len(frequent)
+        levels = np.linspace(0.0, 1.0, n_left) if n_left > 1 else np.array([0.5])
+        edges, counts = np.unique(_quantiles(values, mass, levels), return_counts=True)
+        coincide = edges[counts > 1]
+        if not len(coincide):
+            return np.union1d(frequent, edges)
+        frequent = np.union1d(frequent, coincide)
+        others = ~np.isin(values, frequent)
+        values, mass = values[others], mass[others]
+    return np.union1d(frequent, values)
 
 
 def _quantiles(values, mass, levels):
