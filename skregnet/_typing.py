@@ -66,6 +66,7 @@ LossName: TypeAlias = (
     | str
 )
 PenaltyName: TypeAlias = Literal["elastic_net"] | str
+NumericEmbeddingName: TypeAlias = Literal["piecewise_linear"] | str
 ScalerName: TypeAlias = Literal["standard", "whiten"] | str
 ScheduleName: TypeAlias = (
     Literal["constant", "invscaling", "adaptive", "cosine", "one_cycle"]

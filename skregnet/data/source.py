@@ -5,6 +5,8 @@ import numpy as np
 # Inputs of at most this size are scaled once. Larger ones are scaled at each reading, so that the
 # memory of a run does not grow with them.
 MATERIALIZED_BYTES = 1 << 24
+# The features of bins take many times as long to compute as to copy.
+MATERIALIZED_BYTES_OF_BINS = 1 << 27
 # Number of elements that are read at once. Scaling passes over them several times, so they must fit
 # into the second-level cache.
 CHUNK_ELEMENTS = 1 << 17
@@ -27,16 +29,28 @@ class Source:
     index : ndarray of int, default=None
         Numbers of the rows of `values` that belong to the source; None means all.
     encoder : object, default=None
-        Its method ``encode(rows)`` is called before the transform, and returns a new array of the
-        same dtype with `n_numbers` columns.
+        Its method ``encode(rows)`` is called before the transform, and returns an array of the same
+        dtype. Its first `n_numbers` columns are those of the source.
     weights : ndarray, default=None
         Weights of further columns, the indicators, which the encoder's method
         ``write_indicators(rows, out)`` writes; None without them.
+    bins : object, default=None
+        Its method ``write(numbers, out)`` writes the last `n_outputs` columns. The numbers are
+        encoded, and not transformed.
     """
 
     ndim = 2
 
-    def __init__(self, values, dtype=None, transform=None, index=None, encoder=None, weights=None):
+    def __init__(
+        self,
+        values,
+        dtype=None,
+        transform=None,
+        index=None,
+        encoder=None,
+        weights=None,
+        bins=None,
+    ):
         # Every operation on the memmap subclass takes longer.
         self._values = values if isinstance(values, Stacked) else np.asarray(values)
         self.dtype = self._values.dtype if dtype is None else np.dtype(dtype)
@@ -44,21 +58,27 @@ class Source:
         self.index = index
         self._encoder = encoder
         self._weights = weights
-        n_columns = values.shape[1]
-        if encoder is not None:
-            n_columns = encoder.n_numbers + (0 if weights is None else len(weights))
+        self._bins = bins
+        n_columns = self._n_numbers = values.shape[1] if encoder is None else encoder.n_numbers
+        n_columns += 0 if weights is None else len(weights)
+        n_columns += 0 if bins is None else bins.n_outputs
         self.shape = (len(values) if index is None else len(index), n_columns)
 
     @property
     def nbytes(self):
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
+    @property
+    def materialized_bytes(self):
+        """Largest size at which the rows are computed once."""
+        return MATERIALIZED_BYTES if self._bins is None else MATERIALIZED_BYTES_OF_BINS
+
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, rows):
         rows = self._raw(rows)
-        if self._transform is None and self._encoder is None:
+        if self._transform is None and self._encoder is None and self._bins is None:
             return np.ascontiguousarray(rows, dtype=self.dtype)
         out = np.empty((len(rows), self.shape[1]), self.dtype)
         self._write(rows, out)
@@ -69,18 +89,20 @@ class Source:
         self._write(self._raw(rows), out)
 
     def _write(self, rows, out):
-        values, numbers = rows, out
+        values, numbers = rows, out[:, : self._n_numbers]
         if self._encoder is not None:
-            values, numbers = self._encoder.encode(rows), out[:, : self._encoder.n_numbers]
+            values = self._encoder.encode(rows)
         if self._transform is None:
-            np.copyto(numbers, values, casting="same_kind")
+            np.copyto(numbers, values[:, : self._n_numbers], casting="same_kind")
         else:
             self._transform(values, numbers)
         if self._weights is not None:
-            indicators = out[:, self._encoder.n_numbers :]
+            indicators = out[:, self._n_numbers :][:, : len(self._weights)]
             indicators[...] = 0
             self._encoder.write_indicators(rows, out)
             indicators *= self._weights
+        if self._bins is not None:
+            self._bins.write(values, out[:, self.shape[1] - self._bins.n_outputs :])
 
     def to_array(self, n_elements=None):
         """Return the array that the source stands for; see `row_chunks` for `n_elements`."""
@@ -93,13 +115,22 @@ class Source:
         """Return the source of some of the rows, given by their numbers."""
         index = rows if self.index is None else self.index[rows]
         index = index.astype(index_dtype(len(self._values)), copy=False)
-        return Source(
-            self._values, self.dtype, self._transform, index, self._encoder, self._weights
-        )
+        return self._like(index=index)
+
+    def _like(self, **changes):
+        own = {
+            "dtype": self.dtype,
+            "transform": self._transform,
+            "index": self.index,
+            "encoder": self._encoder,
+            "weights": self._weights,
+            "bins": self._bins,
+        }
+        return Source(self._values, **{**own, **changes})
 
     def transformed(self, transform, dtype):
         """Return the source of the same rows with another transform and dtype."""
-        return Source(self._values, dtype, transform, self.index, self._encoder, self._weights)
+        return self._like(transform=transform, dtype=dtype)
 
     def encoded(self, encoder):
         """Return the source of the same rows, encoded and not transformed, without indicators."""
@@ -107,7 +138,11 @@ class Source:
 
     def with_indicators(self, weights):
         """Return the source of the same columns, followed by the encoder's weighted indicators."""
-        return Source(self._values, self.dtype, self._transform, self.index, self._encoder, weights)
+        return self._like(weights=weights)
+
+    def with_bins(self, bins):
+        """Return the source of the same columns, followed by the features of the bins."""
+        return self._like(bins=bins)
 
     def _raw(self, rows):
         if self.index is not None:
@@ -171,4 +206,4 @@ def as_source(x):
 
 def in_memory(x):
     """Return the array that a small source stands for; anything else as it is."""
-    return x.to_array() if isinstance(x, Source) and x.nbytes <= MATERIALIZED_BYTES else x
+    return x.to_array() if isinstance(x, Source) and x.nbytes <= x.materialized_bytes else x

@@ -34,6 +34,7 @@ SKLEARN_DEFAULTS = Defaults(
     scoring=own_score,
     categorical_features=None,
     handle_missing="error",
+    numeric_embedding=None,
     scaler=None,
     normalize_y=False,
 )

@@ -34,15 +34,18 @@ def check_layer(layer, n_hidden):
         )
 
 
-def input_gradients(model, x, n_outputs, response):
+def input_gradients(model, X, n_outputs, response):
     """Return the derivatives of a response with respect to the inputs, in the user's units.
 
-    `x` holds the scaled inputs; the result has the shape (n_samples, n_outputs, n_features). From
-    the raw predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the
-    derivatives with respect to them, (members, n_outputs, rows, n_raw).
+    `X` is what `Inputs.read` returned, without an encoder; the result has the shape (n_samples,
+    n_outputs, n_features). At an edge of bins it is the derivative to the right. From the raw
+    predictions of each member, (members, rows, n_raw), ``response(raw)`` returns the derivatives
+    with respect to them, (members, n_outputs, rows, n_raw).
     """
-    network, n_features = model.network, model.inputs.n_features
-    scaling = model.inputs.affine_map()
+    network, n_features, bins = model.network, model.inputs.n_features, model.inputs.bins
+    X = X.toarray() if issparse(X) and bins is not None else X
+    x = model.inputs.scaled(X, model.dtype, model.n_inputs)
+    scaling, n_plain = model.inputs.affine_map(), model.n_inputs - model.inputs.n_bins
     if scaling is None:
         raise ValueError(
             f"scaler={model.inputs.scaler!r} has no derivative that is known here: input_gradients "
@@ -57,7 +60,10 @@ def input_gradients(model, x, n_outputs, response):
             deltas = response(np.stack([raw for raw, _ in passes]))
             pairs = zip(passes, deltas, strict=True)
             total = sum(backward(delta) for (_, backward), delta in pairs)
-        gradients[rows] = scaling.pull_back(total).swapaxes(0, 1)
+        pulled = scaling.pull_back(total[..., :n_plain])
+        if bins is not None:
+            pulled = pulled + bins.pull_back(X[rows], total[..., n_plain:])
+        gradients[rows] = pulled.swapaxes(0, 1)
     return gradients
 
 

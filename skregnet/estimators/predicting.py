@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import Pipeline
 
     from .._typing import Floats, MatrixLike
     from ..network import Network
@@ -99,12 +100,13 @@ class Predicting:
                 "or missing values. Encode the columns before, in a Pipeline; the gradients are "
                 "then those of what comes out of it."
             )
-        x, dtype = model.scaled(X)
+        X = model.inputs.read(X)
+        model.inputs.warn_of_changed_constants(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            gradients = input_gradients(model, x, n_outputs, response)
-        return gradients.astype(dtype, copy=False)
+            gradients = input_gradients(model, X, n_outputs, response)
+        return gradients.astype(np.promote_types(model.dtype, X.dtype), copy=False)
 
-    def to_sklearn(self) -> MLPClassifier | MLPRegressor:
+    def to_sklearn(self) -> MLPClassifier | MLPRegressor | Pipeline:
         """Return an equivalent fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
 
         Its weights include the scaler, the scaling of the targets and batch normalisation. It takes
@@ -113,11 +115,13 @@ class Predicting:
 
         Returns
         -------
-        model : MLPClassifier or MLPRegressor
-            Network with the parameters that scikit-learn has, too. Its weights are float64 unless
-            they are unchanged copies. Further training starts with new moments of the optimiser.
-            The recorded losses are those of the normalised target. For ``loss='gaussian_nll'`` it
-            predicts the mean only.
+        model : MLPClassifier, MLPRegressor or Pipeline
+            With features of `numeric_embedding`, a Pipeline of a `ColumnTransformer`, whose linear
+            `SplineTransformer` spans the same functions, and the network. The network has the
+            parameters that scikit-learn has, too. Its weights are float64 unless they are unchanged
+            copies. Further training starts with new moments of the optimiser. The recorded losses
+            are those of the normalised target. For ``loss='gaussian_nll'`` it predicts the mean
+            only.
 
         Raises
         ------

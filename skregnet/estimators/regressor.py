@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..functions.activations import Activation
     from ..functions.penalties import Penalty
     from ..optim import StochasticOptimizer
+    from ..preprocessing.numeric_encoding import NumericEmbedding
 
 
 class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseRegularizedMLP):
@@ -137,6 +138,14 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         mean of the training part, encodes a missing category as zeros, and adds an indicator input
         for each feature with missing values in the training part. 'indicator' does the same, and
         refuses sparse `X`. 'error' raises an error. NaN in sparse `X` is always an error.
+    numeric_embedding : {'piecewise_linear'}, NumericEmbedding or None, default=None
+        Features of the numbers in `X` that stand beside them, for targets that depend on a number
+        by steps and bends. 'piecewise_linear': up to 16 features of each number with more than two
+        values, each of which grows from 0 to 0.5 within its bin between two quantiles of the
+        training part (Gorishniy et al. 2022). Their weights start at zero. They are features of the
+        numbers before the `scaler`, and need dense `X`. Other numbers of bins and sizes are those
+        of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. In a stream, the first call
+        of `partial_fit` decides how many bins a column has. None: no such features.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
@@ -253,7 +262,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Mask of the categorical features. None if there are none.
     input_names_ : ndarray of str of shape (n_inputs,)
         Names of the encoded inputs: first the numbers, which `scaler_` takes, then categories
-        (named as by `OneHotEncoder`) and indicators of missing values.
+        (named as by `OneHotEncoder`) and indicators of missing values, then the bins of
+        `numeric_embedding`, such as ``age[18.5:23]``.
     n_layers_ : int
         Number of layers, including input and output.
     n_outputs_ : int
@@ -371,6 +381,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         cv: int | t.Splits | Literal["auto"] | None = None,
         categorical_features: t.Columns | None = "from_dtype",
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
+        numeric_embedding: t.NumericEmbeddingName | NumericEmbedding | None = None,
         scaler: t.ScalerName | t.Transformer | None = "standard",
         normalize_y: bool | Literal["auto"] = "auto",
         solver: t.SolverName | StochasticOptimizer = "adam",
@@ -420,6 +431,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.cv = cv
         self.categorical_features = categorical_features
         self.handle_missing = handle_missing
+        self.numeric_embedding = numeric_embedding
         self.scaler = scaler
         self.normalize_y = normalize_y
         self.solver = solver

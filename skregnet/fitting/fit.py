@@ -238,6 +238,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
                 training.X,
                 training.relative_weight,
                 settings.scaler,
+                settings.numeric_embedding,
                 total_weight=training.total_weight,
                 is_stream=is_stream,
             )

@@ -108,6 +108,10 @@ _VALUES = {
         "half": "'float32'",
     },
     "handle_missing": dict.fromkeys(["impute", "mean", "median", "native"], "'indicator'"),
+    "numeric_embedding": {
+        **dict.fromkeys(["ple", "bins", "quantile", "kbins", "plr", "q"], "'piecewise_linear'"),
+        "none": "None",
+    },
     "categorical_features": dict.fromkeys(["auto", "infer"], "'from_dtype'"),
     "scoring": {
         "mse": "'neg_mean_squared_error'",

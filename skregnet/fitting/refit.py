@@ -44,7 +44,11 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             settings,
             first.plan.repeated(outcome),
             inputs.fitted(
-                rows.X, rows.relative_weight, settings.scaler, total_weight=rows.total_weight
+                rows.X,
+                rows.relative_weight,
+                settings.scaler,
+                settings.numeric_embedding,
+                total_weight=rows.total_weight,
             ),
             targets.fitted(rows),
             rows,

@@ -311,6 +311,7 @@ class Run:
             self.loss.n_heads * y.shape[1],
             n_members=len(generators),
             dtype=self.dtype,
+            n_zero_inputs=0 if isinstance(settings.init, list | tuple) else self.inputs.n_bins,
         )
         initializers = member_initializers(settings.architecture, settings.init, n_started)
         network.initialize(of_members(initializers), generators)

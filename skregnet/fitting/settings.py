@@ -31,6 +31,7 @@ from ..functions.schedules import SCHEDULES, is_planned
 from ..network import Architecture
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
+from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
 
@@ -78,6 +79,7 @@ PARAMETER_CONSTRAINTS = {
     ],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
+    "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), NumericEmbedding, None],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],
@@ -117,7 +119,10 @@ _PUBLISHED = (
     *OUT_OF_FOLD,
 )
 # Parameters that a fitted network depends on.
-_FIXED = "categorical_features handle_missing scaler normalize_y loss quantile huber_delta".split()
+_FIXED = (
+    *"categorical_features handle_missing numeric_embedding scaler normalize_y loss".split(),
+    *"quantile huber_delta".split(),
+)
 
 
 @dataclass(frozen=True)

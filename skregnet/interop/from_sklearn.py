@@ -22,6 +22,7 @@ _FIXED = {
     "batch_norm",
     "categorical_features",
     "handle_missing",
+    "numeric_embedding",
     "scaler",
     "normalize_y",
     "loss",
@@ -53,7 +54,8 @@ def parameters_from_sklearn(cls, model, given):
         for name, value in model.get_params().items()
         if name in known
     }
-    parameters |= {"categorical_features": None, "handle_missing": "error", "scaler": None}
+    parameters |= {"categorical_features": None, "handle_missing": "error"}
+    parameters |= {"numeric_embedding": None, "scaler": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
     if model.early_stopping:

@@ -1,6 +1,7 @@
 """The architecture of a multilayer perceptron: which layers it has."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -51,13 +52,15 @@ class Architecture:
         """Whether any input or hidden unit may be dropped."""
         return self.input_dropout > 0 or any(self.dropout)
 
-    def layers(self, n_inputs, n_outputs):
+    def layers(self, n_inputs, n_outputs, n_zero_inputs=0):
         """Return the layers; the last one is affine.
 
         Parameters
         ----------
         n_inputs, n_outputs : int
             Number of features and of raw outputs.
+        n_zero_inputs : int, default=0
+            Number of the last inputs whose weights start at zero.
 
         Returns
         -------
@@ -65,22 +68,22 @@ class Architecture:
             From the input to the output.
         """
         layers = [Dropout(n_inputs, self.input_dropout)] if self.input_dropout > 0 else []
-        fan_in = n_inputs
+        fan_in, dense = n_inputs, partial(Dense, n_zero_inputs=n_zero_inputs)
         hidden = zip(self.hidden_layer_sizes, self.activation, self.dropout, strict=True)
         for n_units, function, rate in hidden:
             # The shift of batch normalisation replaces the bias.
-            layers.append(Dense(fan_in, n_units, bias=not self.batch_norm))
+            layers.append(dense(fan_in, n_units, bias=not self.batch_norm))
             if self.batch_norm:
                 norm = BatchNorm(n_units, self.batch_norm_momentum, self.batch_norm_epsilon)
                 layers.append(norm)
             layers.append(Activation(n_units, function))
             if rate > 0:
                 layers.append(Dropout(n_units, rate))
-            fan_in = n_units
-        layers.append(Dense(fan_in, n_outputs))
+            fan_in, dense = n_units, Dense
+        layers.append(dense(fan_in, n_outputs))
         return layers
 
-    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64):
+    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64, n_zero_inputs=0):
         """Return a network whose parameters are zeros until `Network.initialize` draws them.
 
         Parameters
@@ -91,13 +94,16 @@ class Architecture:
             Number of networks that are trained together.
         dtype : dtype, default=np.float64
             Of the parameters and computations.
+        n_zero_inputs : int, default=0
+            Number of the last inputs whose weights start at zero; the initialiser draws the others
+            as if there were no more inputs.
 
         Returns
         -------
         network : Network
             With the layers of `layers`.
         """
-        return Network.of_zeros(self.layers(n_inputs, n_outputs), n_members, dtype)
+        return Network.of_zeros(self.layers(n_inputs, n_outputs, n_zero_inputs), n_members, dtype)
 
 
 def build_network(

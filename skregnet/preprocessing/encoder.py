@@ -273,7 +273,7 @@ class TableEncoder:
         for j in range(X.shape[1]):
             is_category = j in self.vocabulary
             values[:, j] = self._codes(X, j, name) if is_category else to_floats(column(X, j))
-        numbers = values[:, self._numbers(X.shape[1])]
+        numbers = values[:, self.number_columns(X.shape[1])]
         assert_all_finite(numbers, allow_nan=self.allow_missing, input_name="X")
         return values
 
@@ -309,7 +309,8 @@ class TableEncoder:
                 f"{unknown}, where fit was given {known}. Check their spelling and type."
             )
 
-    def _numbers(self, n_features):
+    def number_columns(self, n_features):
+        """Return the features without categories."""
         return np.setdiff1d(np.arange(n_features), list(self.vocabulary))
 
     def with_categories_of(self, X, with_declared=False):
@@ -340,7 +341,7 @@ class TableEncoder:
         `X` is an array or `Source` of rows that `read` returned; the weights are positive, or None.
         With `keeps_all`, categories that do not occur in these rows are known, too.
         """
-        n_features, numbers = X.shape[1], self._numbers(X.shape[1])
+        n_features, numbers = X.shape[1], self.number_columns(X.shape[1])
         missing_weight = np.zeros(n_features)
         total, sums = np.zeros(len(numbers)), np.zeros(len(numbers))
         lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)

@@ -17,6 +17,7 @@ from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import N_DRAWN, TableEncoder, make_encoder
 from .moments import rounding_of, weighted_means
+from .numeric_encoding import Bins, get_numeric_embedding
 from .scalers import InputScaler, RobustClipScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
@@ -49,6 +50,8 @@ class Inputs:
     warns: bool = True  # of values that have no effect
     dropped: tuple = ()  # the columns that the scaler makes zero: constant in training
     means: np.ndarray | None = None  # of the training part; they replace numbers missing later
+    numeric_embedding: object = None  # the parameter of the estimator
+    bins: Bins | None = None  # their features are the last inputs
 
     @classmethod
     def describe(
@@ -117,21 +120,59 @@ class Inputs:
         encoder = None if self.encoder is None else self.encoder.of_codes()
         return replace(self, feature_names=None, encoder=encoder, warns=False)
 
-    def fitted(self, X, weight, scaler, *, total_weight=0.0, is_stream=False):
-        """Return inputs with encoder and scaler fitted to the training part that `read` returned.
+    def fitted(
+        self, X, weight, scaler, numeric_embedding=None, *, total_weight=0.0, is_stream=False
+    ):
+        """Return inputs with encoder, scaler and bins fitted to the training part.
 
-        The weights are positive and have a mean of one, or are None; `total_weight` is the sum of
-        those that the user gave. `scaler` is the parameter of the estimator. With
-        `is_stream`, further rows follow, which `continued` learns from.
+        `read` returned its rows. The weights are positive and have a mean of one, or are None;
+        `total_weight` is the sum of those that the user gave. `scaler` and `numeric_embedding` are
+        parameters of the estimator. With `is_stream`, further rows follow, which `continued` learns
+        from.
         """
-        inputs = self
+        inputs = self._with_bins_of(X, weight, numeric_embedding, is_stream)
         if self.encoder is not None:
             with OneThread():
                 encoder = self.encoder.fitted(X, weight, total_weight, keeps_all=is_stream)
                 if scaler == "robust" or isinstance(scaler, RobustClipScaler):
                     encoder = encoder.with_medians(X, weight)
-            inputs = replace(self, encoder=encoder)
+            inputs = replace(inputs, encoder=encoder)
         return inputs._with_scaler(scaler, X, weight, is_stream)
+
+    def _with_bins_of(self, X, weight, numeric_embedding, is_stream):
+        """Return inputs with the bins of the rows, whose missing numbers do not count."""
+        embedding = get_numeric_embedding(numeric_embedding)
+        inputs = replace(self, numeric_embedding=numeric_embedding, bins=None)
+        if embedding is None:
+            return inputs
+        if issparse(X):
+            raise TypeError(
+                f"Sparse data was passed for X, but numeric_embedding={numeric_embedding!r} needs "
+                "dense data. Set numeric_embedding=None, or pass X.toarray()."
+            )
+        if is_stream and X.shape[0] < FEW_ROWS:
+            warn_user(
+                f"numeric_embedding={numeric_embedding!r}: the first call of partial_fit decides "
+                f"how many bins a column has, and it was given {X.shape[0]} rows. Begin with at "
+                f"least {FEW_ROWS} rows."
+            )
+        return replace(inputs, bins=embedding.fitted(*self._raw_numbers(X, weight)))
+
+    def _with_bins_again(self, X, weight):
+        """Return inputs with bins of more rows of a stream, and as many of them."""
+        if self.bins is None:
+            return self
+        embedding = get_numeric_embedding(self.numeric_embedding)
+        X = X.toarray() if issparse(X) else X
+        return replace(self, bins=embedding.fitted_again(self.bins, *self._raw_numbers(X, weight)))
+
+    def _raw_numbers(self, X, weight):
+        """Return numbers, NaN where they are missing, and weights of `QUANTILE_ROWS` rows."""
+        rows = at_most(X.shape[0], QUANTILE_ROWS)
+        values, weight = X[rows], None if weight is None else weight[rows]
+        if self.encoder is not None:
+            values = values[:, self.encoder.number_columns(X.shape[1])]
+        return values, weight
 
     def _with_scaler(self, given, X, weight, is_stream):
         x = self._numbers(X)
@@ -181,7 +222,7 @@ class Inputs:
         """
         if self.first_rows is not None:
             X, weight = joined_with_weights(self.first_rows, (X, weight))
-            inputs = self._with_new_numbers(X, weight)
+            inputs = self._with_new_numbers(X, weight)._with_bins_again(X, weight)
             return inputs._with_scaler(self.given_scaler, X, weight, is_stream=True)
         inputs = self._with_new_numbers(X, weight)
         inputs._warn_of_far_numbers(X)
@@ -299,6 +340,8 @@ class Inputs:
 
         `n_inputs` is the number of inputs of the network, None before there is one.
         """
+        X = X.toarray() if issparse(X) and self.bins is not None else X
+        n_inputs = None if n_inputs is None else n_inputs - self.n_bins
         is_named = isinstance(self.given_scaler, str)
         x = scaled_inputs(self.scaler, self._numbers(X), dtype, bool(self.dropped), is_named)
         n_samples, columns = X.shape[0], "..." if n_inputs is None else n_inputs
@@ -311,7 +354,27 @@ class Inputs:
                 f"({n_samples}, {columns}): one row for each row of X, and as many columns, at "
                 "least one, in all calls."
             )
-        return x
+        return x if self.bins is None else self._with_features_of_bins(x, X)
+
+    def _with_features_of_bins(self, x, X):
+        """Return scaled numbers and indicators, followed by the bins' features of the rows."""
+        if isinstance(x, Source) or (self.scaler is None and not issparse(x)):
+            return as_source(x).with_bins(self.bins)
+        numbers = as_source(self._numbers(X))
+        if issparse(x):
+            parts = []
+            for rows in row_chunks(x.shape[0], x.shape[1] + self.n_bins):
+                features = csr_array(self.bins.encode(numbers[rows], x.dtype))
+                parts.append(hstack([csr_array(x[rows]), features], format="csr"))
+            return vstack(parts, format="csr")
+        # What a transformer returned does not hold the numbers that the bins are of.
+        joined = Source(np.hstack([x, numbers[:]]), x.dtype, encoder=_Beside(x.shape[1]))
+        return joined.with_bins(self.bins.behind(x.shape[1]))
+
+    @property
+    def n_bins(self):
+        """Number of the network's last inputs, which are features of bins."""
+        return 0 if self.bins is None else self.bins.n_outputs
 
     def _with_indicators(self, x, X):
         """Return scaled numbers, followed by the indicators of the same rows."""
@@ -356,6 +419,8 @@ class Inputs:
     def foldable_network(self, network, shape):
         """Return a network for encoded, unscaled inputs, or None if folding does not pay."""
         weights = np.empty(0)
+        if self.bins is not None:  # scaling takes little of the time
+            return None
         if self.encoder is not None:
             if self.encoder.encoding.is_wide:
                 return None
@@ -363,7 +428,10 @@ class Inputs:
         return with_folded_scaler(network, self.scaler, shape, weights)
 
     def affine_map(self):
-        """Return the `AffineMap` from the features to the network's inputs; None if unknown."""
+        """Return the `AffineMap` from the features to the network's inputs; None if unknown.
+
+        The inputs are those without the features of bins.
+        """
         return None if self.encoder is not None else affine_map(self.scaler, self.n_features)
 
     @property
@@ -379,10 +447,24 @@ class Inputs:
         names = self.feature_names
         if names is None:
             names = np.array([f"x{j}" for j in range(self.n_features)], dtype=object)
-        if self.encoder is None:
+        numbers = names
+        if self.encoder is not None:
+            outputs = self.encoder.encoding.outputs
+            numbers = names[self.encoder.encoding.numbers]
+            names = np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+        if self.bins is None:
             return names
-        outputs = self.encoder.encoding.outputs
-        return np.array([f"{a}{names[j]}{b}" for a, j, b in outputs], dtype=object)
+        return np.append(names, np.array(self.bins.names(numbers), dtype=object))
+
+
+class _Beside:
+    """Encoder of rows that hold inputs and, behind them, the numbers that the bins are of."""
+
+    def __init__(self, n_inputs):
+        self.n_numbers = n_inputs
+
+    def encode(self, rows):
+        return rows
 
 
 @dataclass(frozen=True, eq=False)

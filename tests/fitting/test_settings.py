@@ -25,6 +25,7 @@ from skregnet.functions.losses import REGRESSION_LOSSES, SquaredError
 from skregnet.functions.penalties import ElasticNet
 from skregnet.functions.schedules import SCHEDULES
 from skregnet.optim import FULL_BATCH_SOLVERS, SGD, STOCHASTIC_OPTIMIZERS
+from skregnet.preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, PiecewiseLinear
 
 ESTIMATORS = (RegularizedMLPClassifier, RegularizedMLPRegressor)
 BOTH = pytest.mark.parametrize("Estimator", ESTIMATORS)
@@ -108,6 +109,10 @@ COMMON = {
         ["auto", 3, True],
     ),
     "handle_missing": (["auto", "error", "indicator"], ["mean", True, None]),
+    "numeric_embedding": (
+        [*NUMERIC_EMBEDDINGS, PiecewiseLinear(n_bins=4), None],
+        ["bins", True, 16, PiecewiseLinear],
+    ),
     "scaler": (
         [
             "standard",
@@ -855,6 +860,7 @@ def test_labels_that_cannot_be_used(y, message):
         ("dtype", float, "'float64'"),
         ("dtype", "f4", "'float32'"),
         ("handle_missing", "impute", "'indicator'"),
+        ("numeric_embedding", "ple", "'piecewise_linear'"),
     ],
 )
 def test_values_of_other_libraries(name, value, hint):

@@ -196,6 +196,7 @@ def test_a_single_class_is_refused():
     [
         ("scaler", "standard"),
         ("handle_missing", "indicator"),
+        ("numeric_embedding", "piecewise_linear"),
         ("hidden_layer_sizes", (3,)),
         ("n_estimators", 2),
     ],

@@ -9,18 +9,23 @@ from .base import Layer
 
 
 class Dense(Layer):
-    """Affine map ``x @ weight + bias``."""
+    """Affine map ``x @ weight + bias``.
+
+    The weights of the last `n_zero_inputs` inputs start at zero; the initialiser draws the others.
+    """
 
     takes_initializer = True
     keeps_output = False
 
-    def __init__(self, n_inputs, n_outputs, bias=True):
+    def __init__(self, n_inputs, n_outputs, bias=True, n_zero_inputs=0):
         super().__init__(n_outputs, n_inputs)
+        self.n_drawn = n_inputs - n_zero_inputs
         self.weight_shapes = {"weight": (n_inputs, n_outputs)}
         self.free_shapes = {"bias": (1, n_outputs)} if bias else {}
 
     def initialize(self, member, rng, initializer):
-        self.weight[member] = initializer((self.n_inputs, self.n_outputs), rng)
+        self.weight[member, self.n_drawn :] = 0.0
+        self.weight[member, : self.n_drawn] = initializer((self.n_drawn, self.n_outputs), rng)
         if self.free_shapes:
             self.bias[member] = 0.0
 
