@@ -28,6 +28,7 @@ from ..training import (
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
+from ..uncertainty.temperature import MOST_ROWS, fit_temperature
 from .judge import Judge, sample_of
 from .settings import member_initializers
 
@@ -563,3 +564,26 @@ class Run:
         if self.targets.is_classifier:
             return None
         return noise_before_fit(self.loss, self.settings.noise_precision)
+
+    # ---- temperature of classes
+
+    def temperature(self, network):
+        """Return the temperature of the raw scores after the run; None for real targets."""
+        if not self.targets.is_classifier:
+            return None
+        if self.settings.parameters.get("temperature") != "auto":
+            return self.targets.temperature
+        if self.plan.is_stream:
+            # A stream has no held-out rows: that of the fit which it continues is kept.
+            return 1.0 if self.start is None else self.start.model.targets.temperature
+        if self.validation is None:
+            return 1.0
+        rows = self.validation
+        if len(rows) > MOST_ROWS:
+            rows = rows.take(some_rows(len(rows), MOST_ROWS))
+        raw = network.infer(self.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
+        y = replace(self.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
+        weight = rows.relative_weight
+        n_rows = count_rows(rows) / len(rows)
+        weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
+        return fit_temperature(self.loss, raw, y, weight)
