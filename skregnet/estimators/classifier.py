@@ -85,6 +85,12 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply the sample weights. 'balanced' gives all classes the
         same total weight. Not available for multilabel targets.
+    temperature : 'auto' or float in (0, inf), default=1.0
+        Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
+        Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
+        minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds
+        out. Few rows leave it near one. It is one if no rows are held out, and in `partial_fit`.
+        Losses during training are those without it.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
         restore the parameters and running statistics of the best epoch. 'auto' does so if a
@@ -179,8 +185,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Constant that 'adam', 'adamw' and 'rmsprop' add to their denominators.
     n_estimators : int >= 1, default=1
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
-        pass, each with its own initial weights, order of the rows and dropout masks. Their
-        predictions are averaged.
+        pass, each with its own initial weights, order of the rows and dropout masks. Their raw
+        scores, which are log-odds, are averaged.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -204,6 +210,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels. For multilabel targets, column numbers.
+    temperature_ : float
+        Number that raw scores are divided by.
     network_ : skregnet.network.Network
         Trained network. Its array `params` holds the parameters of each member in a row.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
@@ -289,6 +297,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         **BaseRegularizedMLP._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "temperature": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
     @explains_parameters
@@ -312,6 +321,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         max_grad_norm: float | None = None,
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | dict[Any, int] | Literal["balanced"] | None = None,
+        temperature: float | Literal["auto"] = 1.0,
         early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float | t.Splits = 0.1,
         scoring: str | t.Scorer = "loss",
@@ -359,6 +369,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.max_grad_norm = max_grad_norm
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
+        self.temperature = temperature
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring
@@ -442,8 +453,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         -------
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Log-odds of the second of two classes or of each label, or raw scores of several
-            classes, whose softmax gives the probabilities. For an ensemble they are those of the
-            averaged probabilities.
+            classes, whose softmax gives the probabilities. They are averaged over the members and
+            divided by `temperature_`.
         """
         model = self._fitted
         return model.targets.decision(model.raw(X))
@@ -474,9 +485,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of `classes_`, averaged over members. For multilabel targets
-            the probability of each label. If there are several classes, none is exactly 0 or 1: the
-            smallest is the smallest normal number of the dtype.
+            Probabilities in the order of `classes_`: the softmax of `decision_function`, or for two
+            classes and for each of several labels the logistic function. Unless there is a single
+            class, none is exactly 0 or 1: they lie between the smallest normal number and the
+            largest number below one of the dtype.
         """
         model = self._fitted
         return model.targets.proba(model.raw(X))
@@ -492,7 +504,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms in the order of `classes_`.
+            Logarithms of `predict_proba`, which are finite.
         """
         model = self._fitted
         return model.targets.log_proba(model.raw(X))
@@ -541,7 +553,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         targets = self._fitted.targets
         is_flat = response_method == "decision_function" and targets.target_type == "binary"
         n_outputs = 1 if is_flat else len(targets.classes)
-        response = responses[response_method](targets.loss, targets.target_type)
+        response = responses[response_method](targets)
         gradients = self._input_gradients(X, n_outputs, response)
         return gradients[:, 0] if is_flat else gradients
 
@@ -550,12 +562,21 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         """Class labels."""
         return self._fitted.targets.classes
 
+    @property
+    def temperature_(self) -> float:
+        """Number that raw scores are divided by."""
+        return self._fitted.targets.temperature
+
     if TYPE_CHECKING:
 
         def to_sklearn(self) -> MLPClassifier: ...  # noqa: D102
 
     def _unfitted_targets(self):
-        return ClassTargets(self.label_smoothing, self.class_weight, type(self).__name__)
+        # 'auto' is resolved at the end of training, from held-out rows.
+        temperature = 1.0 if isinstance(self.temperature, str) else float(self.temperature)
+        return ClassTargets(
+            self.label_smoothing, self.class_weight, type(self).__name__, temperature=temperature
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

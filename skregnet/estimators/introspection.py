@@ -4,10 +4,9 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import softmax
 
 from ..data.source import row_chunks
-from ..functions.losses.jacobians import diagonal_jacobian, softmax_jacobian
+from ..functions.losses.jacobians import diagonal_jacobian
 from ..network.jacobian import linearize
 from ..preprocessing.affine import KNOWN_SCALERS
 
@@ -78,31 +77,23 @@ def prediction_response(loss, scale):
     return response
 
 
-def proba_response(loss, target_type):
+def proba_response(targets):
     """Return the response of `predict_proba`; see `input_gradients`."""
 
     def response(raw):
-        jacobian = loss.predict_jacobian(raw) / len(raw)
-        if target_type == "binary":
-            return np.concatenate([-jacobian, jacobian], axis=1)
-        return jacobian
+        mean = targets.scores(raw)[np.newaxis]
+        jacobian = targets.loss.predict_jacobian(mean) / (len(raw) * targets.temperature)
+        if targets.target_type == "binary":
+            jacobian = np.concatenate([-jacobian, jacobian], axis=1)
+        return jacobian.repeat(len(raw), axis=0)
 
     return response
 
 
-def decision_response(loss, target_type):
+def decision_response(targets):
     """Return the response of `decision_function`; see `input_gradients`."""
 
     def response(raw):
-        if len(raw) == 1:
-            return diagonal_jacobian(np.ones_like(raw))
-        # The logarithm of a mean of probabilities: its derivative is a mean over the members, with
-        # a softmax over them as weights.
-        if target_type == "multiclass":
-            log_proba = loss.log_predict(raw)
-            return softmax_jacobian(np.exp(log_proba), softmax(log_proba, axis=0))
-        no, yes = loss.log_predict(raw)
-        slopes = softmax(yes, axis=0) * np.exp(no) + softmax(no, axis=0) * np.exp(yes)
-        return diagonal_jacobian(slopes)
+        return diagonal_jacobian(np.full_like(raw, 1.0 / (len(raw) * targets.temperature)))
 
     return response

@@ -16,10 +16,10 @@ from ..fitting.settings import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from ..preprocessing.numbers import check_holds_numbers
 from ..targets import RealTargets
+from ..targets.scores import score_of_known
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
-from ..targets.scores import score_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

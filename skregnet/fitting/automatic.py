@@ -61,5 +61,3 @@ def _makes_folds(settings, rows):
     if isinstance(n_members, Integral) and n_members % AUTO_FOLDS:
         return False
     return rows.groups is None or len(np.unique(rows.groups)) >= AUTO_FOLDS
-
-

@@ -9,6 +9,7 @@ Epoch and validation-epoch have the same ``task_id``. Full-batch solvers train t
 ensemble one after the other: there is a task ``member`` for each, with its own epochs.
 """
 
+from dataclasses import replace
 from functools import cache
 
 from .._sklearn_compat import (
@@ -129,6 +130,7 @@ class FitTasks:
 
     def _attributes_after(self, monitor):
         """Return a function that gives the attributes as if fit had stopped with the epoch."""
+
         def attributes():
             outcome = RunResult.so_far(monitor, self._fit.plan.is_stream)
             network = self._fit.in_common_units(outcome.network)

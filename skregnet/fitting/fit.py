@@ -85,9 +85,12 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         outcome = run.train(make_scorer(run), watchers, checkpoint)
         _check_initial_loss(run, outcome)
-        result = FitResult.of(run, outcome, run.noise(outcome.network))
+        network = outcome.network
+        result = FitResult.of(run, outcome, run.noise(network), run.temperature(network))
         if run.members is not None:
-            result = result.with_attributes(**run.members.attributes(run, outcome.network))
+            result = result.with_attributes(
+                **run.members.attributes(run, network, result.model.targets)
+            )
     for watcher in watchers:
         watcher.end_training(outcome, result)
     if settings.refit and run.plan.stops_early:

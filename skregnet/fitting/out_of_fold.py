@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ..data.rows import at_most
+from ..targets.real import mean_over_members
 
 
 class OutOfFold:
@@ -177,15 +178,15 @@ class OutOfFold:
             parts.append((network.select(slice(k, None, len(self.folds))), data))
         return parts
 
-    def attributes(self, run, network):
+    def attributes(self, run, network, targets):
         """Return the public attributes; `network` is in common units."""
         folds = self.folds
-        predicted, score = self.targets.predict_and_score(self.raw(run, network), self.rows)
+        predicted, score = targets.predict_and_score(self.raw(run, network), self.rows)
         of_all = np.full((len(folds.of_row), *predicted.shape[1:]), np.nan, predicted.dtype)
         of_all[folds.kept] = predicted
         return {
             "fold_": folds.of_row,
-            self.targets.name_out_of_fold: of_all,
+            targets.name_out_of_fold: of_all,
             "oob_score_": score,
         }
 
@@ -199,7 +200,7 @@ class OutOfFold:
         raw = np.full((len(self.rows), network.layers[-1].n_outputs), np.nan, network.params.dtype)
         for k, numbers in enumerate(self.folds.test):
             members = network.select(slice(k, None, len(self.folds)))
-            raw[numbers] = self.targets.mean_raw(members.infer(_rows_of(x, numbers)))
+            raw[numbers] = mean_over_members(members.infer(_rows_of(x, numbers)))
         return raw
 
 

@@ -50,8 +50,11 @@ class FitResult:
     warnings: tuple[tuple[str, type[Warning]], ...] = ()  # for when the result is published
 
     @classmethod
-    def of(cls, run, outcome, noise=None):
-        """Return the result of a `Run`, from its `RunResult` and `NoiseEstimate`."""
+    def of(cls, run, outcome, noise=None, temperature=None):
+        """Return the result of a `Run`, from its `RunResult` and `NoiseEstimate`.
+
+        A `temperature` replaces that of the classes.
+        """
         settings, start = run.settings, run.start
         before = None if start is None else start.continuation
         history = outcome.history
@@ -64,7 +67,10 @@ class FitResult:
         rows_seen = history.n_epochs * len(run.training)
         rows_seen += 0 if before is None else before.rows_seen
         validation = _validation_attributes(run, history, before)
-        model = FittedModel(run.inputs, outcome.network, run.targets, noise)
+        targets = run.targets
+        if temperature is not None:
+            targets = replace(targets, temperature=temperature)
+        model = FittedModel(run.inputs, outcome.network, targets, noise)
         continuation = Continuation(
             settings.architecture,
             settings.fixed() if before is None else before.fixed,
@@ -112,8 +118,9 @@ class FitResult:
             state=None,
         )
         attributes = {**self.attributes, "t_": rows_seen, "loss_": loss, "refit_": True}
-        # The noise is that of the first run, whose residuals are of held-out rows.
-        model = FittedModel(run.inputs, outcome.network, run.targets, self.model.noise)
+        # Noise and temperature are those of the first run, which had held-out rows.
+        targets = self.model.targets if run.targets.is_classifier else run.targets
+        model = FittedModel(run.inputs, outcome.network, targets, self.model.noise)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
 
     def published(self, before):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._warnings import ends_search, warn_interrupted_callback
-from ..data.rows import some_known, some_rows
+from ..data.rows import at_most, some_known, some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..kernels.blas import MOST_ELEMENTS
@@ -29,6 +29,7 @@ from ..training import (
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
+from ..uncertainty.temperature import MOST_ROWS, fit_temperature
 from .judge import Judge, sample_of
 from .settings import member_initializers
 
@@ -626,6 +627,34 @@ class Run:
         if self.targets.is_classifier:
             return None
         return noise_before_fit(self.loss, self.settings.noise_precision)
+
+    # ---- temperature of classes
+
+    def temperature(self, network):
+        """Return the temperature of the raw scores after the run; None for real targets."""
+        if not self.targets.is_classifier:
+            return None
+        if self.settings.parameters.get("temperature") != "auto":
+            return self.targets.temperature
+        if self.plan.is_stream:
+            # A stream has no held-out rows: that of the fit which it continues is kept.
+            return 1.0 if self.start is None else self.start.model.targets.temperature
+        if not self.is_held_out:
+            return 1.0
+        if self.members is None:
+            rows = self.validation
+            rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+            raw = network.infer(self.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
+        else:
+            raw = self.members.raw(self, network)
+            known = np.flatnonzero(~np.isnan(raw[:, 0]))
+            known = known[at_most(len(known), MOST_ROWS)]
+            rows, raw = self.training.take(known), raw[known].astype(np.float64)
+        y = replace(self.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
+        weight = rows.relative_weight
+        n_rows = count_rows(rows) / len(rows)
+        weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
+        return fit_temperature(self.loss, raw, y, weight)
 
 
 def _now_and_then(validate, state, epochs, network):

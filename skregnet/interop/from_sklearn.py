@@ -26,6 +26,7 @@ _FIXED = {
     "scaler",
     "normalize_y",
     "loss",
+    "temperature",
     "n_estimators",
 }
 
@@ -58,6 +59,8 @@ def parameters_from_sklearn(cls, model, given):
     parameters |= {"numeric_embedding": None, "scaler": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
+    if "temperature" in known:
+        parameters["temperature"] = 1.0
     if model.early_stopping:
         parameters["scoring"] = _scoring(model)
     return {**parameters, **given}

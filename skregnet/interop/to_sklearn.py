@@ -50,7 +50,8 @@ def to_sklearn(estimator):
             "transformer in a Pipeline, and export the last step."
         )
     n_members = network.n_members
-    if n_members > 1 and model.loss.out_activation != "identity":
+    is_linear = model.targets.is_classifier or model.loss.out_activation == "identity"
+    if n_members > 1 and not is_linear:
         raise ValueError(
             f"n_estimators={n_members} cannot be exported with the output activation "
             f"{model.loss.out_activation!r}: a mean of {n_members} such outputs is not the output "
@@ -63,7 +64,10 @@ def to_sklearn(estimator):
     if model.inputs.bins is not None:
         features, of_splines = _splines(model.inputs, of_bins)
         plain.coefs[0] = np.vstack([plain.coefs[0], of_splines])
-    if not model.targets.is_classifier:
+    if model.targets.is_classifier:
+        plain.coefs[-1] = plain.coefs[-1] / model.targets.temperature
+        plain.intercepts[-1] = plain.intercepts[-1] / model.targets.temperature
+    else:
         _fold_targets(plain, model.targets)
     exported = _unfitted(estimator, model, plain, record["do_early_stopping_"])
     _set_attributes(exported, model, plain, record)

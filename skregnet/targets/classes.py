@@ -24,6 +24,8 @@ class ClassTargets:
     classes: np.ndarray | None = None  # sorted labels, or column numbers of multilabel targets
     # 'binary', 'multiclass' or 'multilabel-indicator'. A single class is 'multiclass'.
     target_type: str | None = None
+    # Raw scores are divided by it. Training does not know it: its losses are those of one.
+    temperature: float = 1.0
 
     is_classifier = True
     name_out_of_fold = "oob_decision_function_"  # of the attribute, as in random forests
@@ -187,23 +189,21 @@ class ClassTargets:
         """Return None, because no constant predicts a class exactly."""
         return None
 
-    def mean_raw(self, raw):
-        """Return the mean of raw predictions over the members, the leading axis."""
-        if len(raw) > 1 and self.target_type == "multiclass":
-            raw = raw - raw.mean(axis=2, keepdims=True)
-        return mean_over_members(raw)
+    def _tempered(self, raw):
+        return raw if self.temperature == 1.0 else raw / self.temperature
+
+    def scores(self, raw):
+        """Return the mean raw scores over the members, (n_samples, n_outputs), by temperature.
+
+        A mean of log-odds keeps the ensemble a network: raw scores, their logarithms and
+        probabilities are all those of one wide network.
+        """
+        return self._tempered(mean_over_members(raw))
 
     def decision(self, raw):
         """Return the decision function of raw predictions, as the classifier does."""
-        if len(raw) == 1:
-            decision = raw[0]
-        elif self.target_type == "multiclass":
-            decision = log_of_mean(self.loss.log_predict(raw))
-        else:
-            log_no, log_yes = map(log_of_mean, self.loss.log_predict(raw))
-            decision = log_yes - log_no
-        decision = decision.astype(raw.dtype, copy=False)
-        return decision.ravel() if self.target_type == "binary" else decision
+        scores = self.scores(raw)
+        return scores.ravel() if self.target_type == "binary" else scores
 
     def predict(self, raw):
         """Return the predicted labels for raw predictions, (members, n_samples, n_outputs)."""
@@ -215,17 +215,20 @@ class ClassTargets:
 
     def member_proba(self, raw):
         """Return the probabilities of each member, (members, n_samples, n_classes)."""
+        return self._proba_of(self._tempered(raw))
+
+    def _proba_of(self, scores):
         if self.target_type == "binary":
             # 1 - p would round a small probability of the first class to zero.
-            return np.concatenate([self.loss.predict(-raw), self.loss.predict(raw)], axis=2)
-        return self.loss.predict(raw)
+            return np.concatenate([self.loss.predict(-scores), self.loss.predict(scores)], axis=-1)
+        return self.loss.predict(scores)
 
     def proba(self, raw):
-        """Return the mean probabilities over the members, (n_samples, n_classes).
+        """Return the probabilities for the mean raw scores, (n_samples, n_classes).
 
         They are never 0 or 1, unless there is a single class: their logarithms are finite.
         """
-        proba = mean_over_members(self.member_proba(raw)).astype(raw.dtype, copy=False)
+        proba = self._proba_of(self.scores(raw))
         if len(self.classes) > 1 or self._is_multilabel:
             info = np.finfo(raw.dtype)
             np.clip(proba, info.tiny, 1.0 - info.epsneg, out=proba)
@@ -246,11 +249,6 @@ class ClassTargets:
     def log_proba(self, raw):
         """Return the logarithms of `proba`."""
         return np.log(self.proba(raw))
-
-
-def log_of_mean(log_proba):
-    """Logarithm of the mean probability over the members, the leading axis."""
-    return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
 
 
 def _classes_and_type(y, name):

@@ -257,10 +257,6 @@ class RealTargets:
         factor = other.y_scale / self.y_scale
         return self.loss.raw_map(factor, (other.y_mean - self.y_mean) / self.y_scale)
 
-    def mean_raw(self, raw):
-        """Return the mean of raw predictions over the members, the leading axis."""
-        return mean_over_members(raw)
-
     def for_loss(self, encoded, dtype):
         """Return scaled targets, (n_samples, n_targets), C-contiguous; missing ones are filled."""
         encoded = self._without_far_ones(encoded)

@@ -153,7 +153,7 @@ def test_gradient_of_an_own_loss_with_the_identity_as_link():
 @pytest.mark.parametrize("n_estimators", [1, 3])
 @pytest.mark.parametrize("y", CLASS_TARGETS.values(), ids=CLASS_TARGETS)
 def test_gradient_of_a_classifier(y, n_estimators, response_method):
-    model = classifier(n_estimators=n_estimators).fit(X, y)
+    model = classifier(n_estimators=n_estimators, temperature=1.5).fit(X, y)
     gradients = model.input_gradients(X[:20], response_method)
     assert_is_gradient(gradients, getattr(model, response_method))
 

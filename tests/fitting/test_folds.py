@@ -127,9 +127,9 @@ def test_refit_trains_on_all_rows_and_keeps_what_was_predicted_out_of_fold():
     again = clone(model).set_params(refit=True).fit(X, y)
     np.testing.assert_array_equal(again.oob_prediction_, model.oob_prediction_)
     assert again.refit_ and again.best_iter_ == model.best_iter_
-    plain = Regressor(
-        cv=None, n_estimators=5, **{**SMALL, **FIXED}, max_iter=model.best_iter_
-    ).fit(X, y)
+    plain = Regressor(cv=None, n_estimators=5, **{**SMALL, **FIXED}, max_iter=model.best_iter_).fit(
+        X, y
+    )
     np.testing.assert_array_equal(again.network_.params, plain.network_.params)
 
 

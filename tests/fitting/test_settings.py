@@ -154,6 +154,7 @@ COMMON = {
 OWN = {
     RegularizedMLPClassifier: {
         "label_smoothing": DECAY,
+        "temperature": ((0.5, 3, "auto"), (0, -1.0, "none", None)),
         "class_weight": ([None, "balanced", {0: 2.0}, {0: 1, 1: 3}], ["equal", 3, [1, 2]]),
     },
     RegularizedMLPRegressor: {

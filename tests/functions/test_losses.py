@@ -556,26 +556,6 @@ def test_the_gradient_is_the_difference_of_prediction_and_target(name):
     assert_allclose(gradient, CASES[name].predict(raw) - y, atol=1e-15)
 
 
-@each_dtype
-def test_log_predict_is_finite_where_the_probability_underflows(dtype):
-    raw = np.array([[[1e4, -1e4, 0.0]]], dtype)
-    log_proba = CASES[MULTINOMIAL].log_predict(raw)
-    assert_allclose(log_proba, [[[0.0, -2e4, -1e4]]])
-    log_no, log_yes = CASES[BINARY].log_predict(raw)
-    assert_allclose(log_yes, [[[0.0, -1e4, -np.log(2.0)]]], rtol=1e-6)
-    assert_allclose(log_no, [[[-1e4, 0.0, -np.log(2.0)]]], rtol=1e-6)
-
-
-@each_log_loss
-def test_log_predict_is_the_logarithm_of_predict(name):
-    raw = problem(name)[0]
-    proba, log_proba = CASES[name].predict(raw), CASES[name].log_predict(raw)
-    if name == BINARY:
-        assert_allclose(log_proba[0], np.log1p(-proba), rtol=1e-12)
-        log_proba = log_proba[1]
-    assert_allclose(log_proba, np.log(proba), rtol=1e-12)
-
-
 @pytest.mark.slow
 @each_loss
 @with_and_without_weight

@@ -207,6 +207,14 @@ def test_parameters_that_would_make_another_network_are_refused(name, value):
         RegularizedMLPRegressor.from_sklearn(theirs, **{name: value})
 
 
+def test_the_temperature_is_one():
+    theirs = mlp(MLPClassifier).fit(X, np.digitize(Y[:, 0], [-0.5, 0.5]))
+    model = RegularizedMLPClassifier.from_sklearn(theirs)
+    assert model.temperature == model.temperature_ == 1.0
+    with pytest.raises(ValueError, match="takes no temperature"):
+        RegularizedMLPClassifier.from_sklearn(theirs, temperature=2.0)
+
+
 def test_unknown_and_invalid_parameters_are_refused():
     theirs = mlp(MLPRegressor).fit(X, Y)
     with pytest.raises(TypeError, match=r"\['drop_out'\]"):

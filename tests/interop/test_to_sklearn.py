@@ -251,15 +251,10 @@ def test_ensemble_with_a_logarithmic_link_is_refused():
         model.to_sklearn()
 
 
-def test_ensemble_of_classifiers_is_refused():
-    model = classifier(n_estimators=2).fit(X, CLASS_TARGETS["three"])
-    with pytest.raises(ValueError, match=r"n_estimators=2 cannot be exported.*'softmax'"):
-        model.to_sklearn()
-
-
+@pytest.mark.parametrize("parameters", [{}, {"n_estimators": 3}, {"temperature": 2.5}], ids=str)
 @pytest.mark.parametrize("y", CLASS_TARGETS.values(), ids=CLASS_TARGETS)
-def test_classifier_predicts_the_same(y):
-    model = classifier("lecun_tanh", batch_norm=True).fit(X, y)
+def test_classifier_predicts_the_same(y, parameters):
+    model = classifier("lecun_tanh", batch_norm=True, **parameters).fit(X, y)
     plain = model.to_sklearn()
     assert type(plain) is MLPClassifier
     assert_allclose(plain.predict_proba(X), model.predict_proba(X), atol=1e-10)

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.class_weight import compute_sample_weight
@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from skregnet import RegularizedMLPClassifier
 from skregnet.data.rows import Rows
 from skregnet.functions.losses import CLASSIFICATION_LOSSES
-from skregnet.targets.classes import ClassTargets, log_of_mean
+from skregnet.targets.classes import ClassTargets
 
 
 def unread(label_smoothing=0.0, class_weight=None):
@@ -248,15 +248,6 @@ def test_a_single_class_stays_certain():
     np.testing.assert_array_equal(for_loss, np.ones((3, 1)))
 
 
-# ---- the mean over members ---------------------------------------------------------------------
-
-
-def test_log_of_mean():
-    log_proba = np.random.default_rng(0).uniform(-5000, 0, size=(3, 4, 2))
-    expected = logsumexp(log_proba, axis=0, b=1 / 3)
-    np.testing.assert_allclose(log_of_mean(log_proba), expected, rtol=1e-14)
-
-
 # ---- predictions -------------------------------------------------------------------------------
 
 KINDS = {"binary": 2, "multiclass": 3, "multilabel-indicator": 3}
@@ -280,24 +271,29 @@ def member_proba(targets, raw):
     return np.concatenate([1 - yes, yes], axis=2) if targets.target_type == "binary" else yes
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("target_type", KINDS)
-def test_probabilities_are_the_mean_over_members(target_type, n_members, dtype):
-    targets = described_as(target_type)
+def test_probabilities_are_those_of_the_mean_raw_scores(target_type, n_members, dtype, temperature):
+    targets = replace(described_as(target_type), temperature=temperature)
     raw = raw_predictions(targets, n_members, dtype=dtype)
     proba, rtol = targets.proba(raw), 100 * np.finfo(dtype).eps
-    expected = member_proba(targets, raw.astype(float))
+    scores = raw.astype(float) / temperature
     assert proba.dtype == targets.log_proba(raw).dtype == targets.decision(raw).dtype == dtype
-    np.testing.assert_allclose(targets.member_proba(raw), expected, rtol=rtol)
-    np.testing.assert_allclose(proba, expected.mean(axis=0), rtol=rtol)
+    np.testing.assert_allclose(targets.member_proba(raw), member_proba(targets, scores), rtol=rtol)
+    mean = scores.mean(axis=0)
+    np.testing.assert_allclose(proba, member_proba(targets, mean[np.newaxis])[0], rtol=rtol)
     np.testing.assert_allclose(targets.log_proba(raw), np.log(proba), rtol=rtol)
+    mean = mean[:, 0] if target_type == "binary" else mean
+    np.testing.assert_allclose(targets.decision(raw), mean, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("target_type", KINDS)
-def test_what_is_predicted_is_the_most_probable(target_type, n_members):
-    targets = described_as(target_type)
+def test_what_is_predicted_is_the_most_probable(target_type, n_members, temperature):
+    targets = replace(described_as(target_type), temperature=temperature)
     raw = raw_predictions(targets, n_members)
     proba, decision = targets.proba(raw), targets.decision(raw)
     if target_type == "multilabel-indicator":
@@ -327,6 +323,32 @@ def test_probabilities_are_never_exactly_zero_or_one(target_type, n_members, dty
     assert np.isfinite(log_proba).all()
     if target_type != "multilabel-indicator":
         np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=2 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("target_type", KINDS)
+def test_temperature_does_not_change_the_order(target_type):
+    targets = described_as(target_type)
+    raw = raw_predictions(targets, 3)
+    softer = replace(targets, temperature=4.0)
+    np.testing.assert_array_equal(softer.predict(raw), targets.predict(raw))
+    np.testing.assert_allclose(4.0 * softer.decision(raw), targets.decision(raw), rtol=1e-14)
+
+
+def test_large_scores_in_single_precision():
+    raw = np.array([[[1e4], [-1e4]]], np.float32)
+    binary = described_as("binary")
+    tiny, below_one = np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))
+    np.testing.assert_array_equal(binary.proba(raw), [[tiny, below_one], [below_one, tiny]])
+    np.testing.assert_array_equal(binary.decision(raw), raw.ravel())
+    raw = np.array([[[1e4, 0, -1e4]]], np.float32)
+    several = described_as("multiclass")
+    np.testing.assert_array_equal(several.proba(raw), [[below_one, tiny, tiny]])
+    np.testing.assert_allclose(several.log_proba(raw)[0, 1:], np.log(tiny))
+
+
+def test_a_later_fit_has_a_temperature_of_its_own():
+    fitted = replace(described_as("binary"), temperature=2.5)
+    assert fitted.continued(unread()).temperature == 1.0
 
 
 def test_a_single_class_is_certain():

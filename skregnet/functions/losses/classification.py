@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, logit, softmax
+from scipy.special import expit, logit, softmax
 
 from .base import Loss
 from .jacobians import diagonal_jacobian, softmax_jacobian
@@ -68,21 +68,6 @@ class BinaryLogLoss(Loss):
     def predict_jacobian(self, raw):
         return diagonal_jacobian(expit(raw) * expit(-raw))
 
-    def log_predict(self, raw):
-        """Return the log-probabilities of the negative and the positive class.
-
-        Parameters
-        ----------
-        raw : ndarray of shape (..., rows, outputs)
-            Raw predictions.
-
-        Returns
-        -------
-        log_no, log_yes : ndarray of shape (..., rows, outputs)
-            Logarithms that stay finite if a probability underflows.
-        """
-        return log_expit(-raw), log_expit(raw)
-
     def constant(self, y, weight=None):
         mean = mean_over_rows(y, weight)
         return logit(np.clip(mean, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
@@ -122,21 +107,6 @@ class MultinomialLogLoss(Loss):
     def predict_jacobian(self, raw):
         proba = self.predict(raw)
         return softmax_jacobian(proba, proba)
-
-    def log_predict(self, raw):
-        """Return the logarithms of the probabilities.
-
-        Parameters
-        ----------
-        raw : ndarray of shape (..., rows, classes)
-            Raw predictions.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (..., rows, classes)
-            Logarithms that stay finite if the softmax underflows.
-        """
-        return log_softmax(raw, axis=-1)
 
     def constant(self, y, weight=None):
         return np.log(np.maximum(mean_over_rows(y, weight), _SMALLEST_PROBABILITY))
