@@ -29,12 +29,22 @@ def own_score(estimator, X, y, sample_weight=None):
 #: of its networks have its defaults. The classifier has no `normalize_y`:
 #: ``SKLEARN_DEFAULTS[RegularizedMLPClassifier]`` is the dict of the arguments that it takes.
 SKLEARN_DEFAULTS = Defaults(
+    hidden_layer_sizes=(100,),
     init="glorot_uniform",
+    alpha=1e-4,
+    temperature=1.0,
     early_stopping=False,
     scoring=own_score,
+    n_iter_no_change=10,
+    cv=None,
     categorical_features=None,
     handle_missing="error",
     numeric_embedding=None,
     scaler=None,
     normalize_y=False,
+    learning_rate="constant",
+    learning_rate_init=0.001,
+    max_iter=200,
+    n_estimators=1,
+    dtype=None,
 )

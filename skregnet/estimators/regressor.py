@@ -353,7 +353,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     @explains_parameters
     def __init__(
         self,
-        hidden_layer_sizes: t.OneOrMoreInts = (100,),
+        hidden_layer_sizes: t.OneOrMoreInts = (64, 64),
         activation: t.ActivationName
         | Activation
         | Sequence[t.ActivationName | Activation] = "relu",
@@ -365,7 +365,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         batch_norm: bool = False,
         batch_norm_momentum: float = 0.1,
         batch_norm_epsilon: float = 1e-5,
-        alpha: float = 1e-4,
+        alpha: float | Literal["auto"] = "auto",
         l1_ratio: float = 0.0,
         penalty: t.PenaltyName | Penalty = "elastic_net",
         dropout: t.OneOrMoreFloats = 0.0,
@@ -375,21 +375,24 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float | t.Splits = 0.1,
         scoring: str | t.Scorer = "loss",
-        n_iter_no_change: float = 10,
+        n_iter_no_change: float | Literal["auto"] = "auto",
         tol: float = 1e-4,
         refit: bool = False,
-        cv: int | t.Splits | Literal["auto"] | None = None,
+        cv: int | t.Splits | Literal["auto"] | None = "auto",
         categorical_features: t.Columns | None = "from_dtype",
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
-        numeric_embedding: t.NumericEmbeddingName | NumericEmbedding | None = None,
+        numeric_embedding: t.NumericEmbeddingName
+        | NumericEmbedding
+        | Literal["auto"]
+        | None = "auto",
         scaler: t.ScalerName | t.Transformer | None = "standard",
         normalize_y: bool | Literal["auto"] = "auto",
         solver: t.SolverName | StochasticOptimizer = "adam",
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: t.ScheduleName | t.Schedule = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate: t.ScheduleName | t.Schedule | Literal["auto"] = "auto",
+        learning_rate_init: float | Literal["auto"] = "auto",
         power_t: float = 0.5,
-        max_iter: int = 200,
+        max_iter: int | Literal["auto"] = "auto",
         max_fun: int = 15000,
         shuffle: bool = True,
         momentum: float = 0.9,
@@ -403,7 +406,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         warm_start: bool = False,
         random_state: t.RandomState = None,
         verbose: int = False,
-        dtype: t.FloatType | None = None,
+        dtype: t.FloatType | Literal["auto"] | None = "auto",
         noise_precision: t.OneOrMoreFloats | Literal["auto"] = "auto",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -1,54 +1,73 @@
 """Values of the parameters that are 'auto', found from the rows of a fit."""
 
 import math
-import os
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 
-from ..functions.schedules import FIRST_STEPS
+from ..functions.schedules import FIRST_STEPS, is_planned
 from ..preprocessing.folds import split_folds
+from ..preprocessing.numeric_encoding import PiecewiseLinear
 
 #: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds.
 AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
+# Largest number of cycles of the learning rate, each twice as long as the one before it.
+_MOST_CYCLES = 7
+# Steps of a fit without held-out rows, which cannot find its own length.
+_STEPS_WITHOUT_JUDGE = 1024
+_ALPHA, _BATCH_SIZE = 1.0, 64
+# Values for constant learning rates, which are those of scikit-learn.
+_CONSTANT = {
+    "alpha": 1e-4,
+    "batch_size": 200,
+    "learning_rate_init": 0.001,
+    "max_iter": 200,
+    "n_iter_no_change": 10,
+}
 
 
-def resolve(settings, rows, seeds, *, stratify, has_validation, start, is_stream):
+def resolve(settings, rows, seeds, *, stratify, validation, start, is_stream):
     """Return settings without 'auto', and the `Folds` of the rows or None.
 
     `stratify` holds labels whose frequencies the folds keep, or None.
     """
-    folds = None
-    cv = settings.cv
+    is_fresh = start is None and not is_stream
+    cv = settings.cv if is_fresh else None
     if isinstance(cv, str):
-        is_fresh = start is None and not is_stream and not has_validation
-        cv = AUTO_FOLDS if is_fresh and _makes_folds(settings, rows) else None
-    elif start is not None or is_stream:
-        cv = None
-    if cv is not None:
-        folds = split_folds(rows, cv, seeds.split(), stratify)
-    n_folds = 1 if folds is None else len(folds)
+        cv = AUTO_FOLDS if validation is None and _makes_folds(settings, rows) else None
+    folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
     n_members = settings.n_estimators
     if isinstance(n_members, str):
-        n_members = n_folds if start is None else start.model.network.n_members
-    if n_members % n_folds:
+        n_members = start.model.network.n_members if start else 1 if folds is None else len(folds)
+    if folds is not None and n_members % len(folds):
         raise ValueError(
-            f"n_estimators={n_members} must be a multiple of the {n_folds} folds of cv: each fold "
-            "is held out from as many members. Set n_estimators='auto' for one member a fold."
+            f"n_estimators={n_members} must be a multiple of the {len(folds)} folds of cv: each "
+            "fold is held out from as many members. Set n_estimators='auto' for one member a fold."
         )
     settings = settings.changed(cv=cv, n_estimators=n_members)
+    is_judged = not is_stream and settings.stops_early(rows, validation)
+    rate = settings.learning_rate
+    if isinstance(rate, str) and rate == "auto":
+        follows_plan = settings.is_stochastic and is_fresh and not settings.warm_start
+        rate = ("warm_restarts" if is_judged else "cosine") if follows_plan else "constant"
     n_rows = rows.n_counted if folds is None else folds.n_training
-    return settings.changed(max_iter=_max_iter(settings, n_rows)), folds
+    has_plan = settings.is_stochastic and is_planned(rate)
+    values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
+    found = {name: values[name] for name in values if _is_auto(settings, name)}
+    if "batch_size" in found:
+        found["batch_size"] = min(found["batch_size"], n_rows)
+    if _is_auto(settings, "numeric_embedding"):
+        takes_bins = has_plan and is_fresh and not issparse(rows.X)
+        found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
+    if _is_auto(settings, "dtype"):
+        found["dtype"] = None if folds is None else "float32"
+    return settings.changed(learning_rate=rate, **found), folds
 
 
-def _max_iter(settings, n_rows):
-    """Return the largest number of epochs."""
-    if not isinstance(settings.max_iter, str):
-        return settings.max_iter
-    steps_per_epoch = math.ceil(n_rows / settings.rows_of_batch(n_rows))
-    first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
-    n_cycles = int(os.environ.get("NC", "7"))
-    return first_epochs * (2**n_cycles - 1)
+def _is_auto(settings, name):
+    value = settings.parameters.get(name)
+    return isinstance(value, str) and value == "auto"
 
 
 def _makes_folds(settings, rows):
@@ -61,3 +80,24 @@ def _makes_folds(settings, rows):
     if isinstance(n_members, Integral) and n_members % AUTO_FOLDS:
         return False
     return rows.groups is None or len(np.unique(rows.groups)) >= AUTO_FOLDS
+
+
+def _of_plan(settings, rate, n_rows):
+    """Return the values for a learning rate that falls to zero."""
+    if not _is_auto(settings, "batch_size"):
+        batch_size = settings.batch_size
+    else:
+        batch_size = _BATCH_SIZE
+    steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
+    if rate == "warm_restarts":
+        first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
+        max_iter, patience = first_epochs * (2**_MOST_CYCLES - 1), "auto"
+    else:
+        max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
+    return {
+        "alpha": _ALPHA,
+        "batch_size": batch_size,
+        "learning_rate_init": 0.01,
+        "max_iter": max_iter,
+        "n_iter_no_change": patience,
+    }

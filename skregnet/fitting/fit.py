@@ -14,6 +14,7 @@ from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve
+from .candidates import better_without_bins
 from .out_of_fold import OutOfFold
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
@@ -79,11 +80,16 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
+    # A run that goes on after a cut, and callbacks of scikit-learn, know a single network.
+    chooses = checkpoint is None and not any(getattr(each, "needs_one_run", False) for each in watchers)
+    chooses = chooses and run.chooses_embedding
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         outcome = run.train(make_scorer(run), watchers, checkpoint)
+        if chooses:
+            run, outcome = better_without_bins(run, outcome)
         _check_initial_loss(run, outcome)
         network = outcome.network
         result = FitResult.of(run, outcome, run.noise(network), run.temperature(network))
@@ -223,7 +229,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
         rows,
         seeds,
         stratify=targets.stratify(rows),
-        has_validation=validation is not None,
+        validation=validation,
         start=start,
         is_stream=is_stream,
     )
@@ -289,7 +295,7 @@ def check_continuation(settings, start):
     if before.architecture != settings.architecture:
         for name, value in vars(settings.architecture).items():
             pairs[name] = (getattr(before.architecture, name), value)
-    if settings.dtype is not None:
+    if settings.dtype not in (None, "auto"):
         pairs["dtype"] = (network.params.dtype.name, settings.dtype)
     for name, old in before.fixed.items():
         pairs[name] = (old, settings.parameters[name])

@@ -12,6 +12,8 @@ _VALUES = (("loss", 8), ("validation_loss", 8), ("validation_score", 6))
 class ProgressLines:
     """Print the progress of a fit."""
 
+    needs_one_run = False
+
     def begin_fit(self, run):
         self._settings, self._plan = run.settings, run.plan
         self._start = time.monotonic()

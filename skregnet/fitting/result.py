@@ -11,7 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
-from .settings import CURVES
+from .settings import CURVES, RESOLVED
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ class FitResult:
             "best_loss_": best_loss,
             "do_early_stopping_": run.plan.stops_early,
             "refit_": False,
+            **{f"{name}_": settings.parameters[name] for name in RESOLVED},
             **dict.fromkeys(["fold_", run.targets.name_out_of_fold, "oob_score_"]),
         }
         warnings = warnings_of_run(run, outcome)

@@ -224,6 +224,26 @@ class Run:
         return network if self.members is None else self.members.in_common_units(network)
 
     @property
+    def chooses_embedding(self):
+        """Whether held-out rows decide if the numbers have bins."""
+        is_auto = isinstance(self.settings.given["numeric_embedding"], str)
+        is_auto = is_auto and self.settings.given["numeric_embedding"] == "auto"
+        return is_auto and self.plan.stops_early and self.start is None and self.inputs.n_bins > 0
+
+    def without_bins(self):
+        """Return the run of the same fit without numeric embedding."""
+        return Run(
+            self.settings.changed(numeric_embedding=None),
+            self.plan,
+            self.inputs.without_bins(),
+            self.targets,
+            self.training,
+            self.validation,
+            self.seeds,
+            members=self.members,
+        )
+
+    @property
     def is_held_out(self):
         """Whether there are rows that show the error on new ones."""
         return self.validation is not None or self.members is not None

@@ -51,7 +51,7 @@ PARAMETER_CONSTRAINTS = {
     "batch_norm": ["boolean"],
     "batch_norm_momentum": [Interval(Real, 0, 1, closed="right")],
     "batch_norm_epsilon": [_POSITIVE],
-    "alpha": [_NON_NEGATIVE],
+    "alpha": [StrOptions({"auto"}), _NON_NEGATIVE],
     "l1_ratio": [_CLOSED_SHARE],
     "penalty": [StrOptions(set(PENALTIES)), Penalty],
     "dropout": [_SHARE, "array-like"],
@@ -79,12 +79,12 @@ PARAMETER_CONSTRAINTS = {
     ],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
-    "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), NumericEmbedding, None],
+    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],
-    "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-    "learning_rate_init": [_POSITIVE],
+    "learning_rate": [StrOptions({"auto", *SCHEDULES}), callable],
+    "learning_rate_init": [StrOptions({"auto"}), _POSITIVE],
     "power_t": [_NON_NEGATIVE],
     "max_iter": [StrOptions({"auto"}), _COUNT],
     "max_fun": [_COUNT],
@@ -101,7 +101,7 @@ PARAMETER_CONSTRAINTS = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "dtype": [
-        StrOptions({"float32", "float64"}),
+        StrOptions({"auto", "float32", "float64"}),
         Hidden(Options(type, {np.float32, np.float64})),
         Hidden(Options(np.dtype, {np.dtype("float32"), np.dtype("float64")})),
         None,
@@ -111,12 +111,23 @@ PARAMETER_CONSTRAINTS = {
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
 # Attributes of members on folds; None without folds.
 OUT_OF_FOLD = ("fold_", "oob_prediction_", "oob_decision_function_", "oob_score_")
+# Parameters whose values in the fit are published, with an underscore: they may be 'auto'.
+RESOLVED = (
+    "alpha",
+    "batch_size",
+    "learning_rate",
+    "learning_rate_init",
+    "max_iter",
+    "n_iter_no_change",
+    "numeric_embedding",
+)
 # All attributes that a fit sets.
 _PUBLISHED = (
     *CURVES,
     *"_model _continuation n_iter_ t_ best_iter_ stop_reason_ loss_ best_loss_".split(),
     *"best_validation_score_ do_early_stopping_ refit_".split(),
     *OUT_OF_FOLD,
+    *(f"{name}_" for name in RESOLVED),
 )
 # Parameters that a fitted network depends on.
 _FIXED = (
@@ -135,6 +146,7 @@ class Settings:
     cls: type  # of the estimator
     attributes: Mapping[str, Any]  # all of the estimator, for scorers
     parameters: Mapping[str, Any]  # `dtype` as a name
+    given: Mapping[str, Any]  # the same, with 'auto' where the user left it to the fit
     targets: Any  # RealTargets or ClassTargets, not fitted; has the loss of a regressor
     architecture: Architecture
 
@@ -147,10 +159,10 @@ class Settings:
         for name in names - parameters.keys():  # a subclass may have properties for them
             if hasattr(estimator, name):
                 parameters[name] = getattr(estimator, name)
-        if parameters.get("dtype") is not None:
+        if parameters.get("dtype") not in (None, "auto"):
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
-        return cls(type(estimator), attributes, parameters, targets, architecture)
+        return cls(type(estimator), attributes, parameters, parameters, targets, architecture)
 
     def __post_init__(self):
         # A subclass may have a parameter of the same name as an attribute of this class.
@@ -210,7 +222,7 @@ class Settings:
         """Return copies of the parameters that must not change if training continues."""
         # Without copies, changes of a transformer's own parameters would not be noticed.
         names = [name for name in _FIXED if name in self.parameters]
-        return {name: _copy(self.parameters[name]) for name in names}
+        return {name: _copy(self.given[name]) for name in names}
 
     def estimator(self, **fitted):
         """Return an estimator with these parameters, for scorers; `fitted` are its attributes."""
@@ -428,7 +440,7 @@ def check_combinations(settings):
                 f"weights. Use one of the stochastic solvers {sorted(STOCHASTIC_OPTIMIZERS)}, or "
                 f"leave {name} at its default."
             )
-    if settings.learning_rate != "constant":
+    if settings.learning_rate not in ("auto", "constant"):
         warn_user(
             f"learning_rate={settings.learning_rate!r} has no effect with "
             f"solver={settings.solver!r}, which finds its own step sizes."

@@ -158,6 +158,10 @@ class Inputs:
             )
         return replace(inputs, bins=embedding.fitted(*self._raw_numbers(X, weight)))
 
+    def without_bins(self):
+        """Return inputs without numeric embedding."""
+        return replace(self, numeric_embedding=None, bins=None)
+
     def _with_bins_again(self, X, weight):
         """Return inputs with bins of more rows of a stream, and as many of them."""
         if self.bins is None:
