@@ -74,6 +74,8 @@ class RunResult:
         """
         network, epoch = monitor.snapshot()
         state = monitor.state.copy()
+        if (epoch < monitor.history.n_epochs).any():
+            state.forget()  # as where a run ends with parameters of earlier epochs
         state.end_run(keep_patience=is_stream)
         reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
         result = cls.of_monitors(network, state, [monitor])
