@@ -199,7 +199,8 @@ class Run:
             return False
         if "interrupted" in result.stop_reason:
             return False
-        if judge.is_below_constant(result.kept_loss):
+        # An average of the parameters has another loss than those in training.
+        if judge.is_below_constant(result.kept_loss) and not self.settings.weight_averaging:
             return False  # found without predictions
         return judge.is_worse_than_constant(result.network, sample_of(data))
 

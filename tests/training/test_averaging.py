@@ -1,6 +1,7 @@
 """The moving average of the parameters: its formula, and what of a fit it takes part in."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -286,6 +287,21 @@ def test_an_interrupt_keeps_the_average_of_the_last_whole_epoch(monkeypatch):
     assert model.best_iter_ == 3
     assert_array_equal(model.network_.params, three.network_.params)
     assert model._continuation.state.parts == {}
+
+
+def test_an_average_that_is_worse_than_a_constant_is_said():
+    """It may be, after few steps from bad initial weights, though the training loss is low."""
+    rng = np.random.default_rng(0)
+    init = [rng.normal(size=(3, 5)), 10 * rng.normal(size=(5, 1))]
+    options = {"init": init, "max_iter": 40}
+    with pytest.warns(match="worse than a constant"):
+        averaged = make(weight_averaging=0.999, **options).fit(X, Y)
+    assert averaged.score(X, Y) < 0.0 < averaged.loss_ < 0.3
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        plain = make(weight_averaging=0.0, **options).fit(X, Y)
+    assert plain.loss_ == averaged.loss_
+    assert not any("worse than a constant" in str(each.message) for each in caught)
 
 
 class Watcher:
