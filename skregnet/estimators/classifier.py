@@ -80,6 +80,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Upper bound on the Euclidean norm of the weights into each hidden unit. None means no bound.
     max_grad_norm : float in (0, inf) or None, default=None
         Upper bound on the Euclidean norm of the gradient in each step. None means no bound.
+    weight_averaging : float in [0, 1), default=0.0
+        Decay of the exponential moving average of the parameters over the steps, such as 0.999
+        (Polyak & Juditsky 1992). The average is validated, kept and published; training goes on
+        from the parameters of the last step, whose loss `loss_curve_` shows. The running statistics
+        of `batch_norm` are averaged too. 0 means no average.
     label_smoothing : float in [0, 1), default=0.0
         Share of each target that is spread evenly over the classes.
     class_weight : dict, 'balanced' or None, default=None
@@ -319,6 +324,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         input_dropout: float = 0.0,
         max_norm: float | None = None,
         max_grad_norm: float | None = None,
+        weight_averaging: float = 0.0,
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | dict[Any, int] | Literal["balanced"] | None = None,
         temperature: float | Literal["auto"] = "auto",
@@ -370,6 +376,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.input_dropout = input_dropout
         self.max_norm = max_norm
         self.max_grad_norm = max_grad_norm
+        self.weight_averaging = weight_averaging
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.temperature = temperature

@@ -101,6 +101,11 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Upper bound on the Euclidean norm of the weights into each hidden unit. None means no bound.
     max_grad_norm : float in (0, inf) or None, default=None
         Upper bound on the Euclidean norm of the gradient in each step. None means no bound.
+    weight_averaging : float in [0, 1), default=0.0
+        Decay of the exponential moving average of the parameters over the steps, such as 0.999
+        (Polyak & Juditsky 1992). The average is validated, kept and published; training goes on
+        from the parameters of the last step, whose loss `loss_curve_` shows. The running statistics
+        of `batch_norm` are averaged too. 0 means no average.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
         restore the parameters and running statistics of the best epoch. 'auto' does so if a
@@ -372,6 +377,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         input_dropout: float = 0.0,
         max_norm: float | None = None,
         max_grad_norm: float | None = None,
+        weight_averaging: float = 0.0,
         early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float | t.Splits = 0.1,
         scoring: str | t.Scorer = "loss",
@@ -425,6 +431,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.input_dropout = input_dropout
         self.max_norm = max_norm
         self.max_grad_norm = max_grad_norm
+        self.weight_averaging = weight_averaging
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring

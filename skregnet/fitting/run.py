@@ -80,6 +80,8 @@ class RunResult:
         """
         network, epoch = monitor.snapshot()
         state = monitor.state.copy()
+        if (epoch < monitor.history.n_epochs).any():
+            state.forget()  # as where a run ends with parameters of earlier epochs
         state.end_run(keep_patience=is_stream)
         reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
         result = cls.of_monitors(network, state, [monitor])
@@ -254,7 +256,8 @@ class Run:
             return False
         if "interrupted" in result.stop_reason:
             return False
-        if judge.is_below_constant(result.kept_loss):
+        # An average of the parameters has another loss than those in training.
+        if judge.is_below_constant(result.kept_loss) and not self.settings.weight_averaging:
             return False  # found without predictions
         return judge.is_worse_than_constant(result.network, sample_of(data))
 

@@ -58,6 +58,7 @@ PARAMETER_CONSTRAINTS = {
     "input_dropout": [_SHARE],
     "max_norm": [_POSITIVE, None],
     "max_grad_norm": [_POSITIVE, None],
+    "weight_averaging": [_SHARE],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [
         Interval(RealNotInt, 0, 1, closed="left"),
@@ -428,6 +429,7 @@ def check_combinations(settings):
         "batch_norm": settings.batch_norm,
         "max_norm": settings.max_norm is not None,
         "max_grad_norm": settings.max_grad_norm is not None,
+        "weight_averaging": settings.weight_averaging > 0,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
             settings.alpha > 0 and not settings.penalty_of(1.0).is_smooth
         ),

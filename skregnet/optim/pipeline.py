@@ -2,7 +2,7 @@
 
 After the gradient of a batch is computed, a `Pipeline` adds the gradient of the penalty, clips the
 sum, decays the weights, makes the step of the optimiser and projects the weights. Each of these is
-a `Transform`. `make_pipeline` takes others, such as an average of the weights, as `extra`.
+a `Transform`. An average of the parameters may follow; `make_pipeline` takes others as `extra`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,8 @@ import numpy as np
 
 from ..functions.penalties import Penalty, clip_gradient_norm, project_max_norm
 from ..functions.schedules import constant
-from ..kernels.blas import in_turn
+from ..kernels.blas import MOST_ELEMENTS, check_array, get_blas, in_turn
+from ..kernels.blocks import pieces
 from .stochastic import StochasticOptimizer, flush_small
 
 
@@ -179,6 +180,74 @@ class BoundIncomingWeights(Transform):
 
 
 @dataclass(frozen=True)
+class AverageParameters(Transform):
+    """Average the parameters of the steps; the network has the average between the epochs.
+
+    After t steps the average weighs the parameters after step s by ``decay ** (t - s)``, divided by
+    the sum of these weights. So the initial parameters do not count, as in the bias correction of
+    Adam. Running statistics are averaged with the same weights.
+
+    `arrays` hold the averages during an epoch. Between the epochs, when the network has these, they
+    hold what is trained.
+    """
+
+    decay: float
+    arrays = ("averaged_params", "averaged_stats", "averaged_steps")
+
+    def prepare(self, network, gradient, state, rate):
+        if "averaged_steps" not in state.parts:
+            count = np.zeros(network.n_members, int)
+            start = (network.params.copy(), network.stats.copy(), count)
+            state.parts.update(zip(self.arrays, start, strict=True))
+        blocks, count = _blocks(self._pairs(network, state)), state.parts["averaged_steps"]
+        axpy, decay, n_steps = get_blas(network.params.dtype).axpy, self.decay, int(count[0])
+
+        def average():
+            nonlocal n_steps
+            n_steps += 1
+            count.fill(n_steps)
+            share = (1.0 - decay) / (1.0 - decay**n_steps)
+            for own, mean, difference, n in blocks:
+                # The difference is small: its rounding errors do not shift the average.
+                np.subtract(own, mean, difference)
+                axpy(difference, mean, n, share)
+
+        return average
+
+    def begin_epoch(self, network, state):
+        """Exchange the parameters of the network and those beside it."""
+        for own, other in self._pairs(network, state):
+            kept = other.copy()
+            np.copyto(other, own)
+            np.copyto(own, kept)
+
+    end_epoch = begin_epoch
+
+    def flush_denormals(self, state):
+        limits = np.finfo(state.parts["averaged_params"].dtype)
+        flush_small(state.parts["averaged_params"], limits.smallest_normal / limits.eps)
+
+    def _pairs(self, network, state):
+        """Return the arrays of the network, each with the one beside it."""
+        params, stats, _ = (state.parts[name] for name in self.arrays)
+        return (network.params, params), (network.stats, stats)
+
+
+def _blocks(pairs):
+    """Cut pairs of arrays into short vectors; add one for their difference, and the length."""
+    blocks = []
+    for own, mean in pairs:
+        check_array("parameters", own)
+        check_array("averages", mean, own.dtype)
+        own, mean = own.reshape(-1), mean.reshape(-1)
+        scratch = np.empty(min(own.size, MOST_ELEMENTS), own.dtype)
+        for piece in pieces(own.size, MOST_ELEMENTS):
+            n = own[piece].size
+            blocks.append((own[piece], mean[piece], scratch[:n], n))
+    return blocks
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """The transforms of a step in their order, and the penalty of the objective.
 
@@ -219,8 +288,10 @@ class Pipeline:
         flush_small(network.params, limits.smallest_normal / limits.eps)
 
 
-def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extra=()):
-    """Return the usual pipeline: penalty, clipping, decay, step, projection, then `extra`.
+def make_pipeline(
+    optimizer, *, penalty, max_grad_norm=None, max_norm=None, weight_averaging=0.0, extra=()
+):
+    """Return the usual pipeline: penalty, clipping, decay, step, projection, average, `extra`.
 
     Parameters
     ----------
@@ -230,6 +301,8 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
         Penalty of the weights.
     max_grad_norm, max_norm : float, default=None
         Bounds on the norm of the gradient, and of the weights into each hidden unit.
+    weight_averaging : float in [0, 1), default=0.0
+        Decay of the moving average of the parameters; zero means no average.
     extra : sequence of Transform
         What is done at the end of each step.
 
@@ -258,6 +331,8 @@ def make_pipeline(optimizer, *, penalty, max_grad_norm=None, max_norm=None, extr
     transforms.append(MakeStep(optimizer))
     if max_norm is not None:
         transforms.append(BoundIncomingWeights(max_norm))
+    if weight_averaging:
+        transforms.append(AverageParameters(float(weight_averaging)))
     return Pipeline((*transforms, *extra), penalty)
 
 

@@ -89,6 +89,8 @@ CONFIGURATIONS = {
     "nesterov": {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.1},
     "whiten": {"scaler": "whiten", "l1_ratio": 0.5},
     "user's scaler": {"scaler": StandardScaler(with_mean=False)},
+    "averaged": {"weight_averaging": 0.9},
+    "averaged, batch norm": {"weight_averaging": 0.9, "batch_norm": True},
     "in order": {"shuffle": False, "max_norm": 1.0, "max_grad_norm": 1.0},
     "a score": {"scoring": "r2 or accuracy"},
     "in time": {"validation_fraction": TimeSeriesSplit(2)},

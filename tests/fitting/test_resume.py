@@ -46,6 +46,8 @@ VARIANTS = {
     "dropout": {"dropout": 0.3, "input_dropout": 0.1, "n_iter_no_change": 2, "max_iter": 10},
     "batch norm": {"batch_norm": True, "early_stopping": True},
     "ensemble": {"n_estimators": 2, "n_init": 2, "dropout": 0.2},
+    "weight_averaging": {"weight_averaging": 0.9, "n_estimators": 2, "early_stopping": True},
+    "weight_averaging, batch norm": {"weight_averaging": 0.99, "batch_norm": True},
     "max_time": {"max_time": 3600.0},
 }
 
@@ -98,7 +100,9 @@ def test_a_fit_cut_after_any_epoch(Estimator, variant):
 
 
 @each_estimator
-@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True, "dropout": 0.2}])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"early_stopping": True, "dropout": 0.2}, {"weight_averaging": 0.9}]
+)
 def test_a_warm_fit_cut_after_any_epoch(Estimator, parameters):
     X, y = data_for(Estimator, 120)
     model = small(Estimator, warm_start=True, **parameters).fit(X, y)

@@ -95,6 +95,7 @@ COMMON = {
     "input_dropout": ([0, 0.5], [-0.1, 1.0, [0.1], "0.5", None]),
     "max_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
     "max_grad_norm": ([None, 1.0, 3], [0.0, -1.0, np.nan, "1"]),
+    "weight_averaging": DECAY,
     "early_stopping": ([True, False, "auto"], ["yes", 1.5, None]),
     "validation_fraction": (
         [0.1, 0.5, 1, 5, KFold(2), [(range(N // 2), range(N // 2, N))]],
@@ -294,6 +295,7 @@ def assert_explained(model, message, *, fit=None):
         {"batch_norm": True},
         {"max_norm": 1.0},
         {"max_grad_norm": 1.0},
+        {"weight_averaging": 0.5},
         {"l1_ratio": 0.5},
         {"penalty": ElasticNet(1.0, l1_ratio=0.5)},
     ],

@@ -154,6 +154,7 @@ class Run:
         history = monitor.history
         arrays = [self.network.params, self.network.stats, monitor.kept_epoch, monitor.kept_loss()]
         arrays += [*history.loss, *history.validation_loss, *history._active, state.rate_factors]
+        arrays += [part for _, part in sorted(state.parts.items())]
         if state.optimizer is not None:
             names = type(state.optimizer).__slots__
             values = [getattr(state.optimizer, name) for name in names if name != "scratch"]
@@ -260,6 +261,23 @@ CONFIGURATIONS = {
         "n_members": 3,
         "suspicious_loss": 0.05,
     },
+    "adam, average": {"weight_averaging": 0.9, "dtype": np.float32},
+    "sgd, average, early stopping, ensemble": {
+        "optimizer": "sgd",
+        "weight_averaging": 0.99,
+        "batch_norm": True,
+        "max_norm": 1.0,
+        "validation": True,
+        "patience": 2,
+        "n_members": 3,
+    },
+    "sgd, average, diverging": {
+        "optimizer": "sgd",
+        "weight_averaging": 0.9,
+        "learning_rate_init": 2.0,
+        "n_members": 3,
+        "dtype": np.float32,
+    },
     "adam, stopped by a callback": {"stop_after": 5, "n_members": 3},
 }
 
@@ -327,7 +345,11 @@ def test_a_checkpoint_may_be_restored_again():
 
 
 @pytest.mark.parametrize(
-    "name", ["sgd, tol, ensemble", "rmsprop, dropout, plateau", "adam, early stopping, ensemble"]
+    "name",
+    [
+        *("sgd, tol, ensemble", "rmsprop, dropout, plateau", "adam, early stopping, ensemble"),
+        "sgd, average, early stopping, ensemble",
+    ],
 )
 @pytest.mark.parametrize("epoch", [1, 3, 8])
 def test_selected_members_go_on_as_in_the_whole(name, epoch):
@@ -351,7 +373,11 @@ def test_selected_members_go_on_as_in_the_whole(name, epoch):
 
 
 @pytest.mark.parametrize(
-    "name", ["adamw, dropout", "sgd, tol, ensemble", "adam, adaptive", "rmsprop, dropout, plateau"]
+    "name",
+    [
+        *("adamw, dropout", "sgd, tol, ensemble", "adam, adaptive", "rmsprop, dropout, plateau"),
+        "adam, average",
+    ],
 )
 def test_a_copy_is_independent(name):
     """Training from the original changes nothing in the copy, nor the other way round."""
@@ -402,7 +428,9 @@ def test_the_state_of_a_users_optimizer_is_copied_deeply():
     assert_array_equal(state.optimizer["moments"][0], 1.0)
 
 
-@pytest.mark.parametrize("name", ["adamw, dropout", "adam, early stopping, ensemble"])
+@pytest.mark.parametrize(
+    "name", ["adamw, dropout", "adam, early stopping, ensemble", "adam, average"]
+)
 def test_a_checkpoint_mapped_from_a_file_goes_on(name, tmp_path):
     """What joblib maps is read-only."""
     whole = Run(**CONFIGURATIONS[name])
