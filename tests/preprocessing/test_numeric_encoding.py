@@ -465,6 +465,8 @@ def test_gradients_of_class_probabilities():
         {},
         {"n_estimators": 3},
         {"activation": "leaky_relu", "scaler": "whiten"},
+        {"activation": "tanh"},
+        {"activation": "tanh", "n_estimators": 2, "scaler": "whiten"},
         {"hidden_layer_sizes": (), "scaler": None},
         {"batch_norm": True, "scaler": MinMaxScaler()},
         {"loss": "poisson"},
@@ -477,16 +479,17 @@ def test_to_sklearn(options):
     y = targets(X) + 2
     model = model_with(**options).fit(X, y)
     plain = model.to_sklearn()
-    assert isinstance(plain, Pipeline)
+    assert isinstance(plain, Pipeline) == (model.activation == "tanh")
     new = 2 * columns(50, seed=1) - 20
     for rows in (X, new):
         assert_allclose(plain.predict(rows), model.predict(rows), rtol=1e-9)
 
 
-def test_to_sklearn_with_names_and_classes():
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_to_sklearn_with_names_and_classes(activation):
     X = pd.DataFrame(columns(), columns=list("abcd"))
     y = np.array(["low", "high"])[(X["a"] > 50).to_numpy().astype(int)]
-    model = model_with(Estimator=RegularizedMLPClassifier).fit(X, y)
+    model = model_with(Estimator=RegularizedMLPClassifier, activation=activation).fit(X, y)
     plain = model.to_sklearn()
     assert_allclose(plain.predict_proba(X), model.predict_proba(X), rtol=1e-9)
     assert_array_equal(plain.feature_names_in_, ["a", "b", "c", "d"])
