@@ -1,4 +1,4 @@
-"""Features of bins in scikit-learn's models: as layers of a network, or as a transformer before it."""
+"""Features of bins in scikit-learn's models: as layers, or as a transformer."""
 
 import numpy as np
 from scipy.linalg import block_diag

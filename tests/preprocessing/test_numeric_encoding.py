@@ -208,14 +208,17 @@ def test_a_network_starts_as_the_one_without_bins(Estimator, sizes, init):
         assert_array_equal(own, others)
 
 
-def test_given_initial_weights_are_of_all_inputs():
+@pytest.mark.parametrize("n_rows", [4, 14])
+def test_given_initial_weights_are_of_all_inputs_or_of_those_without_bins(n_rows):
     X = columns()
-    init = [np.full((14, 5), 0.1), np.full((5, 4), 0.1), np.full((4, 1), 0.1)]
+    init = [np.full((n_rows, 5), 0.1), np.full((5, 4), 0.1), np.full((4, 1), 0.1)]
     still = {"learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0.0}
     model = model_with(init=init, **still).fit(X, targets(X))
-    assert_array_equal(model.coefs_[0], init[0])
-    with pytest.raises(ValueError, match=r"init\[0\] must have shape \(14, 5\)"):
-        model_with(init=[init[0][:4], *init[1:]]).fit(X, targets(X))
+    assert_array_equal(model.coefs_[0][:n_rows], init[0])
+    assert model.coefs_[0].shape == (14, 5)
+    assert (np.abs(model.coefs_[0][n_rows:]) < 1e-290).all()
+    with pytest.raises(ValueError, match=r"init\[0\] must have shape \(4, 5\)"):
+        model_with(init=[init[0][:3], *init[1:]]).fit(X, targets(X))
 
 
 def test_steps_are_learned():
