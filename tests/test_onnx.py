@@ -26,6 +26,7 @@ REGRESSORS = {
     "leaky_relu": ({"activation": "leaky_relu"}, Y),
     "identity": ({"activation": "identity"}, Y),
     "gaussian_nll": ({"loss": "gaussian_nll"}, Y),
+    "bins": ({"numeric_embedding": "piecewise_linear"}, Y),
     "ensemble": ({"activation": "relu", "n_estimators": 3}, Y),
 }
 CLASS_TARGETS = {

@@ -116,12 +116,10 @@ class Predicting:
         Returns
         -------
         model : MLPClassifier, MLPRegressor or Pipeline
-            With features of `numeric_embedding`, a Pipeline of a `ColumnTransformer`, whose linear
-            `SplineTransformer` spans the same functions, and the network. The network has the
-            parameters that scikit-learn has, too. Its weights are float64 unless they are unchanged
-            copies. Further training starts with new moments of the optimiser. The recorded losses
-            are those of the normalised target. For ``loss='gaussian_nll'`` it predicts the mean
-            only.
+            Network with the parameters that scikit-learn has, too. Its weights are float64 unless
+            they are unchanged copies. Further training starts with new moments of the optimiser.
+            The recorded losses are those of the normalised target. For ``loss='gaussian_nll'`` it
+            predicts the mean only. A Pipeline: see the notes.
 
         Raises
         ------
@@ -139,7 +137,10 @@ class Predicting:
         -----
         'identity' layers are multiplied into the next layer. 'lecun_tanh' becomes 'tanh' with other
         weights, and so does 'logistic' if the network also has one of these two. A 'leaky_relu'
-        layer becomes a 'relu' layer with twice the units. An ensemble of regressors becomes one
+        layer becomes a 'relu' layer with twice the units. Features of `numeric_embedding` become two
+        more layers of a 'relu' network. Before a 'tanh', 'logistic' or 'identity' network they are
+        a `ColumnTransformer` in a Pipeline, whose linear `SplineTransformer` spans the same
+        functions. An ensemble of regressors becomes one
         wide network with block matrices between its hidden layers.
 
         Examples

@@ -325,6 +325,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
        Networks 6, 1993.
     .. [6] B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty
        Estimation Using Deep Ensembles, NIPS 2017.
+    .. [7] Y. Gorishniy, I. Rubachev, A. Babenko: On Embeddings for Numerical Features in Tabular
+       Deep Learning, NeurIPS 2022.
 
     Examples
     --------

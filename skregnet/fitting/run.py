@@ -31,7 +31,7 @@ from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
 from ..uncertainty.temperature import MOST_ROWS, fit_temperature
 from .judge import Judge, sample_of
-from .settings import member_initializers
+from .settings import member_initializers, n_zero_inputs
 
 # The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
 _FEWEST_HELD_OUT = 10
@@ -335,7 +335,7 @@ class Run:
             self.loss.n_heads * y.shape[1],
             n_members=len(generators),
             dtype=self.dtype,
-            n_zero_inputs=0 if isinstance(settings.init, list | tuple) else self.inputs.n_bins,
+            n_zero_inputs=n_zero_inputs(settings.init, x.shape[1], self.inputs.n_bins),
         )
         initializers = member_initializers(settings.architecture, settings.init, n_started)
         network.initialize(of_members(initializers), generators)

@@ -370,6 +370,12 @@ def member_initializers(architecture, init, n_members):
     return [[partial(initialize, get_initializer(name)) for name in names]] * n_members
 
 
+def n_zero_inputs(init, n_inputs, n_bins):
+    """Return how many of the last inputs start without weights: bins that `init` has no rows of."""
+    is_given = isinstance(init, list | tuple) and np.ndim(init[0]) > 1
+    return 0 if is_given and np.shape(init[0])[-2] == n_inputs else n_bins
+
+
 def _given(array, layer, member, shape, rng):
     """Return the weights of a layer that the parameter ``init`` contains."""
     values = np.asarray(array)

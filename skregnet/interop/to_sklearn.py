@@ -2,13 +2,12 @@
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import SplineTransformer
 
 from .._sklearn_compat import accepts_parameter, set_mlp_internals
 from ..functions.losses import REGRESSION_LOSSES
 from ..preprocessing.affine import KNOWN_SCALERS
+from .bins import with_bins
 from .plain_network import mean_network, plain_activation, plain_network
 
 # The most similar solvers of scikit-learn, for further training.
@@ -20,9 +19,8 @@ _COPIED = {"n_iter_": 0, "t_": 0, "loss_": np.nan}
 def to_sklearn(estimator):
     """Return scikit-learn's network with the predictions of a fitted estimator.
 
-    With bins it is the last step of a Pipeline, behind their features. Its parameters and the
-    record of its training are copied. ValueError says why there is no such network, and what is
-    possible.
+    It may be the last step of a Pipeline, see `with_bins`. Its parameters and the record of its
+    training are copied. ValueError says why there is no such network, and what is possible.
     """
     # Read once: a fit in another thread may publish another model, with its record, at any time.
     record = dict(vars(estimator))
@@ -58,12 +56,7 @@ def to_sklearn(estimator):
             "of one network. Fit with n_estimators=1."
         )
     plain = mean_network([plain_network(network.member(i), activation) for i in range(n_members)])
-    of_numbers, of_bins = np.split(plain.coefs[0], [len(plain.coefs[0]) - model.inputs.n_bins])
-    plain.coefs[0], plain.intercepts[0] = scaling.fold(of_numbers, plain.intercepts[0])
-    features = None
-    if model.inputs.bins is not None:
-        features, of_splines = _splines(model.inputs, of_bins)
-        plain.coefs[0] = np.vstack([plain.coefs[0], of_splines])
+    plain, features = with_bins(plain, model.inputs, scaling)
     if model.targets.is_classifier:
         plain.coefs[-1] = plain.coefs[-1] / model.targets.temperature
         plain.intercepts[-1] = plain.intercepts[-1] / model.targets.temperature
@@ -71,34 +64,9 @@ def to_sklearn(estimator):
         _fold_targets(plain, model.targets)
     exported = _unfitted(estimator, model, plain, record["do_early_stopping_"])
     _set_attributes(exported, model, plain, record)
+    if features is None and model.inputs.feature_names is not None:
+        exported.feature_names_in_ = model.inputs.feature_names.copy()
     return exported if features is None else Pipeline([("features", features), ("mlp", exported)])
-
-
-def _splines(inputs, weight):
-    """Return a transformer with a basis of the features of bins, and the weights for that basis.
-
-    It passes the numbers on, and adds linear B-splines, whose knots are the edges. A feature is the
-    sum of all splines above its bin, times the gain.
-    """
-    bins, counts = inputs.bins, np.array(inputs.bins.counts)
-    starts, names = np.append(0, counts.cumsum()), inputs.feature_names
-    steps, weights = [("numbers", "passthrough", list(range(inputs.n_features)))], []
-    for count in np.unique(counts[counts > 0]).tolist():
-        columns = np.flatnonzero(counts == count).tolist()
-        knots = np.stack([bins.edges[j] for j in columns], axis=1)
-        splines = SplineTransformer(degree=1, knots=knots, extrapolation="constant")
-        steps.append((f"bins_{count}", splines, columns))
-        for j in columns:
-            own = weight[starts[j] : starts[j] + count]
-            weights += [np.zeros_like(own[:1]), bins.gain * own.cumsum(axis=0)]
-    features = ColumnTransformer(steps).set_output(transform="default")
-    # The knots are given: nothing is learned from these rows but the number of columns.
-    features.fit(np.arange(2.0)[:, np.newaxis] + np.zeros(inputs.n_features))
-    if names is not None:
-        features.feature_names_in_ = names.copy()
-        for _, splines, columns in features.transformers_[1:]:
-            splines.feature_names_in_ = names[columns]
-    return features, np.vstack(weights)
 
 
 def _fold_targets(plain, targets):
@@ -173,8 +141,6 @@ def _set_attributes(exported, model, plain, record):
     exported.out_activation_ = model.loss.out_activation
     for name, default in _COPIED.items():
         setattr(exported, name, record.get(name, default))
-    if model.inputs.feature_names is not None and model.inputs.bins is None:
-        exported.feature_names_in_ = model.inputs.feature_names.copy()
     exported.loss_curve_ = list(record.get("loss_curve_", ()))
     if exported.early_stopping:
         exported.best_loss_ = None

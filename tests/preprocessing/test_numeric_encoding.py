@@ -208,14 +208,17 @@ def test_a_network_starts_as_the_one_without_bins(Estimator, sizes, init):
         assert_array_equal(own, others)
 
 
-def test_given_initial_weights_are_of_all_inputs():
+@pytest.mark.parametrize("n_rows", [4, 14])
+def test_given_initial_weights_are_of_all_inputs_or_of_those_without_bins(n_rows):
     X = columns()
-    init = [np.full((14, 5), 0.1), np.full((5, 4), 0.1), np.full((4, 1), 0.1)]
+    init = [np.full((n_rows, 5), 0.1), np.full((5, 4), 0.1), np.full((4, 1), 0.1)]
     still = {"learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0.0}
     model = model_with(init=init, **still).fit(X, targets(X))
-    assert_array_equal(model.coefs_[0], init[0])
-    with pytest.raises(ValueError, match=r"init\[0\] must have shape \(14, 5\)"):
-        model_with(init=[init[0][:4], *init[1:]]).fit(X, targets(X))
+    assert_array_equal(model.coefs_[0][:n_rows], init[0])
+    assert model.coefs_[0].shape == (14, 5)
+    assert (np.abs(model.coefs_[0][n_rows:]) < 1e-290).all()
+    with pytest.raises(ValueError, match=r"init\[0\] must have shape \(4, 5\)"):
+        model_with(init=[init[0][:3], *init[1:]]).fit(X, targets(X))
 
 
 def test_steps_are_learned():
@@ -465,6 +468,8 @@ def test_gradients_of_class_probabilities():
         {},
         {"n_estimators": 3},
         {"activation": "leaky_relu", "scaler": "whiten"},
+        {"activation": "tanh"},
+        {"activation": "tanh", "n_estimators": 2, "scaler": "whiten"},
         {"hidden_layer_sizes": (), "scaler": None},
         {"batch_norm": True, "scaler": MinMaxScaler()},
         {"loss": "poisson"},
@@ -477,16 +482,17 @@ def test_to_sklearn(options):
     y = targets(X) + 2
     model = model_with(**options).fit(X, y)
     plain = model.to_sklearn()
-    assert isinstance(plain, Pipeline)
+    assert isinstance(plain, Pipeline) == (model.activation == "tanh")
     new = 2 * columns(50, seed=1) - 20
     for rows in (X, new):
         assert_allclose(plain.predict(rows), model.predict(rows), rtol=1e-9)
 
 
-def test_to_sklearn_with_names_and_classes():
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_to_sklearn_with_names_and_classes(activation):
     X = pd.DataFrame(columns(), columns=list("abcd"))
     y = np.array(["low", "high"])[(X["a"] > 50).to_numpy().astype(int)]
-    model = model_with(Estimator=RegularizedMLPClassifier).fit(X, y)
+    model = model_with(Estimator=RegularizedMLPClassifier, activation=activation).fit(X, y)
     plain = model.to_sklearn()
     assert_allclose(plain.predict_proba(X), model.predict_proba(X), rtol=1e-9)
     assert_array_equal(plain.feature_names_in_, ["a", "b", "c", "d"])
