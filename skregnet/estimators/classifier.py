@@ -173,8 +173,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Constant that 'adam', 'adamw' and 'rmsprop' add to their denominators.
     n_estimators : int >= 1, default=1
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
-        pass, each with its own initial weights, order of the rows and dropout masks. Their raw
-        scores, which are log-odds, are averaged.
+        pass, each with its own initial weights, order of the rows and dropout masks. Their
+        predictions are averaged: a regressor's, and the raw scores (log-odds) of a classifier.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -265,6 +265,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     See Also
     --------
     RegularizedMLPRegressor : Regressor with the same parameters; it lists the references.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern Neural Networks, ICML
+    2017.
 
     Examples
     --------

@@ -124,8 +124,8 @@ class Predicting:
         ValueError
             If there is no equivalent network: for an activation function that cannot be expressed
             by scikit-learn's, a scaler that is not known to be affine, encoded categories or
-            missing values, an ensemble whose link is not the identity, several quantiles, a custom
-            loss, or a single class. The message says what is possible.
+            missing values, an ensemble with ``loss='poisson'`` or ``'gamma'``, several quantiles, a
+            custom loss, or a single class. The message says what is possible.
 
         See Also
         --------
@@ -135,8 +135,9 @@ class Predicting:
         -----
         'identity' layers are multiplied into the next layer. 'lecun_tanh' becomes 'tanh' with other
         weights, and so does 'logistic' if the network also has one of these two. A 'leaky_relu'
-        layer becomes a 'relu' layer with twice the units. An ensemble of regressors becomes one
-        wide network with block matrices between its hidden layers.
+        layer becomes a 'relu' layer with twice the units. An ensemble becomes one wide network
+        with block matrices between its hidden layers. The weights of the last layer are divided by
+        `temperature_`.
 
         Examples
         --------
