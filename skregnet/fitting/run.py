@@ -582,6 +582,10 @@ class Run:
         if len(rows) > MOST_ROWS:
             rows = rows.take(some_rows(len(rows), MOST_ROWS))
         raw = network.infer(self.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
+        return self.temperature_for(rows, raw)
+
+    def temperature_for(self, rows, raw):
+        """Fit the temperature to mean raw scores, (n_samples, n_outputs), of held-out rows."""
         y = replace(self.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
         weight = rows.relative_weight
         n_rows = count_rows(rows) / len(rows)
