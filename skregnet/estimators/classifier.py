@@ -88,8 +88,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
         Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
         minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds
-        out. Few rows leave it near one. It is one if no rows are held out, and in `partial_fit`.
-        Losses during training are those without it.
+        out. Few rows leave it near one. It is one if no rows are held out. `partial_fit` keeps that
+        of the fit that it continues. The losses of training do not use it.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
         restore the parameters and running statistics of the best epoch. 'auto' does so if a
