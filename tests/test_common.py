@@ -48,6 +48,7 @@ VARIANTS = [
 CLASSIFIER_VARIANTS = [
     {"class_weight": "balanced", **FAST},
     {"label_smoothing": 0.1, **FAST},
+    {"temperature": "auto", "early_stopping": True, **FAST},
 ]
 REGRESSOR_VARIANTS = [
     {"loss": loss, **FAST} for loss in REGRESSION_LOSSES if loss != "squared_error"

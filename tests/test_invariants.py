@@ -185,10 +185,11 @@ class TestMembers:
             expected = np.mean([member.predict(X) for member in members], axis=0)
             assert_allclose(model.predict(X), expected, rtol=1e-10)
         else:
-            proba = np.mean([member.predict_proba(X) for member in members], axis=0)
-            assert_allclose(model.predict_proba(X), proba, rtol=1e-10)
-            assert_allclose(model.predict_log_proba(X), np.log(proba), rtol=1e-8, atol=1e-12)
             decision = model.decision_function(X)
+            mean = np.mean([member.decision_function(X) for member in members], axis=0)
+            assert_allclose(decision, mean, rtol=1e-10, atol=1e-12)
+            proba = model.predict_proba(X)
+            assert_allclose(model.predict_log_proba(X), np.log(proba), rtol=1e-8, atol=1e-12)
             if kind == "multiclass":
                 assert_allclose(softmax(decision, axis=1), proba, rtol=1e-10)
                 assert_array_equal(model.predict(X), model.classes_[proba.argmax(axis=1)])

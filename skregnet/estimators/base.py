@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
@@ -168,7 +169,10 @@ class BaseRegularizedMLP(
                 f"skregnet {__version__}. Its predictions may differ, or fail. Fit it anew with "
                 "this version, or load it with the version that saved it."
             )
-        super().__setstate__(state)
+        # Parameters that the version which saved it did not have are at their defaults.
+        parameters = signature(type(self).__init__).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+        super().__setstate__({**defaults, **state})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

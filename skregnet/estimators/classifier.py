@@ -94,8 +94,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
         Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
         minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds
-        out. Few rows leave it near one. It is one if no rows are held out, and in `partial_fit`.
-        Losses during training are those without it.
+        out. Few rows leave it near one. It is one if no rows are held out. `partial_fit` keeps that
+        of the fit that it continues. The losses of training do not use it.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
         restore the parameters and running statistics of the best epoch. 'auto' does so if a
@@ -190,8 +190,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Constant that 'adam', 'adamw' and 'rmsprop' add to their denominators.
     n_estimators : int >= 1, default=1
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
-        pass, each with its own initial weights, order of the rows and dropout masks. Their raw
-        scores, which are log-odds, are averaged.
+        pass, each with its own initial weights, order of the rows and dropout masks. Their
+        predictions are averaged: a regressor's, and the raw scores (log-odds) of a classifier.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -283,6 +283,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     See Also
     --------
     RegularizedMLPRegressor : Regressor with the same parameters; it lists the references.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern Neural Networks, ICML
+    2017.
 
     Examples
     --------

@@ -126,8 +126,8 @@ class Predicting:
         ValueError
             If there is no equivalent network: for an activation function that cannot be expressed
             by scikit-learn's, a scaler that is not known to be affine, encoded categories or
-            missing values, an ensemble whose link is not the identity, several quantiles, a custom
-            loss, or a single class. The message says what is possible.
+            missing values, an ensemble with ``loss='poisson'`` or ``'gamma'``, several quantiles, a
+            custom loss, or a single class. The message says what is possible.
 
         See Also
         --------
@@ -140,8 +140,8 @@ class Predicting:
         layer becomes a 'relu' layer with twice the units. Features of `numeric_embedding` become two
         more layers of a 'relu' network. Before a 'tanh', 'logistic' or 'identity' network they are
         a `ColumnTransformer` in a Pipeline, whose linear `SplineTransformer` spans the same
-        functions. An ensemble of regressors becomes one
-        wide network with block matrices between its hidden layers.
+        functions. An ensemble becomes one wide network with block matrices between its hidden
+        layers. The weights of the last layer are divided by a classifier's `temperature_`.
 
         Examples
         --------

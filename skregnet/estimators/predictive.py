@@ -242,6 +242,10 @@ class PredictsClassDistributions(_MonteCarlo):
     ) -> PredictiveClasses:
         """Return the predictive distribution from MC dropout, an ensemble, or both.
 
+        It is a mixture: each dropout mask of each member gives probabilities, from its raw scores
+        divided by `temperature_`, and `proba` is their mean. `predict_proba` averages the raw
+        scores of the members instead, without masks.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

@@ -208,7 +208,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     n_estimators : int >= 1, default=1
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
         pass, each with its own initial weights, order of the rows and dropout masks. Their
-        predictions are averaged.
+        predictions are averaged: a regressor's, and the raw scores (log-odds) of a classifier.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.

@@ -673,6 +673,10 @@ class Run:
             known = np.flatnonzero(~np.isnan(raw[:, 0]))
             known = known[at_most(len(known), MOST_ROWS)]
             rows, raw = self.training.take(known), raw[known].astype(np.float64)
+        return self.temperature_for(rows, raw)
+
+    def temperature_for(self, rows, raw):
+        """Fit the temperature to mean raw scores, (n_samples, n_outputs), of held-out rows."""
         y = replace(self.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
         weight = rows.relative_weight
         n_rows = count_rows(rows) / len(rows)
