@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layers import Activation, BatchNorm, Dense, Dropout
+from .layers import Activation, BatchNorm, Dense, Dropout, PeriodicEmbedding
 from .network import Network
 
 
@@ -26,6 +26,9 @@ class Architecture:
         Whether to normalise between the affine map and the non-linearity.
     batch_norm_momentum, batch_norm_epsilon : float
         Weight of a new batch in the running moments, and constant added to the variance.
+    numeric_embedding : PeriodicEmbedding or None
+        Periodic features of the numbers among the inputs. They are computed behind the dropout of
+        the inputs, which therefore drops a number with all its features.
 
     Examples
     --------
@@ -45,19 +48,22 @@ class Architecture:
     batch_norm: bool = False
     batch_norm_momentum: float = 0.1
     batch_norm_epsilon: float = 1e-5
+    numeric_embedding: PeriodicEmbedding | None = None
 
     @property
     def has_dropout(self):
         """Whether any input or hidden unit may be dropped."""
         return self.input_dropout > 0 or any(self.dropout)
 
-    def layers(self, n_inputs, n_outputs):
+    def layers(self, n_inputs, n_outputs, *, n_numbers=None):
         """Return the layers; the last one is affine.
 
         Parameters
         ----------
         n_inputs, n_outputs : int
             Number of features and of raw outputs.
+        n_numbers : int, default=None
+            Number of inputs that `numeric_embedding` is applied to, the first ones; None means all.
 
         Returns
         -------
@@ -66,6 +72,10 @@ class Architecture:
         """
         layers = [Dropout(n_inputs, self.input_dropout)] if self.input_dropout > 0 else []
         fan_in = n_inputs
+        n_numbers = n_inputs if n_numbers is None else n_numbers
+        if self.numeric_embedding is not None and n_numbers > 0:
+            layers.append(self.numeric_embedding.layer(n_inputs, n_numbers))
+            fan_in = layers[-1].n_outputs
         hidden = zip(self.hidden_layer_sizes, self.activation, self.dropout, strict=True)
         for n_units, function, rate in hidden:
             # The shift of batch normalisation replaces the bias.
@@ -80,7 +90,7 @@ class Architecture:
         layers.append(Dense(fan_in, n_outputs))
         return layers
 
-    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64):
+    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64, n_numbers=None):
         """Return a network whose parameters are zeros until `Network.initialize` draws them.
 
         Parameters
@@ -91,13 +101,16 @@ class Architecture:
             Number of networks that are trained together.
         dtype : dtype, default=np.float64
             Of the parameters and computations.
+        n_numbers : int, default=None
+            See `layers`.
 
         Returns
         -------
         network : Network
             With the layers of `layers`.
         """
-        return Network.of_zeros(self.layers(n_inputs, n_outputs), n_members, dtype)
+        layers = self.layers(n_inputs, n_outputs, n_numbers=n_numbers)
+        return Network.of_zeros(layers, n_members, dtype)
 
 
 def build_network(
