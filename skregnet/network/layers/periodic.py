@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data.sparse import SparseBatch
 from .base import Layer
 
 # Standard deviation of an initial periodic feature: sines have the variance 1 / 2.
@@ -126,11 +125,8 @@ class PeriodicInference:
     """
 
     def __init__(self, layer, run):
-        self.n_inputs, self.n_numbers, self.n_features = (
-            layer.n_inputs,
-            layer.n_numbers,
-            layer.n_features,
-        )
+        self.n_inputs, self.n_numbers = layer.n_inputs, layer.n_numbers
+        self.n_features = layer.n_features
         self.waves, self.mixing = run.of_members(layer.waves), run.of_members(layer.mixing)
         members = self.waves.shape[:-3]
         n_sines = layer.n_numbers * layer.n_frequencies
