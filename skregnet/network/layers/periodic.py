@@ -23,7 +23,7 @@ class PeriodicEmbedding:
         Number of weighted sums of the sines. They are the new features of the number.
     sigma : float, default=0.1
         Standard deviation of the initial frequencies, in periods for each unit of a scaled number.
-        It should be larger if the targets vary fast with single numbers.
+        From 0.2 to 0.5 suits targets that vary fast with single numbers and have many rows.
 
     Examples
     --------
