@@ -100,11 +100,9 @@ class Periodic(Layer):
         features, slopes = features.swapaxes(0, 1), slopes.swapaxes(0, 1)
 
         def pull_back(delta):
-            into_features = delta[..., self.n_inputs :].reshape(
-                *delta.shape[:-1], *slopes.shape[1:]
-            )
-            below = delta[..., : self.n_inputs].copy()
-            below[..., : self.n_numbers] += np.sum(into_features * slopes, axis=-1)
+            below, above = delta[..., : self.n_inputs].copy(), delta[..., self.n_inputs :]
+            above = above.reshape(*delta.shape[:-1], *slopes.shape[1:])
+            below[..., : self.n_numbers] += np.sum(above * slopes, axis=-1)
             return below
 
         return np.hstack([x, features.reshape(len(x), -1)]), pull_back
