@@ -2,6 +2,7 @@
 
 from .architecture import Architecture, build_network
 from .backprop import Backprop
+from .layers import PeriodicEmbedding
 from .network import Network
 
-__all__ = ["Architecture", "Backprop", "Network", "build_network"]
+__all__ = ["Architecture", "Backprop", "Network", "PeriodicEmbedding", "build_network"]

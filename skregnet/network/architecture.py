@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from .layers import Activation, BatchNorm, Dense, Dropout
+from .layers import Activation, BatchNorm, Dense, Dropout, PeriodicEmbedding
 from .network import Network
 
 
@@ -27,6 +27,9 @@ class Architecture:
         Whether to normalise between the affine map and the non-linearity.
     batch_norm_momentum, batch_norm_epsilon : float
         Weight of a new batch in the running moments, and constant added to the variance.
+    numeric_embedding : PeriodicEmbedding or None
+        Periodic features of the numbers among the inputs. They are computed behind the dropout of
+        the inputs, which therefore drops a number with all its features.
 
     Examples
     --------
@@ -46,19 +49,22 @@ class Architecture:
     batch_norm: bool = False
     batch_norm_momentum: float = 0.1
     batch_norm_epsilon: float = 1e-5
+    numeric_embedding: PeriodicEmbedding | None = None
 
     @property
     def has_dropout(self):
         """Whether any input or hidden unit may be dropped."""
         return self.input_dropout > 0 or any(self.dropout)
 
-    def layers(self, n_inputs, n_outputs, n_zero_inputs=0):
+    def layers(self, n_inputs, n_outputs, *, n_numbers=None, n_zero_inputs=0):
         """Return the layers; the last one is affine.
 
         Parameters
         ----------
         n_inputs, n_outputs : int
             Number of features and of raw outputs.
+        n_numbers : int, default=None
+            Number of inputs that `numeric_embedding` is applied to, the first ones; None means all.
         n_zero_inputs : int, default=0
             Number of the last inputs whose weights start at zero.
 
@@ -69,6 +75,10 @@ class Architecture:
         """
         layers = [Dropout(n_inputs, self.input_dropout)] if self.input_dropout > 0 else []
         fan_in, dense = n_inputs, partial(Dense, n_zero_inputs=n_zero_inputs)
+        n_numbers = n_inputs if n_numbers is None else n_numbers
+        if self.numeric_embedding is not None and n_numbers > 0:
+            layers.append(self.numeric_embedding.layer(n_inputs, n_numbers))
+            fan_in = layers[-1].n_outputs
         hidden = zip(self.hidden_layer_sizes, self.activation, self.dropout, strict=True)
         for n_units, function, rate in hidden:
             # The shift of batch normalisation replaces the bias.
@@ -83,7 +93,7 @@ class Architecture:
         layers.append(dense(fan_in, n_outputs))
         return layers
 
-    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64, n_zero_inputs=0):
+    def build(self, n_inputs, n_outputs, *, n_members=1, dtype=np.float64, **options):
         """Return a network whose parameters are zeros until `Network.initialize` draws them.
 
         Parameters
@@ -94,16 +104,17 @@ class Architecture:
             Number of networks that are trained together.
         dtype : dtype, default=np.float64
             Of the parameters and computations.
-        n_zero_inputs : int, default=0
-            Number of the last inputs whose weights start at zero; the initialiser draws the others
-            as if there were no more inputs.
+        **options : int
+            ``n_numbers`` and ``n_zero_inputs``; see `layers`. An initialiser draws the weights of
+            other inputs as if there were no more.
 
         Returns
         -------
         network : Network
             With the layers of `layers`.
         """
-        return Network.of_zeros(self.layers(n_inputs, n_outputs, n_zero_inputs), n_members, dtype)
+        layers = self.layers(n_inputs, n_outputs, **options)
+        return Network.of_zeros(layers, n_members, dtype)
 
 
 def build_network(

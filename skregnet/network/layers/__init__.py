@@ -23,5 +23,15 @@ from .base import Layer, Run
 from .batch_norm import BatchNorm
 from .dense import Dense
 from .dropout import Dropout
+from .periodic import Periodic, PeriodicEmbedding
 
-__all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Layer", "Run"]
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "Periodic",
+    "PeriodicEmbedding",
+    "Run",
+]
