@@ -16,14 +16,17 @@ class Defaults(dict):
     def __missing__(self, key: type) -> dict[str, Any]:
         if not isinstance(key, type):
             raise KeyError(key)
-        names = parameter_names(key)
-        return {name: value for name, value in self.items() if name in names}
+        names, values = parameter_names(key), {**self, **_OF_ONE_CLASS}
+        return {name: value for name, value in values.items() if name in names}
 
 
 def own_score(estimator, X, y, sample_weight=None):
     """Return the accuracy of a classifier, R2 of a regressor: what scikit-learn's MLP monitors."""
     return estimator.score(X, y, sample_weight=sample_weight)
 
+
+# Parameters that not both estimators have.
+_OF_ONE_CLASS = {"temperature": 1.0}
 
 #: Constructor arguments that give the defaults of scikit-learn's MLP, by name; all other parameters
 #: of its networks have its defaults. The classifier has no `normalize_y`:
@@ -32,7 +35,6 @@ SKLEARN_DEFAULTS = Defaults(
     hidden_layer_sizes=(100,),
     init="glorot_uniform",
     alpha=1e-4,
-    temperature=1.0,
     early_stopping=False,
     scoring=own_score,
     n_iter_no_change=10,
