@@ -69,8 +69,9 @@ _plain.__enter__()
 
 @pytest.fixture(autouse=True)
 def _user_defaults(request):
-    """Give a test marked with `user_defaults` what users get."""
-    if request.node.get_closest_marker("user_defaults") is None:
+    """Give examples, and tests marked with `user_defaults`, what users get."""
+    is_example = isinstance(request.node, pytest.DoctestItem)
+    if not is_example and request.node.get_closest_marker("user_defaults") is None:
         yield
         return
     with changed_defaults(USER_DEFAULTS):
