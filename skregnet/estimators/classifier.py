@@ -37,7 +37,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(100,)
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Number of units in each hidden layer. An int means one hidden layer, ``()`` a linear model.
     activation : str, Activation or sequence of these, default='relu'
         Activation function of the hidden layers: one for all layers, or one for each. Names:
@@ -60,10 +60,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         averages.
     batch_norm_epsilon : float in (0, inf), default=1e-5
         Constant that batch normalisation adds to the variances before it divides by them.
-    alpha : float in [0, inf), default=1e-4
+    alpha : float in [0, inf) or 'auto', default='auto'
         Strength of the penalty on the weights. The penalty ``alpha / W * (l1_ratio * |w|_1 + (1 -
         l1_ratio) / 2 * |w|_2^2)`` is added to the mean loss, where W is the total weight of the
-        training rows. It does not depend on `batch_size`.
+        training rows. It does not depend on `batch_size`. 'auto' means ALPHA where the learning
+        rate falls to zero, else 1e-4.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 means L2 only.
     penalty : str or Penalty, default='elastic_net'
@@ -110,8 +111,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Quantity that early stopping monitors: 'loss', the name of a scorer, or a callable
         ``(estimator, X, y) -> float`` whose greater values are better. If there are weights, the
         callable also gets ``sample_weight=``.
-    n_iter_no_change : int >= 1 or inf, default=10
-        Number of epochs without improvement after which training stops.
+    n_iter_no_change : int >= 1, inf or 'auto', default='auto'
+        Number of epochs without improvement after which training stops. 'auto' means one cycle for
+        'warm_restarts', no stop before the end for other rates that fall to zero, else 10 epochs.
     tol : float in [0, inf), default=1e-4
         Smallest improvement that counts, of the validation loss or of the training loss (without
         dropout). It is a fraction of the loss of the best constant prediction. The solvers 'lbfgs',
@@ -122,6 +124,15 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
         available with `warm_start`.
+    cv : 'auto', int >= 2, cross-validation splitter, iterable or None, default='auto'
+        Folds of the rows. Each member of the ensemble is trained on the rows outside one fold, all
+        of them in one pass, and the rows of the fold show its error on new rows. All members keep
+        the epoch with the least mean loss of held-out rows, unless ``early_stopping=False``. An int
+        is a number of folds: shuffled, with equal frequencies of the classes, and with `groups` in
+        `fit` kept together. An iterable gives pairs of row numbers, (training, held-out). 'auto'
+        means 8 folds if there are at least 200 rows and nothing else is held out or asked for: a
+        stochastic solver, no `X_val`, no ``early_stopping=True``, no `warm_start`, ``n_init=1``,
+        and `n_estimators` 'auto' or a multiple of 8. None means no folds.
     categorical_features : 'from_dtype', array-like of {bool, int, str} or None, \
             default='from_dtype'
         Categorical features, as a mask, column numbers or column names. 'from_dtype' selects the
@@ -133,14 +144,18 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         mean of the training part, encodes a missing category as zeros, and adds an indicator input
         for each feature with missing values in the training part. 'indicator' does the same, and
         refuses sparse `X`. 'error' raises an error. NaN in sparse `X` is always an error.
-    numeric_embedding : {'piecewise_linear'}, NumericEmbedding or None, default=None
+    numeric_embedding : {'auto', 'piecewise_linear'}, NumericEmbedding or None, \
+            default='auto'
         Features of the numbers in `X` that stand beside them, for targets that depend on a number
         by steps and bends. 'piecewise_linear': up to 16 features of each number with more than two
         values, each of which grows from 0 to 0.5 within its bin between two quantiles of the
         training part (Gorishniy et al. 2022). Their weights start at zero. They are features of the
         numbers before the `scaler`, and need dense `X`. Other numbers of bins and sizes are those
         of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. In a stream, the first call
-        of `partial_fit` decides how many bins a column has. None: no such features.
+        of `partial_fit` decides how many bins a column has. None: no such features. 'auto': if
+        held-out rows choose the length of training, networks with and without them are trained, and
+        the held-out rows choose between them; otherwise 'piecewise_linear' where the learning rate
+        falls to zero and `X` is dense.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
@@ -155,11 +170,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
         epochs. It can also be an instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int >= 1 or 'auto', default='auto'
-        Number of rows in a batch of the stochastic solvers; 'auto' means ``min(200, n_samples)``. A
+        Number of rows in a batch of the stochastic solvers. 'auto' means ``min(64, n_samples)``
+        where the learning rate falls to zero, else ``min(200, n_samples)`` as in scikit-learn. A
         last batch of a single row is merged with the batch before it; with `batch_norm`, any last
         batch below half the size.
-    learning_rate : str or callable, default='constant'
-        Schedule of the learning rate, for all stochastic solvers. 'constant': no change.
+    learning_rate : str or callable, default='auto'
+        Schedule of the learning rate, for all stochastic solvers. 'auto' means 'warm_restarts' if
+        held-out rows choose the length of training, else 'cosine'; and 'constant' with `warm_start`
+        and in `partial_fit`. 'constant': no change.
         'invscaling': ``learning_rate_init / (t + 1)**power_t``, updated once per epoch, where t is
         the number of rows seen. 'adaptive': the rate is divided by five after `n_iter_no_change`
         epochs without improvement; training stops when it is below 1e-6. Over `max_iter` epochs,
@@ -168,12 +186,15 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         (Holzmüller et al. 2024). 'warm_restarts': it falls to zero along half a cosine again and
         again, in cycles of doubling length; the first one has about 64 steps (Loshchilov & Hutter
         2017). A callable ``(step, n_steps) -> factor`` returns the factor of `learning_rate_init`.
-    learning_rate_init : float in (0, inf), default=0.001
-        Initial learning rate. For 'one_cycle' and 'coslog4' it is the largest one.
+    learning_rate_init : float in (0, inf) or 'auto', default='auto'
+        Initial learning rate; for 'one_cycle' and 'coslog4' it is the largest one. 'auto' means
+        0.01 where the rate falls to zero, else 0.001.
     power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
-    max_iter : int >= 1, default=200
-        Maximum number of epochs.
+    max_iter : int >= 1 or 'auto', default='auto'
+        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs: for
+        'warm_restarts' seven cycles, about 8 000 steps or 127 epochs; for other rates that fall to
+        zero 1 024 steps. Else it means 200 epochs.
     max_fun : int >= 1, default=15000
         Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
@@ -188,10 +209,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Decay rate of the second moment in 'adam' and 'adamw'.
     epsilon : float in (0, inf), default=1e-8
         Constant that 'adam', 'adamw' and 'rmsprop' add to their denominators.
-    n_estimators : int >= 1, default=1
+    n_estimators : int >= 1 or 'auto', default='auto'
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
         pass, each with its own initial weights, order of the rows and dropout masks. Their
-        predictions are averaged: a regressor's, and the raw scores (log-odds) of a classifier.
+        predictions are averaged. 'auto' means one for each fold of `cv`, and one without folds. A
+        multiple of the number of folds gives each fold as many members.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -208,8 +230,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         these has its own independent random stream.
     verbose : bool or int, default=False
         Whether to print one line per epoch and, at the end, the reason for stopping.
-    dtype : {'float32', 'float64'}, the NumPy type or None, default=None
-        Data type of the computations in training. None means that of `X`.
+    dtype : {'float32', 'float64', 'auto'} or None, default='auto'
+        Type of the network's parameters and computations. None means that of `X`. 'auto' means
+        'float32' with folds, which takes about half of the time, else that of `X`.
 
     Attributes
     ----------
@@ -279,6 +302,17 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Whether the network was trained again on all rows. Then `network_`, `scaler_`, `t_`, `loss_`
         and a regressor's `y_mean_` and `y_scale_` are those of the second run. The curves and all
         other attributes are those of the first run.
+    fold_ : ndarray of int of shape (n_samples,) or None
+        Fold that holds out each row; -1 for none. Member m has not seen fold ``m % n_folds``. None
+        without folds.
+    oob_decision_function_ : ndarray, shaped like ``predict_proba(X)``, or None
+        Probabilities of each training row by the members that have not seen it; NaN for a row that
+        no fold holds out. None without folds.
+    oob_score_ : float or None
+        Accuracy of the held-out rows. None without folds.
+    alpha_, batch_size_, learning_rate_, learning_rate_init_, max_iter_, n_iter_no_change_, \
+            numeric_embedding_ : object
+        Values of these parameters in the fit, in place of 'auto'.
 
     See Also
     --------
