@@ -225,6 +225,12 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         the optimiser. With a stochastic solver and a 'constant' or 'invscaling' learning rate, two
         fits of k epochs then equal one of 2 k. Other schedules, and the count of
         `n_iter_no_change`, start anew with each fit.
+    n_jobs : int or None, default=None
+        Number of processes that train the members of a stochastic solver side by side; the result
+        has the same bits. None means 1, unless a `joblib.parallel_config` context says otherwise,
+        and -1 all cores. It pays off where training takes several seconds, and with callbacks where
+        each epoch takes 50 ms or more. With ``learning_rate='adaptive'``, a user's optimiser, rows
+        out of core, ``partial_fit``, or within a parallel search, one process trains all members.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the validation part, the order of the rows and dropout. Each of
         these has its own independent random stream.
@@ -398,6 +404,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         n_init: int = 1,
         max_time: float | None = None,
         warm_start: bool = False,
+        n_jobs: int | None = None,
         random_state: t.RandomState = None,
         verbose: int = False,
         dtype: t.FloatType | Literal["auto"] | None = "auto",
@@ -447,6 +454,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.n_init = n_init
         self.max_time = max_time
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.dtype = dtype

@@ -12,6 +12,8 @@ _FAR_BEHIND, _FEWEST_CYCLES = 0.05, 3
 class GiveUp:
     """Ends the training of a candidate that is far behind another one."""
 
+    needs_state = False  # of training, after each epoch
+
     def __init__(self, other):
         self._least = np.fmin.accumulate(other.history.curve("validation_loss"))
 

@@ -15,6 +15,7 @@ from ..kernels.blas import MOST_ELEMENTS
 from ..network import Backprop, Network
 from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
+from ..optim.stochastic import STOCHASTIC_OPTIMIZERS
 from ..training import (
     Batches,
     CycleStopping,
@@ -23,8 +24,10 @@ from ..training import (
     Monitor,
     NoisyPlateau,
     TrainingState,
+    n_processes,
     train,
     train_full_batch,
+    train_in_processes,
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
@@ -263,12 +266,15 @@ class Run:
 
     def _threads(self, network, data):
         """Return the context in which batches of the rows are computed."""
+        return network.threads(*self._thread_arguments(network, data))
+
+    def _thread_arguments(self, network, data):
         x, n_rows = data[0], len(data[1])
         if self.settings.is_stochastic:
             n_rows = self.settings.rows_of_batch(n_rows)
         # The BLAS may also divide long vectors between threads.
         only_products = network.params.shape[1] <= MOST_ELEMENTS
-        return network.threads(n_rows, issparse(x), only_products)
+        return n_rows, issparse(x), only_products
 
     @property
     def n_networks(self):
@@ -381,18 +387,35 @@ class Run:
         monitor = self._monitor(
             network, state, validate, lower_rates=lower_rates, **self._judged_by(judge, data)
         )
-        run = partial(
-            train,
-            Backprop(network, self.loss, batches.max_rows, state.dropout),
-            batches,
-            self.pipeline(),
-            state,
-            monitor,
-            rate,
-            max_epochs,
-        )
+        what = batches, self.pipeline(), state, monitor, rate, max_epochs
+        n_jobs = self._n_processes(network, data)
+        if n_jobs > 1:
+            run = partial(
+                train_in_processes,
+                self.loss,
+                network,
+                *what,
+                n_jobs=n_jobs,
+                threads=self._thread_arguments(network, data),
+                needs_state=any(getattr(each, "needs_state", True) for each in self.watchers),
+            )
+        else:
+            backprop = Backprop(network, self.loss, batches.max_rows, state.dropout)
+            run = partial(train, backprop, *what)
         self._watch(run, monitor)
         return [monitor]
+
+    def _n_processes(self, network, data):
+        """Return the number of processes that train the members; one means this one alone."""
+        settings = self.settings
+        # Members with rates of their own are computed in another way than members that share one.
+        # States of other optimisers may have arrays without members.
+        is_known = type(settings.optimizer) in STOCHASTIC_OPTIMIZERS.values()
+        if self.plan.is_stream or settings.is_adaptive or isinstance(data[0], Source):
+            return 1
+        if not is_known:
+            return 1
+        return n_processes(settings.parameters.get("n_jobs", 1), network.n_members)
 
     def _batches(self, data, state, rows=None):
         settings = self.settings

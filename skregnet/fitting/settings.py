@@ -99,6 +99,7 @@ PARAMETER_CONSTRAINTS = {
     "n_init": [_COUNT],
     "max_time": [_POSITIVE, None],
     "warm_start": ["boolean"],
+    "n_jobs": [Integral, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "dtype": [
