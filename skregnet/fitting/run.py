@@ -24,16 +24,15 @@ from ..training import (
     Monitor,
     NoisyPlateau,
     TrainingState,
-    n_processes,
     train,
     train_full_batch,
-    train_in_processes,
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
 from ..uncertainty.temperature import MOST_ROWS, fit_temperature
 from .judge import Judge, sample_of
+from .parallel import n_processes
 from .settings import member_initializers, n_zero_inputs
 
 # The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
@@ -391,7 +390,6 @@ class Run:
         n_jobs = self._n_processes(network, data)
         if n_jobs > 1:
             run = partial(
-                train_in_processes,
                 self.loss,
                 network,
                 *what,

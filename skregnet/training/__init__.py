@@ -6,7 +6,6 @@ from .full_batch import train_full_batch
 from .history import History
 from .loop import train
 from .monitor import Monitor
-from .parallel import n_processes, train_in_processes
 from .state import Checkpoint, TrainingState
 
 __all__ = [
@@ -18,8 +17,6 @@ __all__ = [
     "Monitor",
     "NoisyPlateau",
     "TrainingState",
-    "n_processes",
     "train",
     "train_full_batch",
-    "train_in_processes",
 ]

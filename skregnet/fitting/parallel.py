@@ -14,7 +14,7 @@ from joblib.parallel import get_active_backend
 from .._warnings import ends_search
 from ..network import Backprop, Network
 from ..optim.pipeline import Pipeline, Rate
-from .loop import train
+from ..training import train
 
 # The processes train for about so many seconds between two calls of the monitor. A call of them
 # takes some milliseconds. What they train beyond the last epoch of a run is lost.

@@ -1,4 +1,4 @@
-"""Training in several processes; see `skregnet.training.parallel`."""
+"""Training in several processes; see `skregnet.fitting.parallel`."""
 
 import joblib
 import numpy as np
@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 
 from skregnet import RegularizedMLPClassifier as Classifier
 from skregnet import RegularizedMLPRegressor as Regressor
-from skregnet.training import parallel
+from skregnet.fitting import parallel
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(203, 6))
