@@ -294,6 +294,8 @@ def check_continuation(settings, start):
         pairs["n_estimators"] = (network.n_members, settings.n_estimators)
     if before.architecture != settings.architecture:
         for name, value in vars(settings.architecture).items():
+            if name == "numeric_embedding":
+                continue  # among the fixed parameters, as the user gave it
             pairs[name] = (getattr(before.architecture, name), value)
     if settings.dtype not in (None, "auto"):
         pairs["dtype"] = (network.params.dtype.name, settings.dtype)

@@ -335,6 +335,7 @@ class Run:
             self.loss.n_heads * y.shape[1],
             n_members=len(generators),
             dtype=self.dtype,
+            n_numbers=x.shape[1] - self.inputs.n_bins - self.inputs.n_indicators,
             n_zero_inputs=n_zero_inputs(settings.init, x.shape[1], self.inputs.n_bins),
         )
         initializers = member_initializers(settings.architecture, settings.init, n_started)

@@ -28,10 +28,10 @@ from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.penalties import PENALTIES, Penalty
 from ..functions.schedules import SCHEDULES, is_planned
-from ..network import Architecture
+from ..network import Architecture, PeriodicEmbedding
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
-from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding
+from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding, layer_of
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
 
@@ -80,7 +80,12 @@ PARAMETER_CONSTRAINTS = {
     ],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
-    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
+    "numeric_embedding": [
+        StrOptions({"auto", *NUMERIC_EMBEDDINGS}),
+        NumericEmbedding,
+        PeriodicEmbedding,
+        None,
+    ],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],
@@ -174,7 +179,12 @@ class Settings:
 
     def changed(self, **parameters):
         """Return settings with other values of some parameters."""
-        return replace(self, parameters={**self.parameters, **parameters})
+        architecture = self.architecture
+        if "numeric_embedding" in parameters:
+            layer = layer_of(parameters["numeric_embedding"])
+            architecture = replace(architecture, numeric_embedding=layer)
+        parameters = {**self.parameters, **parameters}
+        return replace(self, parameters=parameters, architecture=architecture)
 
     @property
     def is_stochastic(self):
@@ -342,6 +352,7 @@ def architecture_of(estimator):
         batch_norm=bool(estimator.batch_norm),
         batch_norm_momentum=float(estimator.batch_norm_momentum),
         batch_norm_epsilon=float(estimator.batch_norm_epsilon),
+        numeric_embedding=layer_of(estimator.numeric_embedding),
     )
 
 

@@ -17,7 +17,7 @@ from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import N_DRAWN, TableEncoder, make_encoder
 from .moments import rounding_of, weighted_means
-from .numeric_encoding import Bins, get_numeric_embedding
+from .numeric_encoding import Bins, get_numeric_embedding, layer_of
 from .scalers import InputScaler, RobustClipScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
@@ -156,6 +156,8 @@ class Inputs:
                 f"how many bins a column has, and it was given {X.shape[0]} rows. Begin with at "
                 f"least {FEW_ROWS} rows."
             )
+        if layer_of(embedding):
+            return inputs
         return replace(inputs, bins=embedding.fitted(*self._raw_numbers(X, weight)))
 
     def without_bins(self):
@@ -379,6 +381,11 @@ class Inputs:
     def n_bins(self):
         """Number of the network's last inputs, which are features of bins."""
         return 0 if self.bins is None else self.bins.n_outputs
+
+    @property
+    def n_indicators(self):
+        """Number of the network's inputs that are indicators of categories or missing numbers."""
+        return 0 if self.encoder is None else len(self.encoder.encoding.weights)
 
     def _with_indicators(self, x, X):
         """Return scaled numbers, followed by the indicators of the same rows."""

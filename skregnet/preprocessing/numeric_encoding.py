@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from ..data.rows import QUANTILE_ROWS, at_most
+from ..network.layers import PeriodicEmbedding
 from .moments import rounding_of
 
 # So many distinct values are compared with each other one by one.
@@ -121,12 +122,22 @@ class PiecewiseLinear(NumericEmbedding):
 
 
 #: Numeric embeddings by name; an entry makes the name a value of the parameter.
-NUMERIC_EMBEDDINGS: dict[str, NumericEmbedding] = {"piecewise_linear": PiecewiseLinear()}
+#: Values of the parameter by name. Periodic features belong to the network, which trains them.
+NUMERIC_EMBEDDINGS: dict[str, NumericEmbedding | PeriodicEmbedding] = {
+    "piecewise_linear": PiecewiseLinear(),
+    "periodic": PeriodicEmbedding(),
+}
 
 
 def get_numeric_embedding(value):
-    """Return the embedding with a name, an instance as it is, or None."""
-    return NUMERIC_EMBEDDINGS[value] if isinstance(value, str) else value
+    """Return the embedding with a name, an instance as it is, or None; 'auto' is not found yet."""
+    return NUMERIC_EMBEDDINGS.get(value) if isinstance(value, str) else value
+
+
+def layer_of(value):
+    """Return the embedding that is a layer of the network, or None."""
+    embedding = get_numeric_embedding(value)
+    return embedding if isinstance(embedding, PeriodicEmbedding) else None
 
 
 @dataclass(frozen=True, eq=False)
