@@ -27,13 +27,12 @@ _CONSTANT = {
 }
 
 
-def resolve(settings, rows, seeds, *, stratify, validation, start, is_stream):
-    """Return settings without 'auto', and the `Folds` of the rows or None.
+def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream):
+    """Return settings with `cv` and `n_estimators` found, and the `Folds` of the rows or None.
 
     `stratify` holds labels whose frequencies the folds keep, or None.
     """
-    is_fresh = start is None and not is_stream
-    cv = settings.cv if is_fresh else None
+    cv = settings.cv if start is None and not is_stream else None
     if isinstance(cv, str):
         cv = AUTO_FOLDS if validation is None and _makes_folds(settings, rows) else None
     folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
@@ -45,24 +44,31 @@ def resolve(settings, rows, seeds, *, stratify, validation, start, is_stream):
             f"n_estimators={n_members} must be a multiple of the {len(folds)} folds of cv: each "
             "fold is held out from as many members. Set n_estimators='auto' for one member a fold."
         )
-    settings = settings.changed(cv=cv, n_estimators=n_members)
-    is_judged = not is_stream and settings.stops_early(rows, validation)
+    return settings.changed(cv=cv, n_estimators=n_members), folds
+
+
+def resolve(settings, training, folds, *, is_judged, is_new):
+    """Return settings without 'auto'.
+
+    `is_judged` says whether held-out rows choose the length of training, and `is_new` whether a
+    fit, not a stream, starts a new network.
+    """
     rate = settings.learning_rate
     if isinstance(rate, str) and rate == "auto":
-        follows_plan = settings.is_stochastic and is_fresh and not settings.warm_start
-        rate = ("warm_restarts" if is_judged else "cosine") if follows_plan else "constant"
-    n_rows = rows.n_counted if folds is None else folds.n_training
+        has_plan = settings.is_stochastic and is_new and not settings.warm_start
+        rate = ("warm_restarts" if is_judged else "cosine") if has_plan else "constant"
+    n_rows = len(training) if folds is None else folds.n_training
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
     found = {name: values[name] for name in values if _is_auto(settings, name)}
     if "batch_size" in found:
         found["batch_size"] = min(found["batch_size"], n_rows)
     if _is_auto(settings, "numeric_embedding"):
-        takes_bins = has_plan and is_fresh and not issparse(rows.X)
+        takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
     if _is_auto(settings, "dtype"):
         found["dtype"] = None if folds is None else "float32"
-    return settings.changed(learning_rate=rate, **found), folds
+    return settings.changed(learning_rate=rate, **found)
 
 
 def _is_auto(settings, name):

@@ -13,7 +13,7 @@ from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
-from .automatic import resolve
+from .automatic import resolve, with_folds
 from .candidates import better_without_bins
 from .out_of_fold import OutOfFold
 from .plan import Plan
@@ -224,7 +224,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     unweighted, rows = rows, weighted(settings, targets, rows)
     validation = weighted(settings, targets, validation, "sample_weight_val")
     seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
-    settings, folds = resolve(
+    settings, folds = with_folds(
         settings,
         rows,
         seeds,
@@ -240,6 +240,8 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     else:
         training = rows.without_zero_weights()
         validation = None if validation is None else validation.without_zero_weights()
+    is_new = start is None and not is_stream
+    settings = resolve(settings, training, folds, is_judged=stops_early, is_new=is_new)
     check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
