@@ -40,9 +40,10 @@ from reporting import (
 )
 from tabular_methods import METHODS
 from tabular_plot import draw
+from tabular_results import YARDSTICK
 from tabular_running import measure
 from tabular_sets import load_sets
-from tabular_tables import YARDSTICK, write
+from tabular_tables import write
 from threadpoolctl import threadpool_limits
 from workers import thread_variables
 
@@ -60,7 +61,9 @@ def parse_arguments():
     parser = benchmark_parser(__doc__)
     parser.add_argument("--data", type=Path, help="folder of sets")
     parser.add_argument("--sets", nargs="+", help="names of sets; all by default")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS)
+    )
     parser.add_argument("--splits", type=positive_int, default=2)
     parser.add_argument("--rows", type=positive_int, help="upper bound of the training rows")
     parser.add_argument("--results", type=Path, help="file (JSON) with results, to be continued")

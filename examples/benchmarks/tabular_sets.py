@@ -94,9 +94,7 @@ def load_sets(folder=None, names=None):
     if unknown:
         raise ValueError(f"there are no sets {sorted(unknown)}; there are {sorted(loaders)}")
     sets = {
-        name: load(source)
-        for name, (load, source) in loaders.items()
-        if not names or name in names
+        name: load(source) for name, (load, source) in loaders.items() if not names or name in names
     }
     return dict(sorted(sets.items(), key=lambda item: len(item[1].y)))
 
