@@ -25,8 +25,8 @@ STYLES = {
 def draw(raw, path):
     """Save the picture: a panel for each score that is compared by ratios."""
     results = Results(raw)
-    panels = [score for score in RATIOS if results.sets_with(score)]
-    if YARDSTICK not in results.methods or not panels:
+    panels = [score for score in RATIOS if results.mean_ratio(YARDSTICK, score, core=True)]
+    if not panels:
         return
     figure = Figure(figsize=(3.3 * len(panels) + 0.4, 4.6), layout="constrained")
     axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
