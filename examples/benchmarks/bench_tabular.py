@@ -81,26 +81,35 @@ def parse_arguments():
 
 def read(arguments):
     """Return the results that are there already."""
-    raw = {"machines": [], "rows": arguments.rows, "sets": {}, "records": []}
+    raw = {"machines": [], "rows": None, "sets": {}, "records": []}
     paths = list(arguments.from_json)
     if arguments.results and arguments.results.exists() and not arguments.quick:
         paths.insert(0, arguments.results)
     for path in paths:
         add(raw, json.loads(path.read_text(encoding="utf-8")), path)
+    if not raw["records"]:
+        raw["rows"] = arguments.rows
+    if arguments.rows not in (None, raw["rows"]):
+        raise ValueError(f"the results were measured with --rows {raw['rows']}")
     return raw
 
 
 def add(raw, other, path):
-    """Add the results of a file; those of the same method, set and split are replaced."""
+    """Add the results of a file."""
     if not raw["records"]:
         raw["rows"] = other["rows"]
     if raw["rows"] != other["rows"]:
         raise ValueError(f"{path} was measured with --rows {other['rows']}, not {raw['rows']}")
     raw["machines"] += [lines for lines in other["machines"] if lines not in raw["machines"]]
     raw["sets"] |= other["sets"]
-    records = {key(record): record for record in raw["records"]}
-    records |= {key(record): record for record in other["records"]}
-    raw["records"] = list(records.values())
+    put(raw, other["records"])
+
+
+def put(raw, records):
+    """Add records; those of the same method, set and split are replaced."""
+    known = {key(record): record for record in raw["records"]}
+    known |= {key(record): record for record in records}
+    raw["records"] = list(known.values())
 
 
 def key(record):
@@ -111,20 +120,19 @@ def key(record):
 def measure_missing(raw, arguments):
     """Measure what is not there; write the results after each split of a set."""
     methods = [name for name in arguments.methods if is_installed(name)]
-    if not methods:
-        return
+    sets = load_sets(arguments.data, arguments.sets) if methods else {}
     machine = describe_machine(blas=False)
-    if machine not in raw["machines"]:
-        raw["machines"].append(machine)
-    sets = load_sets(arguments.data, arguments.sets)
     for split in range(arguments.splits):
         for name, data in sets.items():
             raw["sets"][name] = {"task": data.task, "shape": list(data.X.shape)}
             wanted = [m for m in methods if is_wanted(m, name, split, raw, arguments)]
-            if wanted:
-                measure_split(raw, wanted, name, data, split)
-                if arguments.results:
-                    write_raw(raw, arguments.results)
+            if not wanted:
+                continue
+            measure_split(raw, wanted, name, data, split)
+            if machine not in raw["machines"]:
+                raw["machines"].append(machine)
+            if arguments.results:
+                write_raw(raw, arguments.results)
 
 
 def is_installed(method):
@@ -159,7 +167,7 @@ def measure_split(raw, methods, name, data, split):
         for method, record in records.items()
         if method in methods or (YARDSTICK, name, split) not in map(key, raw["records"])
     ]
-    add(raw, {**raw, "records": new}, None)
+    put(raw, new)
 
 
 def main():
