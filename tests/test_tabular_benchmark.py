@@ -78,7 +78,7 @@ def test_means_of_ratios(results):
 def test_ranks_are_those_of_methods_with_all_results(results):
     assert results.mean_ranks("rmse") == {"skregnet": 1.5, "sklearn_mlp": 1.5, "hgb": 3.0}
     assert results.mean_ranks("auc") == {"skregnet": 2.0, "sklearn_mlp": 3.0, "hgb": 1.0}
-    assert results.incomplete == [("gp", "energy")]
+    assert results.incomplete == {"gp": ["energy"]}
 
 
 def test_wins_and_losses(results):

@@ -47,6 +47,7 @@ from tabular_tables import write
 from threadpoolctl import threadpool_limits
 from workers import thread_variables
 
+N_SPLITS = 2
 TIMES = ("fit", "predict", "row")
 QUICK = {
     "sets": ["diabetes", "wine"],
@@ -64,7 +65,11 @@ def parse_arguments():
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS)
     )
-    parser.add_argument("--splits", type=positive_int, default=2)
+    parser.add_argument(
+        "--splits",
+        type=positive_int,
+        help="splits to measure and to show; by default 2, and all that the results contain",
+    )
     parser.add_argument("--rows", type=positive_int, help="upper bound of the training rows")
     parser.add_argument("--results", type=Path, help="file (JSON) with results, to be continued")
     parser.add_argument("--again", action="store_true", help="measure again what is there")
@@ -122,7 +127,7 @@ def measure_missing(raw, arguments):
     methods = [name for name in arguments.methods if is_installed(name)]
     sets = load_sets(arguments.data, arguments.sets) if methods else {}
     machine = describe_machine(blas=False)
-    for split in range(arguments.splits):
+    for split in range(arguments.splits or N_SPLITS):
         for name, data in sets.items():
             raw["sets"][name] = {"task": data.task, "shape": list(data.X.shape)}
             wanted = [m for m in methods if is_wanted(m, name, split, raw, arguments)]
@@ -177,13 +182,16 @@ def main():
     # Libraries that are imported later look at the variables.
     with threadpool_limits(1), mock.patch.dict(os.environ, thread_variables(1)):
         measure_missing(raw, arguments)
+    shown = raw
+    if arguments.splits:
+        shown = {**raw, "records": [r for r in raw["records"] if r["split"] < arguments.splits]}
     report = Report(arguments.output)
-    write(raw, report)
+    write(shown, report)
     if arguments.quick:
         report("", "A smoke run on little data: the figures mean nothing.")
     report.write(raw)
     if arguments.output:
-        draw(raw, arguments.output.with_suffix(".png"))
+        draw(shown, arguments.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def set_scales(axis):
     axis.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)
     axis.set(xscale="log", yscale="log")
     low, high = axis.get_ylim()
-    ticks = [tick for tick in (*np.arange(0.1, 1.05, 0.1), 1.2, 1.5, 2, 3) if low < tick < high]
+    low, high = min(low, 0.85), max(high, 1.15)
+    axis.set_ylim(low, high)
+    ticks = [tick for tick in (*np.arange(0.1, 1.25, 0.1), 1.5, 2, 3) if low < tick < high]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in np.round(ticks, 2)])
     axis.set_yticks([], minor=True)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -45,7 +45,9 @@ class Results:
         }
         found = {method for method, _ in self.groups}
         self.methods = [method for method in METHODS if method in found]
-        self.incomplete = sorted(set(groups) - set(self.groups))
+        self.incomplete = {}
+        for method, name in sorted(set(groups) - set(self.groups)):
+            self.incomplete.setdefault(method, []).append(name)
 
     def mean(self, method, name, score):
         """Return the mean of a score or time over the splits, or None."""

@@ -46,14 +46,11 @@ def write(raw, report):
     for lines in raw["machines"]:
         report(*lines)
     n_splits = "/".join(map(str, sorted(set(results.n_splits.values()))))
-    report(f"- {len(results.sets)} data sets, {n_splits} splits of each, fits on one thread")
+    report(f"- {len(results.sets)} data sets, splits of each: {n_splits}; fits on one thread")
     if raw["rows"]:
         report(f"- at most {raw['rows']} training rows")
-    if results.incomplete:
-        pairs = ", ".join(
-            f"{METHODS[method].label} on {name}" for method, name in results.incomplete
-        )
-        report(f"- not shown, because splits are missing: {pairs}")
+    for method, names in results.incomplete.items():
+        report(f"- {METHODS[method].label} is not shown without all splits: {', '.join(names)}")
     if not results.methods:
         return
     report("", "### Accuracy relative to the scikit-learn MLP", "", MEANS)
