@@ -496,6 +496,12 @@ def test_to_sklearn(options):
         assert_allclose(plain.predict(rows), model.predict(rows), rtol=1e-9)
 
 
+def test_a_constant_column_has_no_weights_in_the_export():
+    X = columns()
+    plain = model_with().fit(X, targets(X)).to_sklearn()
+    assert_array_equal(plain.coefs_[0].any(axis=1), [True, True, True, False])
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_to_sklearn_with_names_and_classes(activation):
     X = pd.DataFrame(columns(), columns=list("abcd"))
