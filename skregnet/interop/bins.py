@@ -5,6 +5,7 @@ from scipy.linalg import block_diag
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import SplineTransformer
 
+from ..preprocessing.numeric_encoding import Bins
 from .plain_network import PlainNetwork
 
 
@@ -19,6 +20,11 @@ def with_bins(plain, inputs, scaling):
     of_numbers, intercept = scaling.fold(of_numbers, plain.intercepts[0])
     if inputs.bins is None:
         return _with_first(plain, of_numbers, intercept), None
+    if type(inputs.bins) is not Bins:
+        raise ValueError(
+            f"numeric_embedding={inputs.numeric_embedding!r} cannot be exported: scikit-learn's "
+            "models have a counterpart of 'piecewise_linear' only."
+        )
     can_clip = plain.activation == "relu" or len(plain.coefs) == 1
     with np.errstate(over="ignore"):
         slopes = 1.0 / inputs.bins.width
