@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
@@ -14,6 +15,7 @@ from .._sklearn_compat import (
     TypedMethods,
     fit_context,
     has_callbacks,
+    parameter_names,
     without_callback_context,
 )
 from .._version import __version__
@@ -168,7 +170,17 @@ class BaseRegularizedMLP(
                 f"skregnet {__version__}. Its predictions may differ, or fail. Fit it anew with "
                 "this version, or load it with the version that saved it."
             )
-        super().__setstate__(state)
+        super().__setstate__(self._with_new_parameters(state))
+
+    def _with_new_parameters(self, state):
+        """Return the state with defaults of parameters that did not exist when it was saved."""
+        cls = type(self)
+        # A subclass may have properties for parameters.
+        new = [n for n in parameter_names(cls) if n not in state and not hasattr(cls, n)]
+        if not new:
+            return state
+        known = signature(cls.__init__).parameters
+        return {**{name: known[name].default for name in new}, **state}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
