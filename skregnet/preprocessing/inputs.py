@@ -27,6 +27,8 @@ _MANY_UNKNOWN = 0.1
 _LEARNING = (str, StandardScaler, InputScaler)
 # Numbers of a stream are far from its first ones by more than so many standard deviations.
 _FAR_OFF = 1000.0
+# A stream that begins with fewer rows is warned of: its columns have few bins or none.
+_FEWEST_ROWS_OF_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,7 @@ class Inputs:
                 f"Sparse data was passed for X, but numeric_embedding={numeric_embedding!r} needs "
                 "dense data. Set numeric_embedding=None, or pass X.toarray()."
             )
-        if is_stream and X.shape[0] < FEW_ROWS:
+        if is_stream and X.shape[0] < _FEWEST_ROWS_OF_BINS:
             warn_user(
                 f"numeric_embedding={numeric_embedding!r}: the first call of partial_fit decides "
                 f"how many bins a column has, and it was given {X.shape[0]} rows. Begin with at "

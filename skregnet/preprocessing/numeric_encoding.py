@@ -38,6 +38,25 @@ class NumericEmbedding:
         """
         raise NotImplementedError
 
+    def fitted_again(self, bins, X, weight=None):
+        """Return as many features as `bins` has, learned from more rows of a stream.
+
+        Parameters
+        ----------
+        bins : Bins
+            Those of the first rows.
+        X : {ndarray, Source} of shape (n_samples, n_numbers)
+            All rows, as in `fitted`.
+        weight : ndarray of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        bins : Bins
+            By default the given ones.
+        """
+        return bins
+
 
 @dataclass(frozen=True)
 class PiecewiseLinear(NumericEmbedding):
@@ -103,7 +122,7 @@ class PiecewiseLinear(NumericEmbedding):
         return self._of_edges(X, weight, [self.n_bins] * X.shape[1])
 
     def fitted_again(self, bins, X, weight=None):
-        """Return bins with edges of other rows, and as many of them; see `fitted` for these."""
+        """Learn the edges anew; see `NumericEmbedding`."""
         return self._of_edges(X, weight, bins.counts, bins.edges)
 
     def _of_edges(self, X, weight, counts, former=None):
