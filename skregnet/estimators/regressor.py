@@ -338,10 +338,21 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Prediction of each training row by the members that have not seen it; NaN for a row that no
         fold holds out. None without folds.
     oob_score_ : float or None
-        R² (or D², as in `score`) of the held-out rows. None without folds.
-    alpha_, batch_size_, learning_rate_, learning_rate_init_, max_iter_, n_iter_no_change_, \
-            numeric_embedding_ : object
-        Values of these parameters in the fit, in place of 'auto'.
+        Score of the held-out rows, as `score` computes it. None without folds.
+    alpha_ : float
+        Strength of the penalty in the fit.
+    batch_size_ : int
+        Number of rows of a batch in the fit.
+    learning_rate_ : str or callable
+        Schedule of the learning rate in the fit.
+    learning_rate_init_ : float
+        Initial learning rate of the fit.
+    max_iter_ : int
+        Maximum number of epochs of the fit.
+    n_iter_no_change_ : float or 'auto'
+        Patience of the fit in epochs; 'auto' is one cycle of 'warm_restarts'.
+    numeric_embedding_ : str, object or None
+        Numeric embedding of the fit. With ``'auto'`` held-out rows may have chosen None.
 
     See Also
     --------

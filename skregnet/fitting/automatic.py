@@ -61,8 +61,6 @@ def resolve(settings, training, folds, *, is_judged, is_new):
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
     found = {name: values[name] for name in values if _is_auto(settings, name)}
-    if "batch_size" in found:
-        found["batch_size"] = min(found["batch_size"], n_rows)
     if _is_auto(settings, "numeric_embedding"):
         takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None

@@ -81,10 +81,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     # A run that goes on after a cut, and callbacks of scikit-learn, know a single network.
-    chooses = checkpoint is None and not any(
-        getattr(each, "needs_one_run", False) for each in watchers
-    )
-    chooses = chooses and run.chooses_embedding
+    sees_one_run = any(getattr(watcher, "needs_one_run", False) for watcher in watchers)
+    chooses = run.chooses_embedding and checkpoint is None and not sees_one_run
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.

@@ -246,6 +246,11 @@ class Run:
         )
 
     @property
+    def n_training(self):
+        """Number of rows that a network reads in an epoch."""
+        return len(self.training) if self.members is None else self.members.folds.n_training
+
+    @property
     def is_held_out(self):
         """Whether there are rows that show the error on new ones."""
         return self.validation is not None or self.members is not None

@@ -120,7 +120,6 @@ OUT_OF_FOLD = ("fold_", "oob_prediction_", "oob_decision_function_", "oob_score_
 # Parameters whose values in the fit are published, with an underscore: they may be 'auto'.
 RESOLVED = (
     "alpha",
-    "batch_size",
     "learning_rate",
     "learning_rate_init",
     "max_iter",
@@ -133,6 +132,7 @@ _PUBLISHED = (
     *"_model _continuation n_iter_ t_ best_iter_ stop_reason_ loss_ best_loss_".split(),
     *"best_validation_score_ do_early_stopping_ refit_".split(),
     *OUT_OF_FOLD,
+    "batch_size_",
     *(f"{name}_" for name in RESOLVED),
 )
 # Parameters that a fitted network depends on.
@@ -473,7 +473,7 @@ def check_batches(settings, n_samples):
             f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
             "of one row is zero. Give more rows or set batch_norm=False."
         )
-    if settings.batch_size != "auto" and settings.batch_size > n_samples:
+    if settings.given["batch_size"] != "auto" and settings.batch_size > n_samples:
         warn_user(
             f"Got batch_size={settings.batch_size!r} larger than the n_samples={n_samples} rows. "
             "It is clipped to their number."
