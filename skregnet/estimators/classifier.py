@@ -91,7 +91,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply the sample weights. 'balanced' gives all classes the
         same total weight. Not available for multilabel targets.
-    temperature : 'auto' or float in (0, inf), default=1.0
+    temperature : 'auto' or float in (0, inf), default='auto'
         Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
         Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
         minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds

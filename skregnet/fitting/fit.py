@@ -14,6 +14,7 @@ from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
+from .calibration import noise_after, temperature_after
 from .candidates import better_without_bins
 from .out_of_fold import OutOfFold
 from .plan import Plan
@@ -92,7 +93,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             run, outcome = better_without_bins(run, outcome)
         _check_initial_loss(run, outcome)
         network = outcome.network
-        result = FitResult.of(run, outcome, run.noise(network), run.temperature(network))
+        result = FitResult.of(
+            run, outcome, noise_after(run, network), temperature_after(run, network)
+        )
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)
