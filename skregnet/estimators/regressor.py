@@ -84,8 +84,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     alpha : float in [0, inf) or 'auto', default='auto'
         Strength of the penalty on the weights. The penalty ``alpha / W * (l1_ratio * |w|_1 + (1 -
         l1_ratio) / 2 * |w|_2^2)`` is added to the mean loss, where W is the total weight of the
-        training rows. It does not depend on `batch_size`. 'auto' means ALPHA where the learning
-        rate falls to zero, else 1e-4.
+        training rows. It does not depend on `batch_size`. 'auto' means 1 for a classifier
+        whose learning rate falls to zero, else 1e-4.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 means L2 only.
     penalty : str or Penalty, default='elastic_net'

@@ -16,7 +16,9 @@ AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
 _MOST_CYCLES = 7
 # Steps of a fit without held-out rows, which cannot find its own length.
 _STEPS_WITHOUT_JUDGE = 1024
-_ALPHA, _BATCH_SIZE = 1.0, 64
+# Strength of the penalty on regressors and classifiers: smooth targets need weak ones.
+_ALPHA = {False: 1e-4, True: 1.0}
+_BATCH_SIZE = 64
 # Values for constant learning rates, which are those of scikit-learn.
 _CONSTANT = {
     "alpha": 1e-4,
@@ -99,7 +101,7 @@ def _of_plan(settings, rate, n_rows):
     else:
         max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
     return {
-        "alpha": _ALPHA,
+        "alpha": _ALPHA[settings.targets.is_classifier],
         "batch_size": batch_size,
         "learning_rate_init": 0.01,
         "max_iter": max_iter,
