@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from ..functions.schedules import FIRST_STEPS, is_planned
 from ..preprocessing.folds import split_folds
 from ..preprocessing.numeric_encoding import PiecewiseLinear
+from .settings import is_auto
 
 #: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds.
 AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
@@ -56,24 +57,19 @@ def resolve(settings, training, folds, *, is_judged, is_new):
     fit, not a stream, starts a new network.
     """
     rate = settings.learning_rate
-    if isinstance(rate, str) and rate == "auto":
+    if is_auto(rate):
         has_plan = settings.is_stochastic and is_new and not settings.warm_start
         rate = ("warm_restarts" if is_judged else "cosine") if has_plan else "constant"
     n_rows = len(training) if folds is None else folds.n_training
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
-    found = {name: values[name] for name in values if _is_auto(settings, name)}
-    if _is_auto(settings, "numeric_embedding"):
+    found = {name: values[name] for name in values if is_auto(settings.parameters[name])}
+    if is_auto(settings.numeric_embedding):
         takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
-    if _is_auto(settings, "dtype"):
+    if is_auto(settings.dtype):
         found["dtype"] = None if folds is None else "float32"
     return settings.changed(learning_rate=rate, **found)
-
-
-def _is_auto(settings, name):
-    value = settings.parameters.get(name)
-    return isinstance(value, str) and value == "auto"
 
 
 def _makes_folds(settings, rows):
@@ -90,10 +86,7 @@ def _makes_folds(settings, rows):
 
 def _of_plan(settings, rate, n_rows):
     """Return the values for a learning rate that falls to zero."""
-    if not _is_auto(settings, "batch_size"):
-        batch_size = settings.batch_size
-    else:
-        batch_size = _BATCH_SIZE
+    batch_size = _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size
     steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
     if rate == "warm_restarts":
         first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))

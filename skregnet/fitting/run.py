@@ -30,7 +30,7 @@ from ..training.monitor import RateLowering
 from .checks import checked_epochs, now_and_then
 from .judge import Judge, sample_of
 from .run_result import RunResult
-from .settings import member_initializers, n_zero_inputs
+from .settings import is_auto, member_initializers, n_zero_inputs
 
 
 class Run:
@@ -73,6 +73,7 @@ class Run:
         self.start = start
         self.members = members
         self.watchers = ()
+        self.first_epochs = None  # length of the first cycle of the learning rate
         self._arrays = None  # of the training rows
         self.loss = targets.loss
         self.dtype = np.dtype(settings.dtype or training.X.dtype)
@@ -150,9 +151,8 @@ class Run:
     @property
     def chooses_embedding(self):
         """Whether held-out rows decide if the numbers have bins."""
-        is_auto = isinstance(self.settings.given["numeric_embedding"], str)
-        is_auto = is_auto and self.settings.given["numeric_embedding"] == "auto"
-        return is_auto and self.plan.stops_early and self.start is None and self.inputs.n_bins > 0
+        leaves_it = is_auto(self.settings.given["numeric_embedding"])
+        return leaves_it and self.plan.stops_early and self.start is None and self.inputs.n_bins > 0
 
     def without_bins(self):
         """Return the run of the same fit without numeric embedding."""
@@ -372,6 +372,10 @@ class Run:
             n_samples=n_rows,
             steps_per_epoch=batches.n_steps,
         )
+        if hasattr(schedule, "first_epochs"):
+            if self.plan.first_epochs is not None:
+                schedule = replace(schedule, first_epochs=self.plan.first_epochs)
+            self.first_epochs = schedule.first_epochs
         n_steps = settings.max_iter * batches.n_steps
         return Rate(float(settings.learning_rate_init), schedule, n_steps)
 

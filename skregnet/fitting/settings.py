@@ -245,6 +245,23 @@ class Settings:
         return estimator
 
 
+def settings_of_last_fit(estimator):
+    """Return the settings of a fitted estimator, with the values that its last fit found."""
+    settings, network = Settings.of(estimator), estimator._model.network
+    found = {name: getattr(estimator, f"{name}_") for name in RESOLVED}
+    found = {name: value for name, value in found.items() if is_auto(settings.parameters[name])}
+    if is_auto(settings.n_estimators):
+        found["n_estimators"] = network.n_members
+    if is_auto(settings.dtype):
+        found["dtype"] = network.params.dtype.name
+    return settings.changed(**found)
+
+
+def is_auto(value):
+    """Whether the value of a parameter is 'auto'; it may be an array."""
+    return isinstance(value, str) and value == "auto"
+
+
 def _copy(value):
     is_constant = value is None or isinstance(value, str | float | int)
     return value if is_constant else clone(value, safe=False)
@@ -448,7 +465,7 @@ def check_combinations(settings):
         "max_grad_norm": settings.max_grad_norm is not None,
         "weight_averaging": settings.weight_averaging > 0,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
-            settings.alpha > 0 and not settings.penalty_of(1.0).is_smooth
+            settings.alpha != 0 and not settings.penalty_of(1.0).is_smooth
         ),
     }
     for name, is_on in switched_on.items():
