@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
 from ..fitting.result import Continuation, FitResult
+from ..fitting.settings import RESOLVED
 from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
 from ..preprocessing.inputs import Inputs
@@ -56,7 +57,7 @@ def parameters_from_sklearn(cls, model, given):
         if name in known
     }
     parameters |= {"categorical_features": None, "handle_missing": "error"}
-    parameters |= {"numeric_embedding": None, "scaler": None}
+    parameters |= {"numeric_embedding": None, "scaler": None, "cv": None, "dtype": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
     if "temperature" in known:
@@ -157,6 +158,8 @@ def _attributes(settings, model):
         "best_loss_": min([model.loss_, *losses]),
         "do_early_stopping_": stops_early,
         "refit_": False,
+        **{f"{name}_": settings.parameters[name] for name in (*RESOLVED, "batch_size")},
+        **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",
         "validation_loss_curve_": None,
