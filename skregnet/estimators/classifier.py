@@ -226,11 +226,12 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         fits of k epochs then equal one of 2 k. Other schedules, and the count of
         `n_iter_no_change`, start anew with each fit.
     n_jobs : int or None, default=None
-        Number of processes that train the members of a stochastic solver side by side; the result
-        has the same bits. None means 1, unless a `joblib.parallel_config` context says otherwise,
-        and -1 all cores. It pays off where training takes several seconds, and with callbacks where
-        each epoch takes 50 ms or more. With ``learning_rate='adaptive'``, a user's optimiser, rows
-        out of core, ``partial_fit``, or within a parallel search, one process trains all members.
+        Number of processes that train the members side by side; the result has the same bits. None
+        means 1, unless a `joblib.parallel_config` context says otherwise, and -1 all cores. It pays
+        off where training takes several seconds, and with callbacks where each epoch takes 50 ms or
+        more. One process trains all members of wide networks, whose products use several threads;
+        with a full-batch solver, ``learning_rate='adaptive'`` or an optimiser of the user; in
+        ``partial_fit``, and within a parallel search.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the validation part, the order of the rows and dropout. Each of
         these has its own independent random stream.

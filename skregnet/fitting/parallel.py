@@ -12,6 +12,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from .._warnings import ends_search
+from ..kernels.threads import OneThread
 from ..network import Backprop, Network
 from ..optim.pipeline import Pipeline, Rate
 from ..training import train
@@ -47,7 +48,6 @@ class Part:
     make_batches: Callable  # (generators=...) -> Batches
     pipeline: Pipeline
     rate: Rate
-    threads: tuple  # arguments of `Network.threads`
 
     def start(self, network, state):
         """Return the parameters and the state of the members as bytes."""
@@ -84,10 +84,7 @@ def _train_block(part, start, n_epochs):
     recorder, began = _Recorder(network), time.perf_counter()
     batches = part.make_batches(generators=state.shuffling)
     backprop = Backprop(network, part.loss, batches.max_rows, state.dropout)
-    with (
-        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        network.threads(*part.threads),
-    ):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), OneThread():
         train(backprop, batches, part.pipeline, state, recorder, replace(part.rate), n_epochs)
     seconds = time.perf_counter() - began
     return pickle.dumps((recorder.epochs, state), protocol=5), seconds
@@ -104,7 +101,6 @@ def train_in_processes(
     max_epochs,
     *,
     n_jobs,
-    threads,
     needs_state=False,
 ):
     """Do what `train` does, with the same result, in several processes.
@@ -117,8 +113,6 @@ def train_in_processes(
     ----------
     n_jobs : int
         Number of processes, at most that of the members.
-    threads : tuple
-        Arguments of `Network.threads`.
     needs_state : bool, default=False
         Whether the monitor needs the state after each epoch; then a block is one epoch.
     """
@@ -127,7 +121,7 @@ def train_in_processes(
     for start, stop in pairwise(bounds):
         members = slice(start, stop)
         make_batches = batches.part(members)
-        parts.append(Part(members, network.layers, loss, make_batches, pipeline, rate, threads))
+        parts.append(Part(members, network.layers, loss, make_batches, pipeline, rate))
     try:
         with Parallel(n_jobs=n_jobs, prefer="processes") as parallel:
             _train_blocks(parallel, parts, network, state, monitor, max_epochs, needs_state)

@@ -192,15 +192,13 @@ class Run:
 
     def _threads(self, network, data):
         """Return the context in which batches of the rows are computed."""
-        return network.threads(*self._thread_arguments(network, data))
-
-    def _thread_arguments(self, network, data):
-        x, n_rows = data[0], len(data[1])
-        if self.settings.is_stochastic:
-            n_rows = self.settings.rows_of_batch(n_rows)
         # The BLAS may also divide long vectors between threads.
         only_products = network.params.shape[1] <= MOST_ELEMENTS
-        return n_rows, issparse(x), only_products
+        return network.threads(self._rows_of_batch(data), issparse(data[0]), only_products)
+
+    def _rows_of_batch(self, data):
+        n_rows = len(data[1])
+        return self.settings.rows_of_batch(n_rows) if self.settings.is_stochastic else n_rows
 
     @property
     def n_networks(self):
@@ -323,7 +321,6 @@ class Run:
                 network,
                 *what,
                 n_jobs=n_jobs,
-                threads=self._thread_arguments(network, data),
                 needs_state=any(getattr(each, "needs_state", True) for each in self.watchers),
             )
         else:
@@ -336,10 +333,14 @@ class Run:
         """Return the number of processes that train the members; one means this one alone."""
         settings = self.settings
         # Steps of members with rates of their own have other bits than steps of members that share
-        # one. States of a user's optimiser may have arrays without members.
-        is_known = type(settings.optimizer) in STOCHASTIC_OPTIMIZERS.values()
-        is_undivided = self.plan.is_stream or settings.is_adaptive or isinstance(data[0], Source)
-        if is_undivided or not is_known:
+        # one, and so have products that several threads compute. States of a user's optimiser may
+        # have arrays without members.
+        if (
+            self.plan.is_stream
+            or settings.is_adaptive
+            or type(settings.optimizer) not in STOCHASTIC_OPTIMIZERS.values()
+            or network.uses_threads(self._rows_of_batch(data), issparse(data[0]))
+        ):
             return 1
         return n_processes(settings.parameters.get("n_jobs", 1), network.n_members)
 

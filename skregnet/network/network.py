@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 
 from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
-from ..kernels.threads import suitable_threads
+from ..kernels.threads import are_used, suitable_threads
 from .layers import Run
 from .layers.base import CopyPass
 
@@ -127,6 +127,10 @@ class Network:
         """
         largest = n_rows * self._largest_weights[is_sparse]
         return suitable_threads(largest, self.params.itemsize, only_products)
+
+    def uses_threads(self, n_rows, is_sparse=False):
+        """Return whether several BLAS threads compute batches of so many rows, as in `threads`."""
+        return are_used(n_rows * self._largest_weights[is_sparse], self.params.itemsize)
 
     @cached_property
     def _largest_weights(self):

@@ -140,6 +140,19 @@ def test_one_process_trains_what_cannot_be_divided(options, calls):
     assert not calls
 
 
+def test_one_process_trains_where_products_use_several_threads(calls, monkeypatch):
+    monkeypatch.setattr("skregnet.network.Network.uses_threads", lambda *arguments: True)
+    fit(2)
+    assert not calls
+
+
+def test_rows_that_are_scaled_while_they_are_read(calls):
+    inputs = RNG.normal(size=(1 << 16, 33))
+    options = {"inputs": inputs, "target": inputs[:, 0], "max_iter": 2, "batch_size": 4096}
+    assert bits(fit(2, **options)) == bits(fit(1, **options))
+    assert calls == [2]
+
+
 def test_a_function_of_the_user_need_not_be_importable(calls):
     def schedule(step, n_steps):
         return 1.0 / (1.0 + step)
