@@ -133,6 +133,14 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         means 8 folds if there are at least 200 rows and nothing else is held out or asked for: a
         stochastic solver, no `X_val`, no ``early_stopping=True``, no `warm_start`, ``n_init=1``,
         and `n_estimators` 'auto' or a multiple of 8. None means no folds.
+    bootstrap : bool, default=False
+        Whether each member is trained on its own bootstrap sample of the rows, in place of `cv`: as
+        many rows as there are, drawn with replacement, or whole groups if `fit` gets `groups`. The
+        rows that a sample lacks, 37 % on average, are held out from its member. The length of
+        training is found as with `cv`; the loss of a row is the mean over the members that have not
+        seen it. Rows of weight zero are in no sample, other weights do not affect the drawing, so
+        that an integer weight does not equal repeated rows. Not available with `X_val`,
+        `warm_start`, ``n_init > 1`` and solvers that are not stochastic.
     categorical_features : 'from_dtype', array-like of {bool, int, str} or None, \
             default='from_dtype'
         Categorical features, as a mask, column numbers or column names. 'from_dtype' selects the
@@ -213,7 +221,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
         pass, each with its own initial weights, order of the rows and dropout masks. Their
         predictions are averaged. 'auto' means one for each fold of `cv`, and one without folds. A
-        multiple of the number of folds gives each fold as many members.
+        multiple of the number of folds gives each fold as many members. With `bootstrap`, 'auto'
+        means 8, which take as long as 8 folds, and there must be 2 at least.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -232,7 +241,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Whether to print one line per epoch and, at the end, the reason for stopping.
     dtype : {'float32', 'float64', 'auto'} or None, default='auto'
         Type of the network's parameters and computations. None means that of `X`. 'auto' means
-        'float32' with folds, which takes about half of the time, else that of `X`.
+        'float32' with folds or `bootstrap`, which takes about half of the time, else that of `X`.
 
     Attributes
     ----------
@@ -304,12 +313,13 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         other attributes are those of the first run.
     fold_ : ndarray of int of shape (n_samples,) or None
         Fold that holds out each row; -1 for none. Member m has not seen fold ``m % n_folds``. None
-        without folds.
+        without folds, and with `bootstrap`, where several members lack the same row.
     oob_decision_function_ : ndarray, shaped like ``predict_proba(X)``, or None
         Probabilities of each training row by the members that have not seen it; NaN for a row that
-        no fold holds out. None without folds.
+        no fold holds out, or that is in all bootstrap samples. None without folds and `bootstrap`.
     oob_score_ : float or None
-        Score of the held-out rows, as `score` computes it. None without folds.
+        Score of the held-out rows, as `score` computes it. None without folds and
+        `bootstrap`.
     alpha_ : float
         Strength of the penalty in the fit.
     batch_size_ : int
@@ -385,6 +395,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         tol: float = 1e-4,
         refit: bool = False,
         cv: int | t.Splits | Literal["auto"] | None = "auto",
+        bootstrap: bool = False,
         categorical_features: t.Columns | None = "from_dtype",
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
         numeric_embedding: t.NumericEmbeddingName
@@ -437,6 +448,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         self.tol = tol
         self.refit = refit
         self.cv = cv
+        self.bootstrap = bootstrap
         self.categorical_features = categorical_features
         self.handle_missing = handle_missing
         self.numeric_embedding = numeric_embedding

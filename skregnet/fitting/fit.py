@@ -75,6 +75,11 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             f"cv={settings.cv!r} cannot be used with X_val and y_val: the folds are what is held "
             "out. Leave X_val and y_val out, or set cv='auto' or None."
         )
+    if data.X_val is not None and settings.bootstrap:
+        raise ValueError(
+            "bootstrap=True cannot be used with X_val and y_val: the rows that a sample lacks are "
+            "what is held out. Leave X_val and y_val out, or set bootstrap=False."
+        )
     if settings.refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
     inputs, targets, rows, validation = read_data(
