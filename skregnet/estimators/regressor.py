@@ -109,8 +109,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         of `batch_norm` are averaged too. 0 means no average.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
-        restore the parameters and running statistics of the best epoch. 'auto' does so if a
-        validation set is given or there are more than 10 000 rows.
+        restore the parameters and running statistics of the best epoch. 'auto' does so with folds
+        (see `cv`), if a validation set is given, if there are more than 10 000 rows, and if
+        `learning_rate` and `max_iter` are 'auto' and there are at least 200 rows.
     validation_fraction : float in (0, 1), int >= 1 or cross-validation splitter, default=0.1
         Rows that early stopping holds out if no validation set is given. A float is a fraction of
         the rows, an int their number; with `groups` in `fit`, of the groups. A splitter of
@@ -130,10 +131,11 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         'cg' and 'scg' stop when no component of the gradient exceeds this fraction. With the loss
         'gaussian_nll' it is a difference in nats. With another `scoring` it is an absolute
         improvement of the score.
-    refit : bool, default=False
+    refit : bool or 'auto', default='auto'
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
-        available with `warm_start`.
+        available with `warm_start`. 'auto' does so for up to 10 000 rows if
+        ``early_stopping='auto'`` split a validation part off and the learning rate falls to zero.
     cv : 'auto', int >= 2, cross-validation splitter, iterable or None, default='auto'
         Folds of the rows. Each member of the ensemble is trained on the rows outside one fold, all
         of them in one pass, and the rows of the fold show its error on new rows. All members keep
@@ -440,7 +442,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         scoring: str | t.Scorer = "loss",
         n_iter_no_change: float | Literal["auto"] = "auto",
         tol: float = 1e-4,
-        refit: bool = False,
+        refit: bool | Literal["auto"] = "auto",
         cv: int | t.Splits | Literal["auto"] | None = "auto",
         bootstrap: bool = False,
         categorical_features: t.Columns | None = "from_dtype",

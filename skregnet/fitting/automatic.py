@@ -9,12 +9,13 @@ from scipy.sparse import issparse
 from ..functions.schedules import FIRST_STEPS, is_planned
 from ..preprocessing.folds import draw_bags, split_folds
 from ..preprocessing.numeric_encoding import PiecewiseLinear
-from .settings import is_auto
+from .settings import ROWS_TO_HOLD_OUT, is_auto
 
-#: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds. There are
-#: as many bootstrap samples, which take as long; a row is then held out from three members on
-#: average, and one row of 40 from none.
-AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
+#: Number of folds of ``cv='auto'``. There are as many bootstrap samples, which take as long; a row
+#: is then held out from three members on average, and one row of 40 from none.
+AUTO_FOLDS = 8
+# With more rows a fit is not repeated for the sake of the validation part.
+_MOST_ROWS_OF_REFIT = 10_000
 # Largest number of cycles of the learning rate, each twice as long as the one before it.
 _MOST_CYCLES = 7
 # Steps of a fit without held-out rows, which cannot find its own length.
@@ -57,16 +58,17 @@ def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream)
     return settings.changed(cv=cv, n_estimators=n_members), folds
 
 
-def resolve(settings, training, folds, *, is_judged, is_new):
+def resolve(settings, training, folds, *, is_judged, is_split, is_new):
     """Return settings without 'auto'.
 
-    `is_judged` says whether held-out rows choose the length of training, and `is_new` whether a
-    fit, not a stream, starts a new network.
+    `is_judged` says whether held-out rows choose the length of training, `is_split` whether they
+    were split off as one validation part, and `is_new` whether a fit, not a stream, starts a new
+    network.
     """
     rate = settings.learning_rate
     if is_auto(rate):
-        has_plan = settings.is_stochastic and is_new and not settings.warm_start
-        rate = ("warm_restarts" if is_judged else "cosine") if has_plan else "constant"
+        finds_plan = is_new and settings.finds_plan
+        rate = ("warm_restarts" if is_judged else "cosine") if finds_plan else "constant"
     n_rows = len(training) if folds is None else folds.n_training
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
@@ -74,6 +76,10 @@ def resolve(settings, training, folds, *, is_judged, is_new):
     if is_auto(settings.numeric_embedding):
         takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
+    if is_auto(settings.refit):
+        # The user did not ask for a validation part, so its rows shall not be lost.
+        asked = settings.early_stopping is True or n_rows > _MOST_ROWS_OF_REFIT
+        found["refit"] = bool(is_split and not asked and has_plan)
     if is_auto(settings.dtype):
         found["dtype"] = None if folds is None else "float32"
     return settings.changed(learning_rate=rate, **found)
@@ -82,7 +88,7 @@ def resolve(settings, training, folds, *, is_judged, is_new):
 def _makes_folds(settings, rows):
     """Whether ``cv='auto'`` makes folds in a new fit."""
     n_members = settings.n_estimators
-    if rows.n_counted < ROWS_FOR_FOLDS or settings.early_stopping is True:
+    if rows.n_counted < ROWS_TO_HOLD_OUT or settings.early_stopping is True:
         return False
     if not settings.is_stochastic or settings.warm_start or settings.n_init > 1:
         return False

@@ -35,7 +35,10 @@ from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbeddin
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
 
-# early_stopping='auto' holds rows back if there are more rows than this.
+#: The number of rows from which on 'auto' holds rows out, as folds or a validation part, to find
+#: the length of training.
+ROWS_TO_HOLD_OUT = 200
+# With more rows, early_stopping='auto' holds some out whatever the length of training is.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 _AUTO_BATCH_SIZE = 200
 
@@ -70,7 +73,7 @@ PARAMETER_CONSTRAINTS = {
     "scoring": [str, callable],
     "n_iter_no_change": [StrOptions({"auto"}), _COUNT, Options(Real, {np.inf})],
     "tol": [_NON_NEGATIVE],
-    "refit": ["boolean"],
+    "refit": ["boolean", StrOptions({"auto"})],
     "cv": [
         StrOptions({"auto"}),
         Interval(Integral, 2, None, closed="left"),
@@ -222,8 +225,16 @@ class Settings:
         if self.cv is not None or self.bootstrap:
             return self.early_stopping is not False
         if self.early_stopping == "auto":
-            return validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
+            if validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS:
+                return True
+            finds_length = is_auto(self.learning_rate) and is_auto(self.max_iter)
+            return finds_length and self.finds_plan and rows.n_counted >= ROWS_TO_HOLD_OUT
         return bool(self.early_stopping)
+
+    @property
+    def finds_plan(self):
+        """Whether a fit, not a stream, may plan its rates to their end."""
+        return self.is_stochastic and not self.warm_start
 
     def rows_of_batch(self, n_rows):
         """Resolve ``batch_size``."""
@@ -427,7 +438,7 @@ def check_combinations(settings):
             "batch_norm=True needs batches of at least two rows, got batch_size=1: the variance of "
             "one row is zero. Raise batch_size or set batch_norm=False."
         )
-    if settings.refit and settings.warm_start:
+    if settings.refit is not False and not is_auto(settings.refit) and settings.warm_start:
         raise ValueError(
             "refit=True cannot be used with warm_start=True: after refit the network has been "
             "trained on all rows, and none is left to validate the next fit. Set one of them to "

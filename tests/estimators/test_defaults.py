@@ -8,7 +8,8 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skregnet import SKLEARN_DEFAULTS, RegularizedMLPClassifier, RegularizedMLPRegressor
-from skregnet.fitting.automatic import AUTO_FOLDS, ROWS_FOR_FOLDS
+from skregnet.fitting.automatic import AUTO_FOLDS
+from skregnet.fitting.settings import ROWS_TO_HOLD_OUT
 from skregnet.inspection import diagnose
 from skregnet.preprocessing.numeric_encoding import PiecewiseLinear
 
@@ -24,7 +25,7 @@ def steps_per_epoch(model, n_rows):
 
 @each_estimator
 def test_with_enough_rows_members_are_on_folds(Estimator):
-    X, y = data_for(Estimator, ROWS_FOR_FOLDS)
+    X, y = data_for(Estimator, ROWS_TO_HOLD_OUT)
     model = Estimator(**QUICK).fit(X, y)
     assert set(model.fold_) == set(range(AUTO_FOLDS))
     assert model.network_.n_members == AUTO_FOLDS
@@ -35,7 +36,7 @@ def test_with_enough_rows_members_are_on_folds(Estimator):
     assert model.n_iter_no_change_ == "auto"
     assert model.alpha_ == (1.0 if Estimator is RegularizedMLPClassifier else 1e-4)
     # Seven cycles, the first of which has about 64 steps.
-    first = round(64 / steps_per_epoch(model, ROWS_FOR_FOLDS * 7 // 8))
+    first = round(64 / steps_per_epoch(model, ROWS_TO_HOLD_OUT * 7 // 8))
     assert model.max_iter_ == 127 * first
     ends = [first * (2**k - 1) for k in range(1, 8)]
     assert model.n_iter_ in ends
@@ -45,7 +46,7 @@ def test_with_enough_rows_members_are_on_folds(Estimator):
 
 @each_estimator
 def test_few_rows_train_one_network_for_a_number_of_steps(Estimator):
-    X, y = data_for(Estimator, ROWS_FOR_FOLDS - 1)
+    X, y = data_for(Estimator, ROWS_TO_HOLD_OUT - 1)
     model = Estimator(**QUICK).fit(X, y)
     assert model.fold_ is None
     assert model.network_.n_members == 1
@@ -165,8 +166,9 @@ def test_the_same_seed_gives_the_same_bits():
 @each_estimator
 def test_defaults_of_scikit_learn_leave_nothing_open(Estimator):
     X, y = data_for(Estimator, 300)
+    model = Estimator(**SKLEARN_DEFAULTS[Estimator], random_state=0, tol=0.0)
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
-        model = Estimator(**SKLEARN_DEFAULTS[Estimator], random_state=0).fit(X, y)
+        model.fit(X, y)
     assert model.fold_ is None
     assert model.network_.n_members == 1
     assert model.learning_rate_ == "constant"
