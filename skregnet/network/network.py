@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import issparse
 
+from ..data.source import Source
 from ..data.sparse import SparseBatch
 from ..kernels.blocks import pieces
 from ..kernels.threads import suitable_threads
@@ -234,32 +235,42 @@ class Network:
 
     def _infer(self, layers, x):
         out = np.empty((self.n_members, x.shape[0], layers[-1].n_outputs), self.params.dtype)
-        chunks = self._chunks(x)
+        chunks = self._chunks(x, self.n_members)
         largest = next(iter(chunks), slice(0, 0))
         with self.threads(largest.stop, issparse(x), only_products=True):
-            for member, rows, outputs in self._outputs(layers, x, chunks):
-                out[member, rows] = outputs
+            for members, rows, outputs in self._outputs(layers, x, chunks, together=True):
+                out[members, rows] = outputs
         return out
 
-    def _outputs(self, layers, x, chunks):
-        """Yield (member, rows, outputs of the layers); each item overwrites the one before."""
-        run = None
+    def _outputs(self, layers, x, chunks, together=False):
+        """Yield (member, rows, outputs of the layers); each item overwrites the one before.
+
+        With `together`, the first is a slice of all members.
+        """
+        run = reader = None
+        n_runs, members = self.n_members, range(self.n_members)
+        if together and n_runs > 1:
+            n_runs, members = 1, [slice(None)]
         for rows in chunks:
             n_rows = rows.stop - rows.start
             if run is None or run.n_rows != n_rows:
-                run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
+                if run is None:
+                    run = Run(self.n_members // n_runs, n_rows, self.params.dtype)
+                    read = _reader(x, run.n_members, n_rows)
+                else:
+                    run = run.for_rows(n_rows)
                 # All members use the same buffers.
                 passes = [
                     inference_passes(layers, run.for_rows(n_rows, member))
-                    for member in range(self.n_members)
+                    for member in range(n_runs)
                 ]
-            inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
-            for member, member_passes in enumerate(passes):
+            inputs = read(rows)
+            for member, member_passes in zip(members, passes, strict=True):
                 yield member, rows, go_forward(member_passes, inputs)
 
-    def _chunks(self, x):
+    def _chunks(self, x, n_members=1):
         # Dense inputs count as a layer: they take memory if they are scaled while they are read.
-        widths = [layer.n_outputs for layer in self.layers]
+        widths = [n_members * layer.n_outputs for layer in self.layers]
         widest = max(widths if issparse(x) else [x.shape[1], *widths])
         itemsize = self.params.itemsize
         per_row = widest * itemsize * itemsize // 4
@@ -290,6 +301,23 @@ class Network:
                 for member, rows, outputs in self._outputs(self.layers[:position], x, chunks)
             )
             layer.set_population_statistics(inputs, total)
+
+
+def _reader(x, n_members, n_rows):
+    """Return a function of a slice of at most `n_rows` rows: the inputs of the first pass."""
+    if issparse(x):
+        return lambda rows: SparseBatch([x[rows]])
+    shared = slice(None) if n_members == 1 else np.newaxis
+    if not isinstance(x, Source):
+        return lambda rows: x[rows][shared]
+    buffer = np.empty((n_rows, x.shape[1]), x.dtype)
+
+    def read(rows):
+        out = buffer[: rows.stop - rows.start]
+        x.read(rows, out)
+        return out[shared]
+
+    return read
 
 
 def inference_passes(layers, run):
