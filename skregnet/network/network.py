@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import issparse
 
-from ..data.source import Source
 from ..data.sparse import SparseBatch
-from ..kernels.blocks import pieces
+from ..kernels.blocks import BLOCK_ELEMENTS, pieces
 from ..kernels.threads import suitable_threads
 from .layers import Run
 from .layers.base import CopyPass
@@ -234,46 +233,48 @@ class Network:
         return self._infer(self.layers[: ends[layer]], x)
 
     def _infer(self, layers, x):
+        n_elements = self.n_members * x.shape[0] * self._widest(x)
+        if self.n_members > 1 and 0 < n_elements <= BLOCK_ELEMENTS:
+            return self._infer_together(layers, x)
         out = np.empty((self.n_members, x.shape[0], layers[-1].n_outputs), self.params.dtype)
-        chunks = self._chunks(x, self.n_members)
+        chunks = self._chunks(x)
         largest = next(iter(chunks), slice(0, 0))
         with self.threads(largest.stop, issparse(x), only_products=True):
-            for members, rows, outputs in self._outputs(layers, x, chunks, together=True):
-                out[members, rows] = outputs
+            for member, rows, outputs in self._outputs(layers, x, chunks):
+                out[member, rows] = outputs
         return out
 
-    def _outputs(self, layers, x, chunks, together=False):
-        """Yield (member, rows, outputs of the layers); each item overwrites the one before.
+    def _infer_together(self, layers, x):
+        """Compute few rows by passes of all members: calls of functions take most of the time."""
+        inputs = SparseBatch([x]) if issparse(x) else x[:][np.newaxis]
+        run = Run(self.n_members, x.shape[0], self.params.dtype)
+        with self.threads(x.shape[0], issparse(x), only_products=True):
+            return go_forward(inference_passes(layers, run), inputs)
 
-        With `together`, the first is a slice of all members.
-        """
-        run = reader = None
-        n_runs, members = self.n_members, range(self.n_members)
-        if together and n_runs > 1:
-            n_runs, members = 1, [slice(None)]
+    def _outputs(self, layers, x, chunks):
+        """Yield (member, rows, outputs of the layers); each item overwrites the one before."""
+        run = None
         for rows in chunks:
             n_rows = rows.stop - rows.start
             if run is None or run.n_rows != n_rows:
-                if run is None:
-                    run = Run(self.n_members // n_runs, n_rows, self.params.dtype)
-                    read = _reader(x, run.n_members, n_rows)
-                else:
-                    run = run.for_rows(n_rows)
+                run = Run(1, n_rows, self.params.dtype) if run is None else run.for_rows(n_rows)
                 # All members use the same buffers.
                 passes = [
                     inference_passes(layers, run.for_rows(n_rows, member))
-                    for member in range(n_runs)
+                    for member in range(self.n_members)
                 ]
-            inputs = read(rows)
-            for member, member_passes in zip(members, passes, strict=True):
+            inputs = SparseBatch([x[rows]]) if issparse(x) else x[rows]
+            for member, member_passes in enumerate(passes):
                 yield member, rows, go_forward(member_passes, inputs)
 
-    def _chunks(self, x, n_members=1):
+    def _widest(self, x):
         # Dense inputs count as a layer: they take memory if they are scaled while they are read.
-        widths = [n_members * layer.n_outputs for layer in self.layers]
-        widest = max(widths if issparse(x) else [x.shape[1], *widths])
+        widths = [layer.n_outputs for layer in self.layers]
+        return max(widths if issparse(x) else [x.shape[1], *widths])
+
+    def _chunks(self, x):
         itemsize = self.params.itemsize
-        per_row = widest * itemsize * itemsize // 4
+        per_row = self._widest(x) * itemsize * itemsize // 4
         return pieces(x.shape[0], max(64, _CHUNK_BYTES // per_row))
 
     def set_population_statistics(self, x, weight=None):
@@ -301,23 +302,6 @@ class Network:
                 for member, rows, outputs in self._outputs(self.layers[:position], x, chunks)
             )
             layer.set_population_statistics(inputs, total)
-
-
-def _reader(x, n_members, n_rows):
-    """Return a function of a slice of at most `n_rows` rows: the inputs of the first pass."""
-    if issparse(x):
-        return lambda rows: SparseBatch([x[rows]])
-    shared = slice(None) if n_members == 1 else np.newaxis
-    if not isinstance(x, Source):
-        return lambda rows: x[rows][shared]
-    buffer = np.empty((n_rows, x.shape[1]), x.dtype)
-
-    def read(rows):
-        out = buffer[: rows.stop - rows.start]
-        x.read(rows, out)
-        return out[shared]
-
-    return read
 
 
 def inference_passes(layers, run):

@@ -7,10 +7,6 @@ import numpy as np
 from ...data.sparse import SparseBatch
 from .base import Layer
 
-# For so many rows, copying the weights of all members side by side takes less time than one product
-# with them saves.
-_STACKED_ROWS = 64
-
 
 class Dense(Layer):
     """Affine map ``x @ weight + bias``.
@@ -89,33 +85,20 @@ class DenseInference:
 
 
 class DenseOfMembers:
-    """Inference of `Dense` for several members together; they may share the input, (1, rows, n)."""
+    """Inference of `Dense` for few rows and several members, which may share the input."""
 
     def __init__(self, layer, run):
         self.weight = layer.weight
         self.bias = layer.bias if layer.free_shapes else None
         self.out = run.rows_buffer(layer.n_outputs)
-        self.stacked = None
 
     def forward(self, x):
+        # Preparing the calls of each member, as `Products` does, would take most of the time.
         if isinstance(x, SparseBatch):
             x.dot(self.weight, self.out)
-        elif len(x) == 1 and self.out.shape[1] >= _STACKED_ROWS:
-            self._multiply_shared(x[0])
         else:
             np.matmul(x, self.weight, out=self.out)
-        if self.bias is not None:
-            np.add(self.out, self.bias, out=self.out)
-        return self.out
-
-    def _multiply_shared(self, x):
-        """Multiply by the weights of all members, side by side."""
-        n_members, n_rows, n_units = self.out.shape
-        if self.stacked is None:
-            self.stacked = self.weight.swapaxes(0, 1).reshape(-1, n_members * n_units)
-            # The rows of all members lie side by side in the same memory.
-            self.out = self.out.reshape(n_rows, n_members, n_units).swapaxes(0, 1)
-        np.matmul(x, self.stacked, out=self.out.swapaxes(0, 1).reshape(n_rows, -1))
+        return self.out if self.bias is None else np.add(self.out, self.bias, out=self.out)
 
 
 class DensePass(DenseInference):
