@@ -20,6 +20,9 @@ _FLOAT32_RANGE = (1e-30, 1e30)
 # operating system each time, and getting it again takes ten times as long as the computation.
 _BLOCK_ELEMENTS = 1 << 13
 
+# Mean number of bins from which two rows of a table take less time than the features of all bins.
+_INTERPOLATED_BINS = 8
+
 
 class NumericEmbedding:
     """Base of the values of the parameter `numeric_embedding`: a description, not fitted."""
@@ -179,6 +182,48 @@ class Bins:
                 x = x.astype(narrow, copy=False)
                 np.divide(x, step, out=x)
                 np.clip(x, 0.0, self.gain, out=out[some], casting="same_kind")
+
+    @property
+    def pays_interpolation(self):
+        """Whether `places` and `table` take less time than products with the features."""
+        n_used = sum(len(own) > 0 for own in self.edges)
+        return self._fits_float32 and self.n_outputs >= _INTERPOLATED_BINS * n_used
+
+    def places(self, rows, dtype):
+        """Return where unscaled numbers lie in `table`, two arrays (rows, 2 * n_binned_numbers).
+
+        They hold the two rows of the table beside each number, and their shares of its value.
+        """
+        used = [j for j, own in enumerate(self.edges) if len(own)]
+        places = np.empty((len(used), len(rows)))
+        for j, place in zip(used, places, strict=True):
+            place[:] = np.interp(rows[:, j], self.edges[j], np.arange(float(len(self.edges[j]))))
+        last = np.array([len(self.edges[j]) - 2 for j in used])
+        start = (np.cumsum(last + 2) - last - 2).astype(np.int32)
+        with np.errstate(invalid="ignore"):
+            below = places.astype(np.int32)
+        np.clip(below, 0, last[:, np.newaxis], out=below)  # NaN, too, must be within the table
+        places -= below
+        below += start[:, np.newaxis]
+        both = np.empty((len(rows), len(used), 2), np.int32)
+        both[..., 0] = below.T
+        np.add(both[..., 0], 1, out=both[..., 1])
+        shares = np.empty(both.shape, dtype)
+        shares[..., 1] = places.T
+        np.subtract(1.0, places.T, out=shares[..., 0], casting="same_kind")
+        return both.reshape(len(rows), -1), shares.reshape(len(rows), -1)
+
+    def table(self, weight):
+        """Return the products of the features at all edges with weights, (..., features, units)."""
+        counts = [len(own) for own in self.edges if len(own)]
+        table = np.zeros((*weight.shape[:-2], sum(counts), weight.shape[-1]), weight.dtype)
+        row = feature = 0
+        for count in counts:
+            own = weight[..., feature : feature + count - 1, :]
+            sums = np.cumsum(own, axis=-2, dtype=np.float64)
+            table[..., row + 1 : row + count, :] = self.gain * sums
+            row, feature = row + count, feature + count - 1
+        return table
 
     def encode(self, rows, dtype=None):
         """Return the features of unscaled numbers."""

@@ -153,6 +153,14 @@ class Layer:
             return None
         raise NotImplementedError
 
+    def interpolating_allocator(self, bins):
+        """Return a function of a run that makes a pass like `allocate_inference`, or None.
+
+        The input of its ``forward`` is what `Source.interpolated` returns for rows that end with
+        the features of these `Bins`.
+        """
+        return None
+
     def allocate_sampling(self, run):
         """Return a pass with the method ``forward(x)`` for Monte Carlo samples, or None.
 

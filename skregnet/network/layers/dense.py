@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from ...data.sparse import SparseBatch
+from ...kernels.sparse import add_sparse_product
 from .base import Layer
 
 
@@ -45,6 +46,10 @@ class Dense(Layer):
 
     def allocate_inference(self, run):
         return (DenseInference if run.n_members == 1 else DenseOfMembers)(self, run)
+
+    def interpolating_allocator(self, bins):
+        table = bins.table(self.weight[:, -bins.n_outputs :])
+        return lambda run: DenseInterpolation(self, run, table)
 
     def linearize(self, x, member):
         weight = self.weight[member]  # the input may be a CSR matrix
@@ -99,6 +104,26 @@ class DenseOfMembers:
         else:
             np.matmul(x, self.weight, out=self.out)
         return self.out if self.bias is None else np.add(self.out, self.bias, out=self.out)
+
+
+class DenseInterpolation:
+    """Inference of the first `Dense` for other inputs, and places in a table of bins' features."""
+
+    def __init__(self, layer, run, table):
+        self.weight = run.of_members(layer.weight)
+        self.table = run.of_members(table)
+        self.out = run.rows_buffer(layer.n_outputs)
+        self._add_bias = None
+        if layer.free_shapes:
+            self._add_bias = run.products.add_row(run.of_members(layer.bias), self.out)
+
+    def forward(self, x):
+        others, (places, shares) = x
+        np.matmul(others, self.weight[: others.shape[1]], out=self.out)
+        add_sparse_product(places, shares, self.table, self.out)
+        if self._add_bias is not None:
+            self._add_bias()
+        return self.out
 
 
 class DensePass(DenseInference):
