@@ -194,23 +194,21 @@ class Bins:
 
         They hold the two rows of the table beside each number, and their shares of its value.
         """
-        used = [j for j, own in enumerate(self.edges) if len(own)]
+        used = [(j, own) for j, own in enumerate(self.edges) if len(own)]
+        sizes = np.array([[len(own)] for _, own in used], np.int32)
         places = np.empty((len(used), len(rows)))
-        for j, place in zip(used, places, strict=True):
-            place[:] = np.interp(rows[:, j], self.edges[j], np.arange(float(len(self.edges[j]))))
-        last = np.array([len(self.edges[j]) - 2 for j in used])
-        start = (np.cumsum(last + 2) - last - 2).astype(np.int32)
+        for (j, own), place in zip(used, places, strict=True):
+            place[:] = np.interp(rows[:, j], own, np.arange(float(len(own))))
         with np.errstate(invalid="ignore"):
             below = places.astype(np.int32)
-        np.clip(below, 0, last[:, np.newaxis], out=below)  # NaN, too, must be within the table
-        places -= below
-        below += start[:, np.newaxis]
+        # NaN, too, must be within the table.
+        np.minimum(np.maximum(below, 0, out=below), sizes - 2, out=below)
         both = np.empty((len(rows), len(used), 2), np.int32)
-        both[..., 0] = below.T
-        np.add(both[..., 0], 1, out=both[..., 1])
         shares = np.empty(both.shape, dtype)
-        shares[..., 1] = places.T
-        np.subtract(1.0, places.T, out=shares[..., 0], casting="same_kind")
+        np.subtract(places.T, below.T, out=shares[..., 1], casting="same_kind")
+        np.subtract(1.0, shares[..., 1], out=shares[..., 0])
+        np.add(below.T, (np.cumsum(sizes) - sizes[:, 0]).astype(np.int32), out=both[..., 0])
+        np.add(both[..., 0], 1, out=both[..., 1])
         return both.reshape(len(rows), -1), shares.reshape(len(rows), -1)
 
     def table(self, weight):

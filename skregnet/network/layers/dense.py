@@ -49,6 +49,8 @@ class Dense(Layer):
 
     def interpolating_allocator(self, bins):
         table = bins.table(self.weight[:, -bins.n_outputs :])
+        if self.free_shapes:  # The shares of a number sum to one, so its table may hold the bias.
+            table[:, : next(filter(None, bins.counts)) + 1] += self.bias
         return lambda run: DenseInterpolation(self, run, table)
 
     def linearize(self, x, member):
@@ -113,16 +115,11 @@ class DenseInterpolation:
         self.weight = run.of_members(layer.weight)
         self.table = run.of_members(table)
         self.out = run.rows_buffer(layer.n_outputs)
-        self._add_bias = None
-        if layer.free_shapes:
-            self._add_bias = run.products.add_row(run.of_members(layer.bias), self.out)
 
     def forward(self, x):
         others, (places, shares) = x
         np.matmul(others, self.weight[: others.shape[1]], out=self.out)
         add_sparse_product(places, shares, self.table, self.out)
-        if self._add_bias is not None:
-            self._add_bias()
         return self.out
 
 
