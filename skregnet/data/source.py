@@ -35,8 +35,9 @@ class Source:
         Weights of further columns, the indicators, which the encoder's method
         ``write_indicators(rows, out)`` writes; None without them.
     bins : object, default=None
-        Its method ``write(numbers, out)`` writes the last `n_outputs` columns. The numbers are
-        encoded, and not transformed.
+        Its method ``write(numbers, out)`` writes the last `n_outputs` columns. Its method
+        ``places(numbers, dtype)`` returns what a table of their products needs, for `interpolated`.
+        The numbers are encoded, and not transformed.
     """
 
     ndim = 2

@@ -19,7 +19,6 @@ _FLOAT32_RANGE = (1e-30, 1e30)
 # Features that are computed at once. The memory of larger temporary arrays goes back to the
 # operating system each time, and getting it again takes ten times as long as the computation.
 _BLOCK_ELEMENTS = 1 << 13
-
 # Mean number of bins from which two rows of a table take less time than the features of all bins.
 _INTERPOLATED_BINS = 8
 
@@ -176,7 +175,7 @@ class Bins:
         narrow = out.dtype if self._fits_float32 else wide
         low, step = self.low.astype(wide), self._step.astype(narrow)
         with np.errstate(over="ignore", under="ignore"):
-            for some in pieces(len(rows), max(1, _BLOCK_ELEMENTS // self.n_outputs)):
+            for some in pieces(len(rows), max(1, _BLOCK_ELEMENTS // max(1, self.n_outputs))):
                 x = rows[some].take(self.columns, axis=1)
                 x = np.subtract(x, low, out=x if x.dtype == narrow else None)
                 x = x.astype(narrow, copy=False)

@@ -147,7 +147,8 @@ class Layer:
     def allocate_inference(self, run):
         """Return a pass with the method ``forward(x)`` for prediction; None for the identity.
 
-        It may use the parameters and statistics as they are at the time of the call.
+        It may use the parameters and statistics as they are at the time of the call. Few rows are
+        computed by a run of all members; the input of the network then is (1, rows, n_inputs).
         """
         if self.is_identity:
             return None
