@@ -9,7 +9,6 @@ from numbers import Integral, Real
 import numpy as np
 
 from ..data.rows import QUANTILE_ROWS, at_most
-from ..kernels.blocks import pieces
 from .moments import rounding_of
 
 # So many distinct values are compared with each other one by one.
@@ -174,8 +173,10 @@ class Bins:
         # A difference of float64 numbers may be rounded to float32, the numbers themselves not.
         narrow = out.dtype if self._fits_float32 else wide
         low, step = self.low.astype(wide), self._step.astype(narrow)
+        n_rows = max(1, _BLOCK_ELEMENTS // max(1, self.n_outputs))
         with np.errstate(over="ignore", under="ignore"):
-            for some in pieces(len(rows), max(1, _BLOCK_ELEMENTS // max(1, self.n_outputs))):
+            for start in range(0, len(rows), n_rows):
+                some = slice(start, start + n_rows)
                 x = rows[some].take(self.columns, axis=1)
                 x = np.subtract(x, low, out=x if x.dtype == narrow else None)
                 x = x.astype(narrow, copy=False)
