@@ -197,8 +197,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
         epochs. It can also be an instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int >= 1 or 'auto', default='auto'
-        Number of rows in a batch of the stochastic solvers. 'auto' means ``min(64, n_samples)``
-        where the learning rate falls to zero, else ``min(200, n_samples)`` as in scikit-learn. A
+        Number of rows in a batch of the stochastic solvers. 'auto' means 64 where the
+        learning rate falls to zero (128 from 20 000 training rows on, 256 from 80 000 on), else 200
+        as in scikit-learn, and at most the number of rows. A
         last batch of a single row is merged with the batch before it; with `batch_norm`, any last
         batch below half the size.
     learning_rate : str or callable, default='auto'
@@ -219,9 +220,10 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
     max_iter : int >= 1 or 'auto', default='auto'
-        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs: for
-        'warm_restarts' seven cycles, about 8 000 steps or 127 epochs; for other rates that fall to
-        zero 1 024 steps. Else it means 200 epochs.
+        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs. For
+        'warm_restarts' it is seven cycles, about 8 000 steps; if the first cycle of one epoch has
+        more than 64 steps, up to 127 epochs and about 50 000 steps. For other rates that fall to
+        zero it is 1 024 steps. Else it means 200 epochs.
     max_fun : int >= 1, default=15000
         Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
