@@ -4,9 +4,11 @@ import numpy as np
 
 from .scorer import make_scorer
 
-# A candidate gives up at the end of a cycle if its least loss is larger than that of the other one
-# after as many epochs by this share; after so many cycles.
-_FAR_BEHIND, _FEWEST_CYCLES = 0.05, 3
+# A candidate gives up at the end of a cycle, from the third on, if its least loss is larger than
+# that of the other one after as many epochs by this share. A linear target is learned faster with
+# bins, and better without: the plain network is behind by 30 % after three cycles, and ahead after
+# six.
+_FAR_BEHIND, _FEWEST_CYCLES = 0.35, 3
 
 
 class GiveUp:
@@ -25,7 +27,7 @@ class GiveUp:
         n_epochs = monitor.history.n_epochs
         if n_epochs not in self._ends:
             return False
-        own = np.nanmin(monitor.history.curve("validation_loss"))
+        own = np.fmin.reduce(monitor.history.curve("validation_loss"))
         other = self._least[min(n_epochs, len(self._least)) - 1]
         return bool(own > other + _FAR_BEHIND * abs(other))
 
