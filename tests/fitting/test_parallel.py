@@ -80,6 +80,7 @@ def calls(monkeypatch):
         {"shuffle": False, "early_stopping": True, "refit": True, "n_iter_no_change": 3},
         {"learning_rate_init": 1e10, "solver": "sgd", "learning_rate": "cosine"},  # diverges
         FOLDS,
+        {**FOLDS, "cv": None, "bootstrap": True, "dtype": "float32"},
         {**FOLDS, "dropout": 0.1, "batch_norm": True, "refit": True},
     ],
     ids=lambda options: "-".join(options) or "plain",
