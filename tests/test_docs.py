@@ -25,6 +25,9 @@ from skregnet.network.layers import Activation, Dense
 from skregnet.optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS
 from skregnet.uncertainty import mc_moments
 
+# Pages show the defaults that users get.
+pytestmark = pytest.mark.user_defaults
+
 DOCS = Path(__file__).parent.parent / "docs"
 WRITTEN = [
     path

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# The example shows the defaults that users get.
+pytestmark = pytest.mark.user_defaults
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
