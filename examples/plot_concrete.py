@@ -135,6 +135,8 @@ def make_recipe(dropout=0.02, max_iter=100, random_state=0):
         n_estimators=5,
         dropout=dropout,
         alpha=1.0,
+        cv=None,
+        numeric_embedding=None,
         learning_rate="one_cycle",
         learning_rate_init=0.01,
         batch_size=64,

@@ -81,7 +81,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     # A run that goes on after a cut, and callbacks of scikit-learn, know a single network.
-    chooses = checkpoint is None and not any(getattr(each, "needs_one_run", False) for each in watchers)
+    chooses = checkpoint is None and not any(
+        getattr(each, "needs_one_run", False) for each in watchers
+    )
     chooses = chooses and run.chooses_embedding
     for watcher in watchers:
         watcher.begin_fit(run)

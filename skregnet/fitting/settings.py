@@ -437,7 +437,8 @@ def check_combinations(settings):
         "max_grad_norm": settings.max_grad_norm is not None,
         "weight_averaging": settings.weight_averaging > 0,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
-            settings.alpha > 0 and not settings.penalty_of(1.0).is_smooth
+            (settings.alpha == "auto" or settings.alpha > 0)
+            and not settings.penalty_of(1.0).is_smooth
         ),
     }
     for name, is_on in switched_on.items():

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import issparse
 
-from ..fitting.settings import Settings
 from ..functions.losses.sums import by_target
 from ..preprocessing.columns import listed
 from .layers import (
@@ -20,6 +19,7 @@ from .layers import (
     forward_backward,
     measure_layers,
     network_and_rows,
+    settings_of_fitted,
     update_ratios,
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
@@ -235,7 +235,7 @@ def diagnose(
         if not (is_number and 0.0 < learning_rate < np.inf):
             raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
     given = network_and_rows(estimator, X, y, sample_weight=sample_weight, member=member)
-    settings = Settings.of(estimator)
+    settings = settings_of_fitted(estimator)
     hidden, raw, raw_gradients = forward_backward(given)
     rate = _learning_rate(estimator, settings, learning_rate)
     run = _run(estimator, given, raw, member, rate)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
 from ..fitting.result import Continuation, FitResult
+from ..fitting.settings import RESOLVED
 from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
 from ..preprocessing.inputs import Inputs
@@ -56,7 +57,7 @@ def parameters_from_sklearn(cls, model, given):
         if name in known
     }
     parameters |= {"categorical_features": None, "handle_missing": "error"}
-    parameters |= {"numeric_embedding": None, "scaler": None}
+    parameters |= {"numeric_embedding": None, "scaler": None, "cv": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
     if "temperature" in known:
@@ -101,10 +102,11 @@ def from_sklearn(settings, model):
     `settings` are those of an estimator with the parameters of `parameters_from_sklearn`. The
     network is not changed, and no memory is shared with it.
     """
+    dtype = None if settings.dtype == "auto" else settings.dtype
     network = settings.architecture.build(
         model.n_features_in_,
         model.n_outputs_,
-        dtype=np.dtype(settings.dtype or model.coefs_[0].dtype),
+        dtype=np.dtype(dtype or model.coefs_[0].dtype),
     )
     network.params[:] = _flat(network, [*model.coefs_, *model.intercepts_])
     names = getattr(model, "feature_names_in_", None)
@@ -162,7 +164,11 @@ def _attributes(settings, model):
         "validation_loss_curve_": None,
         "validation_scores_": None,
         "best_validation_score_": None,
+        **{f"{name}_": settings.parameters[name] for name in RESOLVED},
+        **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
     }
+    if model.batch_size == "auto":
+        attributes["batch_size_"] = min(200, model.t_ // max(1, model.n_iter_))
     if model.n_iter_ < model.max_iter:
         attributes["stop_reason_"] = "early_stopping" if stops_early else "tol"
     if stops_early:
