@@ -154,7 +154,7 @@ def make_models():
     return {
         "linear": LinearRegression(),
         "scikit-learn's MLP": make_pipeline(StandardScaler(), theirs),
-        "skregnet, one network": RegularizedMLPRegressor(max_iter=1000, random_state=0),
+        "skregnet, defaults": RegularizedMLPRegressor(random_state=0),
         "skregnet, recipe": make_recipe(),
         "gradient boosting": HistGradientBoostingRegressor(random_state=0),
     }
