@@ -90,9 +90,9 @@ plt.show()
 #
 # The estimator accepts the table without preprocessing and without any parameter: it encodes the
 # columns of type ``category``, and adds inputs that mark missing values. In each fold, the encoding
-# is fitted on the training rows. Besides the defaults, we compare three kinds of networks that learn
-# at a constant rate: one trained until its loss no longer falls, an ensemble of five with dropout
-# and early stopping, and one without a hidden layer, which is a logistic regression.
+# is fitted on the training rows. Besides the defaults, we compare three kinds of networks that
+# learn at a constant rate: one trained until its loss no longer falls, an ensemble of five with
+# dropout and early stopping, and one without a hidden layer, which is a logistic regression.
 
 
 def make_network(hidden_layer_sizes=(20,), **parameters):
@@ -146,11 +146,11 @@ ax.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# With 640 training rows a hidden layer helps little: the defaults and the two linear models are best,
-# and about equally good. It is worth checking this before tuning, and ``hidden_layer_sizes=()`` is a
-# quick way. The defaults are an ensemble, too, whose members are held out one eighth of the rows
-# each. The rest of this page explains the difference between the single network and the ensemble of
-# five.
+# With 640 training rows a hidden layer helps little: the defaults and the two linear models are
+# best, and about equally good. It is worth checking this before tuning, and
+# ``hidden_layer_sizes=()`` is a quick way. The defaults are an ensemble, too; each member has
+# not seen one eighth of the rows. The rest of this page explains the difference between the single
+# network and the ensemble of five.
 #
 # Are the probabilities calibrated?
 # ---------------------------------

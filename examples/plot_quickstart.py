@@ -5,10 +5,11 @@ Quick start
 
 This example fits a network without any parameter. Then it uses a single network with scikit-learn
 tools: a pipeline, a grid search over the initialisation, dropout, batch normalisation, early
-stopping and the L2 penalty, and a comparison with scikit-learn's ``MLPClassifier``. The data set, diagnoses of breast cancer from 30 measurements
-of cell nuclei, is small and comes with scikit-learn. A single network that is trained to the end
-fits the training rows perfectly and becomes overconfident, which increases the log-loss on held-out
-patients. The defaults train several networks on parts of the rows, and the other rows end training.
+stopping and the L2 penalty, and a comparison with scikit-learn's ``MLPClassifier``. The data set,
+diagnoses of breast cancer from 30 measurements of cell nuclei, is small and comes with
+scikit-learn. A single network that is trained to the end fits the training rows perfectly and
+becomes overconfident, which increases the log-loss on held-out patients. The defaults train several
+networks on parts of the rows, and the other rows end training.
 """
 
 import time
@@ -151,12 +152,12 @@ for name, model in models.items():
 # %%
 # Learning curves
 # ---------------
-# The first two panels train the two single networks again. For this picture only, the test rows serve as
-# validation set, and early stopping has a patience of 100 epochs. The network without the results
-# of the search soon overfits: its validation loss rises while its training loss goes to zero. The marker is the epoch
-# whose parameters early stopping restores. The training loss includes dropout and the penalty. The
-# right panel shows the log-loss in each cross-validation fold; lower is better. The folds differ
-# more than the models, but all models use the same folds.
+# The first two panels train the two single networks again. For this picture only, the test rows
+# serve as validation set, and early stopping has a patience of 100 epochs. The network without the
+# results of the search soon overfits: its validation loss rises while its training loss goes to
+# zero. The marker is the epoch whose parameters early stopping restores. The training loss includes
+# dropout and the penalty. The right panel shows the log-loss in each cross-validation fold; lower
+# is better. The folds differ more than the models, but all models use the same folds.
 
 BLUE, VERMILLION = "#0072B2", "#D55E00"
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained", width_ratios=[3, 3, 4])

@@ -14,10 +14,10 @@ end, to see what the search missed and which parameters matter.
 # The search
 # ----------
 #
-# The resource of the halving search is ``max_iter``, the number of epochs. Three settings make rounds
-# comparable: the candidates are single networks, ``cv=None``; none of them stops early; and the
-# learning rate is constant (a schedule would decrease faster for a smaller ``max_iter``). We use the log-loss as score, because it distinguishes
-# candidates with the same accuracy.
+# The resource of the halving search is ``max_iter``, the number of epochs. Three settings make
+# rounds comparable: the candidates are single networks, ``cv=None``; none of them stops early; and
+# the learning rate is constant (a schedule would decrease faster for a smaller ``max_iter``). We
+# use the log-loss as score, because it distinguishes candidates with the same accuracy.
 
 import warnings
 
