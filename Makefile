@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test-quick quick test lint format docs linkcheck images bench clean
+.PHONY: test-quick quick test lint format docs linkcheck images bench bench-accuracy clean
 
 # Several threads wait for each other wherever the cores are busy, and the arrays here are small.
 test-quick test docs linkcheck images: export OPENBLAS_NUM_THREADS ?= 1
@@ -42,10 +42,16 @@ images: .venv/installed
 
 # One after another, since each needs the machine for itself.
 bench: .venv-bench/installed
-	for script in examples/benchmarks/bench_*.py; do \
+	for script in $(filter-out %/bench_tabular.py,$(wildcard examples/benchmarks/bench_*.py)); do \
 		name=$$(basename $$script .py); \
 		.venv-bench/bin/python $$script --output docs/benchmarks/$${name#bench_}.md || exit 1; \
 	done
+
+# Hours; DATA is the folder of data sets that the script describes.
+bench-accuracy: .venv-bench/installed
+	.venv-bench/bin/pip install -q pytabkit catboost lightgbm pandas
+	.venv-bench/bin/python examples/benchmarks/bench_tabular.py --data $(DATA) \
+		--output docs/benchmarks/accuracy.md
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

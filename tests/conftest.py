@@ -33,7 +33,6 @@ PLAIN_DEFAULTS = {
     "learning_rate": "constant",
     "learning_rate_init": 0.001,
     "max_iter": 200,
-    "n_estimators": 1,
     "dtype": None,
 }
 

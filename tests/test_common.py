@@ -44,6 +44,7 @@ VARIANTS = [
     {"categorical_features": [0], **FAST},
     {"handle_missing": "indicator", **FAST},
     {"categorical_features": None, "handle_missing": "error", **FAST},
+    {"numeric_embedding": "piecewise_linear", **FAST},
 ]
 CLASSIFIER_VARIANTS = [
     {"class_weight": "balanced", **FAST},
@@ -107,6 +108,7 @@ IMPOSSIBLE_CHECKS = [
 
 # Parameters by what they change beside the training itself.
 INPUT_PARAMETERS = {"scaler", "dtype", "categorical_features", "handle_missing"}
+INPUT_PARAMETERS |= {"numeric_embedding"}
 TARGET_PARAMETERS = {"loss", "class_weight", "label_smoothing"}
 # No parameter changes the outcome of these checks: they concern the interface, the checks of
 # arguments before the training, or other containers of the same rows.

@@ -23,6 +23,9 @@ LIBRARIES = {
     "SciPy": "scipy",
     "PyTorch": "torch",
     "JAX": "jax",
+    "CatBoost": "catboost",
+    "LightGBM": "lightgbm",
+    "pytabkit": "pytabkit",
 }
 
 

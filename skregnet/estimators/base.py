@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from inspect import Parameter, signature
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
@@ -15,6 +15,7 @@ from .._sklearn_compat import (
     TypedMethods,
     fit_context,
     has_callbacks,
+    parameter_names,
     without_callback_context,
 )
 from .._version import __version__
@@ -169,10 +170,17 @@ class BaseRegularizedMLP(
                 f"skregnet {__version__}. Its predictions may differ, or fail. Fit it anew with "
                 "this version, or load it with the version that saved it."
             )
-        # Parameters that the version which saved it did not have are at their defaults.
-        parameters = signature(type(self).__init__).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
-        super().__setstate__({**defaults, **state})
+        super().__setstate__(self._with_new_parameters(state))
+
+    def _with_new_parameters(self, state):
+        """Return the state with defaults of parameters that did not exist when it was saved."""
+        cls = type(self)
+        # A subclass may have properties for parameters.
+        new = [n for n in parameter_names(cls) if n not in state and not hasattr(cls, n)]
+        if not new:
+            return state
+        known = signature(cls.__init__).parameters
+        return {**{name: known[name].default for name in new}, **state}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

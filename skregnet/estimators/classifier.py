@@ -63,8 +63,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     alpha : float in [0, inf) or 'auto', default='auto'
         Strength of the penalty on the weights. The penalty ``alpha / W * (l1_ratio * |w|_1 + (1 -
         l1_ratio) / 2 * |w|_2^2)`` is added to the mean loss, where W is the total weight of the
-        training rows. It does not depend on `batch_size`. 'auto' means ALPHA where the learning
-        rate falls to zero, else 1e-4.
+        training rows. It does not depend on `batch_size`. 'auto' means 1 for a classifier
+        whose learning rate falls to zero, else 1e-4.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 norm in the penalty; 0 means L2 only.
     penalty : str or Penalty, default='elastic_net'
@@ -91,7 +91,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, which multiply the sample weights. 'balanced' gives all classes the
         same total weight. Not available for multilabel targets.
-    temperature : 'auto' or float in (0, inf), default=1.0
+    temperature : 'auto' or float in (0, inf), default='auto'
         Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
         Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
         minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds
@@ -309,10 +309,21 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Probabilities of each training row by the members that have not seen it; NaN for a row that
         no fold holds out. None without folds.
     oob_score_ : float or None
-        Accuracy of the held-out rows. None without folds.
-    alpha_, batch_size_, learning_rate_, learning_rate_init_, max_iter_, n_iter_no_change_, \
-            numeric_embedding_ : object
-        Values of these parameters in the fit, in place of 'auto'.
+        Score of the held-out rows, as `score` computes it. None without folds.
+    alpha_ : float
+        Strength of the penalty in the fit.
+    batch_size_ : int
+        Number of rows of a batch in the fit.
+    learning_rate_ : str or callable
+        Schedule of the learning rate in the fit.
+    learning_rate_init_ : float
+        Initial learning rate of the fit.
+    max_iter_ : int
+        Maximum number of epochs of the fit.
+    n_iter_no_change_ : float or 'auto'
+        Patience of the fit in epochs; 'auto' is one cycle of 'warm_restarts'.
+    numeric_embedding_ : str, object or None
+        Numeric embedding of the fit. With ``'auto'`` held-out rows may have chosen None.
 
     See Also
     --------

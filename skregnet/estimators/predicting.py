@@ -137,11 +137,11 @@ class Predicting:
         -----
         'identity' layers are multiplied into the next layer. 'lecun_tanh' becomes 'tanh' with other
         weights, and so does 'logistic' if the network also has one of these two. A 'leaky_relu'
-        layer becomes a 'relu' layer with twice the units. Features of `numeric_embedding` become two
+        layer becomes a 'relu' layer with twice the units. An ensemble becomes one wide network
+        with block matrices between its hidden layers. Features of `numeric_embedding` become two
         more layers of a 'relu' network. Before a 'tanh', 'logistic' or 'identity' network they are
         a `ColumnTransformer` in a Pipeline, whose linear `SplineTransformer` spans the same
-        functions. An ensemble becomes one wide network with block matrices between its hidden
-        layers. The weights of the last layer are divided by a classifier's `temperature_`.
+        functions. The weights of the last layer are divided by a classifier's `temperature_`.
 
         Examples
         --------

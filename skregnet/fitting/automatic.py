@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from ..functions.schedules import FIRST_STEPS, is_planned
 from ..preprocessing.folds import split_folds
 from ..preprocessing.numeric_encoding import PiecewiseLinear
+from .settings import is_auto
 
 #: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds.
 AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
@@ -16,7 +17,9 @@ AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
 _MOST_CYCLES = 7
 # Steps of a fit without held-out rows, which cannot find its own length.
 _STEPS_WITHOUT_JUDGE = 1024
-_ALPHA, _BATCH_SIZE = 1.0, 64
+# Strength of the penalty on regressors and classifiers: smooth targets need weak ones.
+_ALPHA = {False: 1e-4, True: 1.0}
+_BATCH_SIZE = 64
 # Values for constant learning rates, which are those of scikit-learn.
 _CONSTANT = {
     "alpha": 1e-4,
@@ -27,13 +30,12 @@ _CONSTANT = {
 }
 
 
-def resolve(settings, rows, seeds, *, stratify, validation, start, is_stream):
-    """Return settings without 'auto', and the `Folds` of the rows or None.
+def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream):
+    """Return settings with `cv` and `n_estimators` found, and the `Folds` of the rows or None.
 
     `stratify` holds labels whose frequencies the folds keep, or None.
     """
-    is_fresh = start is None and not is_stream
-    cv = settings.cv if is_fresh else None
+    cv = settings.cv if start is None and not is_stream else None
     if isinstance(cv, str):
         cv = AUTO_FOLDS if validation is None and _makes_folds(settings, rows) else None
     folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
@@ -45,29 +47,29 @@ def resolve(settings, rows, seeds, *, stratify, validation, start, is_stream):
             f"n_estimators={n_members} must be a multiple of the {len(folds)} folds of cv: each "
             "fold is held out from as many members. Set n_estimators='auto' for one member a fold."
         )
-    settings = settings.changed(cv=cv, n_estimators=n_members)
-    is_judged = not is_stream and settings.stops_early(rows, validation)
+    return settings.changed(cv=cv, n_estimators=n_members), folds
+
+
+def resolve(settings, training, folds, *, is_judged, is_new):
+    """Return settings without 'auto'.
+
+    `is_judged` says whether held-out rows choose the length of training, and `is_new` whether a
+    fit, not a stream, starts a new network.
+    """
     rate = settings.learning_rate
-    if isinstance(rate, str) and rate == "auto":
-        follows_plan = settings.is_stochastic and is_fresh and not settings.warm_start
-        rate = ("warm_restarts" if is_judged else "cosine") if follows_plan else "constant"
-    n_rows = rows.n_counted if folds is None else folds.n_training
+    if is_auto(rate):
+        has_plan = settings.is_stochastic and is_new and not settings.warm_start
+        rate = ("warm_restarts" if is_judged else "cosine") if has_plan else "constant"
+    n_rows = len(training) if folds is None else folds.n_training
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
-    found = {name: values[name] for name in values if _is_auto(settings, name)}
-    if "batch_size" in found:
-        found["batch_size"] = min(found["batch_size"], n_rows)
-    if _is_auto(settings, "numeric_embedding"):
-        takes_bins = has_plan and is_fresh and not issparse(rows.X)
+    found = {name: values[name] for name in values if is_auto(settings.parameters[name])}
+    if is_auto(settings.numeric_embedding):
+        takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
-    if _is_auto(settings, "dtype"):
+    if is_auto(settings.dtype):
         found["dtype"] = None if folds is None else "float32"
-    return settings.changed(learning_rate=rate, **found), folds
-
-
-def _is_auto(settings, name):
-    value = settings.parameters.get(name)
-    return isinstance(value, str) and value == "auto"
+    return settings.changed(learning_rate=rate, **found)
 
 
 def _makes_folds(settings, rows):
@@ -84,10 +86,7 @@ def _makes_folds(settings, rows):
 
 def _of_plan(settings, rate, n_rows):
     """Return the values for a learning rate that falls to zero."""
-    if not _is_auto(settings, "batch_size"):
-        batch_size = settings.batch_size
-    else:
-        batch_size = _BATCH_SIZE
+    batch_size = _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size
     steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
     if rate == "warm_restarts":
         first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
@@ -95,7 +94,7 @@ def _of_plan(settings, rate, n_rows):
     else:
         max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
     return {
-        "alpha": _ALPHA,
+        "alpha": _ALPHA[settings.targets.is_classifier],
         "batch_size": batch_size,
         "learning_rate_init": 0.01,
         "max_iter": max_iter,

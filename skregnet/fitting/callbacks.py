@@ -21,8 +21,9 @@ from .._sklearn_compat import (
 from .._warnings import warn_interrupted_callback
 from ..data.source import Source
 from ..preprocessing.columns import as_table
+from .calibration import noise_before
 from .result import FitResult
-from .run import RunResult
+from .run_result import RunResult
 
 
 class FitTasks:
@@ -148,7 +149,7 @@ class FitTasks:
 
     def _attributes(self, outcome):
         outcome = outcome.best_restarts(self._fit.settings.n_estimators)
-        result = FitResult.of(self._fit, outcome, self._fit.unknown_noise())
+        result = FitResult.of(self._fit, outcome, noise_before(self._fit))
         attributes = self._published(result)
         if self._by_member:
             # The parameter must fit the network: a kept copy may be trained further.

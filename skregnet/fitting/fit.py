@@ -13,7 +13,8 @@ from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
-from .automatic import resolve
+from .automatic import resolve, with_folds
+from .calibration import noise_after, temperature_after
 from .candidates import better_without_bins
 from .out_of_fold import OutOfFold
 from .plan import Plan
@@ -81,10 +82,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
     # A run that goes on after a cut, and callbacks of scikit-learn, know a single network.
-    chooses = checkpoint is None and not any(
-        getattr(each, "needs_one_run", False) for each in watchers
-    )
-    chooses = chooses and run.chooses_embedding
+    sees_one_run = any(getattr(watcher, "needs_one_run", False) for watcher in watchers)
+    chooses = run.chooses_embedding and checkpoint is None and not sees_one_run
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
@@ -94,7 +93,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             run, outcome = better_without_bins(run, outcome)
         _check_initial_loss(run, outcome)
         network = outcome.network
-        result = FitResult.of(run, outcome, run.noise(network), run.temperature(network))
+        result = FitResult.of(
+            run, outcome, noise_after(run, network), temperature_after(run, network)
+        )
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)
@@ -226,7 +227,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     unweighted, rows = rows, weighted(settings, targets, rows)
     validation = weighted(settings, targets, validation, "sample_weight_val")
     seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
-    settings, folds = resolve(
+    settings, folds = with_folds(
         settings,
         rows,
         seeds,
@@ -242,6 +243,8 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     else:
         training = rows.without_zero_weights()
         validation = None if validation is None else validation.without_zero_weights()
+    is_new = start is None and not is_stream
+    settings = resolve(settings, training, folds, is_judged=stops_early, is_new=is_new)
     check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows
@@ -296,6 +299,8 @@ def check_continuation(settings, start):
         pairs["n_estimators"] = (network.n_members, settings.n_estimators)
     if before.architecture != settings.architecture:
         for name, value in vars(settings.architecture).items():
+            if name == "numeric_embedding":
+                continue  # among the fixed parameters, as the user gave it
             pairs[name] = (getattr(before.architecture, name), value)
     if settings.dtype not in (None, "auto"):
         pairs["dtype"] = (network.params.dtype.name, settings.dtype)

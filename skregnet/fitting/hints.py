@@ -109,7 +109,7 @@ _VALUES = {
     },
     "handle_missing": dict.fromkeys(["impute", "mean", "median", "native"], "'indicator'"),
     "numeric_embedding": {
-        **dict.fromkeys(["ple", "bins", "quantile", "kbins", "plr", "q"], "'piecewise_linear'"),
+        **dict.fromkeys(["ple", "bins", "quantile", "kbins"], "'piecewise_linear'"),
         "none": "None",
     },
     "categorical_features": dict.fromkeys(["auto", "infer"], "'from_dtype'"),

@@ -20,6 +20,8 @@ class Plan:
     members, lengths, lowered : ndarray of int, ndarray of int, list
         Of a repetition: which of the started networks are trained, for how many epochs each, and
         after which epochs the rates of which are lowered.
+    first_epochs : int or None
+        Of a repetition: length of the first cycle of the learning rate, in epochs.
     deadline : float or None
         On the clock of ``time.monotonic``.
     """
@@ -30,6 +32,7 @@ class Plan:
     members: np.ndarray | None = None
     lengths: np.ndarray | None = None
     lowered: list | tuple = ()
+    first_epochs: int | None = None
     deadline: float | None = None
 
     @classmethod
@@ -42,13 +45,14 @@ class Plan:
         """Return the plan of a call of ``partial_fit`` that begins now."""
         return cls(1, is_stream=True, deadline=_deadline(settings))
 
-    def repeated(self, result):
+    def repeated(self, result, first_epochs=None):
         """Return the plan that repeats a run: as many epochs, and the same rates."""
         return Plan(
             int(result.kept_epoch.max()),
             members=result.members,
             lengths=result.kept_epoch,
             lowered=result.lowered,
+            first_epochs=first_epochs,
             deadline=self.deadline,
         )
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from .result import limit_reached
+from .settings import is_auto
 
 _VALUES = (("loss", 8), ("validation_loss", 8), ("validation_score", 6))
 
@@ -81,6 +82,8 @@ class ProgressLines:
         what = "Training loss"
         if stops_early:
             what = "Validation loss" if self._settings.scoring == "loss" else "Validation score"
+        if is_auto(self._settings.n_iter_no_change):
+            return f"{what} did not improve in the last cycle of the learning rate."
         return (
             f"{what} did not improve more than tol={self._settings.tol:f} for "
             f"{self._settings.n_iter_no_change} consecutive epochs."

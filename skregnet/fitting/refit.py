@@ -42,7 +42,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         second = Run(
             settings,
-            first.plan.repeated(outcome),
+            first.plan.repeated(outcome, first.first_epochs),
             inputs.fitted(
                 rows.X,
                 rows.relative_weight,

@@ -97,6 +97,7 @@ class FitResult:
             "do_early_stopping_": run.plan.stops_early,
             "refit_": False,
             **{f"{name}_": settings.parameters[name] for name in RESOLVED},
+            "batch_size_": settings.rows_of_batch(run.n_training),
             **dict.fromkeys(["fold_", run.targets.name_out_of_fold, "oob_score_"]),
         }
         warnings = warnings_of_run(run, outcome)

@@ -1,25 +1,24 @@
 """One run of training: from rows in the user's units to a trained network."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
 
 from .._warnings import ends_search, warn_interrupted_callback
-from ..data.rows import at_most, some_known, some_rows
+from ..data.rows import some_known, some_rows
 from ..data.source import Source, in_memory
 from ..functions.schedules import get_schedule
 from ..kernels.blas import MOST_ELEMENTS
-from ..network import Backprop, Network
+from ..network import Backprop
 from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
 from ..training import (
     Batches,
     CycleStopping,
     EarlyStopping,
-    History,
     Monitor,
     NoisyPlateau,
     TrainingState,
@@ -28,87 +27,10 @@ from ..training import (
 )
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
-from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
-from ..uncertainty.temperature import MOST_ROWS, fit_temperature
+from .checks import checked_epochs, now_and_then
 from .judge import Judge, sample_of
-from .settings import member_initializers, n_zero_inputs
-
-# The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
-_FEWEST_HELD_OUT = 10
-
-# In a cycle of the learning rate the validation part is looked at so often.
-_CHECKS_OF_CYCLE = 8
-_CHECKS = range(1, _CHECKS_OF_CYCLE + 1)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run of training leaves; arrays have one entry for each member."""
-
-    network: Network  # with the parameters that were kept
-    state: TrainingState | None  # from which training can continue
-    history: History
-    stop_reason: np.ndarray
-    kept_epoch: np.ndarray  # the epoch whose parameters were kept
-    kept_loss: np.ndarray  # its training loss
-    members: np.ndarray  # numbers among all networks that were started
-    lowered: list  # see `Monitor`
-    is_worse_than_constant: bool = False  # of the network on training rows
-
-    @classmethod
-    def of_monitors(cls, network, state, monitors):
-        """Join the monitors of a run that is over: one, or one for each member."""
-        history = monitors[0].history
-        if len(monitors) > 1:
-            history = History.merge([monitor.history for monitor in monitors])
-        return cls(
-            network,
-            state,
-            history,
-            np.concatenate([monitor.stop_reason for monitor in monitors]),
-            np.concatenate([monitor.kept_epoch for monitor in monitors]),
-            np.concatenate([monitor.kept_loss() for monitor in monitors]),
-            np.arange(network.n_members),
-            monitors[0].run.lowered,
-        )
-
-    @classmethod
-    def so_far(cls, monitor, is_stream=False):
-        """Return the result as if a callback had ended the run with the newest epoch.
-
-        Early stopping would go back to the best epoch; here it is the newest one.
-        """
-        network, epoch = monitor.snapshot()
-        state = monitor.state.copy()
-        if (epoch < monitor.history.n_epochs).any():
-            state.forget()  # as where a run ends with parameters of earlier epochs
-        state.end_run(keep_patience=is_stream)
-        reason = np.where(np.equal(monitor.stop_reason, None), "callback", monitor.stop_reason)
-        result = cls.of_monitors(network, state, [monitor])
-        kept_loss = monitor.kept_loss(epoch)
-        return replace(result, stop_reason=reason, kept_epoch=epoch, kept_loss=kept_loss)
-
-    @property
-    def mean_kept_loss(self):
-        """Mean over the members; NaN where initial weights were kept."""
-        return float(np.where(self.kept_epoch > 0, self.kept_loss, np.nan).mean())
-
-    def best_restarts(self, n_kept):
-        """Keep so many members: of the restarts of each, the one with the least training loss."""
-        if self.network.n_members <= n_kept:
-            return self
-        losses = np.where(np.isfinite(self.kept_loss), self.kept_loss, np.inf).reshape(n_kept, -1)
-        members = losses.argmin(axis=1) + np.arange(n_kept) * losses.shape[1]
-        return RunResult(
-            self.network.select(members),
-            None if self.state is None else self.state.select(members),
-            self.history.select(members),
-            self.stop_reason[members],
-            self.kept_epoch[members],
-            self.kept_loss[members],
-            self.members[members],
-            [(epoch, lowered[members]) for epoch, lowered in self.lowered],
-        )
+from .run_result import RunResult
+from .settings import is_auto, member_initializers, n_zero_inputs
 
 
 class Run:
@@ -151,6 +73,7 @@ class Run:
         self.start = start
         self.members = members
         self.watchers = ()
+        self.first_epochs = None  # length of the first cycle of the learning rate
         self._arrays = None  # of the training rows
         self.loss = targets.loss
         self.dtype = np.dtype(settings.dtype or training.X.dtype)
@@ -228,9 +151,8 @@ class Run:
     @property
     def chooses_embedding(self):
         """Whether held-out rows decide if the numbers have bins."""
-        is_auto = isinstance(self.settings.given["numeric_embedding"], str)
-        is_auto = is_auto and self.settings.given["numeric_embedding"] == "auto"
-        return is_auto and self.plan.stops_early and self.start is None and self.inputs.n_bins > 0
+        leaves_it = is_auto(self.settings.given["numeric_embedding"])
+        return leaves_it and self.plan.stops_early and self.start is None and self.inputs.n_bins > 0
 
     def without_bins(self):
         """Return the run of the same fit without numeric embedding."""
@@ -244,6 +166,11 @@ class Run:
             self.seeds,
             members=self.members,
         )
+
+    @property
+    def n_training(self):
+        """Number of rows that a network reads in an epoch."""
+        return len(self.training) if self.members is None else self.members.folds.n_training
 
     @property
     def is_held_out(self):
@@ -335,6 +262,7 @@ class Run:
             self.loss.n_heads * y.shape[1],
             n_members=len(generators),
             dtype=self.dtype,
+            n_numbers=x.shape[1] - self.inputs.n_bins - self.inputs.n_indicators,
             n_zero_inputs=n_zero_inputs(settings.init, x.shape[1], self.inputs.n_bins),
         )
         initializers = member_initializers(settings.architecture, settings.init, n_started)
@@ -374,7 +302,7 @@ class Run:
         if state.run is None:
             self._begin(network, state, judge, ends)
         if validate is not None and ends:
-            validate = partial(_now_and_then, validate, state, _checked_epochs(ends))
+            validate = partial(now_and_then, validate, state, checked_epochs(ends))
         lower_rates = None
         if settings.is_adaptive:
             lower_rates = RateLowering(state.rate_factors, float(settings.learning_rate_init))
@@ -444,6 +372,10 @@ class Run:
             n_samples=n_rows,
             steps_per_epoch=batches.n_steps,
         )
+        if hasattr(schedule, "first_epochs"):
+            if self.plan.first_epochs is not None:
+                schedule = replace(schedule, first_epochs=self.plan.first_epochs)
+            self.first_epochs = schedule.first_epochs
         n_steps = settings.max_iter * batches.n_steps
         return Rate(float(settings.learning_rate_init), schedule, n_steps)
 
@@ -614,90 +546,3 @@ class Run:
                 raise
             return True
         return "interrupted" in monitor.stop_reason
-
-    # ---- noise of real targets
-
-    def noise(self, network):
-        """Return the estimate of the targets' noise after the run; None for classes."""
-        if self.targets.is_classifier:
-            return None
-        precision, start, is_held_out = self.settings.noise_precision, self.start, self.is_held_out
-        n_rows = n_residual_rows(network, self.loss, precision, is_held_out)
-        estimate = partial(
-            estimate_noise,
-            network,
-            self.loss,
-            n_training_rows=count_rows(self.training),
-            y_scale=self.targets.y_scale,
-            noise_precision=precision,
-            before=None if start is None else start.model.noise,
-            is_stream=self.plan.is_stream,
-        )
-        if self.members is not None:
-            parts = self.members.parts(self, network, n_rows) if n_rows else None
-            return estimate(None, parts=parts, is_held_out=True)
-        rows = self.validation if is_held_out else self.training
-        noise = estimate(self.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
-        if is_held_out and rows.known is not None and noise.stream is not None:
-            few = rows.known.sum(axis=0) < _FEWEST_HELD_OUT
-            if few.any():
-                of_training = self.sample(self.training.of_targets(few), n_rows)
-                noise = noise.filled(estimate(of_training, is_held_out=False), few)
-        return noise
-
-    def unknown_noise(self):
-        """Return what is known of the noise while the network is being trained."""
-        if self.targets.is_classifier:
-            return None
-        return noise_before_fit(self.loss, self.settings.noise_precision)
-
-    # ---- temperature of classes
-
-    def temperature(self, network):
-        """Return the temperature of the raw scores after the run; None for real targets."""
-        if not self.targets.is_classifier:
-            return None
-        if self.settings.parameters.get("temperature") != "auto":
-            return self.targets.temperature
-        if self.plan.is_stream:
-            # A stream has no held-out rows: that of the fit which it continues is kept.
-            return 1.0 if self.start is None else self.start.model.targets.temperature
-        if not self.is_held_out:
-            return 1.0
-        if self.members is None:
-            rows = self.validation
-            rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
-            raw = network.infer(self.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
-        else:
-            raw = self.members.raw(self, network)
-            known = np.flatnonzero(~np.isnan(raw[:, 0]))
-            known = known[at_most(len(known), MOST_ROWS)]
-            rows, raw = self.training.take(known), raw[known].astype(np.float64)
-        return self.temperature_for(rows, raw)
-
-    def temperature_for(self, rows, raw):
-        """Fit the temperature to mean raw scores, (n_samples, n_outputs), of held-out rows."""
-        y = replace(self.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
-        weight = rows.relative_weight
-        n_rows = count_rows(rows) / len(rows)
-        weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
-        return fit_temperature(self.loss, raw, y, weight)
-
-
-def _now_and_then(validate, state, epochs, network):
-    """Return validation loss and score after some of the epochs, and after others the last ones."""
-    history = state.run.history
-    if state.epoch and state.epoch + 1 not in epochs and history.validation_loss:
-        scores = history.validation_score
-        return history.validation_loss[-1], scores[-1] if scores else None
-    return validate(network)
-
-
-def _checked_epochs(ends):
-    """Return the numbers of the epochs after which the validation part is looked at."""
-    epochs, start = set(), 0
-    for end in ends:
-        length = end - start
-        epochs.update(start + math.ceil(length * j / _CHECKS_OF_CYCLE) for j in _CHECKS)
-        start = end
-    return epochs

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from ..model import FittedModel
+from .calibration import noise_before
 from .hints import hint_for_name
 from .result import Continuation
 
@@ -20,7 +21,7 @@ def make_scorer(run):
         return None
     scorer = _checked(settings.estimator(), scoring)
     hint = _hint(scoring, run)
-    inputs, noise = run.inputs.of_codes(), run.unknown_noise()
+    inputs, noise = run.inputs.of_codes(), noise_before(run)
     known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}
     continuation = _continuation(run)
     numbers = _numbers(run)

@@ -28,10 +28,10 @@ from ..functions.activations import ACTIVATIONS, Activation, get_activation
 from ..functions.initializers import INITIALIZERS, get_initializer, initialize
 from ..functions.penalties import PENALTIES, Penalty
 from ..functions.schedules import SCHEDULES, is_planned
-from ..network import Architecture
+from ..network import Architecture, PeriodicEmbedding
 from ..optim import FULL_BATCH_SOLVERS, STOCHASTIC_OPTIMIZERS, StochasticOptimizer
 from ..optim.stochastic import make_optimizer
-from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding
+from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding, layer_of
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
 
@@ -80,7 +80,12 @@ PARAMETER_CONSTRAINTS = {
     ],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
-    "numeric_embedding": [StrOptions({"auto", *NUMERIC_EMBEDDINGS}), NumericEmbedding, None],
+    "numeric_embedding": [
+        StrOptions({"auto", *NUMERIC_EMBEDDINGS}),
+        NumericEmbedding,
+        PeriodicEmbedding,
+        None,
+    ],
     "scaler": [StrOptions(set(SCALERS)), HasMethods(["fit", "transform"]), None],
     "solver": [StrOptions({*STOCHASTIC_OPTIMIZERS, *FULL_BATCH_SOLVERS}), StochasticOptimizer],
     "batch_size": [StrOptions({"auto"}), _COUNT],
@@ -115,7 +120,6 @@ OUT_OF_FOLD = ("fold_", "oob_prediction_", "oob_decision_function_", "oob_score_
 # Parameters whose values in the fit are published, with an underscore: they may be 'auto'.
 RESOLVED = (
     "alpha",
-    "batch_size",
     "learning_rate",
     "learning_rate_init",
     "max_iter",
@@ -128,6 +132,7 @@ _PUBLISHED = (
     *"_model _continuation n_iter_ t_ best_iter_ stop_reason_ loss_ best_loss_".split(),
     *"best_validation_score_ do_early_stopping_ refit_".split(),
     *OUT_OF_FOLD,
+    "batch_size_",
     *(f"{name}_" for name in RESOLVED),
 )
 # Parameters that a fitted network depends on.
@@ -174,7 +179,12 @@ class Settings:
 
     def changed(self, **parameters):
         """Return settings with other values of some parameters."""
-        return replace(self, parameters={**self.parameters, **parameters})
+        architecture = self.architecture
+        if "numeric_embedding" in parameters:
+            layer = layer_of(parameters["numeric_embedding"])
+            architecture = replace(architecture, numeric_embedding=layer)
+        parameters = {**self.parameters, **parameters}
+        return replace(self, parameters=parameters, architecture=architecture)
 
     @property
     def is_stochastic(self):
@@ -233,6 +243,23 @@ class Settings:
             attributes.pop(name, None)
         vars(estimator).update(attributes, **fitted)
         return estimator
+
+
+def settings_of_last_fit(estimator):
+    """Return the settings of a fitted estimator, with the values that its last fit found."""
+    settings, network = Settings.of(estimator), estimator._model.network
+    found = {name: getattr(estimator, f"{name}_") for name in RESOLVED}
+    found = {name: value for name, value in found.items() if is_auto(settings.parameters[name])}
+    if is_auto(settings.n_estimators):
+        found["n_estimators"] = network.n_members
+    if is_auto(settings.dtype):
+        found["dtype"] = network.params.dtype.name
+    return settings.changed(**found)
+
+
+def is_auto(value):
+    """Whether the value of a parameter is 'auto'; it may be an array."""
+    return isinstance(value, str) and value == "auto"
 
 
 def _copy(value):
@@ -342,6 +369,7 @@ def architecture_of(estimator):
         batch_norm=bool(estimator.batch_norm),
         batch_norm_momentum=float(estimator.batch_norm_momentum),
         batch_norm_epsilon=float(estimator.batch_norm_epsilon),
+        numeric_embedding=layer_of(estimator.numeric_embedding),
     )
 
 
@@ -437,8 +465,7 @@ def check_combinations(settings):
         "max_grad_norm": settings.max_grad_norm is not None,
         "weight_averaging": settings.weight_averaging > 0,
         "l1_ratio" if isinstance(settings.penalty, str) else "penalty": (
-            (settings.alpha == "auto" or settings.alpha > 0)
-            and not settings.penalty_of(1.0).is_smooth
+            settings.alpha != 0 and not settings.penalty_of(1.0).is_smooth
         ),
     }
     for name, is_on in switched_on.items():
@@ -463,7 +490,7 @@ def check_batches(settings, n_samples):
             f"batch_norm=True needs at least two rows, got n_samples={n_samples}: the variance "
             "of one row is zero. Give more rows or set batch_norm=False."
         )
-    if settings.batch_size != "auto" and settings.batch_size > n_samples:
+    if settings.given["batch_size"] != "auto" and settings.batch_size > n_samples:
         warn_user(
             f"Got batch_size={settings.batch_size!r} larger than the n_samples={n_samples} rows. "
             "It is clipped to their number."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import issparse
 
+from ..fitting.settings import settings_of_last_fit
 from ..functions.losses.sums import by_target
 from ..preprocessing.columns import listed
 from .layers import (
@@ -19,7 +20,6 @@ from .layers import (
     forward_backward,
     measure_layers,
     network_and_rows,
-    settings_of_fitted,
     update_ratios,
 )
 from .rules import MIN_ROWS, Facts, RunReport, advise, percent
@@ -235,10 +235,10 @@ def diagnose(
         if not (is_number and 0.0 < learning_rate < np.inf):
             raise ValueError(f"learning_rate must be positive and finite, got {learning_rate!r}.")
     given = network_and_rows(estimator, X, y, sample_weight=sample_weight, member=member)
-    settings = settings_of_fitted(estimator)
+    settings = settings_of_last_fit(estimator)
     hidden, raw, raw_gradients = forward_backward(given)
     rate = _learning_rate(estimator, settings, learning_rate)
-    run = _run(estimator, given, raw, member, rate)
+    run = _run(estimator, settings, given, raw, member, rate)
     updates = update_ratios(given, estimator, member, rate)
     layers = measure_layers(hidden, raw, raw_gradients, updates, estimator.out_activation_)
     n_inputs = given.x.shape[0] * given.x.shape[1]
@@ -285,7 +285,7 @@ def _learning_rate(estimator, settings, given):
     return float(np.median(known) if settings.plans_its_end else known[-1])
 
 
-def _run(estimator, given, raw, member, rate):
+def _run(estimator, settings, given, raw, member, rate):
     predictions, loss, constant_loss = given.loss.predict(raw), np.nan, np.nan
     spread = predictions.std(axis=0, dtype=np.float64)
     size = np.abs(predictions).mean(axis=0, dtype=np.float64)
@@ -312,7 +312,7 @@ def _run(estimator, given, raw, member, rate):
         loss=loss,
         constant_loss=constant_loss,
         variation=variation,
-        has_penalty=penalty is None and estimator.alpha > 0.0,
+        has_penalty=penalty is None and settings.alpha > 0.0,
     )
 
 

@@ -17,7 +17,7 @@ from ..fitting.judge import total_weight
 from ..fitting.plan import Plan
 from ..fitting.result import Start
 from ..fitting.run import Run
-from ..fitting.settings import RESOLVED, Settings, check_combinations
+from ..fitting.settings import Settings, check_combinations, is_auto, settings_of_last_fit
 from ..functions.activations import ACTIVATIONS
 from ..network import Network
 from ..optim.pipeline import Transform
@@ -154,13 +154,9 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
         )
     if sample_weight is not None and y is None:
         raise ValueError("sample_weight needs y, got y=None: it weights the losses of the rows.")
-    n_members = estimator.network_.n_members if is_fitted else estimator.n_estimators
-    n_members = 1 if isinstance(n_members, str) else n_members
-    if not is_int_between(member, 0, n_members - 1):
-        raise ValueError(
-            f"member must be an int from 0 to {n_members - 1}, one of the {n_members} networks of "
-            f"the ensemble, got {member!r}."
-        )
+    if is_fitted or not is_auto(estimator.n_estimators):
+        n_members = estimator.network_.n_members if is_fitted else estimator.n_estimators
+        _check_member(member, n_members)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if initial:
             return _initial_network(estimator, X, y, sample_weight, member, is_fitted)
@@ -172,6 +168,14 @@ def network_and_rows(estimator, X, y=None, *, sample_weight=None, initial=False,
             X = X[some_rows(X.shape[0], n_rows)]
         x = _in_memory(model.inputs.scaled(X, model.dtype, model.n_inputs))
         return NetworkAndRows(network, x, None, None, model.loss, None)
+
+
+def _check_member(member, n_members):
+    if not is_int_between(member, 0, n_members - 1):
+        raise ValueError(
+            f"member must be an int from 0 to {n_members - 1}, one of the {n_members} networks of "
+            f"the ensemble, got {member!r}."
+        )
 
 
 def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
@@ -186,11 +190,13 @@ def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
             )
         number, run = numbers[member], _continued_run(estimator, X, y, sample_weight)
     else:
-        number, estimator = member * estimator.n_init, clone(estimator)
+        estimator = clone(estimator)
         estimator._validate_params()
         settings = Settings.of(estimator)
         check_combinations(settings)
         run = prepare(settings, *read_data(settings, Data(X, y, sample_weight)))
+        _check_member(member, run.settings.n_estimators)
+        number = member * settings.n_init
     given = _with_rows(run.new_network().select([number]), run)
     if given.network.batch_norm_layers:
         # There are no running statistics yet; the first step uses those of its batch.
@@ -198,21 +204,9 @@ def _initial_network(estimator, X, y, sample_weight, member, is_fitted):
     return given
 
 
-def settings_of_fitted(estimator):
-    """Return the settings of a fitted estimator, with the values that 'auto' had in its fit."""
-    settings, model = Settings.of(estimator), estimator._model
-    given, n_members = settings.parameters, model.network.n_members
-    found = {
-        name: getattr(estimator, f"{name}_")
-        for name in RESOLVED
-        if isinstance(given[name], str) and given[name] == "auto"
-    }
-    return settings.changed(cv=None, n_estimators=n_members, dtype=model.dtype.name, **found)
-
-
 def _continued_run(estimator, X, y, sample_weight):
     """Return a run of training that continues from a fitted estimator with the given rows."""
-    settings = settings_of_fitted(estimator)
+    settings = settings_of_last_fit(estimator)
     start = Start(estimator._model, estimator._continuation)
     inputs, targets, rows, _ = read_data(settings, Data(X, y, sample_weight), start)
     rows = weighted(settings, targets, rows).without_zero_weights()

@@ -5,6 +5,7 @@ from scipy.linalg import block_diag
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import SplineTransformer
 
+from ..preprocessing.numeric_encoding import Bins
 from .plain_network import PlainNetwork
 
 
@@ -19,6 +20,11 @@ def with_bins(plain, inputs, scaling):
     of_numbers, intercept = scaling.fold(of_numbers, plain.intercepts[0])
     if inputs.bins is None:
         return _with_first(plain, of_numbers, intercept), None
+    if type(inputs.bins) is not Bins:
+        raise ValueError(
+            f"numeric_embedding={inputs.numeric_embedding!r} cannot be exported: scikit-learn's "
+            "models have a counterpart of 'piecewise_linear' only."
+        )
     can_clip = plain.activation == "relu" or len(plain.coefs) == 1
     with np.errstate(over="ignore"):
         slopes = 1.0 / inputs.bins.width
@@ -36,16 +42,21 @@ def _with_first(plain, weight, intercept):
 def _clipped(plain, inputs, slopes, of_numbers, of_bins, intercept):
     """Put two layers of 'relu' before a network: a clipped z is ``1 - relu(1 - relu(z))``.
 
-    A number passes as ``relu(x) - relu(-x)``.
+    A number passes as ``relu(x) - relu(-x)``, unless its weights are zero.
     """
-    bins, one = inputs.bins, np.eye(inputs.n_features)
+    bins, used = inputs.bins, np.flatnonzero(of_numbers.any(axis=1))
+    chosen, one, of_numbers = (
+        np.eye(inputs.n_features)[:, used],
+        np.eye(len(used)),
+        of_numbers[used],
+    )
     scaled = np.zeros((inputs.n_features, bins.n_outputs))
     scaled[bins.columns, np.arange(bins.n_outputs)] = slopes
-    passed = np.zeros(2 * inputs.n_features)
+    passed = np.zeros(2 * len(used))
     return PlainNetwork(
         "relu",
         [
-            np.hstack([one, -one, scaled]),
+            np.hstack([chosen, -chosen, scaled]),
             block_diag(one, one, -np.eye(bins.n_outputs)),
             np.vstack([of_numbers, -of_numbers, -bins.gain * of_bins]),
             *plain.coefs[1:],

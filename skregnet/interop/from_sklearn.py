@@ -57,7 +57,7 @@ def parameters_from_sklearn(cls, model, given):
         if name in known
     }
     parameters |= {"categorical_features": None, "handle_missing": "error"}
-    parameters |= {"numeric_embedding": None, "scaler": None, "cv": None}
+    parameters |= {"numeric_embedding": None, "scaler": None, "cv": None, "dtype": None}
     if "normalize_y" in known:
         parameters["normalize_y"] = False
     if "temperature" in known:
@@ -102,11 +102,10 @@ def from_sklearn(settings, model):
     `settings` are those of an estimator with the parameters of `parameters_from_sklearn`. The
     network is not changed, and no memory is shared with it.
     """
-    dtype = None if settings.dtype == "auto" else settings.dtype
     network = settings.architecture.build(
         model.n_features_in_,
         model.n_outputs_,
-        dtype=np.dtype(dtype or model.coefs_[0].dtype),
+        dtype=np.dtype(settings.dtype or model.coefs_[0].dtype),
     )
     network.params[:] = _flat(network, [*model.coefs_, *model.intercepts_])
     names = getattr(model, "feature_names_in_", None)
@@ -159,16 +158,14 @@ def _attributes(settings, model):
         "best_loss_": min([model.loss_, *losses]),
         "do_early_stopping_": stops_early,
         "refit_": False,
+        **{f"{name}_": settings.parameters[name] for name in (*RESOLVED, "batch_size")},
+        **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",
         "validation_loss_curve_": None,
         "validation_scores_": None,
         "best_validation_score_": None,
-        **{f"{name}_": settings.parameters[name] for name in RESOLVED},
-        **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
     }
-    if model.batch_size == "auto":
-        attributes["batch_size_"] = min(200, model.t_ // max(1, model.n_iter_))
     if model.n_iter_ < model.max_iter:
         attributes["stop_reason_"] = "early_stopping" if stops_early else "tol"
     if stops_early:

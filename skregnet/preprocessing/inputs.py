@@ -17,7 +17,7 @@ from .checks import has_missing, is_plain_array
 from .columns import check_no_dates, explained, is_sparse, listed
 from .encoder import N_DRAWN, TableEncoder, make_encoder
 from .moments import rounding_of, weighted_means
-from .numeric_encoding import Bins, get_numeric_embedding
+from .numeric_encoding import Bins, get_numeric_embedding, layer_of
 from .scalers import InputScaler, RobustClipScaler, centres, dropped_columns, with_new_columns
 from .scaling import fit_scaler, scaled_inputs, with_folded_scaler
 
@@ -27,6 +27,8 @@ _MANY_UNKNOWN = 0.1
 _LEARNING = (str, StandardScaler, InputScaler)
 # Numbers of a stream are far from its first ones by more than so many standard deviations.
 _FAR_OFF = 1000.0
+# A stream that begins with fewer rows is warned of: its columns have few bins or none.
+_FEWEST_ROWS_OF_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +152,14 @@ class Inputs:
                 f"Sparse data was passed for X, but numeric_embedding={numeric_embedding!r} needs "
                 "dense data. Set numeric_embedding=None, or pass X.toarray()."
             )
-        if is_stream and X.shape[0] < FEW_ROWS:
+        if is_stream and X.shape[0] < _FEWEST_ROWS_OF_BINS:
             warn_user(
                 f"numeric_embedding={numeric_embedding!r}: the first call of partial_fit decides "
                 f"how many bins a column has, and it was given {X.shape[0]} rows. Begin with at "
                 f"least {FEW_ROWS} rows."
             )
+        if layer_of(embedding):
+            return inputs
         return replace(inputs, bins=embedding.fitted(*self._raw_numbers(X, weight)))
 
     def without_bins(self):
@@ -379,6 +383,11 @@ class Inputs:
     def n_bins(self):
         """Number of the network's last inputs, which are features of bins."""
         return 0 if self.bins is None else self.bins.n_outputs
+
+    @property
+    def n_indicators(self):
+        """Number of the network's inputs that are indicators of categories or missing numbers."""
+        return 0 if self.encoder is None else len(self.encoder.encoding.weights)
 
     def _with_indicators(self, x, X):
         """Return scaled numbers, followed by the indicators of the same rows."""

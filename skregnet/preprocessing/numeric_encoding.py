@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from ..data.rows import QUANTILE_ROWS, at_most
+from ..network.layers import PeriodicEmbedding
 from .moments import rounding_of
 
 # So many distinct values are compared with each other one by one.
@@ -36,6 +37,25 @@ class NumericEmbedding:
             None if there are no features.
         """
         raise NotImplementedError
+
+    def fitted_again(self, bins, X, weight=None):
+        """Return as many features as `bins` has, learned from more rows of a stream.
+
+        Parameters
+        ----------
+        bins : Bins
+            Those of the first rows.
+        X : {ndarray, Source} of shape (n_samples, n_numbers)
+            All rows, as in `fitted`.
+        weight : ndarray of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        bins : Bins
+            By default the given ones.
+        """
+        return bins
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,7 @@ class PiecewiseLinear(NumericEmbedding):
         return self._of_edges(X, weight, [self.n_bins] * X.shape[1])
 
     def fitted_again(self, bins, X, weight=None):
-        """Return bins with edges of other rows, and as many of them; see `fitted` for these."""
+        """Learn the edges anew; see `NumericEmbedding`."""
         return self._of_edges(X, weight, bins.counts, bins.edges)
 
     def _of_edges(self, X, weight, counts, former=None):
@@ -121,12 +141,22 @@ class PiecewiseLinear(NumericEmbedding):
 
 
 #: Numeric embeddings by name; an entry makes the name a value of the parameter.
-NUMERIC_EMBEDDINGS: dict[str, NumericEmbedding] = {"piecewise_linear": PiecewiseLinear()}
+#: Values of the parameter by name. Periodic features belong to the network, which trains them.
+NUMERIC_EMBEDDINGS: dict[str, NumericEmbedding | PeriodicEmbedding] = {
+    "piecewise_linear": PiecewiseLinear(),
+    "periodic": PeriodicEmbedding(),
+}
 
 
 def get_numeric_embedding(value):
-    """Return the embedding with a name, an instance as it is, or None."""
-    return NUMERIC_EMBEDDINGS[value] if isinstance(value, str) else value
+    """Return the embedding with a name, an instance as it is, or None; 'auto' is not found yet."""
+    return NUMERIC_EMBEDDINGS.get(value) if isinstance(value, str) else value
+
+
+def layer_of(value):
+    """Return the embedding that is a layer of the network, or None."""
+    embedding = get_numeric_embedding(value)
+    return embedding if isinstance(embedding, PeriodicEmbedding) else None
 
 
 @dataclass(frozen=True, eq=False)

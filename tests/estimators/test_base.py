@@ -457,6 +457,7 @@ def test_every_parameter_is_documented_in_the_order_of_the_signature(Estimator):
     assert list(documented(Estimator)["Parameters"]) == signature
 
 
+@pytest.mark.user_defaults
 @each_estimator
 def test_defaults_are_documented(Estimator):
     for name, parameter in inspect.signature(Estimator).parameters.items():
@@ -474,8 +475,17 @@ def test_shared_parameters_are_documented_alike():
 
 def test_shared_attributes_are_documented_alike():
     classifier, regressor = (documented(Estimator)["Attributes"] for Estimator in ESTIMATORS)
-    assert set(classifier) - set(regressor) == {"classes_", "temperature_"}
-    assert set(regressor) - set(classifier) == {"y_mean_", "y_scale_", "noise_precision_"}
+    assert set(classifier) - set(regressor) == {
+        "classes_",
+        "temperature_",
+        "oob_decision_function_",
+    }
+    assert set(regressor) - set(classifier) == {
+        "y_mean_",
+        "y_scale_",
+        "noise_precision_",
+        "oob_prediction_",
+    }
     for name in set(classifier) & set(regressor):
         assert classifier[name] == regressor[name], name
 

@@ -81,7 +81,7 @@ def test_an_interrupt_while_the_noise_is_estimated_changes_nothing(Estimator, ho
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skregnet.fitting.run.Run.noise", interrupt)
+    monkeypatch.setattr("skregnet.fitting.fit.noise_after", interrupt)
     with pytest.raises(KeyboardInterrupt):
         go_on(model, X, y)
     assert pickle.dumps(vars(model)) == expected

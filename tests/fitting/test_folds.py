@@ -108,7 +108,8 @@ def test_the_length_is_the_epoch_of_the_least_loss_of_held_out_rows():
     model.fit(X, y)
     curve = model.validation_loss_curve_
     assert model.best_iter_ == 1 + np.argmin(curve) < model.n_iter_
-    assert model.stop_reason_ == "early_stopping" and model.do_early_stopping_
+    assert model.stop_reason_ == "early_stopping"
+    assert model.do_early_stopping_
     assert min(curve) == pytest.approx(log_loss(y, model.oob_decision_function_), rel=1e-6)
     assert model.best_validation_score_ == pytest.approx(-min(curve))
 
@@ -126,7 +127,8 @@ def test_refit_trains_on_all_rows_and_keeps_what_was_predicted_out_of_fold():
     model = Regressor(cv=5, max_iter=20, **SMALL).fit(X, y)
     again = clone(model).set_params(refit=True).fit(X, y)
     np.testing.assert_array_equal(again.oob_prediction_, model.oob_prediction_)
-    assert again.refit_ and again.best_iter_ == model.best_iter_
+    assert again.refit_
+    assert again.best_iter_ == model.best_iter_
     plain = Regressor(cv=None, n_estimators=5, **{**SMALL, **FIXED}, max_iter=model.best_iter_).fit(
         X, y
     )
@@ -162,7 +164,8 @@ def test_rows_of_weight_zero_are_in_no_fold():
 def test_rows_in_no_held_out_part_have_no_prediction():
     X, y = curved_regression(60)
     model = Regressor(cv=TimeSeriesSplit(3), max_iter=3, **SMALL).fit(X, y)
-    assert (model.fold_[:15] == -1).all() and np.isnan(model.oob_prediction_[:15]).all()
+    assert (model.fold_[:15] == -1).all()
+    assert np.isnan(model.oob_prediction_[:15]).all()
     assert np.isfinite(model.oob_prediction_[15:]).all()
     assert np.isfinite(model.oob_score_)
 
@@ -213,7 +216,9 @@ def test_attributes_of_folds_are_none_without_folds():
     X, y = curved_regression(60)
     model = Regressor(cv=3, max_iter=2, **SMALL).fit(X, y)
     model.set_params(cv=None).fit(X, y)
-    assert model.fold_ is None and model.oob_prediction_ is None and model.oob_score_ is None
+    assert model.fold_ is None
+    assert model.oob_prediction_ is None
+    assert model.oob_score_ is None
     assert model.network_.n_members == 1
 
 
@@ -223,7 +228,8 @@ def test_training_goes_on_after_folds():
     model.fit(np.repeat(X, 4, axis=0), np.repeat(y, 4))
     assert set(model.fold_) == set(range(8))
     model.partial_fit(X, y)
-    assert model.fold_ is None and model.network_.n_members == 8
+    assert model.fold_ is None
+    assert model.network_.n_members == 8
 
 
 @few_held_back
@@ -287,7 +293,8 @@ def test_missing_targets_and_class_weights():
     X, y = data_of_kind("multi-output", 90)
     y[::3, 0] = np.nan
     model = Regressor(cv=3, max_iter=10, **SMALL).fit(X, y)
-    assert np.isfinite(model.oob_prediction_).all() and np.isfinite(model.oob_score_)
+    assert np.isfinite(model.oob_prediction_).all()
+    assert np.isfinite(model.oob_score_)
     X, y = data_of_kind("binary", 90)
     model = Classifier(cv=3, class_weight="balanced", max_iter=5, **SMALL).fit(X, y)
     assert np.isfinite(model.oob_decision_function_).all()

@@ -105,6 +105,10 @@ COMMON = {
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
     "refit": BOOLEAN,
+    "cv": (
+        [None, "auto", 2, KFold(4), [(range(20), range(20, 40)), (range(20, 40), range(20))]],
+        [1, 0, -1, 2.5, "3", StandardScaler()],
+    ),
     "categorical_features": (
         [None, "from_dtype", [0], [False, True, False], np.array([0, 2]), ()],
         ["auto", 3, True],

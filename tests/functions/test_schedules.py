@@ -165,11 +165,8 @@ def test_the_first_cycle_is_a_number_of_whole_epochs(steps_per_epoch, first_step
 @pytest.mark.parametrize(
     ("learning_rate", "expected"),
     [
-        *((name, True) for name in ("cosine", "one_cycle", "coslog4", "flat_cos")),
-        *(
-            (other, False)
-            for other in ("constant", "invscaling", "adaptive", "warm_restarts", cosine)
-        ),
+        *((name, True) for name in ("cosine", "one_cycle", "coslog4", "flat_cos", "warm_restarts")),
+        *((other, False) for other in ("constant", "invscaling", "adaptive", cosine)),
     ],
 )
 def test_some_schedules_plan_the_end_of_a_run(learning_rate, expected):

@@ -371,15 +371,23 @@ def test_streams_keep_the_number_of_bins():
     assert model._model.inputs.bins is first
 
 
-def test_streams_with_few_rows_learn_edges_anew():
+@pytest.mark.parametrize("n_first", [4, 15, 29])
+def test_streams_with_few_rows_learn_edges_anew(n_first):
     X = columns()
-    with pytest.warns(UserWarning, match="numeric_embedding.*the first call of partial_fit"):
-        model = model_with(batch_size="auto").partial_fit(X[:10], targets(X[:10]))
+    X[:, 2] = np.arange(300) // 2
+    model = model_with(batch_size="auto")
+    if n_first < 10:
+        with pytest.warns(UserWarning, match="numeric_embedding.*the first call of partial_fit"):
+            model.partial_fit(X[:n_first], targets(X[:n_first]))
+    else:
+        model.partial_fit(X[:n_first], targets(X[:n_first]))
     counts = model._model.inputs.bins.counts
-    model.partial_fit(X[10:200], targets(X[10:200]))
+    model.partial_fit(X[n_first:200], targets(X[n_first:200]))
     bins = model._model.inputs.bins
     assert bins.counts == counts
-    assert_array_equal(bins.edges[0], bin_edges(X[:200, 0], None, counts[0]))
+    for j in (0, 2):
+        edges = bin_edges(X[:200, j], None, counts[j]) if counts[j] else []
+        assert_array_equal(bins.edges[j], edges)
 
 
 def test_a_stream_that_begins_with_one_row_has_no_bins():
@@ -486,6 +494,12 @@ def test_to_sklearn(options):
     new = 2 * columns(50, seed=1) - 20
     for rows in (X, new):
         assert_allclose(plain.predict(rows), model.predict(rows), rtol=1e-9)
+
+
+def test_a_constant_column_has_no_weights_in_the_export():
+    X = columns()
+    plain = model_with().fit(X, targets(X)).to_sklearn()
+    assert_array_equal(plain.coefs_[0].any(axis=1), [True, True, True, False])
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

@@ -1,0 +1,81 @@
+"""What the rows of a fit say of its predictions: the noise of targets, and the temperature."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ..data.rows import at_most
+from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
+from ..uncertainty.temperature import MOST_ROWS, fit_temperature
+
+# The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
+_FEWEST_HELD_OUT = 10
+
+
+def noise_after(run, network):
+    """Return the estimate of the targets' noise after the run; None for classes."""
+    if run.targets.is_classifier:
+        return None
+    precision, start, is_held_out = run.settings.noise_precision, run.start, run.is_held_out
+    n_rows = n_residual_rows(network, run.loss, precision, is_held_out)
+    estimate = partial(
+        estimate_noise,
+        network,
+        run.loss,
+        n_training_rows=count_rows(run.training),
+        y_scale=run.targets.y_scale,
+        noise_precision=precision,
+        before=None if start is None else start.model.noise,
+        is_stream=run.plan.is_stream,
+    )
+    if run.members is not None:
+        parts = run.members.parts(run, network, n_rows) if n_rows else None
+        return estimate(None, parts=parts, is_held_out=True)
+    rows = run.validation if is_held_out else run.training
+    noise = estimate(run.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
+    if is_held_out and rows.known is not None and noise.stream is not None:
+        few = rows.known.sum(axis=0) < _FEWEST_HELD_OUT
+        if few.any():
+            of_training = run.sample(run.training.of_targets(few), n_rows)
+            noise = noise.filled(estimate(of_training, is_held_out=False), few)
+    return noise
+
+
+def noise_before(run):
+    """Return what is known of the noise while the network is being trained."""
+    if run.targets.is_classifier:
+        return None
+    return noise_before_fit(run.loss, run.settings.noise_precision)
+
+
+def temperature_after(run, network):
+    """Return the temperature of the raw scores after the run; None for real targets."""
+    if not run.targets.is_classifier:
+        return None
+    if run.settings.parameters.get("temperature") != "auto":
+        return run.targets.temperature
+    if run.plan.is_stream:
+        # A stream has no held-out rows: that of the fit which it continues is kept.
+        return 1.0 if run.start is None else run.start.model.targets.temperature
+    if not run.is_held_out:
+        return 1.0
+    if run.members is None:
+        rows = run.validation
+        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+        raw = network.infer(run.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
+    else:
+        raw = run.members.raw(run, network)
+        known = np.flatnonzero(~np.isnan(raw[:, 0]))
+        known = known[at_most(len(known), MOST_ROWS)]
+        rows, raw = run.training.take(known), raw[known].astype(np.float64)
+    return _temperature_for(run, rows, raw)
+
+
+def _temperature_for(run, rows, raw):
+    """Fit the temperature to mean raw scores, (n_samples, n_outputs), of held-out rows."""
+    y = replace(run.targets, label_smoothing=0.0).for_loss(rows.y, np.float64)
+    weight = rows.relative_weight
+    n_rows = count_rows(rows) / len(rows)
+    weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
+    return fit_temperature(run.loss, raw, y, weight)
