@@ -266,8 +266,8 @@ plt.show()
 #
 # The figure shows the log-loss on 1397 held-out digits for five random states. The chosen candidate
 # is a single network, and better than the defaults, which train eight networks on folds. Early
-# stopping is worse, because it holds out a tenth of only 400 rows. An ensemble of five networks with
-# the chosen parameters is best.
+# stopping is worse, because it holds out a tenth of only 400 rows. An ensemble of five networks
+# with the chosen parameters is best.
 
 
 def losses_on_test(parameters, X, y, X_test, y_test, seeds=(0, 1, 2, 3, 4)):
