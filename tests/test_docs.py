@@ -82,7 +82,13 @@ def test_penalty_of_the_page_is_a_part_of_the_loss(solver):
     losses = []
     for strength in (0.0, 1.0, 3.0):
         model = RegularizedMLPRegressor(
-            (4,), solver=solver, alpha=strength, penalty=penalty, max_iter=1, random_state=0
+            (4,),
+            solver=solver,
+            learning_rate="constant",
+            alpha=strength,
+            penalty=penalty,
+            max_iter=1,
+            random_state=0,
         )
         with pytest.warns(ConvergenceWarning):
             losses.append(model.fit(X, X[:, 0]).loss_curve_[0])
