@@ -28,6 +28,7 @@ PLAIN_DEFAULTS = {
     "alpha": 1e-4,
     "temperature": 1.0,
     "n_iter_no_change": 10,
+    "refit": False,
     "cv": None,
     "numeric_embedding": None,
     "learning_rate": "constant",

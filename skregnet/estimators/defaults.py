@@ -38,6 +38,7 @@ SKLEARN_DEFAULTS = Defaults(
     early_stopping=False,
     scoring=own_score,
     n_iter_no_change=10,
+    refit=False,
     cv=None,
     categorical_features=None,
     handle_missing="error",

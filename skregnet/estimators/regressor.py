@@ -109,8 +109,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         of `batch_norm` are averaged too. 0 means no average.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
-        restore the parameters and running statistics of the best epoch. 'auto' does so if a
-        validation set is given or there are more than 10 000 rows.
+        restore the parameters and running statistics of the best epoch. 'auto' does so with folds
+        (see `cv`), if a validation set is given, if there are more than 10 000 rows, and if
+        `learning_rate` and `max_iter` are 'auto' and there are at least 200 rows.
     validation_fraction : float in (0, 1), int >= 1 or cross-validation splitter, default=0.1
         Rows that early stopping holds out if no validation set is given. A float is a fraction of
         the rows, an int their number; with `groups` in `fit`, of the groups. A splitter of
@@ -130,10 +131,11 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         'cg' and 'scg' stop when no component of the gradient exceeds this fraction. With the loss
         'gaussian_nll' it is a difference in nats. With another `scoring` it is an absolute
         improvement of the score.
-    refit : bool, default=False
+    refit : bool or 'auto', default='auto'
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
-        available with `warm_start`.
+        available with `warm_start`. 'auto' does so for up to 10 000 rows if
+        ``early_stopping='auto'`` split a validation part off and the learning rate falls to zero.
     cv : 'auto', int >= 2, cross-validation splitter, iterable or None, default='auto'
         Folds of the rows. Each member of the ensemble is trained on the rows outside one fold, all
         of them in one pass, and the rows of the fold show its error on new rows. All members keep
@@ -143,6 +145,14 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         means 8 folds if there are at least 200 rows and nothing else is held out or asked for: a
         stochastic solver, no `X_val`, no ``early_stopping=True``, no `warm_start`, ``n_init=1``,
         and `n_estimators` 'auto' or a multiple of 8. None means no folds.
+    bootstrap : bool, default=False
+        Whether each member is trained on its own bootstrap sample of the rows, in place of `cv`: as
+        many rows as there are, drawn with replacement, or whole groups if `fit` gets `groups`. The
+        rows that a sample lacks, 37 % on average, are held out from its member. The length of
+        training is found as with `cv`; the loss of a row is the mean over the members that have not
+        seen it. Rows of weight zero are in no sample, other weights do not affect the drawing, so
+        that an integer weight does not equal repeated rows. Not available with `X_val`,
+        `warm_start`, ``n_init > 1`` and solvers that are not stochastic.
     categorical_features : 'from_dtype', array-like of {bool, int, str} or None, \
             default='from_dtype'
         Categorical features, as a mask, column numbers or column names. 'from_dtype' selects the
@@ -187,8 +197,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
         epochs. It can also be an instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int >= 1 or 'auto', default='auto'
-        Number of rows in a batch of the stochastic solvers. 'auto' means ``min(64, n_samples)``
-        where the learning rate falls to zero, else ``min(200, n_samples)`` as in scikit-learn. A
+        Number of rows in a batch of the stochastic solvers. 'auto' means 64 where the
+        learning rate falls to zero (128 from 20 000 training rows on, 256 from 80 000 on), else 200
+        as in scikit-learn, and at most the number of rows. A
         last batch of a single row is merged with the batch before it; with `batch_norm`, any last
         batch below half the size.
     learning_rate : str or callable, default='auto'
@@ -209,9 +220,10 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
     max_iter : int >= 1 or 'auto', default='auto'
-        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs: for
-        'warm_restarts' seven cycles, about 8 000 steps or 127 epochs; for other rates that fall to
-        zero 1 024 steps. Else it means 200 epochs.
+        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs. For
+        'warm_restarts' it is seven cycles, about 8 000 steps; if the first cycle of one epoch has
+        more than 64 steps, up to 127 epochs and about 50 000 steps. For other rates that fall to
+        zero it is 1 024 steps. Else it means 200 epochs.
     max_fun : int >= 1, default=15000
         Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
@@ -230,7 +242,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Number of members of the ensemble (Lakshminarayanan et al. 2017). They are trained in one
         pass, each with its own initial weights, order of the rows and dropout masks. Their
         predictions are averaged. 'auto' means one for each fold of `cv`, and one without folds. A
-        multiple of the number of folds gives each fold as many members.
+        multiple of the number of folds gives each fold as many members. With `bootstrap`, 'auto'
+        means 8, which take as long as 8 folds, and there must be 2 at least.
     n_init : int >= 1, default=1
         Number of restarts of each member. They are trained in the same pass, and the one with the
         lowest training loss is kept.
@@ -249,7 +262,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Whether to print one line per epoch and, at the end, the reason for stopping.
     dtype : {'float32', 'float64', 'auto'} or None, default='auto'
         Type of the network's parameters and computations. None means that of `X`. 'auto' means
-        'float32' with folds, which takes about half of the time, else that of `X`.
+        'float32' with folds or `bootstrap`, which takes about half of the time, else that of `X`.
     noise_precision : float in (0, inf), array-like of shape (n_outputs,) or 'auto', default='auto'
         Inverse variance of the noise of the targets, in units of ``1 / y^2``: tau of Gal &
         Ghahramani (2016). Used with 'squared_error', 'absolute_error' and 'huber'; other losses
@@ -333,12 +346,13 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         other attributes are those of the first run.
     fold_ : ndarray of int of shape (n_samples,) or None
         Fold that holds out each row; -1 for none. Member m has not seen fold ``m % n_folds``. None
-        without folds.
+        without folds, and with `bootstrap`, where several members lack the same row.
     oob_prediction_ : ndarray, shaped like ``predict(X)``, or None
         Prediction of each training row by the members that have not seen it; NaN for a row that no
-        fold holds out. None without folds.
+        fold holds out, or that is in all bootstrap samples. None without folds and `bootstrap`.
     oob_score_ : float or None
-        Score of the held-out rows, as `score` computes it. None without folds.
+        Score of the held-out rows, as `score` computes it. None without folds and
+        `bootstrap`.
     alpha_ : float
         Strength of the penalty in the fit.
     batch_size_ : int
@@ -430,8 +444,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         scoring: str | t.Scorer = "loss",
         n_iter_no_change: float | Literal["auto"] = "auto",
         tol: float = 1e-4,
-        refit: bool = False,
+        refit: bool | Literal["auto"] = "auto",
         cv: int | t.Splits | Literal["auto"] | None = "auto",
+        bootstrap: bool = False,
         categorical_features: t.Columns | None = "from_dtype",
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
         numeric_embedding: t.NumericEmbeddingName
@@ -486,6 +501,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.tol = tol
         self.refit = refit
         self.cv = cv
+        self.bootstrap = bootstrap
         self.categorical_features = categorical_features
         self.handle_missing = handle_missing
         self.numeric_embedding = numeric_embedding

@@ -7,19 +7,24 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ..functions.schedules import FIRST_STEPS, is_planned
-from ..preprocessing.folds import split_folds
+from ..preprocessing.folds import draw_bags, split_folds
 from ..preprocessing.numeric_encoding import PiecewiseLinear
-from .settings import is_auto
+from .settings import ROWS_TO_HOLD_OUT, is_auto
 
-#: Number of folds of ``cv='auto'``, and the number of rows from which on it makes folds.
-AUTO_FOLDS, ROWS_FOR_FOLDS = 8, 200
-# Largest number of cycles of the learning rate, each twice as long as the one before it.
-_MOST_CYCLES = 7
+#: Number of folds of ``cv='auto'``. There are as many bootstrap samples, which take as long; a row
+#: is then held out from three members on average, and one row of 40 from none.
+AUTO_FOLDS = 8
+# With more rows a fit is not repeated for the sake of the validation part.
+_MOST_ROWS_OF_REFIT = 10_000
+# Largest number of cycles of the learning rate, each twice as long as the one before it. With many
+# rows they are fewer: about so many steps, but three cycles at least.
+_MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 50_000
 # Steps of a fit without held-out rows, which cannot find its own length.
 _STEPS_WITHOUT_JUDGE = 1024
 # Strength of the penalty on regressors and classifiers: smooth targets need weak ones.
 _ALPHA = {False: 1e-4, True: 1.0}
-_BATCH_SIZE = 64
+# (number of rows, size of a batch for fewer rows), and the size for more.
+_BATCH_SIZES, _LARGEST_BATCH_SIZE = ((20_000, 64), (80_000, 128)), 256
 # Values for constant learning rates, which are those of scikit-learn.
 _CONSTANT = {
     "alpha": 1e-4,
@@ -35,11 +40,16 @@ def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream)
 
     `stratify` holds labels whose frequencies the folds keep, or None.
     """
-    cv = settings.cv if start is None and not is_stream else None
-    if isinstance(cv, str):
+    cv, n_members = settings.cv, settings.n_estimators
+    if settings.bootstrap or start is not None or is_stream:
+        cv = None
+    elif isinstance(cv, str):
         cv = AUTO_FOLDS if validation is None and _makes_folds(settings, rows) else None
-    folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
-    n_members = settings.n_estimators
+    if settings.bootstrap:
+        n_bags = AUTO_FOLDS if isinstance(n_members, str) else n_members
+        folds = draw_bags(rows, n_bags, seeds.split())
+    else:
+        folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
     if isinstance(n_members, str):
         n_members = start.model.network.n_members if start else 1 if folds is None else len(folds)
     if folds is not None and n_members % len(folds):
@@ -50,16 +60,17 @@ def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream)
     return settings.changed(cv=cv, n_estimators=n_members), folds
 
 
-def resolve(settings, training, folds, *, is_judged, is_new):
+def resolve(settings, training, folds, *, is_judged, is_split, is_new):
     """Return settings without 'auto'.
 
-    `is_judged` says whether held-out rows choose the length of training, and `is_new` whether a
-    fit, not a stream, starts a new network.
+    `is_judged` says whether held-out rows choose the length of training, `is_split` whether they
+    were split off as one validation part, and `is_new` whether a fit, not a stream, starts a new
+    network.
     """
     rate = settings.learning_rate
     if is_auto(rate):
-        has_plan = settings.is_stochastic and is_new and not settings.warm_start
-        rate = ("warm_restarts" if is_judged else "cosine") if has_plan else "constant"
+        finds_plan = is_new and settings.finds_plan
+        rate = ("warm_restarts" if is_judged else "cosine") if finds_plan else "constant"
     n_rows = len(training) if folds is None else folds.n_training
     has_plan = settings.is_stochastic and is_planned(rate)
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
@@ -67,6 +78,10 @@ def resolve(settings, training, folds, *, is_judged, is_new):
     if is_auto(settings.numeric_embedding):
         takes_bins = has_plan and is_new and not issparse(training.X)
         found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
+    if is_auto(settings.refit):
+        # The user did not ask for a validation part, so its rows shall not be lost.
+        asked = settings.early_stopping is True or n_rows > _MOST_ROWS_OF_REFIT
+        found["refit"] = bool(is_split and not asked and has_plan)
     if is_auto(settings.dtype):
         found["dtype"] = None if folds is None else "float32"
     return settings.changed(learning_rate=rate, **found)
@@ -75,7 +90,7 @@ def resolve(settings, training, folds, *, is_judged, is_new):
 def _makes_folds(settings, rows):
     """Whether ``cv='auto'`` makes folds in a new fit."""
     n_members = settings.n_estimators
-    if rows.n_counted < ROWS_FOR_FOLDS or settings.early_stopping is True:
+    if rows.n_counted < ROWS_TO_HOLD_OUT or settings.early_stopping is True:
         return False
     if not settings.is_stochastic or settings.warm_start or settings.n_init > 1:
         return False
@@ -86,11 +101,16 @@ def _makes_folds(settings, rows):
 
 def _of_plan(settings, rate, n_rows):
     """Return the values for a learning rate that falls to zero."""
-    batch_size = _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size
+    batch_size = settings.batch_size
+    if is_auto(batch_size):
+        sizes = [size for limit, size in _BATCH_SIZES if n_rows < limit]
+        batch_size = min(sizes, default=_LARGEST_BATCH_SIZE)
     steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
     if rate == "warm_restarts":
         first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
-        max_iter, patience = first_epochs * (2**_MOST_CYCLES - 1), "auto"
+        n_cycles = int(math.log2(1 + _MOST_STEPS / (first_epochs * steps_per_epoch)))
+        n_cycles = min(max(n_cycles, _FEWEST_CYCLES), _MOST_CYCLES)
+        max_iter, patience = first_epochs * (2**n_cycles - 1), "auto"
     else:
         max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
     return {

@@ -4,9 +4,11 @@ import numpy as np
 
 from .scorer import make_scorer
 
-# A candidate gives up at the end of a cycle if its least loss is larger than that of the other one
-# after as many epochs by this share; after so many cycles.
-_FAR_BEHIND, _FEWEST_CYCLES = 0.05, 3
+# A candidate gives up at the end of a cycle, from the third on, if its least loss is larger than
+# that of the other one after as many epochs by this share. A linear target is learned faster with
+# bins, and better without: the plain network is behind by 30 % after three cycles, and ahead after
+# six.
+_FAR_BEHIND, _FEWEST_CYCLES = 0.35, 3
 
 
 class GiveUp:

@@ -22,7 +22,7 @@ from .refit import check_refit_weights, refit_on_all_rows
 from .result import FitResult
 from .run import Run
 from .scorer import make_scorer
-from .settings import check_batches
+from .settings import check_batches, is_auto
 
 # So many rows show whether a loss is finite.
 _SAMPLE_ROWS = 2000
@@ -75,7 +75,13 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             f"cv={settings.cv!r} cannot be used with X_val and y_val: the folds are what is held "
             "out. Leave X_val and y_val out, or set cv='auto' or None."
         )
-    if settings.refit and data.X_val is not None and settings.early_stopping is not False:
+    if data.X_val is not None and settings.bootstrap:
+        raise ValueError(
+            "bootstrap=True cannot be used with X_val and y_val: the rows that a sample lacks are "
+            "what is held out. Leave X_val and y_val out, or set bootstrap=False."
+        )
+    asks_refit = settings.refit and not is_auto(settings.refit)
+    if asks_refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
     inputs, targets, rows, validation = read_data(
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
@@ -102,7 +108,7 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             )
     for watcher in watchers:
         watcher.end_training(outcome, result)
-    if settings.refit and run.plan.stops_early:
+    if run.settings.refit and run.plan.stops_early:
         if validation is not None:
             rows = rows.joined_with(validation)
         result = refit_on_all_rows(
@@ -172,7 +178,7 @@ def read_data(settings, data, start=None, *, same_classes=False, is_stream=False
     if data.X_val is None:
         return inputs, targets, rows, None
     try:
-        if start is None and settings.refit:
+        if start is None and settings.refit and not is_auto(settings.refit):
             inputs = inputs.with_categories_of(data.X_val)
         X_val = inputs.read(data.X_val, "X_val")
         inputs = inputs.with_missing_of(X_val)
@@ -244,7 +250,10 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
         training = rows.without_zero_weights()
         validation = None if validation is None else validation.without_zero_weights()
     is_new = start is None and not is_stream
-    settings = resolve(settings, training, folds, is_judged=stops_early, is_new=is_new)
+    is_split = stops_early and not is_given and folds is None
+    settings = resolve(
+        settings, training, folds, is_judged=stops_early, is_split=is_split, is_new=is_new
+    )
     check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:
         with np.errstate(over="ignore", invalid="ignore"):  # the run says what overflows

@@ -1,6 +1,6 @@
-"""Members on folds: the rows of each member, and the losses and predictions of held-out rows."""
+"""Members on rows of their own, and the losses and predictions of the rows that they lack."""
 
-import math
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ class OutOfFold:
     """The rows that the members of an ensemble learn from, and those that are held out from them.
 
     Each fold has targets of its own, which scale by its training rows, and weights with a mean of
-    one over these. The inputs are the same for all folds.
+    one over these. The inputs are the same for all folds. A bootstrap sample is a fold, too.
 
     Parameters
     ----------
@@ -126,16 +126,28 @@ class OutOfFold:
         """Held-out rows of each fold."""
         return [self.rows.take(part) for part in self.folds.test]
 
+    @cached_property
+    def shared_out(self):
+        """The same rows, with weights divided by the number of folds that hold out the row."""
+        n_folds = self.folds.holds_out.sum(axis=1)
+        if n_folds.max() == 1:
+            return self.held_out
+        return [
+            replace(rows, weight=(1.0 if rows.weight is None else rows.weight) / n_folds[numbers])
+            for rows, numbers in zip(self.held_out, self.folds.test, strict=True)
+        ]
+
     def validator(self, run, judge, scorer=None):
         """Return a function of a network that gives the joint loss and score, (members,) each.
 
-        The loss of a held-out row is that of the members that have not seen it, each in its own
-        units. All members get the mean over the rows.
+        The loss of a held-out row is the mean over the members that have not seen it, each in its
+        own units. All members get the mean over the rows. The score is the mean over the scores of
+        the members, each on the rows that it has not seen.
         """
         x, _, _ = run.arrays(run.training)
         evaluations, shares = [], []
         for numbers, rows, targets in zip(
-            self.folds.test, self.held_out, self.targets_of_fold, strict=True
+            self.folds.test, self.shared_out, self.targets_of_fold, strict=True
         ):
             y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
             weight = None if weight is None else weight.astype(run.dtype)
@@ -166,23 +178,25 @@ class OutOfFold:
         return np.full(self.n_members, shares @ of_members)
 
     def parts(self, run, network, n_rows):
-        """Return the members of each fold and at most so many rows in all that it holds out.
+        """Return pairs of members and of rows that all of these, and no others, have not seen.
 
-        The rows are arrays in common units. `network` is in common units, too.
+        There are at most so many rows in all, as arrays in common units. `network` is in common
+        units, too.
         """
         x, y, weight = run.arrays(run.training)
-        parts, share = [], min(1.0, n_rows / len(self.rows))
-        for k, numbers in enumerate(self.folds.test):
-            some = numbers[at_most(len(numbers), math.ceil(share * len(numbers)))]
+        numbers = np.flatnonzero(self.folds.holds_out.any(axis=1))
+        parts, n_repeats = [], self.n_members // len(self.folds)
+        for folds, some in self.folds.grouped(numbers[at_most(len(numbers), n_rows)]):
+            members = np.flatnonzero(np.tile(folds, n_repeats))
             data = _rows_of(x, some), y[some], None if weight is None else weight[some]
-            parts.append((network.select(slice(k, None, len(self.folds))), data))
+            parts.append((network.select(members), data))
         return parts
 
     def attributes(self, run, network, targets):
         """Return the public attributes; `network` is in common units."""
         folds = self.folds
         predicted, score = targets.predict_and_score(self.raw(run, network), self.rows)
-        of_all = np.full((len(folds.of_row), *predicted.shape[1:]), np.nan, predicted.dtype)
+        of_all = np.full((folds.n_samples, *predicted.shape[1:]), np.nan, predicted.dtype)
         of_all[folds.kept] = predicted
         return {
             "fold_": folds.of_row,
@@ -193,14 +207,16 @@ class OutOfFold:
     def raw(self, run, network):
         """Return raw predictions of held-out rows in common units, (rows, outputs).
 
-        They are those of the members that have not seen the row, and NaN for a row that is not held
-        out. `network` is in common units.
+        They are means over the members that have not seen the row, and NaN for a row that is not
+        held out. `network` is in common units.
         """
         x, _, _ = run.arrays(run.training)
-        raw = np.full((len(self.rows), network.layers[-1].n_outputs), np.nan, network.params.dtype)
+        raw = np.zeros((len(self.rows), network.layers[-1].n_outputs), network.params.dtype)
         for k, numbers in enumerate(self.folds.test):
             members = network.select(slice(k, None, len(self.folds)))
-            raw[numbers] = mean_over_members(members.infer(_rows_of(x, numbers)))
+            raw[numbers] += mean_over_members(members.infer(_rows_of(x, numbers)))
+        n_folds = self.folds.holds_out.sum(axis=1, keepdims=True)
+        raw /= np.where(n_folds > 0, n_folds, np.nan).astype(raw.dtype)
         return raw
 
 

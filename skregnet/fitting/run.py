@@ -48,7 +48,8 @@ class Run:
     start : Start, default=None
         What the run continues from; None starts a new network.
     members : OutOfFold, default=None
-        The rows of each member, if they are on folds; `validation` is None then.
+        The rows of each member, if they are on folds or bootstrap samples; `validation` is None
+        then.
     """
 
     def __init__(

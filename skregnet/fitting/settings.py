@@ -35,7 +35,10 @@ from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbeddin
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
 
-# early_stopping='auto' holds rows back if there are more rows than this.
+#: The number of rows from which on 'auto' holds rows out, as folds or a validation part, to find
+#: the length of training.
+ROWS_TO_HOLD_OUT = 200
+# With more rows, early_stopping='auto' holds some out whatever the length of training is.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
 _AUTO_BATCH_SIZE = 200
 
@@ -70,7 +73,7 @@ PARAMETER_CONSTRAINTS = {
     "scoring": [str, callable],
     "n_iter_no_change": [StrOptions({"auto"}), _COUNT, Options(Real, {np.inf})],
     "tol": [_NON_NEGATIVE],
-    "refit": ["boolean"],
+    "refit": ["boolean", StrOptions({"auto"})],
     "cv": [
         StrOptions({"auto"}),
         Interval(Integral, 2, None, closed="left"),
@@ -78,6 +81,7 @@ PARAMETER_CONSTRAINTS = {
         "array-like",
         None,
     ],
+    "bootstrap": ["boolean"],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     "handle_missing": [StrOptions({"auto", "indicator", "error"})],
     "numeric_embedding": [
@@ -115,7 +119,7 @@ PARAMETER_CONSTRAINTS = {
 }
 # Attributes that a fit which continues another one adds to.
 CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
-# Attributes of members on folds; None without folds.
+# Attributes of members on folds or bootstrap samples; None without them.
 OUT_OF_FOLD = ("fold_", "oob_prediction_", "oob_decision_function_", "oob_score_")
 # Parameters whose values in the fit are published, with an underscore: they may be 'auto'.
 RESOLVED = (
@@ -218,11 +222,19 @@ class Settings:
 
     def stops_early(self, rows, validation):
         """Resolve ``early_stopping``."""
-        if self.cv is not None:
+        if self.cv is not None or self.bootstrap:
             return self.early_stopping is not False
         if self.early_stopping == "auto":
-            return validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS
+            if validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS:
+                return True
+            finds_length = is_auto(self.learning_rate) and is_auto(self.max_iter)
+            return finds_length and self.finds_plan and rows.n_counted >= ROWS_TO_HOLD_OUT
         return bool(self.early_stopping)
+
+    @property
+    def finds_plan(self):
+        """Whether a fit, not a stream, may plan its rates to their end."""
+        return self.is_stochastic and not self.warm_start
 
     def rows_of_batch(self, n_rows):
         """Resolve ``batch_size``."""
@@ -426,7 +438,7 @@ def check_combinations(settings):
             "batch_norm=True needs batches of at least two rows, got batch_size=1: the variance of "
             "one row is zero. Raise batch_size or set batch_norm=False."
         )
-    if settings.refit and settings.warm_start:
+    if settings.refit is not False and not is_auto(settings.refit) and settings.warm_start:
         raise ValueError(
             "refit=True cannot be used with warm_start=True: after refit the network has been "
             "trained on all rows, and none is left to validate the next fit. Set one of them to "
@@ -449,6 +461,8 @@ def check_combinations(settings):
                 "would be compared by their training losses. Use n_estimators, a multiple of the "
                 "number of folds."
             )
+    if settings.bootstrap:
+        _check_bootstrap(settings)
     if isinstance(settings.validation_fraction, bool):
         raise InvalidParameterError(
             f"The 'validation_fraction' parameter of {settings.cls.__name__} must be a share or "
@@ -483,6 +497,40 @@ def check_combinations(settings):
         )
 
 
+def _check_bootstrap(settings):
+    """Raise ValueError if a parameter excludes bootstrap samples."""
+    reasons = {
+        "cv": (
+            settings.cv is not None and not isinstance(settings.cv, str),
+            "members learn from folds or from bootstrap samples. Set cv='auto' or None",
+        ),
+        "n_estimators": (
+            settings.n_estimators == 1,
+            "an ensemble of bootstrap samples needs two members at least. Set "
+            "n_estimators='auto' or a larger number",
+        ),
+        "warm_start": (
+            settings.warm_start,
+            "a later fit may have other rows, which the members would then have seen. Set one of "
+            "them to False",
+        ),
+        "solver": (
+            not settings.is_stochastic,
+            f"use one of the stochastic solvers {sorted(STOCHASTIC_OPTIMIZERS)}",
+        ),
+        "n_init": (
+            settings.n_init > 1,
+            "restarts would be compared by their training losses. Use n_estimators",
+        ),
+    }
+    for name, (is_excluded, reason) in reasons.items():
+        if is_excluded:
+            raise ValueError(
+                f"bootstrap=True cannot be used with {name}={settings.parameters[name]!r}: "
+                f"{reason}, or set bootstrap=False."
+            )
+
+
 def check_batches(settings, n_samples):
     """Raise ValueError or warn if there are too few rows for the batches."""
     if settings.batch_norm and n_samples < 2:
@@ -511,6 +559,11 @@ def supports_partial_fit(estimator):
         reason = (
             f"does not support cv={estimator.cv!r}: a stream has no folds. Use cv='auto' or None, "
             "or call fit."
+        )
+    elif estimator.bootstrap:
+        reason = (
+            "does not support bootstrap=True: the rows of a stream are not known when a sample is "
+            "drawn. Set bootstrap=False, or call fit."
         )
     elif estimator.n_init != 1:
         reason = (

@@ -1,8 +1,9 @@
-"""Folds: parts of the rows, each of which is held out from some members of an ensemble."""
+"""Parts of the rows, each of which is held out from some members: folds or bootstrap samples."""
 
 import copy
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -13,14 +14,20 @@ from .splitting import row_numbers
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Training and held-out rows of each fold, as sorted numbers of the rows of a fit."""
+    """Training and held-out rows of each fold, as sorted numbers of the rows of a fit.
+
+    A bootstrap sample is a fold whose training rows have repeats, and which holds out the rows that
+    it lacks. Several samples can hold out the same row.
+    """
 
     train: tuple  # of ndarray of int, one for each fold
-    test: tuple  # of ndarray of int; no row is in two of them
-    # Fold of each of the user's rows, (n_samples,): -1 for a row that no fold holds out.
-    of_row: np.ndarray
+    test: tuple  # of ndarray of int
     # Numbers of the rows of the fit among those of the user, without zero weights.
     kept: np.ndarray
+    n_samples: int  # number of the user's rows
+    # Fold of each of the user's rows, (n_samples,): -1 for a row that no fold holds out. None for
+    # bootstrap samples.
+    of_row: np.ndarray | None = None
 
     def __len__(self):
         return len(self.train)
@@ -34,6 +41,24 @@ class Folds:
         """Number of rows that each member reads in an epoch: those of the smallest part."""
         return min(map(len, self.train))
 
+    @cached_property
+    def holds_out(self):
+        """Mask of the folds that hold out each row of the fit, (rows, folds)."""
+        mask = np.zeros((len(self.kept), len(self)), bool)
+        for k, numbers in enumerate(self.test):
+            mask[numbers, k] = True
+        return mask
+
+    def grouped(self, numbers):
+        """Group rows by the folds that hold them out.
+
+        Return pairs of a mask of the folds and the numbers of the rows, all of which at least one
+        fold must hold out.
+        """
+        masks, group = np.unique(self.holds_out[numbers], axis=0, return_inverse=True)
+        group = group.ravel()  # NumPy 2.0 gives it a second axis
+        return [(mask, numbers[group == g]) for g, mask in enumerate(masks)]
+
 
 def split_folds(rows, cv, rng, stratify=None):
     """Return the `Folds` of `Rows`.
@@ -42,11 +67,9 @@ def split_folds(rows, cv, rng, stratify=None):
     without a seed gets one from the generator `rng`. If it is a number, rows of weight zero are in
     no fold, groups are kept together, and the frequencies of labels in `stratify` are kept.
     """
-    n_rows, seed = len(rows), int(rng.integers(2**31))
-    counts = rows.counts
-    kept = np.arange(n_rows) if counts is None else np.flatnonzero(counts)
+    n_rows, seed, kept = len(rows), int(rng.integers(2**31)), _kept(rows)
     if isinstance(cv, Integral):
-        chosen = rows if counts is None else rows.take(kept)
+        chosen = rows if len(kept) == n_rows else rows.take(kept)
         labels = None if stratify is None else stratify[kept]
         pairs = [(kept[a], kept[b]) for a, b in _drawn(chosen, int(cv), seed, labels)]
     else:
@@ -72,7 +95,38 @@ def split_folds(rows, cv, rng, stratify=None):
         of_row[held_out] = k
         train.append(position[seen])
         test.append(position[held_out])
-    return Folds(tuple(train), tuple(test), of_row, kept)
+    return Folds(tuple(train), tuple(test), kept, n_rows, of_row)
+
+
+def draw_bags(rows, n_bags, rng):
+    """Return bootstrap samples of `Rows` as `Folds`.
+
+    A sample has as many rows as there are with a positive weight, drawn with replacement and with
+    equal probabilities. If there are groups, it has as many groups as there are, drawn likewise.
+    """
+    kept = _kept(rows)
+    unit, unit_of_row = "rows", np.arange(len(kept))
+    if rows.groups is not None:
+        unit, unit_of_row = "groups", np.unique(rows.groups[kept], return_inverse=True)[1]
+    n_units = int(unit_of_row.max()) + 1
+    train, test = [], []
+    for k in range(n_bags):
+        times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)[unit_of_row]
+        train.append(np.repeat(np.arange(len(kept)), times))
+        test.append(np.flatnonzero(times == 0))
+        if len(test[k]) == 0:
+            raise ValueError(
+                f"bootstrap=True needs more {unit}: the sample of member {k} contains all of the "
+                f"{n_units} {unit} of positive weight, and none is held out from it. Give more "
+                f"{unit}, or set bootstrap=False."
+            )
+    return Folds(tuple(train), tuple(test), kept, len(rows))
+
+
+def _kept(rows):
+    """Return the numbers of the rows with a positive weight and a target."""
+    counts = rows.counts
+    return np.arange(len(rows)) if counts is None else np.flatnonzero(counts)
 
 
 def _drawn(rows, n_folds, seed, stratify):

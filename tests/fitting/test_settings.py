@@ -105,6 +105,7 @@ COMMON = {
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
     "refit": BOOLEAN,
+    "bootstrap": BOOLEAN,
     "cv": (
         [None, "auto", 2, KFold(4), [(range(20), range(20, 40)), (range(20, 40), range(20))]],
         [1, 0, -1, 2.5, "3", StandardScaler()],
@@ -178,6 +179,7 @@ CONTEXT = {
     "validation_fraction": {"early_stopping": True},
     "scoring": {"early_stopping": True},
     "refit": {"early_stopping": True},
+    "bootstrap": {"n_estimators": 2},
     "max_fun": {"solver": "lbfgs"},
     "l1_ratio": {"alpha": 1.0},
     "batch_norm_momentum": {"batch_norm": True},

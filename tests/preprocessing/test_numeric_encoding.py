@@ -17,6 +17,7 @@ from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data import source
 from skregnet.data.source import Source
 from skregnet.interop import skops_types
+from skregnet.network import PeriodicEmbedding
 from skregnet.preprocessing.numeric_encoding import (
     NUMERIC_EMBEDDINGS,
     NumericEmbedding,
@@ -234,7 +235,7 @@ def test_steps_are_learned():
 @pytest.mark.parametrize("Estimator", ESTIMATORS)
 def test_names_are_instances(name, Estimator):
     X, y = data_for(Estimator)
-    assert isinstance(NUMERIC_EMBEDDINGS[name], NumericEmbedding)
+    assert isinstance(NUMERIC_EMBEDDINGS[name], NumericEmbedding | PeriodicEmbedding)
     one = small(Estimator, numeric_embedding=name).fit(X, y)
     other = small(Estimator, numeric_embedding=NUMERIC_EMBEDDINGS[name]).fit(X, y)
     assert_array_equal(one.network_.params, other.network_.params)
