@@ -25,7 +25,7 @@ class GiveUp:
         n_epochs = monitor.history.n_epochs
         if n_epochs not in self._ends:
             return False
-        own = np.nanmin(monitor.history.curve("validation_loss"))
+        own = np.fmin.reduce(monitor.history.curve("validation_loss"))
         other = self._least[min(n_epochs, len(self._least)) - 1]
         return bool(own > other + _FAR_BEHIND * abs(other))
 
