@@ -257,9 +257,7 @@ def test_first_picture_shows_what_it_says():
     ]
     first_page = " ".join((DOCS / "index.rst").read_text(encoding="utf-8").split())
     for text in (" ".join(README.split()), first_page):
-        told = re.search(
-            r"from (0\.\d+) to (0\.\d+).*With the defaults, .* has (0\.\d+)", text
-        )
+        told = re.search(r"from (0\.\d+) to (0\.\d+).*With the defaults, .* has (0\.\d+)", text)
         assert medians == pytest.approx([float(number) for number in told.groups()], rel=0.15)
     # What is said of them: the penalty and dropout help, and the defaults do not overfit.
     assert medians[1] < 0.6 * medians[0]
