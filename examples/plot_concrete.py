@@ -186,11 +186,12 @@ ax.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# skregnet's defaults have the lowest errors on both. Gradient boosting gets worse by a large amount:
-# on known mixtures it is as good as the recipe or better, on new ones it is not. Other folds change
-# these errors by some tenths of an MPa. The defaults could also be told which rows belong together,
-# by ``fit(X, y, groups=mixture)``: their own folds then hold out whole mixtures. The recipe estimates
-# a different uncertainty for each prediction by a variance head, which the rest of this page needs.
+# skregnet's defaults have the lowest errors on both. Gradient boosting gets worse by a large
+# amount: on known mixtures it is as good as the recipe or better, on new ones it is not. Other
+# folds change these errors by some tenths of an MPa. The defaults could also be told which rows
+# belong together, by ``fit(X, y, groups=mixture)``: their own folds then hold out whole mixtures.
+# The recipe estimates a different uncertainty for each prediction by a variance head, which the
+# rest of this page needs.
 #
 # Are the intervals right?
 # ------------------------
