@@ -25,6 +25,7 @@ from statistics import median
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
+from plain import plain_classifier, plain_regressor
 from reporting import (
     benchmark_parser,
     describe_machine,
@@ -38,8 +39,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
-
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 MOST_ROWS = 2000
 UCI = Path(__file__).parent / "data" / "uci"
@@ -135,7 +134,7 @@ def is_classification(y):
 def errors(parts, parameters, seed):
     """Return the errors on the validation rows and on the test rows."""
     train, *others = parts
-    Estimator = RegularizedMLPClassifier if is_classification(train[1]) else RegularizedMLPRegressor
+    Estimator = plain_classifier if is_classification(train[1]) else plain_regressor
     model = Estimator(random_state=seed, **parameters).fit(*train)
     if is_classification(train[1]):
         return [log_loss(y, model.predict_proba(X), labels=model.classes_) for X, y in others]

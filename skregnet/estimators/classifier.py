@@ -94,9 +94,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     temperature : 'auto' or float in (0, inf), default='auto'
         Number that raw scores are divided by, in all that the classifier returns (Guo et al. 2017).
         Above one, probabilities are less extreme; the order of the classes does not change. 'auto'
-        minimises the log-loss of the validation part, `X_val` or the rows that early stopping holds
-        out. Few rows leave it near one. It is one if no rows are held out. `partial_fit` keeps that
-        of the fit that it continues. The losses of training do not use it.
+        minimises the log-loss of held-out rows: those of the folds, `X_val`, or the rows that early
+        stopping holds out. Few rows leave it near one. It is one if no rows are held out.
+        `partial_fit` keeps that of the fit that it continues. The losses of training do not use it.
     early_stopping : bool or 'auto', default='auto'
         Whether to hold out validation rows, stop when their loss or score no longer improves, and
         restore the parameters and running statistics of the best epoch. 'auto' does so with folds
@@ -154,18 +154,20 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         mean of the training part, encodes a missing category as zeros, and adds an indicator input
         for each feature with missing values in the training part. 'indicator' does the same, and
         refuses sparse `X`. 'error' raises an error. NaN in sparse `X` is always an error.
-    numeric_embedding : {'auto', 'piecewise_linear'}, NumericEmbedding or None, \
-            default='auto'
+    numeric_embedding : {'auto', 'piecewise_linear', 'periodic'}, NumericEmbedding, \
+            PeriodicEmbedding or None, default='auto'
         Features of the numbers in `X` that stand beside them, for targets that depend on a number
         by steps and bends. 'piecewise_linear': up to 16 features of each number with more than two
         values, each of which grows from 0 to 0.5 within its bin between two quantiles of the
         training part (Gorishniy et al. 2022). Their weights start at zero. They are features of the
         numbers before the `scaler`, and need dense `X`. Other numbers of bins and sizes are those
-        of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. In a stream, the first call
-        of `partial_fit` decides how many bins a column has. None: no such features. 'auto': if
-        held-out rows choose the length of training, networks with and without them are trained, and
-        the held-out rows choose between them; otherwise 'piecewise_linear' where the learning rate
-        falls to zero and `X` is dense.
+        of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. 'periodic': sums of sines of
+        the scaled numbers, whose frequencies are trained; others are those of a
+        `skregnet.network.layers.PeriodicEmbedding`. In a stream, the first call of `partial_fit`
+        decides how many bins a column has. None: no such features. 'auto': if held-out rows choose
+        the length of training, networks with and without them are trained, and the held-out rows
+        choose between them; otherwise 'piecewise_linear' where the learning rate falls to zero and
+        `X` is dense.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
