@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .. import _typing as t
     from ..functions.activations import Activation
     from ..functions.penalties import Penalty
+    from ..network import PeriodicEmbedding
     from ..optim import StochasticOptimizer
     from ..preprocessing.numeric_encoding import NumericEmbedding
 
@@ -345,7 +346,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Maximum number of epochs of the fit.
     n_iter_no_change_ : float or 'auto'
         Patience of the fit in epochs; 'auto' is one cycle of 'warm_restarts'.
-    numeric_embedding_ : str, object or None
+    numeric_embedding_ : NumericEmbedding, PeriodicEmbedding or None
         Numeric embedding of the fit. With ``'auto'`` held-out rows may have chosen None.
 
     See Also
@@ -413,6 +414,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
         numeric_embedding: t.NumericEmbeddingName
         | NumericEmbedding
+        | PeriodicEmbedding
         | Literal["auto"]
         | None = "auto",
         scaler: t.ScalerName | t.Transformer | None = "standard",
