@@ -298,12 +298,17 @@ class Run:
         else:
             of_members = self.members.member_targets(*data[1:])
             batches = self._batches((data[0], *of_members), state, self.members.rows_of_members)
+        is_new_run = state.run is None
+        if is_new_run and not self.plan.is_stream:
+            # Each fit runs through the schedule once and has its own patience.
+            state.step, state.stopping = 0, None
+            state.rate_factors[:] = 1.0
         rate, max_epochs = self._rate(state, batches), self.plan.max_epochs
         ends = ()
         if hasattr(rate.schedule, "ends") and self.plan.lengths is None:
             ends = rate.schedule.ends(max_epochs)
             max_epochs = ends[-1]
-        if state.run is None:
+        if is_new_run:
             self._begin(network, state, judge, ends)
         if validate is not None and ends:
             validate = partial(now_and_then, validate, state, checked_epochs(ends))
@@ -356,10 +361,6 @@ class Run:
 
     def _begin(self, network, state, judge, ends):
         """Set up the early stopping of a run; `ends` are those of cycles of the learning rate."""
-        if not self.plan.is_stream:
-            # Each fit runs through the schedule once and has its own patience.
-            state.step, state.stopping = 0, None
-            state.rate_factors[:] = 1.0
         make = NoisyPlateau if self.settings.architecture.has_dropout else EarlyStopping
         patience = self.settings.n_iter_no_change
         if ends and patience == "auto":

@@ -242,6 +242,11 @@ class Settings:
         batch_size = _AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         return min(batch_size, n_rows)
 
+    @property
+    def resolved(self):
+        """Fitted attributes that show the values of parameters which may be 'auto'."""
+        return {f"{name}_": self.parameters[name] for name in RESOLVED}
+
     def fixed(self):
         """Return copies of the parameters that must not change if training continues."""
         # Without copies, changes of a transformer's own parameters would not be noticed.
