@@ -17,6 +17,8 @@ from skregnet.functions.activations import get_activation
 from skregnet.functions.losses import REGRESSION_LOSSES, BinaryLogLoss
 from skregnet.network import Backprop, build_network
 
+from .defaults import USER_DEFAULTS, changed_defaults
+
 ESTIMATORS = (RegularizedMLPClassifier, RegularizedMLPRegressor)
 
 # The checks fit some 200 rows, one step per epoch: a larger rate reaches their scores sooner.
@@ -40,7 +42,7 @@ VARIANTS = [
     {"scaler": "whiten", **FAST},
     {"hidden_layer_sizes": (10, 5), "activation": ["tanh", "relu"], **FAST},
     {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 0.01, "max_iter": 150},
-    {"n_estimators": 2, **FAST},
+    {"n_estimators": 3, **FAST},
     {"categorical_features": [0], **FAST},
     {"handle_missing": "indicator", **FAST},
     {"categorical_features": None, "handle_missing": "error", **FAST},
@@ -205,17 +207,21 @@ def each_check():
     """Parametrize by estimators and checks."""
     network = RegularizedMLPRegressor((5,), random_state=0, **FAST)
     cases = []
-    for estimator in [*(cls() for cls in ESTIMATORS), WhiteningScaler(), MLPFeatures(network)]:
+    with changed_defaults(USER_DEFAULTS):
+        defaults = [cls() for cls in ESTIMATORS]
+    for estimator in defaults:
+        cases += checks_of(estimator, name=f"{type(estimator).__name__}()")
+    for estimator in (WhiteningScaler(), MLPFeatures(network)):
         cases += checks_of(estimator)
     for estimator, is_wanted in variants():
         cases += checks_of(estimator, is_wanted, pytest.mark.slow)
     return pytest.mark.parametrize(("estimator", "check"), cases)
 
 
-def checks_of(estimator, is_wanted=lambda check: True, marks=()):
+def checks_of(estimator, is_wanted=lambda check: True, marks=(), name=None):
     mark = parametrize_with_checks([estimator])
     name_of = mark.kwargs["ids"]
-    name = name_of(estimator)  # once: to print an estimator takes as long as to collect ten cases
+    name = name or name_of(estimator)  # once: to print an estimator takes as long as to collect ten cases
     return [
         pytest.param(*case, id=f"{name}-{name_of(case[1])}", marks=marks)
         for case in mark.args[1]

@@ -83,7 +83,8 @@ def resolve(settings, training, folds, *, is_judged, is_split, is_new):
         asked = settings.early_stopping is True or n_rows > _MOST_ROWS_OF_REFIT
         found["refit"] = bool(is_split and not asked and has_plan)
     if is_auto(settings.dtype):
-        found["dtype"] = None if folds is None else "float32"
+        is_large = folds is not None and len(training) >= ROWS_TO_HOLD_OUT
+        found["dtype"] = "float32" if is_large else None
     return settings.changed(learning_rate=rate, **found)
 
 

@@ -44,10 +44,14 @@ class OutOfFold:
         """Mean over the folds of the total weight of the training rows."""
         return float(np.mean([part.total_weight for part in self.training]))
 
-    @property
+    @cached_property
     def rows_of_members(self):
-        """Row numbers of each member."""
-        return [self.folds.train[self.folds.of_member(m)] for m in range(self.n_members)]
+        """Row numbers of each member, equally many for all.
+
+        Where a fold has fewer training rows than another one, some of them occur again.
+        """
+        n_rows, of_member = self.folds.n_training, self.folds.of_member
+        return [np.resize(self.folds.train[of_member(m)], n_rows) for m in range(self.n_members)]
 
     def member_targets(self, y, weight):
         """Return targets and weights for `Batches`, from those of all rows in common units.
@@ -63,22 +67,23 @@ class OutOfFold:
                 ],
             )
         weights = [part.loss_weight for part in self.training]
-        if any(each is not None for each in weights):
-            n_columns = max(each.shape[1] for each in weights if each is not None)
-            weights = [
-                np.ones((len(part), n_columns)) if each is None else each
-                for each, part in zip(weights, self.training, strict=True)
-            ]
-            weight = self._of_members(np.empty((len(self.rows), n_columns), y.dtype), weights)
-        else:
-            weight = None
+        sizes = {len(part) for part in self.training}
+        if len(sizes) == 1 and all(each is None for each in weights):
+            return y, None
+        n_columns = max([1, *(each.shape[1] for each in weights if each is not None)])
+        shared = [
+            (np.ones((len(part), n_columns)) if each is None else each) / _occurrences(part, self)
+            for each, part in zip(weights, self.training, strict=True)
+        ]
+        weight = self._of_members(np.empty((len(self.rows), n_columns), y.dtype), shared)
         return y, weight
 
     def _of_members(self, common, values):
         """Return an array (members, rows, columns) with the values of each fold in its rows."""
         of_members = np.zeros((self.n_members, *common.shape), common.dtype)
-        for member, rows in enumerate(self.rows_of_members):
-            of_members[member, rows] = values[self.folds.of_member(member)]
+        for member in range(self.n_members):
+            fold = self.folds.of_member(member)
+            of_members[member, self.folds.train[fold]] = values[fold]
         return of_members
 
     def start_of_members(self, loss, dtype):
@@ -94,8 +99,9 @@ class OutOfFold:
 
     def set_population_statistics(self, network, x):
         """Set the running moments of batch normalisation to those of the rows of each member."""
-        for member, rows in enumerate(self.rows_of_members):
-            weight = self.training[self.folds.of_member(member)].loss_weight
+        for member in range(self.n_members):
+            fold = self.folds.of_member(member)
+            rows, weight = self.folds.train[fold], self.training[fold].loss_weight
             network.member(member).set_population_statistics(_rows_of(x, rows), weight)
 
     # ---- units of the targets
@@ -218,6 +224,16 @@ class OutOfFold:
         n_folds = self.folds.holds_out.sum(axis=1, keepdims=True)
         raw /= np.where(n_folds > 0, n_folds, np.nan).astype(raw.dtype)
         return raw
+
+
+def _occurrences(part, members):
+    """Return how often each of the training rows of a fold is read, in units of the mean.
+
+    A row that is read twice counts half each time, so that all rows count as much.
+    """
+    n_rows = members.folds.n_training
+    occurrences = np.bincount(np.resize(np.arange(len(part)), n_rows), minlength=len(part))
+    return occurrences[:, np.newaxis] * (len(part) / n_rows)
 
 
 def _members_of(network):

@@ -140,7 +140,7 @@ class FitResult:
 
 def _validation_attributes(run, history, before):
     names = ("validation_loss_curve_", "validation_scores_", "best_validation_score_")
-    if not run.is_held_out:
+    if not history.validation_loss:
         return dict.fromkeys(names)
     losses = history.curve("validation_loss")
     scores = history.curve("validation_score") or [-loss for loss in losses]

@@ -433,7 +433,9 @@ class Run:
         x, y, weight = data
         if isinstance(x, Source):
             x = x.to_array()  # every evaluation takes all rows
-        (batch,) = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
+        batches = self._full_batches(x, y, weight, state)
+        if self.members is not None:
+            validate = None  # the members follow one another, and no loss is joint
         # Without early stopping the minimiser alone decides when it has converged.
         patience = settings.n_iter_no_change if self.plan.stops_early else np.inf
         gtol = judge.gradient_tolerance(network, data)
@@ -453,7 +455,7 @@ class Run:
                 continue
             run = partial(
                 train_full_batch,
-                Objective(one, self.loss, self.penalty, batch, judge.far_loss),
+                Objective(one, self.loss, self.penalty, batches[member], judge.far_loss),
                 minimize,
                 monitor,
                 max_epochs=self.plan.max_epochs_of(member),
@@ -464,6 +466,19 @@ class Run:
         if is_interrupted and not any("interrupted" in each.stop_reason for each in monitors):
             warn_interrupted_callback()
         return monitors
+
+    def _full_batches(self, x, y, weight, state):
+        """Return the batch of all rows of each member."""
+        if self.members is None:
+            (batch,) = Batches(x, y, weight, len(y), state.shuffling, shuffle=False)
+            return [batch] * len(state.shuffling)
+        y, weight = self.members.member_targets(y, weight)
+        batches = []
+        for m, rows in enumerate(self.members.rows_of_members):
+            own = [part[m] if part is not None and part.ndim == 3 else part for part in (y, weight)]
+            generators = state.shuffling[m : m + 1]
+            batches += Batches(x, *own, len(rows), generators, shuffle=False, rows=[rows])
+        return batches
 
     # ---- what decides when to stop, and what to keep
 

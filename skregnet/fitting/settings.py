@@ -224,7 +224,8 @@ class Settings:
     def stops_early(self, rows, validation):
         """Resolve ``early_stopping``."""
         if self.cv is not None or self.bootstrap:
-            return self.early_stopping is not False
+            # The members of a full-batch solver follow one another, each to its minimum.
+            return self.early_stopping is not False and self.is_stochastic
         if self.early_stopping == "auto":
             if validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS:
                 return True
@@ -455,11 +456,6 @@ def check_combinations(settings):
             raise ValueError(
                 f"cv={settings.cv!r} cannot be used with warm_start=True: a later fit may have "
                 "other rows, which the members would then have seen. Set cv='auto' or None."
-            )
-        if not settings.is_stochastic:
-            raise ValueError(
-                f"cv={settings.cv!r} cannot be used with solver={settings.solver!r}. Use one of "
-                f"the stochastic solvers {sorted(STOCHASTIC_OPTIMIZERS)}, or cv=None."
             )
         if settings.n_init > 1:
             raise ValueError(

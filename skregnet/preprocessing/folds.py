@@ -38,8 +38,8 @@ class Folds:
 
     @property
     def n_training(self):
-        """Number of rows that each member reads in an epoch: those of the smallest part."""
-        return min(map(len, self.train))
+        """Number of rows that each member reads in an epoch: those of the largest part."""
+        return max(map(len, self.train))
 
     @cached_property
     def holds_out(self):

@@ -186,7 +186,6 @@ def test_the_same_seed_gives_the_same_folds_and_a_list_of_splits_is_taken():
         ({"cv": 1}, "The 'cv' parameter"),
         ({"cv": 61}, "cv=61 folds need as many rows"),
         ({"cv": 3, "warm_start": True}, "cv=3 cannot be used with warm_start=True"),
-        ({"cv": 3, "solver": "lbfgs"}, "cv=3 cannot be used with solver='lbfgs'"),
         ({"cv": 3, "n_init": 2}, "cv=3 cannot be used with n_init=2"),
         ({"cv": ShuffleSplit(3, test_size=0.5, random_state=0)}, "more than one fold"),
         ({"cv": RepeatedKFold(n_splits=3, n_repeats=2)}, "more than one fold"),
