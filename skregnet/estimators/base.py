@@ -188,6 +188,6 @@ class BaseRegularizedMLP(
         tags.input_tags.allow_nan = self.handle_missing != "error"
         is_listed = not isinstance(self.categorical_features, str | None)
         needs_dense = is_listed or self.handle_missing == "indicator"
-        needs_dense = needs_dense or self.numeric_embedding is not None
+        needs_dense = needs_dense or self.numeric_embedding not in (None, "auto")
         tags.input_tags.sparse = takes_sparse(self.scaler) and not needs_dense
         return tags

@@ -19,6 +19,9 @@ _MOST_ROWS_OF_REFIT = 10_000
 # Largest number of cycles of the learning rate, each twice as long as the one before it. With many
 # rows they are fewer: about so many steps, but three cycles at least.
 _MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 50_000
+# With less than half of the rows that make folds, about 450 steps are enough. Long training makes
+# rounding errors so large that weighted rows no longer equal repeated ones.
+_CYCLES_OF_FEW_ROWS = 3
 # Steps of a fit without held-out rows, which cannot find its own length.
 _STEPS_WITHOUT_JUDGE = 1024
 # Strength of the penalty on regressors and classifiers: smooth targets need weak ones.
@@ -110,7 +113,8 @@ def _of_plan(settings, rate, n_rows):
     if rate == "warm_restarts":
         first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
         n_cycles = int(math.log2(1 + _MOST_STEPS / (first_epochs * steps_per_epoch)))
-        n_cycles = min(max(n_cycles, _FEWEST_CYCLES), _MOST_CYCLES)
+        most = _MOST_CYCLES if n_rows >= ROWS_TO_HOLD_OUT // 2 else _CYCLES_OF_FEW_ROWS
+        n_cycles = min(max(n_cycles, _FEWEST_CYCLES), most)
         max_iter, patience = first_epochs * (2**n_cycles - 1), "auto"
     else:
         max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
