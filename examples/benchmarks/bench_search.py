@@ -1,0 +1,161 @@
+"""Random search in the documented search spaces: skregnet, and scikit-learn's estimators.
+
+Run it by hand; ``--quick`` is a smoke run::
+
+    python examples/benchmarks/bench_search.py --output search.md
+
+Each method gets the same number of trials on the same training rows. The candidate with the lowest
+estimated loss is judged on test rows. The loss is the root mean squared error for regression and
+the log-loss for classification, as a ratio to that of scikit-learn's MLP with its defaults.
+Seconds are those of the processor, one thread, and contain the final fit. A run that is interrupted
+reports the finished methods and sets.
+"""
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from reporting import (
+    benchmark_parser,
+    describe_machine,
+    geometric_mean,
+    measure_and_show,
+    positive_int,
+    progress,
+)
+from search_methods import METHODS, error
+from sklearn.model_selection import train_test_split
+from tabular_sets import load_sets
+from threadpoolctl import threadpool_limits
+
+SETS = ("concrete", "energy", "diabetes", "yacht", "breast_cancer", "wine")
+# More sets of the folder that `bench_tabular.py` describes.
+MORE = ("german", "glass", "phoneme", "pima-indians-diabetes")
+REFERENCE = "sklearn_mlp"
+
+
+def one_search(name, data, split, method, arguments):
+    """Return test errors and seconds of one method, with its defaults and after the search."""
+    rows = np.random.default_rng(split).permutation(len(data.y))[: arguments.max_rows]
+    classes = None if data.task == "regression" else data.y[rows]
+    train, test = train_test_split(rows, test_size=0.2, stratify=classes, random_state=split)
+    parts = data.rows(train), data.y[train]
+    search = METHODS[method](data.task, split, arguments.trials, arguments.quick)
+    result = {"set": name, "split": split, "method": method, "task": data.task}
+
+    def judge(model):
+        return float(error(model, data.task, data.rows(test), data.y[test]))
+
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for step in ("defaults", "search"):
+            start = time.process_time()
+            model = getattr(search, step)(*parts)
+            result[f"{step}_seconds"] = time.process_time() - start
+            result[f"{step}_error"] = judge(model)
+    result["chosen"] = {key: str(value) for key, value in search.chosen.items()}
+    result["trials"] = search.trials
+    return result
+
+
+def measure(arguments):
+    """Return the results of all methods on all splits of all sets."""
+    names = arguments.sets or (*SETS, *(MORE if arguments.data else ()))
+    methods = arguments.methods or list(METHODS)
+    if arguments.quick:
+        names, arguments.splits, arguments.trials = ("wine",), 1, 2
+    raw = {"machine": describe_machine(blas=False), "trials": arguments.trials, "results": []}
+    raw["splits"], raw["jobs"] = arguments.splits, arguments.jobs
+    sets = load_sets(arguments.data, names)
+    tasks = [
+        delayed(one_search)(name, data, split, method, arguments)
+        for split in range(arguments.splits)
+        for name, data in sets.items()
+        for method in methods
+    ]
+    runs = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks)
+    try:
+        for result in runs:
+            raw["results"].append(result)
+            progress("{set} {split} {method} {search_seconds:.0f} s".format(**result))
+    except KeyboardInterrupt:
+        progress("interrupted")
+    raw["results"].sort(key=lambda result: (result["set"], result["split"], result["method"]))
+    return raw
+
+
+def finished(results):
+    """Return results by set, split and method, where all methods have finished; and the methods."""
+    found = {}
+    for result in results:
+        found.setdefault((result["set"], result["split"]), {})[result["method"]] = result
+    methods = {method for of_methods in found.values() for method in of_methods}
+    found = {key: value for key, value in found.items() if methods == set(value)}
+    return found, [method for method in METHODS if method in methods]
+
+
+def write(raw, report):
+    """Write a table of means and one of sets."""
+    found, methods = finished(raw["results"])
+    names = sorted({name for name, _ in found})
+    report(*raw["machine"])
+    report(f"- {raw['trials']} trials; sets (splits of 80 % and 20 %): " + counts(found, names))
+    report("- RMSE or log-loss relative to scikit-learn's MLP with its defaults, geometric means")
+    report("- seconds of processor time, one thread; the machine may have done other work as well")
+    rows = []
+    for method in methods:
+        for step, label in (("defaults", "defaults"), ("search", "searched")):
+            cells = [f"{METHODS[method].label}", label]
+            for task in ("regression", "classes"):
+                ratios = [ratio(of, method, step) for of in found.values() if is_of(of, task)]
+                cells.append(f"{geometric_mean(ratios):.3f}" if ratios else "–")
+            seconds = sum(of[method][f"{step}_seconds"] for of in found.values())
+            rows.append([*cells, f"{seconds / max(1, len(found)):.1f}"])
+    report.table(["method", "parameters", "RMSE", "log-loss", "seconds a set"], rows, n_left=2)
+    rows = []
+    for name in names:
+        of_set = [of for key, of in found.items() if key[0] == name]
+        rows.append([name])
+        for method in methods:
+            for step in ("defaults", "search"):
+                mean = geometric_mean([ratio(of, method, step) for of in of_set])
+                rows[-1].append(f"{mean:.2f}")
+    headings = [f"{METHODS[m].short}{end}" for m in methods for end in (", defaults", ", searched")]
+    report.table(["set", *headings], rows)
+
+
+def counts(found, names):
+    """Return the sets with their numbers of splits, as text."""
+    return ", ".join(f"{name} ({sum(key[0] == name for key in found)})" for name in names)
+
+
+def is_of(of_methods, task):
+    """Whether the results belong to a set of a task."""
+    return next(iter(of_methods.values()))["task"] == task
+
+
+def ratio(of_methods, method, step):
+    """Return the error of a method relative to the reference with its defaults."""
+    reference = of_methods.get(REFERENCE, of_methods[method])
+    return of_methods[method][f"{step}_error"] / reference["defaults_error"]
+
+
+def main():
+    """Read the command line, measure and write."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--data", type=Path, help="folder with more sets, see bench_tabular.py")
+    parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS))
+    parser.add_argument("--trials", type=positive_int, default=25)
+    parser.add_argument("--splits", type=positive_int, default=2)
+    parser.add_argument("--max-rows", type=positive_int, default=2000)
+    parser.add_argument("--jobs", type=positive_int, default=1, help="processes")
+    parser.add_argument("--from-json", type=Path, help="write the report of these raw numbers")
+    arguments = parser.parse_args()
+    measure_and_show(arguments, lambda: measure(arguments), write, lambda raw, path: None)
+
+
+if __name__ == "__main__":
+    main()
