@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scipy.stats import loguniform
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from ..network import PeriodicEmbedding
 from ..preprocessing.numeric_encoding import PiecewiseLinear
@@ -114,7 +114,7 @@ def _task_of(estimator):
         return estimator
     if isinstance(estimator, type):
         estimator = estimator()
-    if not isinstance(estimator, str):
+    if isinstance(estimator, BaseEstimator):
         for task, belongs in (("regression", is_regressor), ("classification", is_classifier)):
             if belongs(estimator):
                 return task
