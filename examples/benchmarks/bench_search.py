@@ -11,8 +11,10 @@ Seconds are those of the processor, one thread, and contain the final fit. A run
 reports the finished methods and sets.
 """
 
+import signal
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,9 @@ SETS = ("concrete", "energy", "diabetes", "yacht", "breast_cancer", "wine")
 # More sets of the folder that `bench_tabular.py` describes.
 MORE = ("german", "glass", "phoneme", "pima-indians-diabetes")
 REFERENCE = "sklearn_mlp"
+# The other methods are further ways to search with skregnet.
+MAIN = ("skregnet", "sklearn_mlp", "hgb")
+STEPS = {"defaults": "defaults", "search": "searched"}
 
 
 def one_search(name, data, split, method, arguments):
@@ -50,7 +55,7 @@ def one_search(name, data, split, method, arguments):
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for step in ("defaults", "search"):
+        for step in STEPS:
             start = time.process_time()
             model = getattr(search, step)(*parts)
             result[f"{step}_seconds"] = time.process_time() - start
@@ -75,60 +80,70 @@ def measure(arguments):
         for name, data in sets.items()
         for method in methods
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     runs = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks)
     try:
         for result in runs:
             raw["results"].append(result)
-            progress("{set} {split} {method} {search_seconds:.0f} s".format(**result))
+            progress(
+                "{set} {split} {method} {search_error:.4g} {search_seconds:.0f} s".format(**result)
+            )
     except KeyboardInterrupt:
         progress("interrupted")
     raw["results"].sort(key=lambda result: (result["set"], result["split"], result["method"]))
     return raw
 
 
-def finished(results):
-    """Return results by set, split and method, where all methods have finished; and the methods."""
+def finished(results, methods):
+    """Return results by set, split and method, where all of these methods have finished."""
     found = {}
     for result in results:
         found.setdefault((result["set"], result["split"]), {})[result["method"]] = result
-    methods = {method for of_methods in found.values() for method in of_methods}
-    found = {key: value for key, value in found.items() if methods == set(value)}
-    return found, [method for method in METHODS if method in methods]
+    return {key: value for key, value in found.items() if set(methods) <= set(value)}
 
 
 def write(raw, report):
-    """Write a table of means and one of sets."""
-    found, methods = finished(raw["results"])
-    names = sorted({name for name, _ in found})
+    """Write tables of means and of sets, and one of the ways to judge a candidate."""
     report(*raw["machine"])
-    report(f"- {raw['trials']} trials; sets (splits of 80 % and 20 %): " + counts(found, names))
+    report(f"- {raw['trials']} trials; test rows are a fifth of each set")
     report("- RMSE or log-loss relative to scikit-learn's MLP with its defaults, geometric means")
     report("- seconds of processor time, one thread; the machine may have done other work as well")
+    found = finished(raw["results"], MAIN)
+    means(found, MAIN, report)
+    rows = []
+    for name in sorted({name for name, _ in found}):
+        of_set = [of for key, of in found.items() if key[0] == name]
+        rows.append([name, len(of_set)])
+        for method in MAIN:
+            for step in STEPS:
+                mean = geometric_mean([ratio(of, method, step) for of in of_set])
+                rows[-1].append(f"{mean:.2f}")
+    headings = [f"{METHODS[m].short}{end}" for m in MAIN for end in (", defaults", ", searched")]
+    report.table(["set", "splits", *headings], rows)
+    every = finished(raw["results"], METHODS)
+    if every:
+        report("", "### Ways to judge a candidate", "", f"On {counts(every)}.")
+        means(every, [method for method in METHODS if method.startswith("skregnet")], report)
+
+
+def means(found, methods, report):
+    """Write the mean ratios of methods with their defaults and after the search."""
     rows = []
     for method in methods:
-        for step, label in (("defaults", "defaults"), ("search", "searched")):
+        for step, label in STEPS.items():
             cells = [f"{METHODS[method].label}", label]
             for task in ("regression", "classes"):
                 ratios = [ratio(of, method, step) for of in found.values() if is_of(of, task)]
                 cells.append(f"{geometric_mean(ratios):.3f}" if ratios else "–")
             seconds = sum(of[method][f"{step}_seconds"] for of in found.values())
             rows.append([*cells, f"{seconds / max(1, len(found)):.1f}"])
-    report.table(["method", "parameters", "RMSE", "log-loss", "seconds a set"], rows, n_left=2)
-    rows = []
-    for name in names:
-        of_set = [of for key, of in found.items() if key[0] == name]
-        rows.append([name])
-        for method in methods:
-            for step in ("defaults", "search"):
-                mean = geometric_mean([ratio(of, method, step) for of in of_set])
-                rows[-1].append(f"{mean:.2f}")
-    headings = [f"{METHODS[m].short}{end}" for m in methods for end in (", defaults", ", searched")]
-    report.table(["set", *headings], rows)
+    report.table(["method", "parameters", "RMSE", "log-loss", "seconds"], rows, n_left=2)
 
 
-def counts(found, names):
+def counts(found):
     """Return the sets with their numbers of splits, as text."""
-    return ", ".join(f"{name} ({sum(key[0] == name for key in found)})" for name in names)
+    numbers = Counter(name for name, _ in found)
+    return ", ".join(f"{name} ({number})" for name, number in sorted(numbers.items()))
 
 
 def is_of(of_methods, task):
@@ -138,8 +153,7 @@ def is_of(of_methods, task):
 
 def ratio(of_methods, method, step):
     """Return the error of a method relative to the reference with its defaults."""
-    reference = of_methods.get(REFERENCE, of_methods[method])
-    return of_methods[method][f"{step}_error"] / reference["defaults_error"]
+    return of_methods[method][f"{step}_error"] / of_methods[REFERENCE]["defaults_error"]
 
 
 def main():

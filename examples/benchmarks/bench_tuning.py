@@ -61,6 +61,7 @@ VALUES = {
     "scaler": ["standard", "whiten"],
     "n_estimators": [1, 5],
 }
+# Those of scikit-learn's MLP.
 DEFAULTS = {
     "learning_rate_init": 0.001,
     "max_iter": 200,
@@ -78,8 +79,16 @@ DEFAULTS = {
     "scaler": "standard",
     "n_estimators": 1,
 }
+# A single network without the choices that the defaults leave to held-out rows.
+PLAIN = {
+    "n_iter_no_change": 10,
+    "refit": False,
+    "cv": None,
+    "numeric_embedding": None,
+    "dtype": None,
+}
 STARTS = {
-    "The defaults": {},
+    "Few small steps": {},
     "More steps, early stopping": {
         "learning_rate_init": 0.003,
         "batch_size": 32,
@@ -135,8 +144,11 @@ def is_classification(y):
 def errors(parts, parameters, seed):
     """Return the errors on the validation rows and on the test rows."""
     train, *others = parts
-    Estimator = RegularizedMLPClassifier if is_classification(train[1]) else RegularizedMLPRegressor
-    model = Estimator(random_state=seed, **parameters).fit(*train)
+    if is_classification(train[1]):
+        model = RegularizedMLPClassifier(temperature=1.0, random_state=seed, **PLAIN, **parameters)
+    else:
+        model = RegularizedMLPRegressor(random_state=seed, **PLAIN, **parameters)
+    model.fit(*train)
     if is_classification(train[1]):
         return [log_loss(y, model.predict_proba(X), labels=model.classes_) for X, y in others]
     return [float(np.sqrt(np.mean((model.predict(X) - y) ** 2))) for X, y in others]

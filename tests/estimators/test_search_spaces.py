@@ -35,7 +35,9 @@ class FakeTrial:
         self.params = {}
 
     def suggest_float(self, name, low, high, *, log=False):
-        assert type(low) is float and type(high) is float and low < high
+        assert type(low) is float
+        assert type(high) is float
+        assert low < high
         low, high = (np.log(low), np.log(high)) if log else (low, high)
         value = float(self.rng.uniform(low, high))
         self.params[name] = float(np.exp(value)) if log else value
