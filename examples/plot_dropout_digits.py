@@ -44,10 +44,13 @@ def split(seed):
 
 def network(hidden_layer_sizes, seed, n_epochs=N_EPOCHS, **parameters):
     """Return a network with training parameters as in the paper."""
-    options = {"alpha": 0.0, "scoring": "accuracy", **parameters}
+    options = {"alpha": 0.0, "scoring": "accuracy", "temperature": 1.0, **parameters}
     return RegularizedMLPClassifier(
         hidden_layer_sizes,
         solver="sgd",
+        cv=None,
+        numeric_embedding=None,
+        learning_rate="constant",
         learning_rate_init=0.03,
         momentum=0.9,
         batch_size=50,

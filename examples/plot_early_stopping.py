@@ -46,9 +46,9 @@ def split(seed):
 
 def network(seed, **parameters):
     """Return a network of 100 relu units without any other regularisation."""
-    return RegularizedMLPRegressor(
-        (100,), alpha=0.0, batch_size=32, random_state=seed, **parameters
-    )
+    plain = {"cv": None, "numeric_embedding": None, "learning_rate": "constant"}
+    options = {"learning_rate_init": 0.001, "max_iter": 200, **plain, **parameters}
+    return RegularizedMLPRegressor((100,), alpha=0.0, batch_size=32, random_state=seed, **options)
 
 
 def fit_stopped(training, validation, seed, **parameters):

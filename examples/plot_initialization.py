@@ -35,7 +35,8 @@ NAMES = {"standard": "standard", "glorot_uniform": "normalised"}
 
 def network(init, n_units=200, **parameters):
     """Return a network with five layers of tanh units and the given initialisation."""
-    return RegularizedMLPClassifier((n_units,) * 5, "tanh", init=init, **parameters)
+    plain = {"cv": None, "numeric_embedding": None, "learning_rate": "constant"}
+    return RegularizedMLPClassifier((n_units,) * 5, "tanh", init=init, **plain, **parameters)
 
 
 def draw_layers(kind, X, y, **parameters):

@@ -45,6 +45,9 @@ grid = np.linspace(-7, 7, 400)[:, np.newaxis]
 
 COMMON = {
     "hidden_layer_sizes": (50, 50),
+    "alpha": 1e-4,
+    "cv": None,
+    "numeric_embedding": None,
     "learning_rate": "one_cycle",
     "learning_rate_init": 0.01,
     "max_iter": 400,

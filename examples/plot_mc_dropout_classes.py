@@ -48,6 +48,8 @@ def make_models(seed=0, n_estimators=10):
         "hidden_layer_sizes": (50, 50),
         "alpha": 0.1,
         "batch_size": 50,
+        "cv": None,
+        "numeric_embedding": None,
         "learning_rate": "one_cycle",
         "learning_rate_init": 0.01,
         "max_iter": 100,

@@ -71,6 +71,7 @@ def descend(X, y, scaler, rate, n_steps=N_STEPS):
         solver="sgd",
         momentum=0.0,
         batch_size=len(X),
+        learning_rate="constant",
         learning_rate_init=rate,
     )
     path = [np.zeros(3)]

@@ -105,6 +105,8 @@ plt.show()
 X_val, y_val = sine(8, noise=0.25, seed=7)
 ADAM = {
     "solver": "adam",
+    "cv": None,
+    "numeric_embedding": None,
     "learning_rate": "one_cycle",
     "learning_rate_init": 0.02,
     "max_iter": 3000,

@@ -16,6 +16,8 @@ import skregnet
 
 validation = pytest.importorskip("numpydoc.validate")
 
+pytestmark = pytest.mark.user_defaults
+
 API = Path(__file__).parent.parent / "docs" / "api.rst"
 # Of scikit-learn's own test the exceptions: RT02 forbids names of returned values; GL01 and GL02
 # are about where the text begins.

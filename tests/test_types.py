@@ -44,7 +44,7 @@ OPTIONS = (
 
 TYPED = """
 # mypy: disallow-untyped-calls
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import numpy as np
 import pandas as pd
@@ -111,7 +111,7 @@ assert_type(model.predict(X, bool(y[0])), Floats | tuple[Floats, Floats])
 assert_type(model.predict_interval(X, 0.9), tuple[Floats, Floats])
 assert_type(model.sample_y(X, 3), Floats)
 assert_type(model.score(X, y), float)
-assert_type(model.max_iter, int)
+assert_type(model.max_iter, int | Literal["auto"])
 assert_type(model.n_iter_, int)
 assert_type(model.best_iter_, int | NDArray[np.int_])
 assert_type(model.loss_curve_, list[float])

@@ -101,7 +101,7 @@ def test_in_worker_processes_each_warns_once():
         from sklearn.model_selection import GridSearchCV
         from factories import regression, small
         if __name__ == "__main__":
-            search = GridSearchCV(small(), {"alpha": [0.1, 0.2, 0.3, 0.4]}, cv=4, n_jobs=2)
+            search = GridSearchCV(small(learning_rate="constant"), {"alpha": [0.1, 0.2, 0.3, 0.4]}, cv=4, n_jobs=2)
             search.fit(*regression(60))
     """
     tests = Path(__file__).parent

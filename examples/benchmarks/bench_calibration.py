@@ -22,6 +22,7 @@ import numpy as np
 import sklearn
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from plain import plain_classifier
 from reporting import benchmark_parser, describe_machine, measure_and_show, positive_int, progress
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -33,7 +34,6 @@ from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
 from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_limits
 
-from skregnet import RegularizedMLPClassifier
 from skregnet.uncertainty import expected_calibration_error
 
 # scikit-learn has temperature scaling since 1.8.
@@ -49,7 +49,7 @@ def plain(parameters):
     """Return a method that fits a network and predicts probabilities."""
 
     def method(X, y, X_test, seed, extra):
-        model = RegularizedMLPClassifier(**{**parameters, **extra}, random_state=seed).fit(X, y)
+        model = plain_classifier(**{**parameters, **extra}, random_state=seed).fit(X, y)
         return model.classes_, model.predict_proba(X_test)
 
     return method
@@ -58,7 +58,7 @@ def plain(parameters):
 def over_masks(X, y, X_test, seed, extra):
     """Return mean probabilities over dropout masks."""
     parameters = {**STOPPED, "dropout": 0.2, **extra}
-    model = RegularizedMLPClassifier(**parameters, random_state=seed).fit(X, y)
+    model = plain_classifier(**parameters, random_state=seed).fit(X, y)
     return model.classes_, model.predict_mc(X_test).proba
 
 
@@ -73,7 +73,7 @@ def logits(model, X):
 def held_out_temperature(X, y, X_test, seed, extra):
     """Divide the logits by the temperature that is best for held-out rows."""
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
-    model = RegularizedMLPClassifier(**{**STOPPED, **extra}, random_state=seed)
+    model = plain_classifier(**{**STOPPED, **extra}, random_state=seed)
     model.fit(X, y, X_val=X_val, y_val=y_val)
     scores, right = logits(model, X_val), np.searchsorted(model.classes_, y_val)
 
@@ -89,7 +89,7 @@ def cross_validated(parameters):
     """Return a method that calibrates on out-of-fold predictions and trains on all rows."""
 
     def fit(X, y, X_test, seed, extra):
-        model = RegularizedMLPClassifier(**{**parameters, **extra}, random_state=seed)
+        model = plain_classifier(**{**parameters, **extra}, random_state=seed)
         calibrated = CalibratedClassifierCV(model, method=CALIBRATION, cv=5, ensemble=False)
         calibrated.fit(X, y)
         return calibrated.classes_, calibrated.predict_proba(X_test)

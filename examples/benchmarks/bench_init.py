@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from plain import plain_classifier, plain_regressor
 from reporting import describe_machine
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from threadpoolctl import threadpool_limits
-
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 INITS = ("glorot_uniform", "he_uniform", "lecun_uniform")  # ratios refer to the first one
 SETTINGS = {
@@ -90,9 +89,7 @@ def test_error(dataset, parameters):
     errors = []
     for seed, (train, test) in enumerate(dataset.splits):
         X, y = dataset.X, dataset.y
-        Estimator = (
-            RegularizedMLPClassifier if dataset.is_classification else RegularizedMLPRegressor
-        )
+        Estimator = plain_classifier if dataset.is_classification else plain_regressor
         model = Estimator(random_state=seed, **parameters)
         with warnings.catch_warnings():
             # Many runs with the defaults reach max_iter; the validation set of iris is small.

@@ -16,12 +16,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from plain import plain_regressor
 from reporting import Report, benchmark_parser, describe_machine, positive_int, progress
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
-
-from skregnet import RegularizedMLPRegressor
 
 LONG = {
     "hidden_layer_sizes": (50,),
@@ -58,7 +57,7 @@ def standardised_error(arrays, split, parameters, *, holds_back):
             X_train, y_train, test_size=0.2, random_state=split
         )
         held_back = {"X_val": X_val, "y_val": y_val}
-    model = RegularizedMLPRegressor(random_state=split, **parameters)
+    model = plain_regressor(random_state=split, **parameters)
     model.fit(X_train, y_train, **held_back)
     distribution = model.predict_mc(X[is_test])
     return np.sqrt(np.mean(((y[is_test] - distribution.mean) / distribution.std) ** 2))

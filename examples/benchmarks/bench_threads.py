@@ -52,15 +52,14 @@ TASKS = {
 def make_call(name, quick):
     """Return a function without arguments that does the work of a task."""
     import numpy as np
-
-    from skregnet import RegularizedMLPRegressor
+    from plain import plain_regressor
 
     units, n_rows, n_features, parameters, is_fit = TASKS[name]
     units = tuple(min(each, 32) for each in units) if quick else units
     X = np.random.default_rng(0).standard_normal((max(n_rows, 100), n_features))
     y = np.tanh(X[:, 0]) + X[:, 1]
     parameters = {"max_iter": 3, "random_state": 0, **parameters}
-    model = RegularizedMLPRegressor(units, dtype="float32", **parameters)
+    model = plain_regressor(units, dtype="float32", **parameters)
     if is_fit:
         return lambda: model.fit(X, y)
     model.fit(X[:2_000], y[:2_000])

@@ -25,6 +25,7 @@ from statistics import median
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
+from plain import plain_classifier, plain_regressor
 from reporting import (
     benchmark_parser,
     describe_machine,
@@ -38,8 +39,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
-
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 MOST_ROWS = 2000
 UCI = Path(__file__).parent / "data" / "uci"
@@ -78,14 +77,6 @@ DEFAULTS = {
     "init": "auto",
     "scaler": "standard",
     "n_estimators": 1,
-}
-# A single network without the choices that the defaults leave to held-out rows.
-PLAIN = {
-    "n_iter_no_change": 10,
-    "refit": False,
-    "cv": None,
-    "numeric_embedding": None,
-    "dtype": None,
 }
 STARTS = {
     "Few small steps": {},
@@ -144,11 +135,8 @@ def is_classification(y):
 def errors(parts, parameters, seed):
     """Return the errors on the validation rows and on the test rows."""
     train, *others = parts
-    if is_classification(train[1]):
-        model = RegularizedMLPClassifier(temperature=1.0, random_state=seed, **PLAIN, **parameters)
-    else:
-        model = RegularizedMLPRegressor(random_state=seed, **PLAIN, **parameters)
-    model.fit(*train)
+    Estimator = plain_classifier if is_classification(train[1]) else plain_regressor
+    model = Estimator(random_state=seed, **parameters).fit(*train)
     if is_classification(train[1]):
         return [log_loss(y, model.predict_proba(X), labels=model.classes_) for X, y in others]
     return [float(np.sqrt(np.mean((model.predict(X) - y) ** 2))) for X, y in others]

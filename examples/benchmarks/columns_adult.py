@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 from columns_pipelines import MARKED, UNIT_VARIANCE, ZERO_ONE, mean_and_deviation, with_columns
+from plain import plain_classifier
 from reporting import progress
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
-
-from skregnet import RegularizedMLPClassifier
 
 TITLE = "Adult"
 # 800 rows of it, for smoke runs.
@@ -55,11 +54,11 @@ def models(seed, **extra):
     own = {"random_state": seed, **extra}
     iterations = {"max_iter": extra["max_iter"]} if extra else {}
     return {
-        MARKED: RegularizedMLPClassifier(
+        MARKED: plain_classifier(
             categorical_features="from_dtype", handle_missing="indicator", **own
         ),
-        ZERO_ONE: with_columns(RegularizedMLPClassifier(**own)),
-        UNIT_VARIANCE: with_columns(RegularizedMLPClassifier(scaler=StandardScaler(), **own)),
+        ZERO_ONE: with_columns(plain_classifier(**own)),
+        UNIT_VARIANCE: with_columns(plain_classifier(scaler=StandardScaler(), **own)),
         "`HistGradientBoostingClassifier`": HistGradientBoostingClassifier(
             categorical_features="from_dtype", random_state=seed, **iterations
         ),

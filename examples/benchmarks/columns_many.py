@@ -5,14 +5,13 @@ import statistics
 import numpy as np
 import pandas as pd
 from columns_pipelines import MARKED, ZERO_ONE, with_columns
+from plain import plain_classifier, plain_regressor
 from reporting import geometric_mean, progress
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, TargetEncoder
-
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 TITLE = "Many categories"
 N_TEST = 4000
@@ -100,7 +99,7 @@ def measure(arguments):
             n_rows, n_levels = 600, 300
         for seed in seeds:
             X, y = make_case(seed, n_rows, n_levels, *options)
-            Estimator = RegularizedMLPClassifier if options[-1] else RegularizedMLPRegressor
+            Estimator = plain_classifier if options[-1] else plain_regressor
             for which, model in models(Estimator, seed, **extra).items():
                 model.fit(X[:n_rows], y[:n_rows])
                 value = error(model, X[n_rows:], y[n_rows:])

@@ -6,10 +6,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from columns_pipelines import MARKED, UNIT_VARIANCE, ZERO_ONE, filled, with_columns
+from plain import plain_classifier, plain_regressor
 from reporting import progress, spread
 from sklearn.preprocessing import StandardScaler
-
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
 TITLE = "Small tables"
 N_TEST = 1000
@@ -110,7 +109,7 @@ def measure(arguments):
         for seed in seeds:
             case = make(seed)
             is_classes = case.y.dtype.kind == "i"
-            Estimator = RegularizedMLPClassifier if is_classes else RegularizedMLPRegressor
+            Estimator = plain_classifier if is_classes else plain_regressor
             for which, model in models(Estimator, seed, **extra).items():
                 score = model.fit(case.X, case.y).score(case.X_test, case.y_test)
                 figures[name].setdefault(which, []).append(round(score, 4))

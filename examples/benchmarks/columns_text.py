@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from columns_pipelines import mean_and_deviation
+from plain import plain_classifier
 from reporting import progress
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -16,8 +17,6 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
-
-from skregnet import RegularizedMLPClassifier
 
 TITLE = "Words"
 DISTRIBUTIONS = {
@@ -83,9 +82,7 @@ def models(seed, is_stopped, **extra):
         "random_state": seed,
         **extra,
     }
-    found = {
-        name: RegularizedMLPClassifier(scaler=scaler(), **own) for name, scaler in SCALERS.items()
-    }
+    found = {name: plain_classifier(scaler=scaler(), **own) for name, scaler in SCALERS.items()}
     found["`MLPClassifier`"] = MLPClassifier(**own)
     if not is_stopped:
         found["`LogisticRegression`"] = LogisticRegression(max_iter=1000)

@@ -4,11 +4,10 @@ import time
 
 import numpy as np
 import pandas as pd
+from plain import plain_regressor
 from reporting import figures as significant
 from reporting import spread
 from sklearn.preprocessing import OneHotEncoder
-
-from skregnet import RegularizedMLPRegressor
 
 TITLE = "Time of a fit"
 N_COLUMNS, N_LEVELS, N_ROWS, N_EPOCHS = 10, 200, 20_000, 4
@@ -39,7 +38,7 @@ def measure(arguments):
     seconds = {name: [] for name in inputs}
     for _ in range(1 + n_rounds):
         for name, (X, parameters) in inputs.items():
-            model = RegularizedMLPRegressor(
+            model = plain_regressor(
                 (50,), max_iter=N_EPOCHS, dtype="float32", random_state=0, **parameters
             )
             start = time.process_time()

@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field, fields
 
 import numpy as np
+from plain import plain_regressor
 from tasks_ensemble import make_regression
 from tasks_results import milliseconds
 
-from skregnet import RegularizedMLPRegressor
 from skregnet.optim import Adam
 
 N_ROWS, N_FEATURES, BATCH_SIZE, HIDDEN = 2_000, 20, 32, (100, 100)
@@ -73,7 +73,7 @@ def time_epochs(n_epochs, solver):
         return FATAL_FACTOR if step == 0 else 1.0
 
     # A penalty would keep changing the weights of dead units.
-    model = RegularizedMLPRegressor(
+    model = plain_regressor(
         HIDDEN,
         alpha=0.0,
         batch_size=BATCH_SIZE,

@@ -4,11 +4,10 @@ import statistics
 import time
 
 import numpy as np
+from plain import plain_regressor
 from tasks_ensemble import make_regression
 from tasks_results import milliseconds
 from tasks_running import is_installed
-
-from skregnet import RegularizedMLPRegressor
 
 N_FEATURES, HIDDEN, DROPOUT = 20, (100, 100), 0.2
 N_ROWS, N_SAMPLES = 10_000, 100
@@ -49,7 +48,7 @@ def time_skregnet(n_rows, n_samples):
     from skregnet.uncertainty import mc_moments
 
     X, y = make_regression(n_rows, N_FEATURES, np.float32)
-    model = RegularizedMLPRegressor(HIDDEN, dropout=DROPOUT, scaler=None, max_iter=1)
+    model = plain_regressor(HIDDEN, dropout=DROPOUT, scaler=None, max_iter=1)
     network = model.fit(X, y).network_
     generator = np.random.default_rng(0)
     start = time.perf_counter()

@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from plain import plain_regressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.neural_network import MLPRegressor
 from tasks_results import milliseconds
 from tasks_running import time_alternately
-
-from skregnet import RegularizedMLPRegressor
 
 N_MEMBERS = 8
 
@@ -81,8 +80,8 @@ def time_fits(case, repeats):
         random_state=0,
     )
     ours = dict(common, scaler=None, normalize_y=False)
-    one = RegularizedMLPRegressor(**ours)
-    ensemble = RegularizedMLPRegressor(**ours, n_estimators=N_MEMBERS)
+    one = plain_regressor(**ours)
+    ensemble = plain_regressor(**ours, n_estimators=N_MEMBERS)
     # As in skregnet, members differ in initial weights and row order, and train on all rows.
     bagging = BaggingRegressor(
         MLPRegressor(**common), N_MEMBERS, bootstrap=False, max_samples=1.0, random_state=0

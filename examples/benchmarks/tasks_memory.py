@@ -9,13 +9,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from plain import plain_regressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tasks_results import Result
 from tasks_running import is_installed
-
-from skregnet import RegularizedMLPRegressor
 
 STATUS = Path("/proc/self/status")
 MEGABYTE = 1e6
@@ -118,7 +117,7 @@ def make_model(library):
     """Return a network with standardised inputs and early stopping."""
     common = dict(batch_size=BATCH_SIZE, max_iter=1, early_stopping=True, random_state=0)
     if library == "skregnet":
-        return RegularizedMLPRegressor(**common, dtype="float32")
+        return plain_regressor(**common, dtype="float32")
     return make_pipeline(StandardScaler(), MLPRegressor(**common))
 
 
@@ -151,7 +150,7 @@ def predict_array(library, n_rows):
     """Return the megabytes and seconds of predict with scaling, in float64."""
     X = np.empty((n_rows, N_FEATURES))
     y = make_rows(X)
-    model = RegularizedMLPRegressor(max_iter=1, random_state=0)
+    model = plain_regressor(max_iter=1, random_state=0)
     if library == "scikit-learn":
         model = make_pipeline(StandardScaler(), MLPRegressor(max_iter=1, random_state=0))
     model.fit(X[:CHUNK], y[:CHUNK]).predict(X[:CHUNK])

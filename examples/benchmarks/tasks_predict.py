@@ -1,16 +1,15 @@
 """Prediction compared with scikit-learn, for one row and for ten thousand rows."""
 
 import numpy as np
+from plain import plain_classifier, plain_regressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from tasks_ensemble import make_regression
 from tasks_results import milliseconds
 from tasks_running import time_alternately
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-
 ESTIMATORS = {
-    "regressor": (RegularizedMLPRegressor, MLPRegressor),
-    "classifier": (RegularizedMLPClassifier, MLPClassifier),
+    "regressor": (plain_regressor, MLPRegressor),
+    "classifier": (plain_classifier, MLPClassifier),
 }
 N_FEATURES = 20
 # Rows, calls per timing, and the target.

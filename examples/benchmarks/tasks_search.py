@@ -4,6 +4,7 @@ import math
 import os
 import time
 
+from plain import plain_classifier
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
@@ -12,8 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from tasks_results import Result
 from tasks_running import run_program
 from threadpoolctl import threadpool_info
-
-from skregnet import RegularizedMLPClassifier
 
 GRID = {
     "hidden_layer_sizes": [(50,), (100,), (50, 50)],
@@ -86,7 +85,7 @@ def make_search(library, grid, n_folds, n_epochs, n_jobs):
         max_iter=n_epochs, early_stopping=False, tol=0.0, n_iter_no_change=10**6, random_state=0
     )
     if library == "skregnet":
-        estimator = RegularizedMLPClassifier(**common)
+        estimator = plain_classifier(**common)
     else:
         estimator = make_pipeline(StandardScaler(), MLPClassifier(**common))
         grid = {f"mlpclassifier__{name}": values for name, values in grid.items()}

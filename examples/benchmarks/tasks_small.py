@@ -1,17 +1,16 @@
 """Fixed costs: a fit of a hundred rows for one epoch, and the import."""
 
+from plain import plain_classifier, plain_regressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from tasks_ensemble import make_regression
 from tasks_results import Result, milliseconds
 from tasks_running import run_program, time_alternately
 
-from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
-
 N_ROWS, N_FEATURES = 100, 10
 FITS = {
-    "regressor": (RegularizedMLPRegressor, MLPRegressor),
-    "classifier of 2 classes": (RegularizedMLPClassifier, MLPClassifier),
-    "classifier of 3 classes": (RegularizedMLPClassifier, MLPClassifier),
+    "regressor": (plain_regressor, MLPRegressor),
+    "classifier of 2 classes": (plain_classifier, MLPClassifier),
+    "classifier of 3 classes": (plain_classifier, MLPClassifier),
 }
 N_FITS = 300
 FIT_LIMIT = 1.2

@@ -4,12 +4,12 @@ import time
 import warnings
 
 import numpy as np
+from plain import plain_regressor
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit
 from threadpoolctl import threadpool_limits
 
-from skregnet import RegularizedMLPRegressor
 from skregnet.uncertainty import gaussian_crps
 
 COVERAGES = (0.5, 0.9, 0.95)
@@ -32,10 +32,10 @@ def mc_dropout(X, y, settings, seed, scale=1.0):
     for rate in settings["dropout_rates"]:
         for tau in settings["tau_values"]:
             parameters = _of_paper(float(rate), float(tau), settings, seed, scale)
-            model = RegularizedMLPRegressor(**parameters).fit(X[first], y[first])
+            model = plain_regressor(**parameters).fit(X[first], y[first])
             distribution = model.predict_mc(X[last], _MASKS_TO_CHOOSE)
             best = max(best, (distribution.log_prob(y[last]).mean(), parameters), key=_score)
-    model = RegularizedMLPRegressor(**best[1]).fit(X, y)
+    model = plain_regressor(**best[1]).fit(X, y)
     chosen = {"dropout": best[1]["dropout"], "noise_precision": best[1]["noise_precision"]}
     return model, {"n_samples": _MASKS}, chosen
 
@@ -68,7 +68,7 @@ def deep_ensemble(X, y, settings, seed, scale=1.0):
     Their adversarial examples are left out. The learning rate is a tenth of theirs, with which Adam
     diverges here.
     """
-    model = RegularizedMLPRegressor(
+    model = plain_regressor(
         (int(settings["n_hidden"]),),
         loss="gaussian_nll",
         n_estimators=5,
@@ -102,7 +102,7 @@ RECIPE = {
 def ensemble_with_dropout(X, y, settings, seed, scale=1.0, **others):
     """The recommended recipe: a deep ensemble with a little dropout, and masks in prediction."""
     parameters = {**RECIPE, "max_iter": max(1, int(RECIPE["max_iter"] * scale)), **others}
-    model = RegularizedMLPRegressor(**parameters, dtype="float32", random_state=seed)
+    model = plain_regressor(**parameters, dtype="float32", random_state=seed)
     return model.fit(X, y), {}, {}
 
 

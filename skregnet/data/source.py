@@ -35,8 +35,9 @@ class Source:
         Weights of further columns, the indicators, which the encoder's method
         ``write_indicators(rows, out)`` writes; None without them.
     bins : object, default=None
-        Its method ``write(numbers, out)`` writes the last `n_outputs` columns. The numbers are
-        encoded, and not transformed.
+        Its method ``write(numbers, out)`` writes the last `n_outputs` columns. Its method
+        ``places(numbers, dtype)`` returns what a table of their products needs, for `interpolated`.
+        The numbers are encoded, and not transformed.
     """
 
     ndim = 2
@@ -58,7 +59,7 @@ class Source:
         self.index = index
         self._encoder = encoder
         self._weights = weights
-        self._bins = bins
+        self.bins = bins
         n_columns = self._n_numbers = values.shape[1] if encoder is None else encoder.n_numbers
         n_columns += 0 if weights is None else len(weights)
         n_columns += 0 if bins is None else bins.n_outputs
@@ -71,14 +72,14 @@ class Source:
     @property
     def materialized_bytes(self):
         """Largest size at which the rows are computed once."""
-        return MATERIALIZED_BYTES if self._bins is None else MATERIALIZED_BYTES_OF_BINS
+        return MATERIALIZED_BYTES if self.bins is None else MATERIALIZED_BYTES_OF_BINS
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, rows):
         rows = self._raw(rows)
-        if self._transform is None and self._encoder is None and self._bins is None:
+        if self._transform is None and self._encoder is None and self.bins is None:
             return np.ascontiguousarray(rows, dtype=self.dtype)
         out = np.empty((len(rows), self.shape[1]), self.dtype)
         self._write(rows, out)
@@ -88,7 +89,19 @@ class Source:
         """Write some rows into an array of the dtype of the source."""
         self._write(self._raw(rows), out)
 
+    def interpolated(self, rows):
+        """Return the columns before the bins' features, and the places of the rows in a table."""
+        rows = self._raw(rows)
+        out = np.empty((len(rows), self.shape[1] - self.bins.n_outputs), self.dtype)
+        return out, self.bins.places(self._write_numbers(rows, out), self.dtype)
+
     def _write(self, rows, out):
+        values = self._write_numbers(rows, out)
+        if self.bins is not None:
+            self.bins.write(values, out[:, self.shape[1] - self.bins.n_outputs :])
+
+    def _write_numbers(self, rows, out):
+        """Write the columns before the bins' features; return the rows as the encoder does."""
         values, numbers = rows, out[:, : self._n_numbers]
         if self._encoder is not None:
             values = self._encoder.encode(rows)
@@ -101,8 +114,7 @@ class Source:
             indicators[...] = 0
             self._encoder.write_indicators(rows, out)
             indicators *= self._weights
-        if self._bins is not None:
-            self._bins.write(values, out[:, self.shape[1] - self._bins.n_outputs :])
+        return values
 
     def to_array(self, n_elements=None):
         """Return the array that the source stands for; see `row_chunks` for `n_elements`."""
@@ -124,7 +136,7 @@ class Source:
             "index": self.index,
             "encoder": self._encoder,
             "weights": self._weights,
-            "bins": self._bins,
+            "bins": self.bins,
         }
         return Source(self._values, **{**own, **changes})
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .. import _typing as t
     from ..functions.activations import Activation
     from ..functions.penalties import Penalty
+    from ..network import PeriodicEmbedding
     from ..optim import StochasticOptimizer
     from ..preprocessing.numeric_encoding import NumericEmbedding
 
@@ -164,18 +165,20 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         mean of the training part, encodes a missing category as zeros, and adds an indicator input
         for each feature with missing values in the training part. 'indicator' does the same, and
         refuses sparse `X`. 'error' raises an error. NaN in sparse `X` is always an error.
-    numeric_embedding : {'auto', 'piecewise_linear'}, NumericEmbedding or None, \
-            default='auto'
+    numeric_embedding : {'auto', 'piecewise_linear', 'periodic'}, NumericEmbedding, \
+            PeriodicEmbedding or None, default='auto'
         Features of the numbers in `X` that stand beside them, for targets that depend on a number
         by steps and bends. 'piecewise_linear': up to 16 features of each number with more than two
         values, each of which grows from 0 to 0.5 within its bin between two quantiles of the
         training part (Gorishniy et al. 2022). Their weights start at zero. They are features of the
         numbers before the `scaler`, and need dense `X`. Other numbers of bins and sizes are those
-        of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. In a stream, the first call
-        of `partial_fit` decides how many bins a column has. None: no such features. 'auto': if
-        held-out rows choose the length of training, networks with and without them are trained, and
-        the held-out rows choose between them; otherwise 'piecewise_linear' where the learning rate
-        falls to zero and `X` is dense.
+        of a `skregnet.preprocessing.numeric_encoding.PiecewiseLinear`. 'periodic': sums of sines of
+        the scaled numbers, whose frequencies are trained; others are those of a
+        `skregnet.network.layers.PeriodicEmbedding`. In a stream, the first call of `partial_fit`
+        decides how many bins a column has. None: no such features. 'auto': if held-out rows choose
+        the length of training, networks with and without them are trained, and the held-out rows
+        choose between them; otherwise 'piecewise_linear' where the learning rate falls to zero and
+        `X` is dense.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.
@@ -197,8 +200,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         (scaled conjugate gradients, Moller 1993) use all rows at once; their iterations count as
         epochs. It can also be an instance of `skregnet.optim.StochasticOptimizer`.
     batch_size : int >= 1 or 'auto', default='auto'
-        Number of rows in a batch of the stochastic solvers. 'auto' means ``min(64, n_samples)``
-        where the learning rate falls to zero, else ``min(200, n_samples)`` as in scikit-learn. A
+        Number of rows in a batch of the stochastic solvers. 'auto' means 64 where the
+        learning rate falls to zero (128 from 20 000 training rows on, 256 from 80 000 on), else 200
+        as in scikit-learn, and at most the number of rows. A
         last batch of a single row is merged with the batch before it; with `batch_norm`, any last
         batch below half the size.
     learning_rate : str or callable, default='auto'
@@ -219,9 +223,10 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
     power_t : float in [0, inf), default=0.5
         Exponent of 'invscaling'.
     max_iter : int >= 1 or 'auto', default='auto'
-        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs: for
-        'warm_restarts' seven cycles, about 8 000 steps or 127 epochs; for other rates that fall to
-        zero 1 024 steps. Else it means 200 epochs.
+        Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs. For
+        'warm_restarts' it is seven cycles, about 8 000 steps; if the first cycle of one epoch has
+        more than 64 steps, up to 127 epochs and about 50 000 steps. For other rates that fall to
+        zero it is 1 024 steps. Else it means 200 epochs.
     max_fun : int >= 1, default=15000
         Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
@@ -253,6 +258,13 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         the optimiser. With a stochastic solver and a 'constant' or 'invscaling' learning rate, two
         fits of k epochs then equal one of 2 k. Other schedules, and the count of
         `n_iter_no_change`, start anew with each fit.
+    n_jobs : int or None, default=None
+        Number of processes that train the members side by side; the result has the same bits. None
+        means 1, unless a `joblib.parallel_config` context says otherwise, and -1 all cores. It pays
+        off where training takes several seconds, and with callbacks where each epoch takes 50 ms or
+        more. One process trains all members of wide networks, whose products use several threads;
+        with a full-batch solver, ``learning_rate='adaptive'`` or an optimiser of the user; in
+        ``partial_fit``, and within a parallel search.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the validation part, the order of the rows and dropout. Each of
         these has its own independent random stream.
@@ -363,7 +375,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         Maximum number of epochs of the fit.
     n_iter_no_change_ : float or 'auto'
         Patience of the fit in epochs; 'auto' is one cycle of 'warm_restarts'.
-    numeric_embedding_ : str, object or None
+    numeric_embedding_ : NumericEmbedding, PeriodicEmbedding or None
         Numeric embedding of the fit. With ``'auto'`` held-out rows may have chosen None.
 
     See Also
@@ -449,6 +461,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         handle_missing: Literal["auto", "indicator", "error"] = "auto",
         numeric_embedding: t.NumericEmbeddingName
         | NumericEmbedding
+        | PeriodicEmbedding
         | Literal["auto"]
         | None = "auto",
         scaler: t.ScalerName | t.Transformer | None = "standard",
@@ -470,6 +483,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         n_init: int = 1,
         max_time: float | None = None,
         warm_start: bool = False,
+        n_jobs: int | None = None,
         random_state: t.RandomState = None,
         verbose: int = False,
         dtype: t.FloatType | Literal["auto"] | None = "auto",
@@ -522,6 +536,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.n_init = n_init
         self.max_time = max_time
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.dtype = dtype

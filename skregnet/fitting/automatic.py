@@ -16,13 +16,15 @@ from .settings import ROWS_TO_HOLD_OUT, is_auto
 AUTO_FOLDS = 8
 # With more rows a fit is not repeated for the sake of the validation part.
 _MOST_ROWS_OF_REFIT = 10_000
-# Largest number of cycles of the learning rate, each twice as long as the one before it.
-_MOST_CYCLES = 7
+# Largest number of cycles of the learning rate, each twice as long as the one before it. With many
+# rows they are fewer: about so many steps, but three cycles at least.
+_MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 50_000
 # Steps of a fit without held-out rows, which cannot find its own length.
 _STEPS_WITHOUT_JUDGE = 1024
 # Strength of the penalty on regressors and classifiers: smooth targets need weak ones.
 _ALPHA = {False: 1e-4, True: 1.0}
-_BATCH_SIZE = 64
+# (number of rows, size of a batch for fewer rows), and the size for more.
+_BATCH_SIZES, _LARGEST_BATCH_SIZE = ((20_000, 64), (80_000, 128)), 256
 # Values for constant learning rates, which are those of scikit-learn.
 _CONSTANT = {
     "alpha": 1e-4,
@@ -99,11 +101,16 @@ def _makes_folds(settings, rows):
 
 def _of_plan(settings, rate, n_rows):
     """Return the values for a learning rate that falls to zero."""
-    batch_size = _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size
+    batch_size = settings.batch_size
+    if is_auto(batch_size):
+        sizes = [size for limit, size in _BATCH_SIZES if n_rows < limit]
+        batch_size = min(sizes, default=_LARGEST_BATCH_SIZE)
     steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
     if rate == "warm_restarts":
         first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
-        max_iter, patience = first_epochs * (2**_MOST_CYCLES - 1), "auto"
+        n_cycles = int(math.log2(1 + _MOST_STEPS / (first_epochs * steps_per_epoch)))
+        n_cycles = min(max(n_cycles, _FEWEST_CYCLES), _MOST_CYCLES)
+        max_iter, patience = first_epochs * (2**n_cycles - 1), "auto"
     else:
         max_iter, patience = math.ceil(_STEPS_WITHOUT_JUDGE / steps_per_epoch), np.inf
     return {

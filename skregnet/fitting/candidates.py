@@ -14,6 +14,8 @@ _FAR_BEHIND, _FEWEST_CYCLES = 0.35, 3
 class GiveUp:
     """Ends the training of a candidate that is far behind another one."""
 
+    needs_state = False  # of training, after each epoch
+
     def __init__(self, other):
         self._least = np.fmin.accumulate(other.history.curve("validation_loss"))
 
@@ -25,7 +27,7 @@ class GiveUp:
         n_epochs = monitor.history.n_epochs
         if n_epochs not in self._ends:
             return False
-        own = np.nanmin(monitor.history.curve("validation_loss"))
+        own = np.fmin.reduce(monitor.history.curve("validation_loss"))
         other = self._least[min(n_epochs, len(self._least)) - 1]
         return bool(own > other + _FAR_BEHIND * abs(other))
 

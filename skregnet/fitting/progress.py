@@ -14,6 +14,7 @@ class ProgressLines:
     """Print the progress of a fit."""
 
     needs_one_run = False
+    needs_state = False  # of training, after each epoch
 
     def begin_fit(self, run):
         self._settings, self._plan = run.settings, run.plan

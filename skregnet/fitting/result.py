@@ -11,7 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
-from .settings import CURVES, RESOLVED
+from .settings import CURVES
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FitResult:
             "best_loss_": best_loss,
             "do_early_stopping_": run.plan.stops_early,
             "refit_": False,
-            **{f"{name}_": settings.parameters[name] for name in RESOLVED},
+            **settings.resolved,
             "batch_size_": settings.rows_of_batch(run.n_training),
             **dict.fromkeys(["fold_", run.targets.name_out_of_fold, "oob_score_"]),
         }

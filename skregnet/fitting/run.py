@@ -15,6 +15,7 @@ from ..kernels.blas import MOST_ELEMENTS
 from ..network import Backprop
 from ..optim import FULL_BATCH_SOLVERS
 from ..optim.pipeline import PIPELINE_OPTIONS, Rate, make_pipeline
+from ..optim.stochastic import STOCHASTIC_OPTIMIZERS
 from ..training import (
     Batches,
     CycleStopping,
@@ -29,6 +30,7 @@ from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from .checks import checked_epochs, now_and_then
 from .judge import Judge, sample_of
+from .parallel import n_processes, train_in_processes
 from .run_result import RunResult
 from .settings import is_auto, member_initializers, n_zero_inputs
 
@@ -191,12 +193,13 @@ class Run:
 
     def _threads(self, network, data):
         """Return the context in which batches of the rows are computed."""
-        x, n_rows = data[0], len(data[1])
-        if self.settings.is_stochastic:
-            n_rows = self.settings.rows_of_batch(n_rows)
         # The BLAS may also divide long vectors between threads.
         only_products = network.params.shape[1] <= MOST_ELEMENTS
-        return network.threads(n_rows, issparse(x), only_products)
+        return network.threads(self._rows_of_batch(data), issparse(data[0]), only_products)
+
+    def _rows_of_batch(self, data):
+        n_rows = len(data[1])
+        return self.settings.rows_of_batch(n_rows) if self.settings.is_stochastic else n_rows
 
     @property
     def n_networks(self):
@@ -295,12 +298,17 @@ class Run:
         else:
             of_members = self.members.member_targets(*data[1:])
             batches = self._batches((data[0], *of_members), state, self.members.rows_of_members)
+        is_new_run = state.run is None
+        if is_new_run and not self.plan.is_stream:
+            # Each fit runs through the schedule once and has its own patience.
+            state.step, state.stopping = 0, None
+            state.rate_factors[:] = 1.0
         rate, max_epochs = self._rate(state, batches), self.plan.max_epochs
         ends = ()
         if hasattr(rate.schedule, "ends") and self.plan.lengths is None:
             ends = rate.schedule.ends(max_epochs)
             max_epochs = ends[-1]
-        if state.run is None:
+        if is_new_run:
             self._begin(network, state, judge, ends)
         if validate is not None and ends:
             validate = partial(now_and_then, validate, state, checked_epochs(ends))
@@ -310,18 +318,37 @@ class Run:
         monitor = self._monitor(
             network, state, validate, lower_rates=lower_rates, **self._judged_by(judge, data)
         )
-        run = partial(
-            train,
-            Backprop(network, self.loss, batches.max_rows, state.dropout),
-            batches,
-            self.pipeline(),
-            state,
-            monitor,
-            rate,
-            max_epochs,
-        )
+        what = batches, self.pipeline(), state, monitor, rate, max_epochs
+        n_jobs = self._n_processes(network, data)
+        if n_jobs > 1:
+            run = partial(
+                train_in_processes,
+                self.loss,
+                network,
+                *what,
+                n_jobs=n_jobs,
+                needs_state=any(getattr(each, "needs_state", True) for each in self.watchers),
+            )
+        else:
+            backprop = Backprop(network, self.loss, batches.max_rows, state.dropout)
+            run = partial(train, backprop, *what)
         self._watch(run, monitor)
         return [monitor]
+
+    def _n_processes(self, network, data):
+        """Return the number of processes that train the members; one means this one alone."""
+        settings = self.settings
+        # Steps of members with rates of their own have other bits than steps of members that share
+        # one, and so have products that several threads compute. States of a user's optimiser may
+        # have arrays without members.
+        if (
+            self.plan.is_stream
+            or settings.is_adaptive
+            or type(settings.optimizer) not in STOCHASTIC_OPTIMIZERS.values()
+            or network.uses_threads(self._rows_of_batch(data), issparse(data[0]))
+        ):
+            return 1
+        return n_processes(settings.parameters.get("n_jobs", 1), network.n_members)
 
     def _batches(self, data, state, rows=None):
         settings = self.settings
@@ -334,10 +361,6 @@ class Run:
 
     def _begin(self, network, state, judge, ends):
         """Set up the early stopping of a run; `ends` are those of cycles of the learning rate."""
-        if not self.plan.is_stream:
-            # Each fit runs through the schedule once and has its own patience.
-            state.step, state.stopping = 0, None
-            state.rate_factors[:] = 1.0
         make = NoisyPlateau if self.settings.architecture.has_dropout else EarlyStopping
         patience = self.settings.n_iter_no_change
         if ends and patience == "auto":

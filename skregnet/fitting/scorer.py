@@ -22,7 +22,7 @@ def make_scorer(run):
     scorer = _checked(settings.estimator(), scoring)
     hint = _hint(scoring, run)
     inputs, noise = run.inputs.of_codes(), noise_before(run)
-    known = {"do_early_stopping_": run.plan.stops_early, "refit_": False}
+    known = {"do_early_stopping_": run.plan.stops_early, "refit_": False, **settings.resolved}
     continuation = _continuation(run)
     numbers = _numbers(run)
 

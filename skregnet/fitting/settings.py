@@ -108,6 +108,7 @@ PARAMETER_CONSTRAINTS = {
     "n_init": [_COUNT],
     "max_time": [_POSITIVE, None],
     "warm_start": ["boolean"],
+    "n_jobs": [Integral, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "dtype": [
@@ -240,6 +241,11 @@ class Settings:
         """Resolve ``batch_size``."""
         batch_size = _AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         return min(batch_size, n_rows)
+
+    @property
+    def resolved(self):
+        """Fitted attributes that show the values of parameters which may be 'auto'."""
+        return {f"{name}_": self.parameters[name] for name in RESOLVED}
 
     def fixed(self):
         """Return copies of the parameters that must not change if training continues."""

@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
 from ..fitting.result import Continuation, FitResult
-from ..fitting.settings import RESOLVED
 from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
 from ..preprocessing.inputs import Inputs
@@ -158,7 +157,8 @@ def _attributes(settings, model):
         "best_loss_": min([model.loss_, *losses]),
         "do_early_stopping_": stops_early,
         "refit_": False,
-        **{f"{name}_": settings.parameters[name] for name in (*RESOLVED, "batch_size")},
+        **settings.resolved,
+        "batch_size_": settings.batch_size,
         **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",

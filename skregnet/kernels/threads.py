@@ -36,11 +36,20 @@ def suitable_threads(n_multiplications, itemsize, only_products=False):
     BLAS keeps its threads if it does not use them for products of this size; otherwise it might for
     long vectors.
     """
-    if n_multiplications * itemsize >= 4 * LARGE_PRODUCT and _n_cores() > 1:
+    if _is_large(n_multiplications, itemsize):
         return _UNCHANGED
     if only_products and n_multiplications <= SERIAL_PRODUCT:
         return _UNCHANGED
     return OneThread()
+
+
+def are_used(n_multiplications, itemsize):
+    """Return whether several threads of the BLAS compute a product of so many multiplications."""
+    return _is_large(n_multiplications, itemsize) and _pools.have_several()
+
+
+def _is_large(n_multiplications, itemsize):
+    return n_multiplications * itemsize >= 4 * LARGE_PRODUCT and _n_cores() > 1
 
 
 def _n_cores():
@@ -98,6 +107,12 @@ class _Pools:
         # With OpenMP each thread of Python has its own number.
         own = [each for each in libraries if getattr(each, "threading_layer", "") == "openmp"]
         self._own, self._shared = own, [each for each in libraries if each not in own]
+
+    def have_several(self):
+        with self.lock:
+            if self._shared is None:
+                self._find()
+            return bool(_several([*self._shared, *self._own]))
 
     def enter(self, user):
         with self.lock:

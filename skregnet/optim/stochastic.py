@@ -289,7 +289,7 @@ class _AdamStep:
             self._pieces = self._prepare(*(array.ravel() for array in self._arrays))
 
     def _prepare(self, *arrays):
-        """Return for each block: direction(), the gradient that it overwrites, the parameters."""
+        """Return for each block: direction(), and pieces of the gradient that it overwrites, ..."""
         adam, prepared = self.optimizer, []
         epsilon = np.array(adam.epsilon / math.sqrt(1.0 - adam.beta_2), arrays[1].dtype)
         for block in pieces(arrays[0].size, BLOCK_ELEMENTS):
@@ -305,7 +305,12 @@ class _AdamStep:
                 partial(np.add, gradient, epsilon, gradient),
                 partial(np.divide, first, gradient, gradient),
             ]
-            prepared.append((in_turn(calls), gradient, params, params.size))
+            # The same routine for all lengths: the bits must not depend on the number of members.
+            short = [
+                (gradient[piece], params[piece], params[piece].size)
+                for piece in pieces(params.size, MOST_ELEMENTS)
+            ]
+            prepared.append((in_turn(calls), short))
         return prepared
 
     def __call__(self, learning_rate):
@@ -323,13 +328,10 @@ class _AdamStep:
             self._update(prepared, member_rate)
 
     def _update(self, prepared, rate):
-        for direction, gradient, params, n in prepared:
+        for direction, short in prepared:
             direction()
-            if n <= MOST_ELEMENTS:
+            for gradient, params, n in short:
                 self._axpy(gradient, params, n, -rate)
-            else:
-                np.multiply(gradient, rate, out=gradient)
-                np.subtract(params, gradient, out=params)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Batches of training rows, drawn anew for each member and epoch."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -37,6 +39,9 @@ class Batches:
         Row numbers of each member; a number may occur several times. None means all rows. In an
         epoch each member reads as many rows as the smallest of these arrays has; members with more
         leave out some, other ones in each epoch.
+    n_rows : int, default=None
+        Number of rows that each member reads in an epoch, if it is smaller: as many as the members
+        that are trained elsewhere.
     block_elements : int, default=CHUNK_ELEMENTS
         Approximate number of elements that are gathered at once.
     """
@@ -51,6 +56,7 @@ class Batches:
         shuffle=True,
         smallest=2,
         rows=None,
+        n_rows=None,
         block_elements=CHUNK_ELEMENTS,
     ):
         self.x, self.y, self.weight = x, y, weight
@@ -61,8 +67,10 @@ class Batches:
                 f"{len(rows)}."
             )
         n_samples = y.shape[-2]
+        self._smallest, self._rows_of_members = smallest, rows
         # Of an epoch of one member.
         self.n_rows = n_samples if rows is None else min(map(len, rows))
+        self.n_rows = self.n_rows if n_rows is None else min(self.n_rows, n_rows)
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
@@ -127,6 +135,25 @@ class Batches:
                 self._views[bounds] = (x[0] if is_single else x, *others)
             batches.append(self._views[bounds])
         return batches
+
+    def part(self, members):
+        """Return a function of generators that makes the same batches of some members, a slice."""
+        y, weight = (
+            array if array is None or array.ndim == 2 else array[members]
+            for array in (self.y, self.weight)
+        )
+        rows = self._rows_of_members
+        return partial(
+            Batches,
+            self.x,
+            y,
+            weight,
+            self._batch_size,
+            shuffle=self.shuffle,
+            smallest=self._smallest,
+            rows=None if rows is None else rows[members],
+            n_rows=self.n_rows,
+        )
 
     def __iter__(self):
         batches = self._dense()

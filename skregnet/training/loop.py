@@ -18,7 +18,7 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
     """
     network = backprop.network
     steps = pipeline.prepare(network, backprop.gradient, state, rate)
-    losses = np.empty((batches.n_steps, network.n_members))
+    losses, sizes = np.empty((network.n_members, batches.n_steps)), batches.sizes.astype(float)
     try:
         for _ in state.epochs_left(max_epochs):
             first_step = state.step
@@ -26,14 +26,15 @@ def train(backprop, batches, pipeline, state, monitor, rate, max_epochs):
             pipeline.begin_epoch(network, state)
             penalty = pipeline.penalty_value(network)
             for i, (x, y, weight) in enumerate(batches):
-                losses[i] = backprop(x, y, weight)  # forward and backward; leaves the gradient
+                losses[:, i] = backprop(x, y, weight)  # forward and backward; leaves the gradient
                 for step in steps:
                     step()
                 state.step += 1
             if state.step // _FLUSH_EVERY != first_step // _FLUSH_EVERY:
                 pipeline.flush_denormals(network, state)
             pipeline.end_epoch(network, state)
-            loss = penalty + batches.sizes @ losses / batches.n_rows
+            # The bits of a product with a matrix would depend on the number of members.
+            loss = penalty + np.vecdot(losses, sizes) / batches.n_rows
             if monitor.end_of_epoch(loss, rate.value):
                 break
     except KeyboardInterrupt:

@@ -186,6 +186,28 @@ class TrainingState:
             ),
         )
 
+    def join(self, states):
+        """Take over what training changes from the states that `select` gave for all members."""
+        self.step = states[0].step
+        self.shuffling = _chained([state.shuffling for state in states])
+        self.dropout = _chained([state.dropout for state in states])
+        optimizers = [state.optimizer for state in states]
+        arrays = [
+            name
+            for name in _field_names(type(optimizers[0]))
+            if isinstance(getattr(optimizers[0], name), np.ndarray)
+        ]
+        self.optimizer = replace(
+            optimizers[0],
+            **{name: np.concatenate([getattr(o, name) for o in optimizers]) for name in arrays},
+        )
+        self.parts = {
+            name: (_chained if isinstance(part, list) else np.concatenate)(
+                [state.parts[name] for state in states]
+            )
+            for name, part in states[0].parts.items()
+        }
+
     def streams(self, purpose):
         """Return a generator for each member, whose numbers no other purpose draws."""
         if purpose not in self.parts:
@@ -242,6 +264,10 @@ def _with_arrays(optimizer, change, change_others=lambda value: value):
         elif not isinstance(value, _CONSTANTS):
             changed[name] = change_others(value)
     return replace(optimizer, **changed)
+
+
+def _chained(lists):
+    return [each for one in lists for each in one]
 
 
 def _parts(parts, change_array, change_list):

@@ -31,7 +31,7 @@ def test_remedies_let_gradients_through_and_the_loss_fall(example, seed):
     X, y = load_digits(return_X_y=True)
     X, y = X[:500], y[:500]
     for name, least in {
-        "defaults": 0.0,
+        "scaled inputs": 0.0,
         "weights times four": 0.005,
         "tanh": 0.1,
         "lecun_tanh": 0.2,

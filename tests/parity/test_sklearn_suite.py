@@ -118,7 +118,7 @@ def test_the_tables_name_tests_that_exist():
 
 
 def scikit_learn(cls, **parameters):
-    return cls(**SKLEARN_DEFAULTS[cls], **parameters)
+    return cls(**{**SKLEARN_DEFAULTS[cls], **parameters})
 
 
 ROWS = np.array([[3, 2], [1, 6]]), np.array([1, 0])

@@ -1,14 +1,15 @@
 """skregnet."""
 
+from plain import plain_regressor
+
 from peers.estimator_peer import EstimatorPeer
-from skregnet import RegularizedMLPRegressor
 
 
 class SkregnetPeer(EstimatorPeer):
     """`RegularizedMLPRegressor` without scaling, since the others do not scale either."""
 
     def build(self):
-        self.model = RegularizedMLPRegressor(
+        self.model = plain_regressor(
             **self.common_parameters(),
             scaler=None,
             normalize_y=False,

@@ -147,11 +147,20 @@ class Layer:
     def allocate_inference(self, run):
         """Return a pass with the method ``forward(x)`` for prediction; None for the identity.
 
-        It may use the parameters and statistics as they are at the time of the call.
+        It may use the parameters and statistics as they are at the time of the call. Few rows are
+        computed by a run of all members; the input of the network then is (1, rows, n_inputs).
         """
         if self.is_identity:
             return None
         raise NotImplementedError
+
+    def interpolating_allocator(self, bins):
+        """Return a function of a run that makes a pass like `allocate_inference`, or None.
+
+        The input of its ``forward`` is what `Source.interpolated` returns for rows that end with
+        the features of these `Bins`.
+        """
+        return None
 
     def allocate_sampling(self, run):
         """Return a pass with the method ``forward(x)`` for Monte Carlo samples, or None.

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from ...data.sparse import SparseBatch
+from ...kernels.sparse import add_sparse_product
 from .base import Layer
 
 
@@ -44,7 +45,13 @@ class Dense(Layer):
         return DensePass(self, run, gradient, is_first)
 
     def allocate_inference(self, run):
-        return DenseInference(self, run)
+        return (DenseInference if run.n_members == 1 else DenseOfMembers)(self, run)
+
+    def interpolating_allocator(self, bins):
+        table = bins.table(self.weight[:, -bins.n_outputs :])
+        if self.free_shapes:  # The shares of a number sum to one, so its table may hold the bias.
+            table[:, : next(filter(None, bins.counts)) + 1] += self.bias
+        return lambda run: DenseInterpolation(self, run, table)
 
     def linearize(self, x, member):
         weight = self.weight[member]  # the input may be a CSR matrix
@@ -82,6 +89,38 @@ class DenseInference:
         if isinstance(x, SparseBatch):
             return partial(x.dot, self.weight, self.out)
         return self.products.multiply(x, self.weight, self.out)
+
+
+class DenseOfMembers:
+    """Inference of `Dense` for few rows and several members, which may share the input."""
+
+    def __init__(self, layer, run):
+        self.weight = layer.weight
+        self.bias = layer.bias if layer.free_shapes else None
+        self.out = run.rows_buffer(layer.n_outputs)
+
+    def forward(self, x):
+        # Preparing the calls of each member, as `Products` does, would take most of the time.
+        if isinstance(x, SparseBatch):
+            x.dot(self.weight, self.out)
+        else:
+            np.matmul(x, self.weight, out=self.out)
+        return self.out if self.bias is None else np.add(self.out, self.bias, out=self.out)
+
+
+class DenseInterpolation:
+    """Inference of the first `Dense` for other inputs, and places in a table of bins' features."""
+
+    def __init__(self, layer, run, table):
+        self.weight = run.of_members(layer.weight)
+        self.table = run.of_members(table)
+        self.out = run.rows_buffer(layer.n_outputs)
+
+    def forward(self, x):
+        others, (places, shares) = x
+        np.matmul(others, self.weight[: others.shape[1]], out=self.out)
+        add_sparse_product(places, shares, self.table, self.out)
+        return self.out
 
 
 class DensePass(DenseInference):
