@@ -7,11 +7,10 @@ Run it by hand; ``--quick`` is a smoke run::
 Each method gets the same number of trials on the same training rows. The candidate with the lowest
 estimated loss is judged on test rows. The loss is the root mean squared error for regression and
 the log-loss for classification, as a ratio to that of scikit-learn's MLP with its defaults.
-Seconds are those of the processor, one thread, and contain the final fit. A run that is interrupted
-reports the finished methods and sets.
+Seconds are those of the processor, one thread, and contain the final fit. The raw numbers are
+written after each search: those of a run that was ended can be reported with ``--from-json``.
 """
 
-import signal
 import time
 import warnings
 from collections import Counter
@@ -26,6 +25,7 @@ from reporting import (
     measure_and_show,
     positive_int,
     progress,
+    write_raw,
 )
 from search_methods import METHODS, error
 from sklearn.model_selection import train_test_split
@@ -80,16 +80,12 @@ def measure(arguments):
         for name, data in sets.items()
         for method in methods
     ]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    runs = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks)
-    try:
-        for result in runs:
-            raw["results"].append(result)
-            progress(
-                "{set} {split} {method} {search_error:.4g} {search_seconds:.0f} s".format(**result)
-            )
-    except KeyboardInterrupt:
-        progress("interrupted")
+    for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
+        raw["results"].append(result)
+        name = "{set} {split} {method}".format(**result)
+        progress(f"{name}: {result['search_error']:.4g}, {result['search_seconds']:.0f} s")
+        if arguments.output:
+            write_raw(raw, arguments.output.with_suffix(".json"))
     raw["results"].sort(key=lambda result: (result["set"], result["split"], result["method"]))
     return raw
 
