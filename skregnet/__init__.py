@@ -24,6 +24,8 @@ from .estimators import (
     RegularizedMLPRegressor,
     RobustClipScaler,
     WhiteningScaler,
+    search_space,
+    suggest,
 )
 
 __all__ = [
@@ -33,4 +35,6 @@ __all__ = [
     "RegularizedMLPRegressor",
     "RobustClipScaler",
     "WhiteningScaler",
+    "search_space",
+    "suggest",
 ]

@@ -199,7 +199,9 @@ def test_estimators_of_the_comparison_are_asked(name):
     assert run(library, quick=True) == dict.fromkeys(QUICK, "yes")
 
 
-@pytest.mark.parametrize("name", ["training", "scaling", "calibration", "tuning", "columns"])
+@pytest.mark.parametrize(
+    "name", ["training", "scaling", "calibration", "tuning", "columns", "search"]
+)
 @pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
     script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"

@@ -276,6 +276,10 @@ def test_optuna_prunes_trials():
     states = [trial.state.name for trial in study.trials]
     assert set(states) == {"COMPLETE", "PRUNED"}
     assert study.best_value < 0.2
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(found["out_of_fold_loss"], n_trials=3)
+    assert study.best_value < 0.2
+    assert study.best_params.keys() == found["space"].keys()
     pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=0),

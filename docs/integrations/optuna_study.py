@@ -5,7 +5,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from skregnet import RegularizedMLPClassifier
+from skregnet import RegularizedMLPClassifier, search_space, suggest
 
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_val, y_train, y_val = train_test_split(X, y, stratify=y, random_state=0)
@@ -60,3 +60,12 @@ def objective_with_callback(trial):
     if model.stop_reason_ == "callback":
         raise optuna.TrialPruned
     return min(model.validation_loss_curve_)
+
+
+space = search_space("classification")
+
+
+def out_of_fold_loss(trial):
+    model = RegularizedMLPClassifier(cv=4, random_state=0, **suggest(trial, space))
+    model.fit(X_train, y_train)
+    return log_loss(y_train, model.oob_decision_function_)

@@ -60,6 +60,7 @@ VALUES = {
     "scaler": ["standard", "whiten"],
     "n_estimators": [1, 5],
 }
+# Those of scikit-learn's MLP.
 DEFAULTS = {
     "learning_rate_init": 0.001,
     "max_iter": 200,
@@ -78,7 +79,7 @@ DEFAULTS = {
     "n_estimators": 1,
 }
 STARTS = {
-    "The defaults": {},
+    "Few small steps": {},
     "More steps, early stopping": {
         "learning_rate_init": 0.003,
         "batch_size": 32,

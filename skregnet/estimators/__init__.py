@@ -5,6 +5,7 @@ from .classifier import RegularizedMLPClassifier
 from .defaults import SKLEARN_DEFAULTS
 from .features import MLPFeatures
 from .regressor import RegularizedMLPRegressor
+from .search_spaces import search_space, suggest
 
 __all__ = [
     "SKLEARN_DEFAULTS",
@@ -13,4 +14,6 @@ __all__ = [
     "RegularizedMLPRegressor",
     "RobustClipScaler",
     "WhiteningScaler",
+    "search_space",
+    "suggest",
 ]
