@@ -221,9 +221,8 @@ def each_check():
 def checks_of(estimator, is_wanted=lambda check: True, marks=(), name=None):
     mark = parametrize_with_checks([estimator])
     name_of = mark.kwargs["ids"]
-    name = name or name_of(
-        estimator
-    )  # once: to print an estimator takes as long as to collect ten cases
+    # Once: to print an estimator takes as long as to collect ten cases.
+    name = name or name_of(estimator)
     return [
         pytest.param(*case, id=f"{name}-{name_of(case[1])}", marks=marks)
         for case in mark.args[1]
