@@ -200,11 +200,12 @@ def test_estimators_of_the_comparison_are_asked(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["training", "scaling", "calibration", "tuning", "columns", "search"]
+    "name", ["training", "scaling", "calibration", "tuning", "columns", "search", "accuracy"]
 )
 @pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):
-    script = DOCS.parent / "examples" / "benchmarks" / f"bench_{name}.py"
+    script = {"accuracy": "tabular"}.get(name, name)
+    script = DOCS.parent / "examples" / "benchmarks" / f"bench_{script}.py"
     numbers = DOCS / "benchmarks" / f"{name}.json"
     report = tmp_path / "report.md"
     monkeypatch.syspath_prepend(str(script.parent))
