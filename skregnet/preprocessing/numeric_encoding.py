@@ -68,7 +68,7 @@ class PiecewiseLinear(NumericEmbedding):
     r"""Piecewise-linear encoding of numbers by quantile bins.
 
     Each number with more than two values gets a feature for each of its bins, between the edges
-    :math:`e_0 < e_1 < \dots < e_T`. Feature :math:`t` is zero below its bin, `gain` above it, and
+    :math:`e_0 < e_1 < \ldots < e_T`. Feature :math:`t` is zero below its bin, `gain` above it, and
     linear between:
 
     .. math:: f_t(x) = \text{gain} \cdot \min(\max((x - e_{t-1}) / (e_t - e_{t-1}), 0), 1)
