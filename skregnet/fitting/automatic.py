@@ -18,7 +18,7 @@ AUTO_FOLDS = 8
 _MOST_ROWS_OF_REFIT = 10_000
 # Largest number of cycles of the learning rate, each twice as long as the one before it. With many
 # rows they are fewer: about so many steps, but three cycles at least.
-_MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 50_000
+_MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 20_000
 # With less than half of the rows that make folds, about 450 steps are enough. Long training makes
 # rounding errors so large that weighted rows no longer equal repeated ones.
 _CYCLES_OF_FEW_ROWS = 3
