@@ -209,8 +209,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Maximum number of epochs. 'auto' is a number of steps, rounded to whole epochs. For
         'warm_restarts' it is seven cycles, about 8 000 steps (three with less than 100 training
         rows); if the first cycle of one epoch has more than 64 steps, up to 127 epochs and about
-        20 000 steps. For other rates that fall to
-        zero it is 1 024 steps. Else it means 200 epochs.
+        20 000 steps. For other rates that fall to zero it is 1 024 steps. Else it means 200 epochs.
     max_fun : int >= 1, default=15000
         Maximum number of evaluations of the objective by 'lbfgs', 'cg' and 'scg'.
     shuffle : bool, default=True
