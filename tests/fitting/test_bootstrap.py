@@ -347,7 +347,7 @@ def test_training_goes_on_without_samples():
 @pytest.mark.user_defaults
 @pytest.mark.parametrize("Estimator", [Classifier, Regressor])
 def test_automatic_values(Estimator):
-    X, y = curved_regression(100) if Estimator is Regressor else classification(100)
+    X, y = curved_regression(200) if Estimator is Regressor else classification(200)
     options = {"hidden_layer_sizes": (6,), "random_state": 0, "max_iter": 8}
     model = Estimator(bootstrap=True, **options).fit(X, y)
     assert model.network_.n_members == 8
