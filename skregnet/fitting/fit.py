@@ -252,7 +252,13 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     is_new = start is None and not is_stream
     is_split = stops_early and not is_given and folds is None
     settings = resolve(
-        settings, training, folds, is_judged=stops_early, is_split=is_split, is_new=is_new
+        settings,
+        training,
+        folds,
+        is_judged=stops_early,
+        is_split=is_split,
+        is_new=is_new,
+        embedding=inputs.numeric_embedding,
     )
     check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:
