@@ -160,6 +160,7 @@ class OutOfFold:
             evaluations.append(judge.evaluation(_rows_of(x, numbers), y, weight))
             shares.append(rows.total_weight)
         shares = np.array(shares) / np.sum(shares)
+        in_memory = [] if scorer is None else [rows.in_memory() for rows in self.held_out]
         members = {}  # the networks of the members, which share the memory of the whole one
 
         def validate(network):
@@ -171,7 +172,7 @@ class OutOfFold:
             if scorer is None:
                 return loss, None
             scores = [
-                scorer(one, self.held_out[fold(m)], np.isfinite(losses[m : m + 1]))[0]
+                scorer(one, in_memory[fold(m)], np.isfinite(losses[m : m + 1]))[0]
                 for m, one in enumerate(_members_of(self.in_common_units(network)))
             ]
             return loss, self._joint(scores, shares)

@@ -64,7 +64,7 @@ class FitResult:
             loss, penalty = before.loss, before.penalty
         # Comparisons with NaN are false, so `min` ignores NaN losses of a diverged run.
         best_loss = min([np.inf if before is None else before.best_loss, *losses])
-        rows_seen = history.n_epochs * len(run.training)
+        rows_seen = history.n_epochs * run.n_training
         rows_seen += 0 if before is None else before.rows_seen
         validation = _validation_attributes(run, history, before)
         targets = run.targets
@@ -109,7 +109,7 @@ class FitResult:
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
-        rows_seen = outcome.history.n_epochs * len(run.training)
+        rows_seen = outcome.history.n_epochs * run.n_training
         loss = outcome.mean_kept_loss
         continuation = replace(
             self.continuation,

@@ -310,7 +310,8 @@ class Run:
             max_epochs = ends[-1]
         if is_new_run:
             self._begin(network, state, judge, ends)
-        if validate is not None and ends:
+        if validate is not None and ends and settings.n_iter_no_change == "auto":
+            # A patience in epochs would count repeated values as epochs without improvement.
             validate = partial(now_and_then, validate, state, checked_epochs(ends))
         lower_rates = None
         if settings.is_adaptive:
@@ -388,7 +389,7 @@ class Run:
         return self.penalty
 
     def _rate(self, state, batches):
-        settings, n_rows = self.settings, len(self.training)
+        settings, n_rows = self.settings, self.n_training
         schedule = get_schedule(
             settings.learning_rate,
             power_t=float(settings.power_t),
