@@ -29,8 +29,6 @@ from .run_result import RunResult
 class FitTasks:
     """Call the hooks of an estimator's callbacks during a fit to `Data`."""
 
-    needs_one_run = True
-
     def __init__(self, estimator, data):
         self._estimator = estimator
         self._data = data

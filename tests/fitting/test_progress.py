@@ -268,3 +268,15 @@ def test_verbose_changes_nothing(Estimator, capsys):
     quiet = clone(loud).set_params(verbose=False)
     loud.fit(X, y), quiet.fit(X, y)
     np.testing.assert_array_equal(quiet.network_.params, loud.network_.params)
+
+
+@ignore_limit
+def test_both_candidates_have_lines(capsys):
+    X, y = X_and_y()
+    model = verbose(cv=3, numeric_embedding="auto", learning_rate="warm_restarts").fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [n for n, _ in epochs_of(lines)] == [*range(1, 7), *range(1, 7)]
+    assert lines[6] == "Training without numeric embedding, too."
+    chosen = "no" if model.numeric_embedding_ is None else "the"
+    assert lines[13] == f"Held-out rows choose {chosen} numeric embedding."
+    assert len(lines) == 15
