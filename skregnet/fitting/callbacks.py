@@ -82,7 +82,11 @@ class FitTasks:
             task = self._validation_run.subcontext("validation-epoch")
             self._begin(task, self._validation, attributes)
             stop |= self._end(task, self._validation, attributes)
-        if not stop and monitor.active.any() and monitor.history.n_epochs < self._max_epochs:
+        if (
+            not stop
+            and monitor.active.any()
+            and monitor.history.n_epochs < self._fit.plan.max_epochs
+        ):
             self._begin_epoch(monitor)
         return stop
 

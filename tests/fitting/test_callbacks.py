@@ -669,6 +669,9 @@ def test_callbacks_do_not_change_what_held_out_rows_choose(Estimator):
     plain.fit(X, y)
     np.testing.assert_array_equal(watched.network_.params, plain.network_.params)
     assert watched.numeric_embedding_ == plain.numeric_embedding_
+    # The second cycle would not end within max_iter, and none of its epochs begins.
+    assert plain.n_iter_ < plain.max_iter
+    assert len(recorder.of("begin", "epoch")) == plain.n_iter_
 
 
 @needs_callbacks
