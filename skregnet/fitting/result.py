@@ -229,6 +229,8 @@ def limit_reached(settings, n_epochs):
     """Describe the limit that ended training, in the words of scikit-learn's warning."""
     if not settings.is_stochastic and n_epochs < settings.max_iter:
         return f"Maximum evaluations (max_fun={settings.max_fun}) reached"
+    if n_epochs < settings.max_iter:
+        return f"Last cycle within max_iter={settings.max_iter} epochs reached"
     return f"Maximum iterations ({settings.max_iter}) reached"
 
 
