@@ -87,6 +87,14 @@ class Rows:
         return len(self) if counts is None else int(np.count_nonzero(counts))
 
     @property
+    def n_groups(self):
+        """Number of the groups of rows that count; of the rows without groups."""
+        if self.groups is None:
+            return self.n_counted
+        counts = self.counts
+        return len(np.unique(self.groups if counts is None else self.groups[counts]))
+
+    @property
     def total_weight(self):
         """Sum of the weights; without weights, the number of rows.
 

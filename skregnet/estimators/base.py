@@ -90,8 +90,9 @@ class BaseRegularizedMLP(
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for early stopping: whole groups are held out. If
-            `validation_fraction` is a splitter, the groups are passed to it.
+            Group of each row: whole groups are held out, by early stopping, by folds (see `cv`)
+            and by bootstrap samples. If `validation_fraction` or `cv` is a splitter, the groups are
+            passed to it.
 
         Returns
         -------

@@ -118,14 +118,15 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         'warm_restarts', no stop before the end for other rates that fall to zero, else 10 epochs.
     tol : float in [0, inf), default=1e-4
         Smallest improvement that counts, of the validation loss or of the training loss (without
-        dropout). It is a fraction of the loss of the best constant prediction. The solvers 'lbfgs',
-        'cg' and 'scg' stop when no component of the gradient exceeds this fraction. With the loss
+        dropout). It is a fraction of the loss of the best constant prediction. In a cycle of
+        'warm_restarts' an improvement by 1 % of the loss counts, too. The solvers 'lbfgs', 'cg' and
+        'scg' stop when no component of the gradient exceeds this fraction. With the loss
         'gaussian_nll' it is a difference in nats. With another `scoring` it is an absolute
         improvement of the score.
     refit : bool or 'auto', default='auto'
         Whether to train again on all rows after early stopping, including a given validation set.
         Each member is trained for its `best_iter_` epochs with new scalers and the same seeds. Not
-        available with `warm_start`. 'auto' does so for up to 10 000 rows if
+        available with `warm_start`. 'auto' does so for up to 10 000 training rows if
         ``early_stopping='auto'`` split a validation part off and the learning rate falls to zero.
     cv : 'auto', int >= 2, cross-validation splitter, iterable or None, default='auto'
         Folds of the rows. Each member of the ensemble is trained on the rows outside one fold, all
@@ -255,7 +256,8 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         Whether to print one line per epoch and, at the end, the reason for stopping.
     dtype : {'float32', 'float64', 'auto'} or None, default='auto'
         Type of the network's parameters and computations. None means that of `X`. 'auto' means
-        'float32' with folds or `bootstrap`, which takes about half of the time, else that of `X`.
+        'float32' with folds or `bootstrap` and at least 200 rows, which takes about half of the
+        time, else that of `X`.
 
     Attributes
     ----------
@@ -301,7 +303,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         before each step, plus the penalty at the start of the epoch. A regressor's is that of the
         normalised target. It grows with every `partial_fit`.
     validation_loss_curve_ : list of float or None
-        Validation loss after each epoch. None without a validation part.
+        Validation loss after each epoch; with folds the joint one. Where ``n_iter_no_change_`` is
+        'auto', it is computed eight times in a cycle, and repeated in between. None without
+        held-out rows.
     validation_scores_ : list of float or None
         Validation score after each epoch; negative losses for ``scoring='loss'``. None without a
         validation part.

@@ -63,12 +63,12 @@ def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream)
     return settings.changed(cv=cv, n_estimators=n_members), folds
 
 
-def resolve(settings, training, folds, *, is_judged, is_split, is_new):
+def resolve(settings, training, folds, *, is_judged, is_split, is_new, embedding=None):
     """Return settings without 'auto'.
 
     `is_judged` says whether held-out rows choose the length of training, `is_split` whether they
     were split off as one validation part, and `is_new` whether a fit, not a stream, starts a new
-    network.
+    network. `embedding` is the numeric embedding of a network that training continues from.
     """
     rate = settings.learning_rate
     if is_auto(rate):
@@ -80,7 +80,7 @@ def resolve(settings, training, folds, *, is_judged, is_split, is_new):
     found = {name: values[name] for name in values if is_auto(settings.parameters[name])}
     if is_auto(settings.numeric_embedding):
         takes_bins = has_plan and is_new and not issparse(training.X)
-        found["numeric_embedding"] = PiecewiseLinear() if takes_bins else None
+        found["numeric_embedding"] = PiecewiseLinear() if takes_bins else embedding
     if is_auto(settings.refit):
         # The user did not ask for a validation part, so its rows shall not be lost.
         asked = settings.early_stopping is True or n_rows > _MOST_ROWS_OF_REFIT
@@ -100,7 +100,7 @@ def _makes_folds(settings, rows):
         return False
     if isinstance(n_members, Integral) and n_members % AUTO_FOLDS:
         return False
-    return rows.groups is None or len(np.unique(rows.groups)) >= AUTO_FOLDS
+    return rows.n_groups >= AUTO_FOLDS
 
 
 def _of_plan(settings, rate, n_rows):

@@ -29,8 +29,6 @@ from .run_result import RunResult
 class FitTasks:
     """Call the hooks of an estimator's callbacks during a fit to `Data`."""
 
-    needs_one_run = True
-
     def __init__(self, estimator, data):
         self._estimator = estimator
         self._data = data
@@ -84,7 +82,11 @@ class FitTasks:
             task = self._validation_run.subcontext("validation-epoch")
             self._begin(task, self._validation, attributes)
             stop |= self._end(task, self._validation, attributes)
-        if not stop and monitor.active.any() and monitor.history.n_epochs < self._max_epochs:
+        if (
+            not stop
+            and monitor.active.any()
+            and monitor.history.n_epochs < self._fit.plan.max_epochs
+        ):
             self._begin_epoch(monitor)
         return stop
 

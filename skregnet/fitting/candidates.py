@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from .progress import progress_of
 from .scorer import make_scorer
 
-# A candidate gives up at the end of a cycle, from the third on, if its least loss is larger than
+# A candidate gives up at the end of a cycle, from the third on, if its least value is larger than
 # that of the other one after as many epochs by this share. A linear target is learned faster with
 # bins, and better without: the plain network is behind by 30 % after three cycles, and ahead after
 # six.
@@ -17,7 +18,7 @@ class GiveUp:
     needs_state = False  # of training, after each epoch
 
     def __init__(self, other):
-        self._least = np.fmin.accumulate(other.history.curve("validation_loss"))
+        self._least = np.fmin.accumulate(_monitored(other.history))
 
     def begin_run(self, monitor):
         self._ends = sorted(getattr(monitor.state.stopping, "ends", ()))[_FEWEST_CYCLES - 1 :]
@@ -27,7 +28,7 @@ class GiveUp:
         n_epochs = monitor.history.n_epochs
         if n_epochs not in self._ends:
             return False
-        own = np.fmin.reduce(monitor.history.curve("validation_loss"))
+        own = np.fmin.reduce(_monitored(monitor.history))
         other = self._least[min(n_epochs, len(self._least)) - 1]
         return bool(own > other + _FAR_BEHIND * abs(other))
 
@@ -43,14 +44,20 @@ def better_without_bins(run, outcome):
     if {"interrupted", "max_time", "callback"} & set(outcome.stop_reason):
         return run, outcome
     plain = run.without_bins()
-    other = plain.train(make_scorer(plain), [GiveUp(outcome)])
-    if "interrupted" in other.stop_reason or _score(other) <= _score(outcome):
-        return run, outcome
-    return plain, other
+    watchers = progress_of(plain, "Training without numeric embedding, too.")
+    other = plain.train(make_scorer(plain), [GiveUp(outcome), *watchers])
+    is_better = _least(other) < _least(outcome) and "interrupted" not in other.stop_reason
+    if run.settings.verbose:
+        print(f"Held-out rows choose {'no' if is_better else 'the'} numeric embedding.")
+    return (plain, other) if is_better else (run, outcome)
 
 
-def _score(outcome):
-    history = outcome.history
-    losses = history.curve("validation_loss")
-    scores = np.array(history.curve("validation_score") or [-loss for loss in losses])
-    return np.max(scores[np.isfinite(scores)], initial=-np.inf)
+def _least(outcome):
+    values = _monitored(outcome.history)
+    return np.min(values[np.isfinite(values)], initial=np.inf)
+
+
+def _monitored(history):
+    """Return the negative validation scores of the epochs, or without scores the losses."""
+    scores = history.curve("validation_score")
+    return -np.array(scores) if scores else np.array(history.curve("validation_loss"))

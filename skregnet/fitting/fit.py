@@ -87,15 +87,12 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
-    # A run that goes on after a cut, and callbacks of scikit-learn, know a single network.
-    sees_one_run = any(getattr(watcher, "needs_one_run", False) for watcher in watchers)
-    chooses = run.chooses_embedding and checkpoint is None and not sees_one_run
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         outcome = run.train(make_scorer(run), watchers, checkpoint)
-        if chooses:
+        if run.chooses_embedding:
             run, outcome = better_without_bins(run, outcome)
         _check_initial_loss(run, outcome)
         network = outcome.network
@@ -252,7 +249,13 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
     is_new = start is None and not is_stream
     is_split = stops_early and not is_given and folds is None
     settings = resolve(
-        settings, training, folds, is_judged=stops_early, is_split=is_split, is_new=is_new
+        settings,
+        training,
+        folds,
+        is_judged=stops_early,
+        is_split=is_split,
+        is_new=is_new,
+        embedding=inputs.numeric_embedding,
     )
     check_batches(settings, len(training) if folds is None else folds.n_training)
     if start is None:

@@ -180,6 +180,7 @@ _PARAMETERS = {
     **dict.fromkeys(["batchnorm", "batch_normalization", "use_bn"], "batch_norm"),
     **dict.fromkeys(["ensemble", "ensemble_size", "n_models", "n_members"], "n_estimators"),
     **dict.fromkeys(["n_restarts", "n_starts"], "n_init"),
+    **dict.fromkeys(["nthread", "num_threads", "thread_count"], "n_jobs"),
     **dict.fromkeys(["weight_init", "initializer", "kernel_initializer"], "init"),
     **dict.fromkeys(["normalize", "standardize", "normalization", "preprocessing"], "scaler"),
     **dict.fromkeys(["quantiles", "tau"], "quantile"),
@@ -187,10 +188,8 @@ _PARAMETERS = {
     "time_limit": "max_time",
     "precision": "dtype",
 }
-_ONE_PROCESS = " A network is trained in one process: use n_jobs of the search or the ensemble."
 _CPU_ONLY = " There is no choice of a device: networks are trained on the CPU."
 _SENTENCES = {
-    **dict.fromkeys(["n_jobs", "nthread", "num_threads", "thread_count"], _ONE_PROCESS),
     **dict.fromkeys(["device", "gpu", "use_gpu", "cuda", "accelerator", "task_type"], _CPU_ONLY),
     "callbacks": " Did you mean set_callbacks(...)?",
 }

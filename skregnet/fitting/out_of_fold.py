@@ -72,11 +72,22 @@ class OutOfFold:
             return y, None
         n_columns = max([1, *(each.shape[1] for each in weights if each is not None)])
         shared = [
-            (np.ones((len(part), n_columns)) if each is None else each) / _occurrences(part, self)
-            for each, part in zip(weights, self.training, strict=True)
+            (np.ones((len(part), n_columns)) if each is None else each) / readings
+            for each, part, readings in zip(weights, self.training, self._readings(), strict=True)
         ]
         weight = self._of_members(np.empty((len(self.rows), n_columns), y.dtype), shared)
         return y, weight
+
+    def _readings(self):
+        """Yield how often each training row of a fold is read, in units of the mean, (rows, 1).
+
+        A row that is read twice counts half each time, so that all rows count as much. The repeats
+        of a row in a bootstrap sample share one weight.
+        """
+        for train in self.folds.train:
+            share = len(train) / self.folds.n_training
+            read = np.bincount(np.resize(train, self.folds.n_training))[train]
+            yield (read * share / np.bincount(train)[train])[:, np.newaxis]
 
     def _of_members(self, common, values):
         """Return an array (members, rows, columns) with the values of each fold in its rows."""
@@ -160,6 +171,7 @@ class OutOfFold:
             evaluations.append(judge.evaluation(_rows_of(x, numbers), y, weight))
             shares.append(rows.total_weight)
         shares = np.array(shares) / np.sum(shares)
+        in_memory = [] if scorer is None else [rows.in_memory() for rows in self.held_out]
         members = {}  # the networks of the members, which share the memory of the whole one
 
         def validate(network):
@@ -171,7 +183,7 @@ class OutOfFold:
             if scorer is None:
                 return loss, None
             scores = [
-                scorer(one, self.held_out[fold(m)], np.isfinite(losses[m : m + 1]))[0]
+                scorer(one, in_memory[fold(m)], np.isfinite(losses[m : m + 1]))[0]
                 for m, one in enumerate(_members_of(self.in_common_units(network)))
             ]
             return loss, self._joint(scores, shares)
@@ -224,16 +236,6 @@ class OutOfFold:
         n_folds = self.folds.holds_out.sum(axis=1, keepdims=True)
         raw /= np.where(n_folds > 0, n_folds, np.nan).astype(raw.dtype)
         return raw
-
-
-def _occurrences(part, members):
-    """Return how often each of the training rows of a fold is read, in units of the mean.
-
-    A row that is read twice counts half each time, so that all rows count as much.
-    """
-    n_rows = members.folds.n_training
-    occurrences = np.bincount(np.resize(np.arange(len(part)), n_rows), minlength=len(part))
-    return occurrences[:, np.newaxis] * (len(part) / n_rows)
 
 
 def _members_of(network):

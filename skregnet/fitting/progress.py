@@ -13,7 +13,6 @@ _VALUES = (("loss", 8), ("validation_loss", 8), ("validation_score", 6))
 class ProgressLines:
     """Print the progress of a fit."""
 
-    needs_one_run = False
     needs_state = False  # of training, after each epoch
 
     def begin_fit(self, run):
@@ -106,6 +105,16 @@ class ProgressLines:
             "interrupted": "Training interrupted by user. Stopping.",
             "diverged": "Training diverged. Stopping.",
         }[stop_reason]
+
+
+def progress_of(run, message):
+    """Return the watchers that print a further run of a fit, after a message, if it is verbose."""
+    if not run.settings.verbose:
+        return []
+    print(message)
+    lines = ProgressLines()
+    lines.begin_fit(run)
+    return [lines]
 
 
 def _best_epoch(monitor):

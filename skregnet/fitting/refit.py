@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .progress import ProgressLines
+from .progress import progress_of
 from .run import Run
 
 _NOT_REFITTED = {
@@ -55,11 +55,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             None,
             first.seeds,
         )
-        watchers = []
-        if settings.verbose:
-            print(f"Training anew on all {len(rows)} rows.")
-            watchers = [ProgressLines()]
-            watchers[0].begin_fit(second)
+        watchers = progress_of(second, f"Training anew on all {len(rows)} rows.")
         again = second.train(watchers=watchers)
         completed = is_completed(again.stop_reason, again.kept_epoch, outcome.kept_epoch)
         if completed.all():

@@ -64,7 +64,7 @@ class FitResult:
             loss, penalty = before.loss, before.penalty
         # Comparisons with NaN are false, so `min` ignores NaN losses of a diverged run.
         best_loss = min([np.inf if before is None else before.best_loss, *losses])
-        rows_seen = history.n_epochs * len(run.training)
+        rows_seen = history.n_epochs * run.n_training
         rows_seen += 0 if before is None else before.rows_seen
         validation = _validation_attributes(run, history, before)
         targets = run.targets
@@ -109,7 +109,7 @@ class FitResult:
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
-        rows_seen = outcome.history.n_epochs * len(run.training)
+        rows_seen = outcome.history.n_epochs * run.n_training
         loss = outcome.mean_kept_loss
         continuation = replace(
             self.continuation,
@@ -229,6 +229,8 @@ def limit_reached(settings, n_epochs):
     """Describe the limit that ended training, in the words of scikit-learn's warning."""
     if not settings.is_stochastic and n_epochs < settings.max_iter:
         return f"Maximum evaluations (max_fun={settings.max_fun}) reached"
+    if n_epochs < settings.max_iter:
+        return f"Last cycle within max_iter={settings.max_iter} epochs reached"
     return f"Maximum iterations ({settings.max_iter}) reached"
 
 

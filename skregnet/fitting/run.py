@@ -303,14 +303,14 @@ class Run:
             # Each fit runs through the schedule once and has its own patience.
             state.step, state.stopping = 0, None
             state.rate_factors[:] = 1.0
-        rate, max_epochs = self._rate(state, batches), self.plan.max_epochs
-        ends = ()
+        rate, ends = self._rate(state, batches), ()
         if hasattr(rate.schedule, "ends") and self.plan.lengths is None:
-            ends = rate.schedule.ends(max_epochs)
-            max_epochs = ends[-1]
+            ends = rate.schedule.ends(self.plan.max_epochs)
+            self.plan = replace(self.plan, max_epochs=ends[-1])  # watchers read it
         if is_new_run:
             self._begin(network, state, judge, ends)
-        if validate is not None and ends:
+        if validate is not None and ends and settings.n_iter_no_change == "auto":
+            # A patience in epochs would count repeated values as epochs without improvement.
             validate = partial(now_and_then, validate, state, checked_epochs(ends))
         lower_rates = None
         if settings.is_adaptive:
@@ -318,7 +318,7 @@ class Run:
         monitor = self._monitor(
             network, state, validate, lower_rates=lower_rates, **self._judged_by(judge, data)
         )
-        what = batches, self.pipeline(), state, monitor, rate, max_epochs
+        what = batches, self.pipeline(), state, monitor, rate, self.plan.max_epochs
         n_jobs = self._n_processes(network, data)
         if n_jobs > 1:
             run = partial(
@@ -388,7 +388,7 @@ class Run:
         return self.penalty
 
     def _rate(self, state, batches):
-        settings, n_rows = self.settings, len(self.training)
+        settings, n_rows = self.settings, self.n_training
         schedule = get_schedule(
             settings.learning_rate,
             power_t=float(settings.power_t),

@@ -106,7 +106,8 @@ def _continuation(run):
 
 def _hint(scoring, run):
     """Return an addition to errors of scorers; raise ValueError if those of names would fail."""
-    levels, validation = run.loss.predicted_levels, run.validation
+    levels = run.loss.predicted_levels
+    held_out = run.validation if run.members is None else run.training
     if levels is not None:
         cause = "several quantiles"
         hint = (
@@ -114,7 +115,7 @@ def _hint(scoring, run):
             "compare y with a single one. Use scoring='loss', or a function of the estimator, "
             "scoring(estimator, X, y), such as one that returns estimator.score(X, y)."
         )
-    elif validation is not None and validation.known is not None:
+    elif held_out is not None and held_out.known is not None:
         cause = "missing targets"
         hint = (
             " Some targets of the validation part are missing (NaN), which the scorers of "

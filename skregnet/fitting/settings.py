@@ -40,7 +40,6 @@ from .hints import hint_for_name, hint_for_value
 ROWS_TO_HOLD_OUT = 200
 # With more rows, early_stopping='auto' holds some out whatever the length of training is.
 _AUTO_EARLY_STOPPING_ROWS = 10_000
-_AUTO_BATCH_SIZE = 200
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NON_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -230,7 +229,8 @@ class Settings:
             if validation is not None or rows.n_counted > _AUTO_EARLY_STOPPING_ROWS:
                 return True
             finds_length = is_auto(self.learning_rate) and is_auto(self.max_iter)
-            return finds_length and self.finds_plan and rows.n_counted >= ROWS_TO_HOLD_OUT
+            can_split = rows.n_counted >= ROWS_TO_HOLD_OUT and rows.n_groups > 1
+            return finds_length and self.finds_plan and can_split
         return bool(self.early_stopping)
 
     @property
@@ -239,9 +239,8 @@ class Settings:
         return self.is_stochastic and not self.warm_start
 
     def rows_of_batch(self, n_rows):
-        """Resolve ``batch_size``."""
-        batch_size = _AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-        return min(batch_size, n_rows)
+        """Return the size of the batches of so many rows."""
+        return min(self.batch_size, n_rows)
 
     @property
     def resolved(self):
@@ -269,6 +268,8 @@ def settings_of_last_fit(estimator):
     settings, network = Settings.of(estimator), estimator._model.network
     found = {name: getattr(estimator, f"{name}_") for name in RESOLVED}
     found = {name: value for name, value in found.items() if is_auto(settings.parameters[name])}
+    if is_auto(settings.batch_size):
+        found["batch_size"] = estimator.batch_size_
     if is_auto(settings.n_estimators):
         found["n_estimators"] = network.n_members
     if is_auto(settings.dtype):

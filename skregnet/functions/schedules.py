@@ -234,8 +234,8 @@ class WarmRestarts:
     >>> schedule = WarmRestarts(first_epochs=1, steps_per_epoch=2)
     >>> [round(schedule(step, 14), 3) for step in range(7)]
     [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
-    >>> schedule.ends(10), schedule.whole_epochs(10)
-    ([1, 3, 7], 7)
+    >>> schedule.ends(10)
+    [1, 3, 7]
     """
 
     first_epochs: int = 1
@@ -266,21 +266,6 @@ class WarmRestarts:
             ends.append(end)
             end = 2 * end + self.first_epochs
         return ends or [max_epochs]
-
-    def whole_epochs(self, max_epochs):
-        """Return the length of the longest run that ends with a cycle.
-
-        Parameters
-        ----------
-        max_epochs : int
-            Largest number of epochs of the run.
-
-        Returns
-        -------
-        int
-            The last one of `ends`.
-        """
-        return self.ends(max_epochs)[-1]
 
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {

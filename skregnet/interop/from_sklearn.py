@@ -9,12 +9,15 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
 from ..fitting.result import Continuation, FitResult
+from ..fitting.settings import is_auto
 from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
 from ..preprocessing.inputs import Inputs
 from ..training import TrainingState
 from ..uncertainty.noise import noise_before_fit
 
+# Value of batch_size='auto' in scikit-learn.
+_BATCH_SIZE = 200
 # Parameters that would change the network or its predictions.
 _FIXED = {
     "hidden_layer_sizes",
@@ -158,7 +161,7 @@ def _attributes(settings, model):
         "do_early_stopping_": stops_early,
         "refit_": False,
         **settings.resolved,
-        "batch_size_": settings.batch_size,
+        "batch_size_": _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size,
         **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",

@@ -114,6 +114,24 @@ def test_explicit_values_mean_what_they_mean():
     assert model.n_iter_ <= 9
 
 
+@pytest.mark.parametrize("n_groups", [1, 8])
+def test_groups_that_are_too_few_make_no_folds(n_groups):
+    X, y = curved_regression(250)
+    groups = np.arange(250) % n_groups
+    # Groups of weight zero do not count.
+    weight = np.where((n_groups > 1) & (groups == 3), 0.0, 1.0)
+    model = RegularizedMLPRegressor(**QUICK).fit(X, y, weight, groups=groups)
+    assert model.fold_ is None
+    assert model.do_early_stopping_ == (n_groups > 1)
+
+
+def test_a_stream_shows_the_bins_of_the_fit_that_it_continues():
+    X, y = curved_regression(150)
+    model = RegularizedMLPRegressor(**QUICK).fit(X, y)
+    assert model.partial_fit(X, y).numeric_embedding_ == PiecewiseLinear()
+    assert model._model.inputs.n_bins > 0
+
+
 def test_sparse_inputs_have_no_numeric_embedding():
     X, y = classification(300)
     model = RegularizedMLPClassifier(**QUICK).fit(scipy.sparse.csr_array(X), y)

@@ -13,7 +13,9 @@ from skregnet import RegularizedMLPClassifier as Classifier
 from skregnet import RegularizedMLPRegressor as Regressor
 from skregnet.data.rows import Rows
 from skregnet.data.seeding import Seeds
+from skregnet.fitting.out_of_fold import OutOfFold
 from skregnet.preprocessing.folds import draw_bags
+from skregnet.targets import ClassTargets
 
 from ..factories import (
     KINDS,
@@ -347,7 +349,7 @@ def test_training_goes_on_without_samples():
 @pytest.mark.user_defaults
 @pytest.mark.parametrize("Estimator", [Classifier, Regressor])
 def test_automatic_values(Estimator):
-    X, y = curved_regression(100) if Estimator is Regressor else classification(100)
+    X, y = curved_regression(200) if Estimator is Regressor else classification(200)
     options = {"hidden_layer_sizes": (6,), "random_state": 0, "max_iter": 8}
     model = Estimator(bootstrap=True, **options).fit(X, y)
     assert model.network_.n_members == 8
@@ -355,3 +357,18 @@ def test_automatic_values(Estimator):
     assert model.learning_rate_ == "warm_restarts"
     assert model.fold_ is None
     assert np.isfinite(model.oob_score_)
+
+
+def test_all_rows_of_samples_of_unequal_size_count_as_often_as_they_were_drawn():
+    X, y = curved_regression(90)
+    groups = np.sort(np.random.default_rng(0).integers(0, 12, 90))
+    rows = Rows(X, y[:, np.newaxis], y, None, groups)
+    for seed in range(4):
+        folds = draw_bags(rows, N_MEMBERS, Seeds(seed).split())
+        training = [rows.take(train) for train in folds.train]
+        members = OutOfFold(folds, rows, training, ClassTargets(0.0, None, ""), len(folds))
+        _, weight = members.member_targets(y[:, np.newaxis], None)
+        for own, train, read in zip(weight, folds.train, members.rows_of_members, strict=True):
+            counted = np.bincount(read, own[read, 0], minlength=90)
+            drawn = np.bincount(train, minlength=90) * (len(read) / len(train))
+            np.testing.assert_allclose(counted, drawn)

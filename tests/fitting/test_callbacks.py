@@ -46,6 +46,7 @@ KINDS = {
     "validation": {"early_stopping": True, "validation_fraction": 40},
     "ensemble": {"n_estimators": 3},
     "restarts": {"n_init": 3},
+    "folds": {"cv": 3},
     "lbfgs": {"solver": "lbfgs"},
     "scg": {"solver": "scg", "early_stopping": True, "validation_fraction": 40},
     "lbfgs ensemble": {
@@ -654,6 +655,23 @@ def test_callbacks_change_no_result(Estimator, kind):
     for name in (*ATTRIBUTES, "best_iter_", "loss_"):
         np.testing.assert_equal(getattr(watched, name), getattr(plain, name))
     assert np.array_equal(watched.stop_reason_, plain.stop_reason_)
+
+
+@needs_callbacks
+@BOTH
+@ignore_limit
+def test_callbacks_do_not_change_what_held_out_rows_choose(Estimator):
+    X, y = X_and_y(Estimator)
+    cycles = {"learning_rate": "warm_restarts", "n_iter_no_change": "auto", "batch_size": 2}
+    plain = small(Estimator, cv=3, numeric_embedding="auto", **cycles)
+    recorder = Recorder()
+    watched = clone(plain).set_callbacks(recorder).fit(X, y)
+    plain.fit(X, y)
+    np.testing.assert_array_equal(watched.network_.params, plain.network_.params)
+    assert watched.numeric_embedding_ == plain.numeric_embedding_
+    # The second cycle would not end within max_iter, and none of its epochs begins.
+    assert plain.n_iter_ < plain.max_iter
+    assert len(recorder.of("begin", "epoch")) == plain.n_iter_
 
 
 @needs_callbacks

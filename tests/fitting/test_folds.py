@@ -303,3 +303,37 @@ def test_a_search_over_folds():
     X, y = classification(120)
     search = GridSearchCV(Classifier(max_iter=3, **SMALL), {"cv": [None, 3]}, cv=3).fit(X, y)
     assert search.best_estimator_.n_features_in_ == 3
+
+
+def test_members_count_the_rows_that_they_read():
+    X, y = curved_regression(100)
+    options = {**SMALL, **FIXED, "solver": "sgd", "learning_rate": "invscaling", "batch_size": 16}
+    model = Regressor(cv=KFold(5), max_iter=5, **options).fit(X, y)
+    seen, shared = model.fold_ != 2, FrozenEstimator(StandardScaler().fit(X))
+    alone = Regressor(cv=None, n_estimators=5, scaler=shared, max_iter=5, **options)
+    alone.fit(X[seen], y[seen])
+    assert model.t_ == alone.t_ == 5 * 80
+    hidden, expected = (each.network_.layers[0] for each in (model, alone))
+    np.testing.assert_array_equal(hidden.weight[2], expected.weight[2])
+
+
+def test_a_patience_in_epochs_looks_at_each_epoch():
+    X, y = curved_regression(100)
+    options = {**SMALL, "cv": 5, "learning_rate": "warm_restarts", "max_iter": 200}
+    model = Regressor(n_iter_no_change=200, **options).fit(X, y)
+    assert len(set(model.validation_loss_curve_)) == model.n_iter_
+    by_cycle = Regressor(n_iter_no_change="auto", **options).fit(X, y)
+    assert len(set(by_cycle.validation_loss_curve_)) < by_cycle.n_iter_
+
+
+def test_scorers_get_arrays_and_messages_name_missing_targets():
+    X, y = data_of_kind("multi-output", 90)
+
+    def scoring(estimator, X, y):
+        assert type(X) is np.ndarray
+        return estimator.score(X, y)
+
+    model = Regressor(cv=3, scoring=scoring, max_iter=2, **SMALL).fit(X, y)
+    y[::3, 0] = np.nan
+    with pytest.raises(ValueError, match="scoring='r2' cannot be used with missing targets"):
+        model.set_params(scoring="r2").fit(X, y)

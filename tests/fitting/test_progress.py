@@ -268,3 +268,28 @@ def test_verbose_changes_nothing(Estimator, capsys):
     quiet = clone(loud).set_params(verbose=False)
     loud.fit(X, y), quiet.fit(X, y)
     np.testing.assert_array_equal(quiet.network_.params, loud.network_.params)
+
+
+@ignore_limit
+def test_both_candidates_have_lines(capsys):
+    X, y = X_and_y()
+    model = verbose(cv=3, numeric_embedding="auto", learning_rate="warm_restarts").fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [n for n, _ in epochs_of(lines)] == [*range(1, 7), *range(1, 7)]
+    assert lines[6] == "Training without numeric embedding, too."
+    chosen = "no" if model.numeric_embedding_ is None else "the"
+    assert lines[13] == f"Held-out rows choose {chosen} numeric embedding."
+    assert len(lines) == 15
+
+
+@pytest.mark.parametrize(
+    ("max_iter", "last"),
+    [(20, "Last cycle within max_iter=20 epochs reached."), (9, "Maximum iterations (9) reached.")],
+)
+def test_the_end_of_the_last_cycle(max_iter, last, capsys):
+    X, y = X_and_y()
+    options = {"learning_rate": "warm_restarts", "n_iter_no_change": "auto", "batch_size": 7}
+    model = verbose(cv=3, max_iter=max_iter, **options).fit(X, y)
+    assert model.stop_reason_ == "max_iter"
+    assert model.n_iter_ == 9
+    assert capsys.readouterr().out.splitlines()[-1] == last

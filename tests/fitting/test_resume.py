@@ -15,6 +15,7 @@ from factories import (
     small,
     state_of,
 )
+from skregnet import RegularizedMLPRegressor
 from skregnet.fitting.fit import Data, fit
 from skregnet.fitting.result import Start
 from skregnet.fitting.settings import Settings
@@ -97,6 +98,32 @@ def resumed_everywhere(estimator, data, start=None):
 def test_a_fit_cut_after_any_epoch(Estimator, variant):
     X, y = data_for(Estimator, 120)
     resumed_everywhere(small(Estimator, **VARIANTS[variant]), Data(X, y))
+
+
+CYCLES = {
+    "learning_rate": "warm_restarts",
+    "n_iter_no_change": "auto",
+    "batch_size": 8,
+    "max_iter": 24,
+}
+
+
+@each_estimator
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"cv": 3, "dropout": 0.2, "refit": True},
+        {"cv": 3, "early_stopping": False},
+        {"bootstrap": True, "n_estimators": 3},
+        {"cv": 3, "numeric_embedding": "auto", "temperature": "auto"},
+    ],
+)
+def test_members_on_folds_cut_after_any_epoch(Estimator, parameters):
+    X, y = data_for(Estimator, 100)
+    if Estimator is RegularizedMLPRegressor:
+        parameters = {name: value for name, value in parameters.items() if name != "temperature"}
+    result = resumed_everywhere(small(Estimator, **CYCLES, **parameters), Data(X, y))
+    assert result.model.network.n_members == 3
 
 
 @each_estimator

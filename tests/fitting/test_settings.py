@@ -104,7 +104,7 @@ COMMON = {
     "scoring": (["loss", scorer], [3, None, ["loss"]]),
     "n_iter_no_change": ([1, 5, np.inf], [0, -1, 1.5, np.nan, "1", None]),
     "tol": NOT_NEGATIVE,
-    "refit": BOOLEAN,
+    "refit": ([True, False, "auto"], ["yes", 1.5, None]),
     "bootstrap": BOOLEAN,
     "cv": (
         [None, "auto", 2, KFold(4), [(range(20), range(20, 40)), (range(20, 40), range(20))]],
@@ -148,6 +148,7 @@ COMMON = {
     "epsilon": POSITIVE,
     "n_estimators": COUNT,
     "n_init": COUNT,
+    "n_jobs": ([None, 1], [1.5, "2"]),
     "max_time": ([None, 10, 1e-9], [0.0, -1, np.nan, "1"]),
     "warm_start": BOOLEAN,
     "random_state": ([None, 0, np.random.RandomState(0)], [-1, 1.5, "0"]),
@@ -895,7 +896,7 @@ def test_values_of_other_libraries(name, value, hint):
         ("clipnorm", "Did you mean max_grad_norm?"),
         ("device", "trained on the CPU"),
         ("gpu", "trained on the CPU"),
-        ("n_jobs", "n_jobs of the search"),
+        ("nthread", "Did you mean n_jobs?"),
     ],
 )
 def test_parameters_of_other_libraries(Estimator, name, hint):
@@ -919,7 +920,7 @@ def test_parameters_of_other_libraries(Estimator, name, hint):
         ("X_valid", "Did you mean X_val?"),
         ("x_val", "Did you mean X_val?"),
         ("y_eval", "Did you mean y_val?"),
-        ("n_jobs", "n_jobs of the search"),
+        ("n_jobs", "n_jobs is a parameter of the constructor"),
         ("sample_weights", "Did you mean sample_weight?"),
         ("nothing", "'nothing'."),
     ],

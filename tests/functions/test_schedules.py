@@ -110,7 +110,7 @@ def loshchilov(step, first, factor=2):
 @pytest.mark.parametrize("first_epochs", [1, 2, 5])
 def test_warm_restarts_is_the_published_rule(first_epochs, steps_per_epoch):
     schedule = WarmRestarts(first_epochs, steps_per_epoch)
-    n_steps = steps_per_epoch * schedule.whole_epochs(40)
+    n_steps = steps_per_epoch * schedule.ends(40)[-1]
     for step in range(n_steps):
         expected = loshchilov(step, first_epochs * steps_per_epoch)
         assert schedule(step, n_steps) == pytest.approx(expected, abs=1e-15)
@@ -133,13 +133,12 @@ def test_warm_restarts_is_the_published_rule(first_epochs, steps_per_epoch):
 def test_ends_of_the_cycles(first_epochs, max_epochs, expected):
     schedule = WarmRestarts(first_epochs, steps_per_epoch=3)
     assert schedule.ends(max_epochs) == expected
-    assert schedule.whole_epochs(max_epochs) == expected[-1]
 
 
 @pytest.mark.parametrize("max_epochs", [3, 5, 40])
 def test_the_rate_is_least_in_the_last_step_of_a_cycle(max_epochs):
     schedule = WarmRestarts(first_epochs=5, steps_per_epoch=4)
-    n_steps = 4 * schedule.whole_epochs(max_epochs)
+    n_steps = 4 * schedule.ends(max_epochs)[-1]
     factors = np.array([schedule(step, n_steps) for step in range(n_steps)])
     starts = [0, *(4 * end for end in schedule.ends(max_epochs))]
     assert starts[-1] == n_steps
