@@ -31,15 +31,25 @@ def noise_after(run, network):
     )
     if run.members is not None:
         parts = run.members.parts(run, network, n_rows) if n_rows else None
-        return estimate(None, parts=parts, is_held_out=True)
-    rows = run.validation if is_held_out else run.training
-    noise = estimate(run.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
-    if is_held_out and rows.known is not None and noise.stream is not None:
-        few = rows.known.sum(axis=0) < _FEWEST_HELD_OUT
+        noise = estimate(None, parts=parts, is_held_out=True)
+    else:
+        rows = run.validation if is_held_out else run.training
+        noise = estimate(run.sample(rows, n_rows) if n_rows else None, is_held_out=is_held_out)
+    known = _known_held_out(run)
+    if known is not None and noise.stream is not None:
+        few = known.sum(axis=0) < _FEWEST_HELD_OUT
         if few.any():
             of_training = run.sample(run.training.of_targets(few), n_rows)
             noise = noise.filled(estimate(of_training, is_held_out=False), few)
     return noise
+
+
+def _known_held_out(run):
+    """Return the mask of the known targets of held-out rows; None if all are known."""
+    if run.members is None:
+        return run.validation.known if run.is_held_out else None
+    known = run.training.known
+    return None if known is None else known[run.members.folds.holds_out.any(axis=1)]
 
 
 def noise_before(run):

@@ -25,7 +25,7 @@ class Continuation:
     loss: float  # training loss of the kept epoch
     best_loss: float  # lowest training loss
     best_validation_score: float | None
-    held_back: bool  # whether the network has not seen the validation part
+    held_back: bool  # whether no member has seen the validation part
     penalty: Penalty | None  # the penalty in `loss`; None if it is not known
     # Numbers of the members among all that were started; None for a network from elsewhere.
     started_as: np.ndarray | None
@@ -79,7 +79,7 @@ class FitResult:
             loss,
             best_loss,
             validation["best_validation_score_"],
-            held_back=run.plan.stops_early,
+            held_back=run.plan.stops_early and run.members is None,
             penalty=penalty,
             started_as=outcome.members if before is None else before.started_as,
             state=outcome.state if run.plan.is_stream or settings.warm_start else None,

@@ -337,3 +337,27 @@ def test_scorers_get_arrays_and_messages_name_missing_targets():
     y[::3, 0] = np.nan
     with pytest.raises(ValueError, match="scoring='r2' cannot be used with missing targets"):
         model.set_params(scoring="r2").fit(X, y)
+
+
+def test_an_iterator_of_splits_is_taken():
+    X, y = curved_regression(60)
+    splits = KFold(3).split(X)
+    model = Regressor(cv=splits, max_iter=2, **SMALL).fit(X, y)
+    np.testing.assert_array_equal(model.fold_, np.repeat(range(3), 20))
+
+
+def test_the_noise_of_a_target_that_no_held_out_row_has_is_that_of_training_rows():
+    X, y = data_of_kind("multi-output", 90)
+    y[20:, 1] = np.nan
+    model = Regressor(cv=TimeSeriesSplit(3), max_iter=10, **SMALL).fit(X, y)
+    assert np.isfinite(model.noise_precision_).all()
+
+
+@few_held_back
+def test_folds_have_no_validation_part_that_a_warm_start_could_use():
+    X, y = classification(250)
+    model = Classifier(cv="auto", n_estimators=8, max_iter=2, **SMALL).fit(X, y)
+    assert model.do_early_stopping_
+    model.set_params(warm_start=True, early_stopping=True)
+    with pytest.warns(UserWarning, match="that the last fit was trained on"):
+        model.fit(X, y)
