@@ -145,7 +145,6 @@ class PiecewiseLinear(NumericEmbedding):
         return bins if bins.n_outputs else None
 
 
-#: Numeric embeddings by name; an entry makes the name a value of the parameter.
 #: Values of the parameter by name. Periodic features belong to the network, which trains them.
 NUMERIC_EMBEDDINGS: dict[str, NumericEmbedding | PeriodicEmbedding] = {
     "piecewise_linear": PiecewiseLinear(),

@@ -68,7 +68,12 @@ def test_a_feature_is_found_by_its_name():
     pd = pytest.importorskip("pandas")
     X = pd.DataFrame({"length": np.linspace(0, 1, 30), "kind": pd.Categorical(["u", "v"] * 15)})
     model = RegularizedMLPRegressor(
-        (4,), dropout=0.1, tol=0.1, categorical_features="from_dtype", noise_precision=1.0
+        (4,),
+        dropout=0.1,
+        tol=0.1,
+        categorical_features="from_dtype",
+        noise_precision=1.0,
+        random_state=0,
     ).fit(X, X["length"])
     display = UncertaintyBandDisplay.from_estimator(model, X, feature="length")
     assert_array_equal(display.x, X["length"])
