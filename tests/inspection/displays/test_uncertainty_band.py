@@ -74,6 +74,7 @@ def test_a_feature_is_found_by_its_name():
         categorical_features="from_dtype",
         noise_precision=1.0,
         random_state=0,
+        learning_rate_init=0.02,
     ).fit(X, X["length"])
     display = UncertaintyBandDisplay.from_estimator(model, X, feature="length")
     assert_array_equal(display.x, X["length"])
