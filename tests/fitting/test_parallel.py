@@ -100,6 +100,14 @@ def test_classes_and_sparse_rows(calls):
     assert calls == [2]
 
 
+@pytest.mark.parametrize("target", [Y > 0, (Y > 0).astype(int) + (Y > 1)])
+def test_classes_in_batches_of_any_size(target):
+    options = {"estimator": Classifier, "target": target, "n_estimators": 2, "dtype": "float32"}
+    for batch_size in (10, 64, 160, 203):
+        models = [fit(n_jobs, batch_size=batch_size, **options) for n_jobs in (1, 2)]
+        assert bits(models[0]) == bits(models[1])
+
+
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True, "n_iter_no_change": 2}])
 def test_a_later_fit_continues_with_the_same_state(options, calls):
     once, again = ({**options, "warm_start": True, "dropout": 0.1, "max_iter": 30} for _ in "ab")
