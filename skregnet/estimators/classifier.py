@@ -169,7 +169,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         decides how many bins a column has. None: no such features. 'auto': if held-out rows choose
         the length of training, networks with and without them are trained, and the held-out rows
         choose between them; otherwise 'piecewise_linear' where the learning rate falls to zero and
-        `X` is dense.
+        `X` is dense. All columns together have at most 1024 bins.
     scaler : {'standard', 'whiten', 'robust'}, transformer or None, default='standard'
         Scaler of the numbers in `X`, fitted to the training part; encoded categories are not
         scaled. 'standard': zero mean and unit variance. 'whiten': the same, and decorrelated.

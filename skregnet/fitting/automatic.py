@@ -19,6 +19,8 @@ _MOST_ROWS_OF_REFIT = 10_000
 # Largest number of cycles of the learning rate, each twice as long as the one before it. With many
 # rows they are fewer: about so many steps, but three cycles at least.
 _MOST_CYCLES, _FEWEST_CYCLES, _MOST_STEPS = 7, 3, 20_000
+# Largest number of bins of all columns together: wide tables would take minutes.
+_MOST_BINS = 1024
 # With less than half of the rows that make folds, about 450 steps are enough. Long training makes
 # rounding errors so large that weighted rows no longer equal repeated ones.
 _CYCLES_OF_FEW_ROWS = 3
@@ -79,8 +81,9 @@ def resolve(settings, training, folds, *, is_judged, is_split, is_new, embedding
     values = _of_plan(settings, rate, n_rows) if has_plan else _CONSTANT
     found = {name: values[name] for name in values if is_auto(settings.parameters[name])}
     if is_auto(settings.numeric_embedding):
-        takes_bins = has_plan and is_new and not issparse(training.X)
-        found["numeric_embedding"] = PiecewiseLinear() if takes_bins else embedding
+        n_bins = min(PiecewiseLinear.n_bins, _MOST_BINS // training.X.shape[1])
+        takes_bins = has_plan and is_new and not issparse(training.X) and n_bins > 1
+        found["numeric_embedding"] = PiecewiseLinear(n_bins) if takes_bins else embedding
     if is_auto(settings.refit):
         # The user did not ask for a validation part, so its rows shall not be lost.
         asked = settings.early_stopping is True or n_rows > _MOST_ROWS_OF_REFIT

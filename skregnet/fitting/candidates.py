@@ -1,5 +1,7 @@
 """A choice between networks with and without numeric embedding, by the loss of held-out rows."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .progress import progress_of
@@ -46,7 +48,10 @@ def better_without_bins(run, outcome):
     plain = run.without_bins()
     watchers = progress_of(plain, "Training without numeric embedding, too.")
     other = plain.train(make_scorer(plain), [GiveUp(outcome), *watchers])
-    is_better = _least(other) < _least(outcome) and "interrupted" not in other.stop_reason
+    if "interrupted" in other.stop_reason:
+        # The user is told, and no further run follows.
+        return run, replace(outcome, stop_reason=np.full_like(outcome.stop_reason, "interrupted"))
+    is_better = _least(other) < _least(outcome)
     if run.settings.verbose:
         print(f"Held-out rows choose {'no' if is_better else 'the'} numeric embedding.")
     return (plain, other) if is_better else (run, outcome)

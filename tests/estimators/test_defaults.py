@@ -192,3 +192,12 @@ def test_defaults_of_scikit_learn_leave_nothing_open(Estimator):
     assert model.learning_rate_ == "constant"
     assert model.batch_size_ == 200
     assert model.n_iter_ == 200
+
+
+def test_wide_tables_have_fewer_bins_or_none():
+    rng = np.random.default_rng(0)
+    for n_columns, n_bins in ((128, 8), (600, None)):
+        X = rng.normal(size=(60, n_columns))
+        model = RegularizedMLPRegressor(**QUICK, max_iter=1).fit(X, X[:, 0])
+        expected = None if n_bins is None else PiecewiseLinear(n_bins)
+        assert model.numeric_embedding_ == expected
