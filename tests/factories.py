@@ -5,10 +5,12 @@ The numbers do not change from test to test: every function draws from a generat
 
 import copy
 import itertools
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 
@@ -89,6 +91,42 @@ def stream(model, X, y, n_calls=3):
         model.partial_fit(X, y, **first)
         first = {}
     return model
+
+
+def member_predictions(model, X):
+    """Return the predictions of each member, (members, n_samples, ...)."""
+    raw = model._model.raw(X)
+    return np.array([model._model.targets.predict(raw[m : m + 1]) for m in range(len(raw))])
+
+
+def assert_copies_and_pickles_predict_alike(network, x):
+    """Check that duplicates predict what the network does, and share no memory with it."""
+    raw = network.infer(x)
+    for duplicate in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        assert_array_equal(duplicate.infer(x), raw)
+        duplicate.params[...] += 1.0
+        assert not np.array_equal(duplicate.infer(x), raw)
+    assert_array_equal(network.infer(x), raw)
+    last = network.n_members - 1
+    assert_array_equal(network.select([last]).infer(x)[0], raw[last])
+    assert_array_equal(network.member(last).infer(x)[0], raw[last])
+
+
+def assert_training_goes_on(make, X, y):
+    """Check that two fits in a row, and six calls of a stream, equal one fit of six epochs.
+
+    `make` returns an estimator with further parameters; there is a pickle between all calls.
+    Return the fitted estimator.
+    """
+    whole = make(max_iter=6).fit(X, y)
+    twice = make(max_iter=3, warm_start=True).fit(X, y)
+    twice = pickle.loads(pickle.dumps(twice)).fit(X, y)
+    assert_array_equal(twice.network_.params, whole.network_.params)
+    stream = make()
+    for _ in range(6):
+        stream = pickle.loads(pickle.dumps(stream.partial_fit(X, y)))
+    assert_array_equal(stream.network_.params, whole.network_.params)
+    return whole
 
 
 def row_column_and_diagonal(first, second, row, column):

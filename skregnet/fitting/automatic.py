@@ -1,12 +1,11 @@
 """Values of the parameters that are 'auto', found from the rows of a fit."""
 
 import math
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
 
-from ..functions.schedules import FIRST_STEPS, is_planned
+from ..functions.schedules import epochs_of_first_cycle, is_planned
 from ..preprocessing.folds import draw_bags, split_folds
 from ..preprocessing.numeric_encoding import PiecewiseLinear
 from .settings import ROWS_TO_HOLD_OUT, is_auto
@@ -48,14 +47,14 @@ def with_folds(settings, rows, seeds, *, stratify, validation, start, is_stream)
     cv, n_members = settings.cv, settings.n_estimators
     if settings.bootstrap or start is not None or is_stream:
         cv = None
-    elif isinstance(cv, str):
+    elif is_auto(cv):
         cv = AUTO_FOLDS if validation is None and _makes_folds(settings, rows) else None
     if settings.bootstrap:
-        n_bags = AUTO_FOLDS if isinstance(n_members, str) else n_members
+        n_bags = AUTO_FOLDS if is_auto(n_members) else n_members
         folds = draw_bags(rows, n_bags, seeds.split())
     else:
         folds = None if cv is None else split_folds(rows, cv, seeds.split(), stratify)
-    if isinstance(n_members, str):
+    if is_auto(n_members):
         n_members = start.model.network.n_members if start else 1 if folds is None else len(folds)
     if folds is not None and n_members % len(folds):
         raise ValueError(
@@ -99,9 +98,9 @@ def _makes_folds(settings, rows):
     n_members = settings.n_estimators
     if rows.n_counted < ROWS_TO_HOLD_OUT or settings.early_stopping is True:
         return False
-    if not settings.is_stochastic or settings.warm_start or settings.n_init > 1:
+    if not settings.finds_plan or settings.n_init > 1:
         return False
-    if isinstance(n_members, Integral) and n_members % AUTO_FOLDS:
+    if not is_auto(n_members) and n_members % AUTO_FOLDS:
         return False
     return rows.n_groups >= AUTO_FOLDS
 
@@ -114,7 +113,7 @@ def _of_plan(settings, rate, n_rows):
         batch_size = min(sizes, default=_LARGEST_BATCH_SIZE)
     steps_per_epoch = math.ceil(n_rows / min(batch_size, n_rows))
     if rate == "warm_restarts":
-        first_epochs = max(1, round(FIRST_STEPS / steps_per_epoch))
+        first_epochs = epochs_of_first_cycle(steps_per_epoch)
         n_cycles = int(math.log2(1 + _MOST_STEPS / (first_epochs * steps_per_epoch)))
         most = _MOST_CYCLES if n_rows >= ROWS_TO_HOLD_OUT // 2 else _CYCLES_OF_FEW_ROWS
         n_cycles = min(max(n_cycles, _FEWEST_CYCLES), most)

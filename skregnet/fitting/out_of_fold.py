@@ -46,12 +46,14 @@ class OutOfFold:
 
     @cached_property
     def rows_of_members(self):
-        """Row numbers of each member, equally many for all.
+        """Row numbers of each member, (members, rows).
 
         Where a fold has fewer training rows than another one, some of them occur again.
         """
         n_rows, of_member = self.folds.n_training, self.folds.of_member
-        return [np.resize(self.folds.train[of_member(m)], n_rows) for m in range(self.n_members)]
+        return np.array(
+            [np.resize(self.folds.train[of_member(m)], n_rows) for m in range(self.n_members)]
+        )
 
     def member_targets(self, y, weight):
         """Return targets and weights for `Batches`, from those of all rows in common units.

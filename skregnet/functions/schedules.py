@@ -287,6 +287,11 @@ def is_planned(learning_rate):
     return isinstance(learning_rate, str) and hasattr(SCHEDULES.get(learning_rate), "is_planned")
 
 
+def epochs_of_first_cycle(steps_per_epoch, first_steps=FIRST_STEPS):
+    """Return the length of the first cycle of `WarmRestarts` in whole epochs, at least one."""
+    return max(1, round(first_steps / steps_per_epoch))
+
+
 def get_schedule(
     learning_rate, *, power_t, t_start, n_samples, steps_per_epoch, first_steps=FIRST_STEPS
 ):
@@ -330,7 +335,7 @@ def get_schedule(
         "t_start": t_start,
         "n_samples": n_samples,
         "steps_per_epoch": steps_per_epoch,
-        "first_epochs": max(1, round(first_steps / steps_per_epoch)),
+        "first_epochs": epochs_of_first_cycle(steps_per_epoch, first_steps),
     }
     names = {field.name for field in fields(schedule)} & of_run.keys()
     return replace(schedule, **{name: of_run[name] for name in names})

@@ -1,6 +1,5 @@
 """Parts of the rows, each of which is held out from some members: folds or bootstrap samples."""
 
-import copy
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from .splitting import row_numbers
+from .splitting import row_numbers, splits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,19 +158,12 @@ def _drawn(rows, n_folds, seed, stratify):
 
 def _given(rows, cv, seed):
     """Return the pairs of row numbers of a splitter or an iterable."""
-    splits, n_rows = cv, len(rows)
-    if hasattr(cv, "split"):
-        seeded = copy.copy(cv)
-        if getattr(cv, "shuffle", True) and hasattr(cv, "random_state"):
-            # The user's generator is not advanced.
-            state = cv.random_state
-            seeded.random_state = seed if state is None else copy.deepcopy(state)
-        splits = seeded.split(rows.X, rows.labels, rows.groups)
+    n_rows = len(rows)
+    splits = splits_of(cv, rows, seed, _named(cv)) if hasattr(cv, "split") else cv
     try:
         pairs = [(train, test) for train, test in splits]
     except (TypeError, ValueError) as error:
-        hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
-        raise ValueError(f"{_named(cv)} cannot split the {n_rows} rows: {error}{hint}") from error
+        raise ValueError(f"{_named(cv)} cannot split the {n_rows} rows: {error}") from error
     if len(pairs) < 2:
         raise ValueError(f"{_named(cv)} must give at least two pairs of row numbers.")
     numbered = []

@@ -88,17 +88,7 @@ def _last_split(rows, splitter, seed):
         )
     splits = splitter
     if hasattr(splitter, "split"):
-        seeded = splitter
-        if hasattr(splitter, "random_state"):
-            # Training that is resumed must hold back the same rows again, so the user's generator
-            # is not advanced.
-            seeded, state = copy.copy(splitter), splitter.random_state
-            seeded.random_state = seed if state is None else copy.deepcopy(state)
-        try:
-            splits = deque(seeded.split(rows.X, rows.labels, rows.groups), maxlen=1)
-        except (TypeError, ValueError) as error:
-            hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
-            raise ValueError(f"{name} cannot split the {n_rows} rows: {error}{hint}") from error
+        splits = splits_of(splitter, rows, seed, name, most=1)
     try:
         training, validation = splits[-1]
     except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -115,6 +105,23 @@ def _last_split(rows, splitter, seed):
             "validation part: early stopping cannot go by rows that are trained on."
         )
     return training, validation
+
+
+def splits_of(splitter, rows, seed, name, most=None):
+    """Return all pairs of row numbers of a splitter, or the last `most` ones.
+
+    A splitter without a seed gets one. `name` is that of the parameter, for messages.
+    """
+    if hasattr(splitter, "random_state"):
+        # Training that is resumed must hold back the same rows again, so the user's generator is
+        # not advanced.
+        state, splitter = splitter.random_state, copy.copy(splitter)
+        splitter.random_state = seed if state is None else copy.deepcopy(state)
+    try:
+        return deque(splitter.split(rows.X, rows.labels, rows.groups), maxlen=most)
+    except (TypeError, ValueError) as error:
+        hint = " Pass groups to fit." if rows.groups is None and "group" in str(error) else ""
+        raise ValueError(f"{name} cannot split the {len(rows)} rows: {error}{hint}") from error
 
 
 def _named(splitter):

@@ -35,13 +35,8 @@ class Batches:
     smallest : int, default=2
         A last batch of fewer rows joins the one before it. Its gradient would be a poor estimate,
         and batch normalisation would use the moments of these few rows.
-    rows : sequence of ndarray of int, default=None
-        Row numbers of each member; a number may occur several times. None means all rows. In an
-        epoch each member reads as many rows as the smallest of these arrays has; members with more
-        leave out some, other ones in each epoch.
-    n_rows : int, default=None
-        Number of rows that each member reads in an epoch, if it is smaller: as many as the members
-        that are trained elsewhere.
+    rows : ndarray of int of shape (members, rows of a member), default=None
+        Row numbers of each member; a number may occur several times. None means all rows.
     block_elements : int, default=CHUNK_ELEMENTS
         Approximate number of elements that are gathered at once.
     """
@@ -56,7 +51,6 @@ class Batches:
         shuffle=True,
         smallest=2,
         rows=None,
-        n_rows=None,
         block_elements=CHUNK_ELEMENTS,
     ):
         self.x, self.y, self.weight = x, y, weight
@@ -68,9 +62,7 @@ class Batches:
             )
         n_samples = y.shape[-2]
         self._smallest, self._rows_of_members = smallest, rows
-        # Of an epoch of one member.
-        self.n_rows = n_samples if rows is None else min(map(len, rows))
-        self.n_rows = self.n_rows if n_rows is None else min(self.n_rows, n_rows)
+        self.n_rows = n_samples if rows is None else rows.shape[1]  # of an epoch of one member
         self._batch_size = batch_size
         n_whole, rest = divmod(self.n_rows, batch_size)
         joins = 0 < rest < smallest and n_whole > 0
@@ -83,10 +75,12 @@ class Batches:
         self._is_shared = not self.shuffle and rows is None
         parts = [None if issparse(x) else x, y, weight]
         if not self._is_shared or isinstance(x, Source) or self.n_steps > _MOST_TOGETHER:
-            dtype, n_orders = index_dtype(n_samples), 1 if self._is_shared else len(self.generators)
-            all_rows = np.arange(n_samples, dtype=dtype)
-            self._rows = [all_rows] * n_orders if rows is None else [r.astype(dtype) for r in rows]
-            self._order = [own.copy() for own in self._rows]
+            dtype = index_dtype(n_samples)
+            self._rows = np.arange(self.n_rows, dtype=dtype) if rows is None else rows.astype(dtype)
+            self._order = np.empty(
+                (1 if self._is_shared else len(self.generators), self.n_rows), dtype
+            )
+            self._order[:] = self._rows
             self._n_together, buffers = self._make_buffers(parts, block_elements)
             self._gathered = [
                 pair for pair in zip(parts, buffers, strict=True) if pair[0] is not None
@@ -152,7 +146,6 @@ class Batches:
             shuffle=self.shuffle,
             smallest=self._smallest,
             rows=None if rows is None else rows[members],
-            n_rows=self.n_rows,
         )
 
     def __iter__(self):
@@ -161,10 +154,8 @@ class Batches:
 
     def _dense(self):
         if self.shuffle:
-            for generator, order, rows in zip(
-                self.generators, self._order, self._rows, strict=True
-            ):
-                order[:] = rows
+            self._order[:] = self._rows
+            for generator, order in zip(self.generators, self._order, strict=True):
                 generator.shuffle(order)
         for start, stop, batches in self._blocks:
             if not self._is_gathered:

@@ -7,13 +7,12 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
+from factories import classification, curved_regression, data_for, each_estimator, few_held_back
 from skregnet import SKLEARN_DEFAULTS, RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.fitting.automatic import AUTO_FOLDS
 from skregnet.fitting.settings import ROWS_TO_HOLD_OUT
 from skregnet.inspection import diagnose
 from skregnet.preprocessing.numeric_encoding import PiecewiseLinear
-
-from ..factories import classification, curved_regression, data_for, each_estimator, few_held_back
 
 pytestmark = pytest.mark.user_defaults
 QUICK = {"hidden_layer_sizes": (8,), "random_state": 0}

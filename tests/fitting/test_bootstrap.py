@@ -9,6 +9,15 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
+from factories import (
+    KINDS,
+    classification,
+    curved_regression,
+    data_of_kind,
+    estimator_of_kind,
+    member_predictions,
+    not_converged,
+)
 from skregnet import RegularizedMLPClassifier as Classifier
 from skregnet import RegularizedMLPRegressor as Regressor
 from skregnet.data.rows import Rows
@@ -16,15 +25,6 @@ from skregnet.data.seeding import Seeds
 from skregnet.fitting.out_of_fold import OutOfFold
 from skregnet.preprocessing.folds import draw_bags
 from skregnet.targets import ClassTargets
-
-from ..factories import (
-    KINDS,
-    classification,
-    curved_regression,
-    data_of_kind,
-    estimator_of_kind,
-    not_converged,
-)
 
 FIXED = {"early_stopping": False, "n_iter_no_change": np.inf, "tol": 0.0}
 SMALL = {"hidden_layer_sizes": (6,), "random_state": 0, "learning_rate_init": 0.01}
@@ -51,12 +51,6 @@ def mean_of_members(values, mask):
     mask = mask.reshape(*mask.shape, *[1] * (values.ndim - 2))
     with np.errstate(invalid="ignore"):
         return (values * mask).sum(axis=0) / mask.sum(axis=0)
-
-
-def member_predictions(model, X):
-    """Return the predictions of each member, (members, n_samples, ...)."""
-    raw = model._model.raw(X)
-    return np.array([model._model.targets.predict(raw[m : m + 1]) for m in range(len(raw))])
 
 
 @pytest.mark.parametrize("Estimator", [Classifier, Regressor])

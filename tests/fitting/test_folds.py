@@ -17,17 +17,17 @@ from sklearn.model_selection import (
 )
 from sklearn.preprocessing import StandardScaler
 
-from skregnet import RegularizedMLPClassifier as Classifier
-from skregnet import RegularizedMLPRegressor as Regressor
-
-from ..factories import (
+from factories import (
     KINDS,
     classification,
     curved_regression,
     data_of_kind,
     estimator_of_kind,
     few_held_back,
+    member_predictions,
 )
+from skregnet import RegularizedMLPClassifier as Classifier
+from skregnet import RegularizedMLPRegressor as Regressor
 
 FIXED = {"early_stopping": False, "n_iter_no_change": np.inf, "tol": 0.0}
 SMALL = {"hidden_layer_sizes": (6,), "random_state": 0, "learning_rate_init": 0.01}
@@ -35,12 +35,6 @@ SMALL = {"hidden_layer_sizes": (6,), "random_state": 0, "learning_rate_init": 0.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning"
 )
-
-
-def member_predictions(model, X):
-    """Return the predictions of each member, (members, n_samples, ...)."""
-    raw = model._model.raw(X)
-    return np.array([model._model.targets.predict(raw[m : m + 1]) for m in range(len(raw))])
 
 
 @pytest.mark.parametrize("Estimator", [Classifier, Regressor])

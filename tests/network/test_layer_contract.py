@@ -1,15 +1,12 @@
 """Layers that the package does not know, anywhere in a network: trained, sampled, exported."""
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from factories import with_network
+from factories import assert_copies_and_pickles_predict_alike, with_network
 from skregnet import RegularizedMLPRegressor
 from skregnet.functions.activations import ACTIVATIONS
 from skregnet.functions.losses import LOSSES
@@ -253,15 +250,7 @@ def test_training_changes_the_parameters_and_lowers_the_loss(kind, place, optimi
 def test_copies_and_pickles(kind, place, n_members):
     network = make_network(kind, place, n_members)
     x = batch()[0][0]
-    raw = network.infer(x)
-    for duplicate in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
-        assert_array_equal(duplicate.infer(x), raw)
-        duplicate.params[...] += 1.0
-        assert not np.array_equal(duplicate.infer(x), raw)
-    assert_array_equal(network.infer(x), raw)
-    last = n_members - 1
-    assert_array_equal(network.select([last]).infer(x)[0], raw[last])
-    assert_array_equal(network.member(last).infer(x)[0], raw[last])
+    assert_copies_and_pickles_predict_alike(network, x)
 
 
 def test_initialization_asks_only_layers_that_take_an_initializer():

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 
-from factories import with_network
+from factories import assert_copies_and_pickles_predict_alike, with_network
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.data.sparse import SparseBatch
 from skregnet.functions.activations import ACTIVATIONS
@@ -308,15 +308,7 @@ def test_population_statistics():
 def test_copies_and_pickles(n_members):
     network = make_network("between dense layers", n_members)
     x = batch(network)[0][0]
-    raw = network.infer(x)
-    for duplicate in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
-        assert_array_equal(duplicate.infer(x), raw)
-        duplicate.params[...] += 1.0
-        assert not np.array_equal(duplicate.infer(x), raw)
-    assert_array_equal(network.infer(x), raw)
-    last = n_members - 1
-    assert_array_equal(network.select([last]).infer(x)[0], raw[last])
-    assert_array_equal(network.member(last).infer(x)[0], raw[last])
+    assert_copies_and_pickles_predict_alike(network, x)
 
 
 def test_prediction_in_chunks():

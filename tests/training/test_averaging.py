@@ -2,11 +2,13 @@
 
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from factories import assert_training_goes_on
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
 from skregnet.fitting import run as fitting_run
 from skregnet.fitting.fit import Data, fit
@@ -210,14 +212,7 @@ def test_a_fit_without_early_stopping_has_population_statistics():
     ids=str,
 )
 def test_training_goes_on(options):
-    whole = make(max_iter=6, **options).fit(X, Y)
-    twice = make(max_iter=3, warm_start=True, **options).fit(X, Y)
-    twice = pickle.loads(pickle.dumps(twice)).fit(X, Y)
-    assert_array_equal(twice.network_.params, whole.network_.params)
-    stream = make(**options)
-    for _ in range(6):
-        stream = pickle.loads(pickle.dumps(stream.partial_fit(X, Y)))
-    assert_array_equal(stream.network_.params, whole.network_.params)
+    assert_training_goes_on(partial(make, **options), X, Y)
 
 
 def test_a_stream_with_batch_norm_is_one_fit(record):

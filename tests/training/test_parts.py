@@ -2,11 +2,13 @@
 
 import pickle
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from factories import assert_training_goes_on
 from skregnet import RegularizedMLPRegressor
 from skregnet.data.seeding import Seeds
 from skregnet.fitting import run as fitting_run
@@ -132,14 +134,7 @@ def test_what_an_end_of_epoch_leaves_is_judged_kept_and_published(use, options):
 @pytest.mark.parametrize("options", [{}, {"n_estimators": 3}, {"solver": "sgd", "dropout": 0.2}])
 def test_training_goes_on(use, transform, options):
     use(transform)
-    whole = make(max_iter=6, **options).fit(X, Y)
-    twice = make(max_iter=3, warm_start=True, **options).fit(X, Y)
-    twice = pickle.loads(pickle.dumps(twice)).fit(X, Y)
-    assert_array_equal(twice.network_.params, whole.network_.params)
-    stream = make(**options)
-    for _ in range(6):
-        stream = pickle.loads(pickle.dumps(stream.partial_fit(X, Y)))
-    assert_array_equal(stream.network_.params, whole.network_.params)
+    whole = assert_training_goes_on(partial(make, **options), X, Y)
     use()
     assert not np.array_equal(make(max_iter=6, **options).fit(X, Y).predict(X), whole.predict(X))
 
