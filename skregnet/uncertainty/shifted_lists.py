@@ -1,5 +1,7 @@
 """Quantiles of unions of sorted lists, each of which is shifted and stretched for each row."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..kernels.blocks import pieces
@@ -34,7 +36,7 @@ class ShiftedLists:
         order = np.lexsort((values, part))
         values, part, weight = values[order], part[order], weight[order]
         first = np.searchsorted(part, np.arange(n_parts + 1))
-        for start, stop in zip(first[:-1], first[1:], strict=True):
+        for start, stop in pairwise(first):
             self.values.append(values[start:stop])
             self.masses.append(np.concatenate([[0.0], np.cumsum(weight[start:stop])]))
         self.total = float(sum(mass[-1] for mass in self.masses))
@@ -114,13 +116,15 @@ class ShiftedLists:
         # Each part has at least this share of its weight up to its own quantile: that of the union
         # lies between the smallest and the largest of these.
         share = mass / self.total
-        own = np.array([_quantile(*each, share) for each in zip(self.values, self.masses, strict=True)])
+        own = np.array(
+            [_quantile(*each, share) for each in zip(self.values, self.masses, strict=True)]
+        )
         own = own[:, np.newaxis] * (1.0 if scale is None else scale) + centre
         low, high = np.fmin.reduce(own), np.fmax.reduce(own)
         # Searches divide by the scale: rounding must not exclude these values themselves.
         largest = np.abs(centre).max(axis=0)
-        low = low - _ROUNDING * (np.abs(low) + largest)
-        high = high + _ROUNDING * (np.abs(high) + largest)
+        low = np.nextafter(low - _ROUNDING * (np.abs(low) + largest), -np.inf)
+        high = np.nextafter(high + _ROUNDING * (np.abs(high) + largest), np.inf)
         for _ in range(_MOST_BISECTIONS):
             middle = low + 0.5 * (high - low)
             open_ = (middle > low) & (middle < high)
