@@ -108,10 +108,14 @@ class RealCalibration:
 
     @property
     def scores(self):
-        """Conformity scores: absolute errors, or how far a target is outside of the levels."""
+        """Conformity scores: absolute errors, or how far a target is outside of the levels.
+
+        They are (n_rows,) or (n_rows, n_targets).
+        """
+        scores = np.abs(self.error)
         if self.has_levels:
-            return np.maximum(-self.error[..., 0], self.error[..., -1])
-        return np.abs(self.error)
+            scores = np.maximum(-self.error[..., 0], self.error[..., -1])
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def of_all_members(self):
         """Return the calibration for a network that was trained anew, on all rows."""
@@ -313,7 +317,8 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
         model = ResidualScale.fit(features, size / scale, weight)
         if model is not None:
             scale = scale * model.predict(features)
-        level = max(np.average(size / scale, weights=weight), np.finfo(np.float64).tiny)
+        level = np.average(size / scale, weights=weight)
+        level = level if level > 0.0 else 1.0  # no error at all
         # Minus the likelihood of a Laplace distribution.
         loss = np.average(np.log(scale), weights=weight) + np.log(level)
         candidates.append((loss, uses_own, model, 1.0 if model else level))

@@ -1,6 +1,6 @@
 """A model of the size of residuals, which makes intervals wide where errors are large."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,9 +21,10 @@ _SMALLEST_SHARE = 1e-3
 class ResidualScale:
     """Log-linear model of the mean absolute residual, ``exp(intercept + features @ coef)``.
 
-    The features are columns, standardised and clipped, of which the last one, the prediction, also
-    counts squared. The coefficients maximise the likelihood of residuals with a Laplace
-    distribution, less a penalty, as in Harvey's model of multiplicative heteroscedasticity.
+    The features are columns, standardised and clipped, of which the last one is the prediction, and
+    the squares of the last or of all columns. The coefficients maximise the likelihood of residuals
+    with a Laplace distribution, less a penalty, as in Harvey's model of multiplicative
+    heteroscedasticity.
 
     References
     ----------
@@ -34,7 +35,8 @@ class ResidualScale:
     mean: np.ndarray  # (columns,)
     spread: np.ndarray  # (columns,)
     intercept: float
-    coef: np.ndarray  # (columns + 1,)
+    coef: np.ndarray  # (columns + squares,)
+    n_squares: int  # number of the last columns that also count squared
 
     @classmethod
     def fit(cls, columns, size, weight=None):
@@ -62,30 +64,36 @@ class ResidualScale:
         mean = weight @ columns / total
         spread = np.sqrt(weight @ np.square(columns - mean) / total)
         spread[~(spread > 0.0)] = 1.0
-        model = cls(mean, spread, 0.0, np.zeros(columns.shape[1] + 1))
-        design = np.column_stack([np.ones(len(size)), model._features(columns)])
         size = np.maximum(size / level, _SMALLEST_SHARE)
-        beta, curvature = _most_likely(design, size, weight)
-        logs = design @ beta
-        gain = weight @ ((1.0 - logs) - size * np.exp(-logs)) + weight @ (size - 1.0)
-        penalised = np.linalg.solve(curvature + _penalty(len(beta)), curvature)
-        if not gain > np.trace(penalised) - 1.0:
-            return None
-        return cls(mean, spread, float(beta[0] + np.log(level)), beta[1:])
+        best, best_gain = None, 0.0
+        for n_squares in sorted({1, columns.shape[1]}):
+            plain = cls(mean, spread, float(np.log(level)), np.empty(0), n_squares)
+            beta, gain = _most_likely(plain.features(columns), size, weight)
+            if gain > best_gain:
+                best_gain = gain
+                best = replace(plain, intercept=plain.intercept + beta[0], coef=beta[1:])
+        return best
 
     def predict(self, columns):
         """Return the mean absolute residual of rows, (n_rows,)."""
-        return np.exp(self.intercept + self._features(columns) @ self.coef)
+        return np.exp(self.intercept + self.features(columns) @ self.coef)
 
-    def _features(self, columns):
+    def features(self, columns):
+        """Return the columns as the coefficients take them."""
         features = (columns - self.mean) / self.spread
         np.clip(features, -_MOST_DEVIATIONS, _MOST_DEVIATIONS, out=features)
-        return np.column_stack([features, np.square(features[:, -1]) - 1.0])
+        return np.column_stack([features, np.square(features[:, -self.n_squares :]) - 1.0])
 
 
-def _most_likely(design, size, weight):
-    """Return coefficients and Fisher information of the model of sizes with mean one."""
-    beta, penalty = np.zeros(design.shape[1]), _penalty(design.shape[1])
+def _most_likely(features, size, weight):
+    """Return the coefficients for sizes with mean one, and the gain over a constant.
+
+    It is the gain of log-likelihood, less the effective number of coefficients.
+    """
+    design = np.column_stack([np.ones(len(size)), features])
+    penalty = np.full(design.shape[1], _PENALTY)
+    penalty[0] = 0.0
+    beta, penalty = np.zeros(len(penalty)), np.diag(penalty)
     curvature = (design * weight[:, np.newaxis]).T @ design
     for _ in range(_MOST_STEPS):
         ratio = size * np.exp(-design @ beta)
@@ -94,10 +102,7 @@ def _most_likely(design, size, weight):
         beta += step
         if np.abs(step).max() < _SMALLEST_STEP:
             break
-    return beta, curvature
-
-
-def _penalty(n_coefficients):
-    penalty = np.full(n_coefficients, _PENALTY)
-    penalty[0] = 0.0
-    return np.diag(penalty)
+    logs = design @ beta
+    gain = weight @ (size - size * np.exp(-logs) - logs)
+    n_effective = np.trace(np.linalg.solve(curvature + penalty, curvature)) - 1.0
+    return beta, gain - n_effective

@@ -50,6 +50,22 @@ class ShiftedLists:
         lists.total, lists.n_values = self.total, self.n_values
         return lists
 
+    def thinned(self, most):
+        """Return lists of at most so many values in each part, its quantiles, of equal weight."""
+        if max(map(len, self.values)) <= most:
+            return self
+        lists = object.__new__(ShiftedLists)
+        lists.values, lists.masses = [], []
+        for values, masses in zip(self.values, self.masses, strict=True):
+            if len(values) > most:
+                middles = (np.arange(most) + 0.5) * masses[-1] / most
+                values = values[np.searchsorted(masses[1:], middles)]
+                masses = np.linspace(0.0, masses[-1], most + 1)
+            lists.values.append(values)
+            lists.masses.append(masses)
+        lists.total, lists.n_values = self.total, sum(map(len, lists.values))
+        return lists
+
     def mass(self, at, centre, scale=None, *, below=False):
         """Return the total weight of values up to a limit, or `below` it.
 
