@@ -90,8 +90,8 @@ def intervals(model, X, coverage, method, *, joint):
     pairs = [(None, None)] * len(coverages)
     if calibration.has_levels:
         pairs = closest_pairs(levels, coverages)
-    _warn_of_few(calibration, coverages)
     rule = IntervalRule(calibration, coverages, method, joint, pairs)
+    _warn_of_few(calibration.held_out, coverages, rule.totals)
     read, n_targets = model.read(X), len(model.targets.y_scale)
     bounds = np.empty((2, len(coverages), read.shape[0], n_targets))
     for new in _new_rows(model, read):
@@ -175,30 +175,32 @@ def prediction_sets(model, X, coverage, method, conditional):
     by_class = conditional == "class"
     read = model.read(X)
     lists = calibration.lists(method, len(targets.classes), by_class=by_class)
-    _warn_of_few(calibration, coverages, lists if by_class else None, targets.classes)
+    totals = [of_class.total for of_class in lists]
+    _warn_of_few(calibration.held_out, coverages, totals, targets.classes if by_class else None)
     sets = np.empty((read.shape[0], len(targets.classes), len(coverages)), bool)
     for new in _new_rows(model, read):
         sets[new.rows] = sets_of(lists, coverages, new, method)
     return sets[..., 0] if np.ndim(coverage) == 0 else sets
 
 
-def _warn_of_few(calibration, coverages, lists=None, classes=None):
-    """Warn where there are too few held-out rows, and of weights that only training had."""
-    held_out, needed = calibration.held_out, n_needed(max(coverages))
+def _warn_of_few(held_out, coverages, totals, classes=None):
+    """Warn where there are too few held-out rows, and of weights that only training had.
+
+    `totals` are the weights of the held-out rows of each target, or of each of the `classes`.
+    """
+    needed = n_needed(max(coverages))
     if held_out.lacks_weights:
         warn_user(
             "The training rows had weights and the held-out rows have none: the coverage holds for "
             "rows as frequent as the held-out ones. Pass sample_weight_val to fit, or call "
             "calibrate with sample_weight."
         )
-    totals = [held_out.total] if lists is None else [each.total for each in lists]
     if min(totals) >= needed:
         return
-    if lists is None:
-        found = f"there are {totals[0]:.6g}: the bounds are infinite, or the sets hold all classes"
-    else:
+    found = f"there are {min(totals):.6g}: bounds are infinite, or sets contain all classes"
+    if classes is not None:
         few = [c for c, total in zip(classes.tolist(), totals, strict=True) if total < needed]
-        found = f"the classes {few[:10]} have fewer: they are in all sets"
+        found = f"the classes {few[:10]} have fewer: all sets contain them"
     warn_user(
         f"coverage={max(coverages):.6g} needs at least {needed} held-out {held_out.unit}, and "
         f"{found}. Use a smaller coverage or more {held_out.unit}."

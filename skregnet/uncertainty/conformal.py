@@ -210,6 +210,11 @@ class IntervalRule:
         self.coverages, self.pairs, self.method = coverages, pairs, method
         self.lists = {pair: _lists(calibration, pair, joint) for pair in set(pairs)}
 
+    @property
+    def totals(self):
+        """Weight of the held-out rows of each target."""
+        return [lists.total for lists, _ in next(iter(self.lists.values()))]
+
     def bounds(self, new):
         """Return lower and upper bounds for `NewRows`, (2, n_coverages, n_rows, n_targets)."""
         centre, scale = new.centre, new.scale
@@ -329,6 +334,8 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
     It is a tuple: whether to divide by the network's own scale, a `ResidualScale` or None, and the
     mean size of what remains.
     """
+    if not rows.any():
+        return False, None, 1.0
     size, weight = np.abs(calibration.error[rows, target]), calibration.held_out.weight
     weight = np.ones(len(size)) if weight is None else weight[rows]
     features = with_prediction(columns, predicted[:, target])[rows]
