@@ -42,9 +42,7 @@ def test_the_coefficients_are_those_of_a_gamma_regression():
 @pytest.mark.parametrize("seed", range(5))
 def test_equal_scales_need_no_model(seed):
     columns, size = columns_and_sizes(300, lambda x: np.zeros(len(x)), seed)
-    model = ResidualScale.fit(columns, size)
-    if model is not None:  # one in several gains by chance, a little
-        assert_allclose(model.predict(columns), size.mean(), rtol=0.5)
+    assert ResidualScale.fit(columns, size) is None
 
 
 @pytest.mark.parametrize("size", [np.zeros(100), np.ones(5), np.full(100, 3.0)])

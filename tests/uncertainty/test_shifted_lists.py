@@ -34,7 +34,7 @@ def sorted_quantile(lists, mass, centre, scale):
 
 
 @pytest.mark.parametrize("kind", ["plain", "weights", "scales", "ties"])
-@pytest.mark.parametrize("n_values, n_parts", [(4000, 8), (3000, 2), (40, 8), (5, 3), (1, 1)])
+@pytest.mark.parametrize(("n_values", "n_parts"), [(4000, 8), (3000, 2), (40, 8), (5, 3), (1, 1)])
 def test_quantiles_are_those_of_the_union(n_values, n_parts, kind):
     lists, centre, scale = lists_and_rows(n_values, n_parts, kind)
     if lists.total == 0.0:
@@ -100,7 +100,7 @@ def test_mixed_lists_are_those_of_all_copies():
 
 
 def test_thinned_lists_keep_weights_and_quantiles():
-    lists, centre, scale = lists_and_rows(20_000, 2, "weights")
+    lists, centre, _ = lists_and_rows(20_000, 2, "weights")
     thin = lists.thinned(1000)
     assert thin.total == pytest.approx(lists.total)
     assert max(map(len, thin.values)) == 1000
