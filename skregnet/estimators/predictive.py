@@ -518,11 +518,14 @@ class PredictsClassDistributions(_Uncertain):
         Examples
         --------
         >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
         >>> from skregnet import RegularizedMLPClassifier
-        >>> X, y = load_digits(return_X_y=True)
-        >>> model = RegularizedMLPClassifier(random_state=0).fit(X[:1000], y[:1000])
-        >>> sets = model.predict_set(X[1000:], 0.95)
-        >>> sets.shape, bool(sets[range(797), y[1000:]].mean() > 0.9)
-        ((797, 10), True)
+        >>> X, X_test, y, y_test = train_test_split(
+        ...     *load_digits(return_X_y=True), test_size=800, random_state=0
+        ... )
+        >>> model = RegularizedMLPClassifier(random_state=0).fit(X, y)
+        >>> sets = model.predict_set(X_test, 0.95)
+        >>> sets.shape, bool(sets[range(800), y_test].mean() > 0.93)
+        ((800, 10), True)
         """
         return prediction_sets(self._fitted, X, coverage, method, conditional)
