@@ -15,6 +15,10 @@ _SQRT_2_PI = np.sqrt(2.0 * np.pi)
 _QUANTILE_TOLERANCE = 1e-5
 # Largest error in probability. It excludes that a narrow component lies within the last step.
 _PROBABILITY_TOLERANCE = 1e-8
+# Distance of the points of a trapezoidal rule, in the smallest standard deviation of a row, and the
+# standard deviations beyond which a component has no probability. With these the rule is exact to
+# about 1e-9: its error for normal distributions is about exp(-(pi / step)^2).
+_STEP, _REACH = 0.65, 7.0
 
 
 def predictive_moments(draws, shift):
@@ -137,6 +141,111 @@ def cumulative_probability(draws, y):
     return total / counts
 
 
+def mixture_crps(draws, y):
+    r"""Continuous ranked probability score of mixtures of normal distributions.
+
+    .. math:: \frac1S \sum_s A(y - \mu_s, \sigma_s^2)
+       - \frac1{2 S^2} \sum_{s, t} A(\mu_s - \mu_t, \sigma_s^2 + \sigma_t^2)
+
+    where :math:`A(m, v) = 2 s \varphi(m / s) + m (2 \Phi(m / s) - 1)` with :math:`s = \sqrt v` is
+    the mean absolute value of a normal distribution (Grimit et al. 2006). The second term is the
+    integral of :math:`F (1 - F)`. If a trapezoidal rule needs fewer points than there are
+    components, it replaces the sum over pairs; its error is below :math:`10^{-8}` of the standard
+    deviation of the mixture.
+
+    Parameters
+    ----------
+    draws : iterable of (rows, means, variances)
+        See `mixture_quantiles`.
+    y : ndarray of shape (n_rows, outputs)
+        Targets; NaN if missing.
+
+    Returns
+    -------
+    crps : ndarray of shape (n_rows, outputs), float64
+        Separately for each output; NaN for missing targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.uncertainty import gaussian_crps, mixture_crps
+    >>> draws = [(slice(0, 1), np.zeros((1, 1, 1)), np.ones((1, 1, 1)))]
+    >>> crps = mixture_crps(draws, np.array([[1.0]]))
+    >>> bool(np.isclose(crps, gaussian_crps(1.0, 0.0, 1.0)).all())
+    True
+    """
+    crps = np.empty(y.shape)
+    for rows, means, variances in _whole_mixtures(draws):
+        error = _mean_absolute(y[rows] - means, variances).mean(axis=0)
+        for output in range(y.shape[1]):
+            spread = _half_mean_difference(means[..., output], variances[..., output])
+            # Rounding errors must not make a score negative.
+            crps[rows, output] = np.maximum(error[:, output] - spread, 0.0)
+    return crps
+
+
+@np.errstate(over="ignore")
+def _mean_absolute(mean, variance):
+    """Return the mean absolute value of normal distributions."""
+    std = np.sqrt(variance)
+    z = np.divide(mean, std, out=np.zeros(np.shape(mean)), where=std > 0)
+    value = std * (2.0 / _SQRT_2_PI) * np.exp(-0.5 * z**2) + mean * (2.0 * ndtr(z) - 1.0)
+    return np.where(std > 0, value, np.abs(mean))
+
+
+def _half_mean_difference(means, variances):
+    """Return half the mean absolute difference of two independent draws of each column."""
+    n_components, n_rows = means.shape
+    stds = np.sqrt(variances)
+    low = (means - _REACH * stds).min(axis=0)
+    width = (means + _REACH * stds).max(axis=0) - low
+    steps = _STEP * stds.min(axis=0)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        n_points = np.where(steps > 0, np.ceil(width / steps) + 1.0, np.inf)
+    has_few = n_points < n_components
+    result = np.empty(n_rows)
+    if has_few.any():
+        parts = (each[..., has_few] for each in (means, stds, low, width, n_points))
+        result[has_few] = _integral_of_spread(*parts)
+    if not has_few.all():
+        result[~has_few] = _over_pairs(means[:, ~has_few], variances[:, ~has_few])
+    return result
+
+
+def _integral_of_spread(means, stds, low, width, n_points):
+    """Return the integrals of F (1 - F) by the trapezoidal rule.
+
+    It converges faster than any power for a smooth function that vanishes at both ends.
+    """
+    order = np.argsort(-n_points)  # the columns that still have points come first
+    means, stds, low, n_points = means[:, order], stds[:, order], low[order], n_points[order]
+    steps = width[order] / (n_points - 1.0)
+    total = np.zeros(len(low))
+    for i in range(int(n_points[0])):
+        n = np.searchsorted(-n_points, -i)
+        below = ndtr((low[:n] + i * steps[:n] - means[:, :n]) / stds[:, :n]).mean(axis=0)
+        total[:n] += below * (1.0 - below)
+    result = np.empty(len(low))
+    result[order] = total * steps
+    return result
+
+
+def _over_pairs(means, variances):
+    """Return half the mean difference as a sum over the pairs of components."""
+    total = 0.5 * _mean_absolute(np.zeros(means.shape), 2.0 * variances).sum(axis=0)
+    for i in range(1, len(means)):
+        total += _mean_absolute(means[i] - means[:i], variances[i] + variances[:i]).sum(axis=0)
+    return total / len(means) ** 2
+
+
+def _whole_mixtures(draws):
+    """Yield (rows, means, variances) with all components of a slice of rows, as float64."""
+    for rows, blocks in groupby(draws, key=lambda block: block[0]):
+        # The next block overwrites these buffers.
+        pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
+        yield rows, *np.concatenate(pairs, axis=1)
+
+
 def mixture_quantiles(draws, probabilities, shape):
     """Invert the distribution function of mixtures of normal distributions.
 
@@ -166,10 +275,7 @@ def mixture_quantiles(draws, probabilities, shape):
     """
     quantiles = np.empty((len(probabilities), *shape))
     increasing = np.argsort(probabilities)
-    for rows, blocks in groupby(draws, key=lambda block: block[0]):
-        # The next block overwrites these buffers.
-        pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
-        means, variances = np.concatenate(pairs, axis=1)
+    for rows, means, variances in _whole_mixtures(draws):
         stds = np.sqrt(variances)
         for output in range(shape[1]):
             smallest = -np.inf
