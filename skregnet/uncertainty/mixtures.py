@@ -176,15 +176,19 @@ def mixture_crps(draws, y):
     """
     crps = np.empty(y.shape)
     for rows, means, variances in _whole_mixtures(draws):
-        error = _mean_absolute(y[rows] - means, variances).mean(axis=0)
-        for output in range(y.shape[1]):
-            spread = _half_mean_difference(means[..., output], variances[..., output])
-            # Rounding errors must not make a score negative.
-            crps[rows, output] = np.maximum(error[:, output] - spread, 0.0)
+        crps[rows] = _crps(y[rows], means, variances)
     return crps
 
 
-@np.errstate(over="ignore")
+@np.errstate(over="ignore", invalid="ignore")  # of predictions that are not finite
+def _crps(y, means, variances):
+    error = _mean_absolute(y - means, variances).mean(axis=0)
+    outputs = range(y.shape[1])
+    spreads = [_half_mean_difference(means[..., i], variances[..., i]) for i in outputs]
+    # Rounding errors must not make a score negative.
+    return np.maximum(error - np.column_stack(spreads), 0.0)
+
+
 def _mean_absolute(mean, variance):
     """Return the mean absolute value of normal distributions."""
     std = np.sqrt(variance)
@@ -200,7 +204,7 @@ def _half_mean_difference(means, variances):
     low = (means - _REACH * stds).min(axis=0)
     width = (means + _REACH * stds).max(axis=0) - low
     steps = _STEP * stds.min(axis=0)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore"):
         n_points = np.where(steps > 0, np.ceil(width / steps) + 1.0, np.inf)
     has_few = n_points < n_components
     result = np.empty(n_rows)
