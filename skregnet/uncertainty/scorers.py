@@ -87,6 +87,10 @@ class interval_scorer(_Scorer):
     ``predict`` has ``return_std``, such as `GaussianProcessRegressor`, the intervals are those of
     normal distributions.
 
+    As the parameter `scoring` of an estimator, for early stopping, it needs a distribution that is
+    known during training: that of ``loss='gaussian_nll'`` or of quantiles, or a given
+    `noise_precision`.
+
     Parameters
     ----------
     coverage : float in (0, 1), default=0.9
@@ -106,9 +110,7 @@ class interval_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import interval_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor(
-    ...     (10,), n_estimators=3, tol=1e-2, random_state=0
-    ... )
+    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
     >>> scores = cross_val_score(model, X, y, cv=2, scoring=interval_scorer(0.8))
     >>> bool((scores < 0).all())
     True
@@ -155,9 +157,7 @@ class coverage_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import coverage_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor(
-    ...     (10,), n_estimators=3, tol=1e-2, random_state=0
-    ... )
+    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
     >>> shares = cross_val_score(
     ...     model, X, y, cv=2, scoring=coverage_scorer(0.8, as_share=True)
     ... )
@@ -208,9 +208,7 @@ class crps_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import crps_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor(
-    ...     (10,), n_estimators=3, tol=1e-2, random_state=0
-    ... )
+    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
     >>> scores = cross_val_score(model, X, y, cv=2, scoring=crps_scorer())
     >>> bool((scores < 0).all())
     True
