@@ -16,6 +16,7 @@ from skregnet.uncertainty import (
     log_likelihood,
     mixture_crps,
     mixture_quantiles,
+    mixtures,
     predictive_moments,
 )
 
@@ -262,13 +263,16 @@ class TestCRPS:
         error = np.abs(found - crps_by_pairs(means, variances, y))
         assert (error <= 1e-8 * spread + 1e-12 * np.abs(y - means).mean(axis=0)).all()
 
-    def test_few_points_replace_many_pairs(self, monkeypatch):
+    def test_points_and_pairs_agree(self, monkeypatch):
         shape = (400, 5, 1)
-        means = np.random.default_rng(0).standard_normal(shape)
-        monkeypatch.delitem(mixture_crps.__globals__, "_over_pairs")
-        draws = [(slice(0, 5), means, np.full(shape, 0.25))]
-        expected = crps_by_pairs(means, np.full(shape, 0.25), np.zeros((5, 1)))
-        assert_allclose(mixture_crps(draws, np.zeros((5, 1))), expected, rtol=1e-9)
+        means, variances = np.random.default_rng(0).standard_normal(shape), np.full(shape, 0.25)
+        draws, y = [(slice(0, 5), means, variances)], np.zeros((5, 1))
+        by_points = mixture_crps(draws, y)
+        monkeypatch.setattr(mixtures, "_POINTS", 0.0)
+        by_pairs = mixture_crps(draws, y)
+        assert (by_points != by_pairs).all()
+        for found in (by_points, by_pairs):
+            assert_allclose(found, crps_by_pairs(means, variances, y), rtol=1e-9)
 
     def test_equal_components_are_one(self):
         y = np.array([[-3.0], [0.2], [40.0]])
