@@ -147,7 +147,7 @@ def cumulative_probability(draws, y):
 
 
 def mixture_crps(draws, y):
-    r"""Continuous ranked probability score of mixtures of normal distributions.
+    r"""Compute the continuous ranked probability score of mixtures of normal distributions.
 
     .. math:: \frac1S \sum_s A(y - \mu_s, \sigma_s^2)
        - \frac1{2 S^2} \sum_{s, t} A(\mu_s - \mu_t, \sigma_s^2 + \sigma_t^2)

@@ -164,7 +164,8 @@ class CalibrationOfIntervalsDisplay(Display):
         estimator : RegularizedMLPRegressor
             Fitted estimator, or a `Pipeline` or search that ends with one. For other regressors
             whose ``predict`` has ``return_std``, such as `GaussianProcessRegressor`, the intervals
-            are those of normal distributions.
+            are those of normal distributions. Of a classifier that has ``predict_set``, the share
+            of rows is drawn whose set contains the true class; ``by=y`` shows it for each class.
         X : array-like of shape (n_samples, n_features)
             Rows that were not used for training.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -180,7 +181,7 @@ class CalibrationOfIntervalsDisplay(Display):
             Nominal coverages. None stands for 0.9 by stratum, and for a grid in the curve.
         method : str, default='auto'
             Intervals: 'model' are the central ones of the distribution of ``predict_mc``. Others
-            are passed to ``predict_interval`` of the estimator, if it has this parameter.
+            are passed on to ``predict_interval`` or ``predict_set``; 'auto' is their default.
         n_samples, random_state
             See `RegularizedMLPRegressor.predict_mc`.
         name : str, default=None
@@ -205,6 +206,9 @@ class CalibrationOfIntervalsDisplay(Display):
                 return cls._of_needed(np.abs(2.0 * probability - 1.0), **options)
             masks |= {} if method == "auto" else {"method": method}
             return cls._of_method(predictor, inputs, y, masks, **options)
+        if hasattr(predictor, "predict_set"):
+            options["method"] = method
+            return cls._of_sets(predictor, inputs, y, **options)
         if not predicts_std(predictor):
             raise TypeError(
                 "CalibrationOfIntervalsDisplay needs a RegularizedMLPRegressor, or a regressor "
@@ -295,6 +299,17 @@ class CalibrationOfIntervalsDisplay(Display):
             ends = [np.zeros(y.shape, bool), inside, np.ones(y.shape, bool)]
             levels, inside = np.r_[0.0, levels, 1.0], np.concatenate(ends, axis=2)
         return cls._of_inside(inside, known, levels, by, **options)
+
+    @classmethod
+    def _of_sets(cls, predictor, inputs, y, *, by, coverage, method, **options):
+        """Draw the coverage of ``predict_set``."""
+        levels = _levels(coverage, _OF_METHOD if by is None else [0.9])
+        is_class = np.asarray(y)[:, np.newaxis] == predictor.classes_
+        chosen = {} if method == "auto" else {"method": method}
+        sets = (predictor.predict_set(inputs, level, **chosen) for level in levels.tolist())
+        inside = np.stack([(each & is_class).any(axis=1) for each in sets], axis=1)
+        inside = inside[:, np.newaxis]
+        return cls._of_inside(inside, np.ones(inside.shape[:2], bool), levels, by, **options)
 
     @classmethod
     def _of_inside(

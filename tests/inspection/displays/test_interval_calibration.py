@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.stats import binomtest, norm
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
@@ -287,6 +288,27 @@ class TestMethods:
         model, X, y = self.fit()
         with pytest.raises(ValueError, match="y must have the shape of the predictions"):
             CalibrationOfIntervalsDisplay.from_estimator(model, X, np.c_[y, y], coverage=0.9)
+
+
+class Sets(ClassifierMixin, BaseEstimator):
+    """A classifier whose sets miss every second row of class b at coverages below 0.95."""
+
+    classes_ = np.array(["a", "b"])
+
+    def predict_set(self, X, coverage, *, method="lac"):
+        contains_b = (np.arange(len(X)) % 4 < 2) | (coverage >= 0.95) | (method == "aps")
+        return np.column_stack([np.ones(len(X), bool), contains_b])
+
+
+def test_sets_are_shown_by_class():
+    X, y = np.zeros((40, 1)), np.array(["a", "b"] * 20)
+    of = CalibrationOfIntervalsDisplay.from_estimator
+    display = of(Sets(), X, y, by=y, coverage=[0.9, 0.95])
+    assert display.strata.labels == ["a", "b"]
+    assert_allclose(display.strata.observed, [[1.0, 1.0], [0.5, 1.0]])
+    assert_allclose(display.observed, [0.75, 1.0])
+    assert_allclose(of(Sets(), X, y, by=y, method="aps").observed, [1.0])
+    assert_allclose(of(Sets(), X, y).observed, np.r_[np.full(18, 0.75), 1.0])
 
 
 def test_the_band_holds_what_chance_does():
