@@ -23,8 +23,11 @@ class Strata(NamedTuple):
     numbers: np.ndarray  # of the stratum of each row
 
 
-def feature_of(estimator, X, feature):
-    """Return a column of X, given by its index or name, and its name."""
+def feature_of(estimator, X, feature, parameter="feature"):
+    """Return a column of X, given by its index or name, and its name.
+
+    `parameter` is the name in messages.
+    """
     X = X if issparse(X) else as_table(X)
     if len(X.shape) != 2:
         raise ValueError(
@@ -37,7 +40,8 @@ def feature_of(estimator, X, feature):
     if not is_int_between(number, -n_features, n_features - 1):
         known = f", or one of {names}" if names else ""
         raise ValueError(
-            f"feature must be the index of one of the {n_features} columns{known}, got {feature!r}."
+            f"{parameter} must be the index of one of the {n_features} columns{known}, got "
+            f"{feature!r}."
         )
     number = int(number) % n_features
     values = X.tocsc()[:, [number]].toarray().ravel() if issparse(X) else column(X, number)
@@ -59,7 +63,7 @@ def strata_of(by, estimator, X, n_rows, n_strata):
     if isinstance(by, str) or np.ndim(by) == 0:
         if X is None:
             raise ValueError(f"by must hold one label or number for each of the rows, got {by!r}.")
-        values, name = feature_of(estimator, X, by)
+        values, name = feature_of(estimator, X, by, "by")
         are_numbers = np.asarray(values).dtype.kind in "iuf"
     else:
         values, name = by, str(getattr(by, "name", None) or "Stratum")
@@ -84,7 +88,7 @@ def _bins(values, n_strata):
     largest = known.max()
     # The upper part would be empty, if most values were the largest one.
     edges = edges[edges < largest] if edges[0] < largest else known[known < largest].max(keepdims=1)
-    shown = _short(edges)
+    shown = [_short(edge, np.array([known.min(), *edges, largest])) for edge in edges]
     between = (f"{a} to {b}" for a, b in pairwise(shown))
     labels = [f"≤ {shown[0]}", *between, f"> {shown[-1]}"]
     numbers = np.searchsorted(edges, values)
@@ -94,14 +98,14 @@ def _bins(values, n_strata):
     return labels, numbers
 
 
-def _short(edges):
-    """Return numbers as text, with as few digits as tell them apart."""
+def _short(number, places):
+    """Return a number as text, with as few digits as tell it apart from the others of `places`."""
+    nearest = np.abs(places - number)[places != number].min(initial=np.inf)
     for digits in range(2, 18):
-        shown = [f"{edge:.{digits}g}" for edge in edges]
-        is_close = np.abs([float(each) for each in shown] - edges) <= 0.02 * np.ptp(edges)
-        if len(set(shown)) == len(shown) and is_close.all():
+        text = f"{number:.{digits}g}"
+        if abs(float(text) - number) <= 0.05 * nearest:
             break
-    return [f"{float(each):.15g}" if "e+0" in each else each for each in shown]
+    return f"{float(text):.15g}" if "e+0" in text else text
 
 
 def _groups(values, numbers):

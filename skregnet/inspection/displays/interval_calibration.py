@@ -72,7 +72,8 @@ class CalibrationOfIntervalsDisplay(Display):
     Intervals that hold for all rows together can fail for some of them. With `by` the display shows
     the share inside for each stratum of the rows, such as the quantiles of a feature or the groups
     of an array, with binomial 95 % confidence intervals. Of right intervals one in twenty strata
-    lies outside by chance.
+    lies outside by chance. On axes of your own, ``plt.subplots(layout="constrained")`` leaves room
+    for the labels.
 
     Use `from_estimator` or `from_predictions` to create a display.
 

@@ -167,6 +167,8 @@ class TestStrata:
             ([1, "a", 2, 1] * 5, ["1", "2", "a"]),
             (np.r_[np.ones(18), 0.5, 0.25], ["≤ 0.5", "> 0.5"]),
             (np.r_[np.full(18, 0.25), 0.5, 0.75], ["≤ 0.25", "> 0.25"]),
+            (np.r_[np.full(9, 1e-3), 1.23456e-3, np.full(10, 1e6)], ["≤ 0.00123", "> 0.00123"]),
+            (np.arange(20.0) / 7 + 12345, ["≤ 12346.3", "> 12346.3"]),
             (np.r_[np.nan, np.arange(1001.0, 1020.0)], ["≤ 1010", "> 1010", "missing"]),
         ],
     )
@@ -235,7 +237,9 @@ class TestStrata:
             of_normal(y, 0 * y, std, **options)
 
     def test_a_feature_that_is_not_there_is_named(self, model):
-        with pytest.raises(ValueError, match=r"index of one of the 2 columns, got 'length'"):
+        with pytest.raises(
+            ValueError, match=r"by must be the index of one of the 2 columns, got 'length'"
+        ):
             CalibrationOfIntervalsDisplay.from_estimator(*model, by="length")
 
 
