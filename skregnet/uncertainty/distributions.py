@@ -308,8 +308,8 @@ class PredictiveDistribution:
     def crps(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the continuous ranked probability score of targets; lower is better.
 
-        It is exact up to rounding for few components, and to a relative error of about 1e-8 for
-        many; see `mixture_crps`.
+        It is exact for few components, and to 1e-10 of the standard deviation for many; see
+        `mixture_crps`.
 
         Parameters
         ----------
