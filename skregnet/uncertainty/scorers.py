@@ -185,15 +185,16 @@ class coverage_scorer(_Scorer):
             raise TypeError(
                 f"{self!r} needs a classifier with predict_set, got {type(estimator).__name__}."
             )
-        sets = predict(X, self.coverage, **_method(self))
+        method = {} if self.method == "auto" else {"method": self.method}
+        sets = predict(X, self.coverage, **method)
         return set_coverage(y, sets, labels=estimator.classes_, sample_weight=sample_weight)
 
 
 class crps_scorer(_Scorer):
     """Minus the mean continuous ranked probability score of the predictive distribution.
 
-    The distribution is that of ``predict_distribution`` of the estimator if it has this method, and
-    of ``predict_mc`` otherwise. Pipelines, searches and other regressors are used as by
+    The distribution is that of ``predict_distribution`` if rows were held out in the fit, and of
+    ``predict_mc`` otherwise. Pipelines, searches and other regressors are used as by
     `interval_scorer`.
 
     See Also
@@ -301,7 +302,7 @@ def _interval(scorer, estimator, X):
     """Return lower and upper bounds as the scorer asks for them."""
     predict = getattr(estimator, "predict_interval", None)
     if predict is not None:
-        return predict(X, scorer.coverage, **_method(scorer))
+        return predict(X, scorer.coverage, **measured_method(estimator, scorer.method))
     if scorer.method != "auto" or not predicts_std(estimator):
         raise scorer._unable(estimator, "predict_interval")
     return _Normal(*estimator.predict(X, return_std=True)).interval(scorer.coverage)
@@ -309,6 +310,8 @@ def _interval(scorer, estimator, X):
 
 def _distribution(scorer, estimator, X, methods):
     """Return the predictive distribution by the first method that the estimator has."""
+    if not _has_held_out(estimator):
+        methods = [name for name in methods if name != "predict_distribution"]
     for name in methods:
         predict = getattr(estimator, name, None)
         if predict is not None:
@@ -318,8 +321,20 @@ def _distribution(scorer, estimator, X, methods):
     return _Normal(*estimator.predict(X, return_std=True))
 
 
-def _method(scorer):
-    return {} if scorer.method == "auto" else {"method": scorer.method}
+def measured_method(estimator, method):
+    """Return the argument `method` of ``predict_interval`` as a dict.
+
+    Without held-out rows 'auto' is 'model': its warning is not needed where coverage is measured.
+    """
+    if method == "auto":
+        return {} if _has_held_out(estimator) else {"method": "model"}
+    return {"method": method}
+
+
+def _has_held_out(estimator):
+    """Whether an estimator has errors of held-out rows; True for those of other packages."""
+    model = getattr(estimator, "_model", None)  # public attributes come after the end of a fit
+    return model is None or model.calibration is not None
 
 
 def _check_coverage(coverage):

@@ -48,7 +48,7 @@ def fitted():
 
 def test_scores_are_those_of_the_methods(fitted):
     model, X, y = fitted
-    bounds, distribution = model.predict_interval(X, 0.8), model.predict_mc(X)
+    bounds, distribution = model.predict_interval(X, 0.8, method="model"), model.predict_mc(X)
     assert interval_scorer(0.8)(model, X, y) == -interval_score(y, *bounds, 0.8)
     share = interval_coverage(y, *bounds)
     assert coverage_scorer(0.8)(model, X, y) == -abs(share - 0.8)
@@ -174,7 +174,7 @@ def test_missing_targets_are_left_out():
     Y = np.column_stack([y, 10 * X[:, 1]])
     Y[::3, 1] = np.nan
     model = network().fit(X, Y)
-    lower, upper = model.predict_interval(X, 0.8)
+    lower, upper = model.predict_interval(X, 0.8, method="model")
     known = ~np.isnan(Y[:, 1])
     parts = (
         interval_score(Y[:, 0], lower[:, 0], upper[:, 0], 0.8),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils import check_array
 from ...estimators import RegularizedMLPRegressor
 from ...preprocessing.numbers import read_numbers
 from ...uncertainty.distributions import check_coverages
-from ...uncertainty.scorers import final_estimator, predicts_std
+from ...uncertainty.scorers import final_estimator, measured_method, predicts_std
 from .axes import BLUE, GREY, ORANGE, Display
 from .features import strata_of
 
@@ -201,12 +200,12 @@ class CalibrationOfIntervalsDisplay(Display):
         options |= {"estimator": estimator, "X": X}
         if isinstance(predictor, RegularizedMLPRegressor):
             masks = {"n_samples": n_samples, "random_state": random_state}
-            if _is_of_distribution(predictor, method, coverage if by is None else 0.9):
+            chosen = measured_method(predictor, method)
+            if chosen.get("method") == "model" and predictor._model.loss.noise is not None:
                 probability = predictor.predict_mc(inputs, **masks).cdf(y)
                 # Coverage of the narrowest central interval that contains the target.
                 return cls._of_needed(np.abs(2.0 * probability - 1.0), **options)
-            masks |= {} if method == "auto" else {"method": method}
-            return cls._of_method(predictor, inputs, y, masks, **options)
+            return cls._of_method(predictor, inputs, y, {**masks, **chosen}, **options)
         if hasattr(predictor, "predict_set"):
             options["method"] = method
             return cls._of_sets(predictor, inputs, y, **options)
@@ -381,13 +380,6 @@ class CalibrationOfIntervalsDisplay(Display):
         above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
         title = ", ".join(filter(None, [self.name, "nominal coverage"]))
         self.ax_.legend(ncols=n_levels, title=title, **above)
-
-
-def _is_of_distribution(estimator, method, coverage):
-    """Whether the intervals are those of the predictive distribution, which gives any coverage."""
-    if method == "auto" and coverage is None:
-        return "method" not in signature(estimator.predict_interval).parameters
-    return method == "model"
 
 
 def _levels(coverage, default):

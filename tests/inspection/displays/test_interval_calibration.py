@@ -43,7 +43,7 @@ def test_the_intervals_of_an_estimator_are_those_that_it_predicts():
     model.set_params(random_state=0).fit(X, y)
     display = CalibrationOfIntervalsDisplay.from_estimator(model, X, y)
     for level in (0.1, 0.5, 0.9):
-        lower, upper = model.predict_interval(X, level)
+        lower, upper = model.predict_interval(X, level, method="model")
         (i,) = np.flatnonzero(np.isclose(display.coverage, level))
         assert_allclose(display.observed[i], np.mean((lower <= y) & (y <= upper)))
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
@@ -185,7 +185,7 @@ class TestStrata:
         by_number = of(fitted, X, y, by=1, coverage=0.8)
         assert by_number.strata.labels == ["0", "1", "2"]
         assert by_number.ax_.get_ylabel() == "Feature 1"
-        lower, upper = fitted.predict_interval(X, 0.8)
+        lower, upper = fitted.predict_interval(X, 0.8, method="model")
         inside = (lower <= y) & (y <= upper)
         for i in range(3):
             assert_allclose(by_number.strata.observed[i], [inside[X[:, 1] == i].mean()])
@@ -206,7 +206,7 @@ class TestStrata:
         pipeline = make_pipeline(PolynomialFeatures(2), network).fit(X, y)
         display = CalibrationOfIntervalsDisplay.from_estimator(pipeline, X, y, by=1)
         assert display.strata.labels == ["0", "1", "2"]
-        lower, upper = network.predict_interval(pipeline[:-1].transform(X), 0.9)
+        lower, upper = network.predict_interval(pipeline[:-1].transform(X), 0.9, method="model")
         assert_allclose(display.observed, [np.mean((lower <= y) & (y <= upper))])
 
     def test_several_targets_of_a_row_count_once(self):
@@ -217,7 +217,7 @@ class TestStrata:
         model = RegularizedMLPRegressor((4,), n_estimators=2, tol=0.1, random_state=0).fit(X, Y)
         display = CalibrationOfIntervalsDisplay.from_estimator(model, X, Y, by=X[:, 0] > 0)
         assert display.n_rows == 55 == display.strata.n_rows.sum()
-        lower, upper = model.predict_interval(X, 0.9)
+        lower, upper = model.predict_interval(X, 0.9, method="model")
         known = ~np.isnan(Y)
         assert_allclose(display.observed, [((lower <= Y) & (Y <= upper))[known].mean()])
 
@@ -278,14 +278,14 @@ class TestMethods:
         assert_array_equal(display.observed[[0, -1]], [0.0, 1.0])
         CalibrationOfIntervalsDisplay.from_estimator(model, X, y, by=0)
         assert asked[0][1] == "cv+"
-        assert asked[1] == ([0.9], "auto")
+        assert asked[1] == ([0.9], "model")  # no row was held out
 
     def test_a_model_is_its_distribution(self, model):
         curve = CalibrationOfIntervalsDisplay.from_estimator(*model, method="model")
         assert len(curve.coverage) == 101
         fitted, X, y = model
         found = CalibrationOfIntervalsDisplay.from_estimator(*model, by=1, method="model")
-        lower, upper = fitted.predict_interval(X, 0.9)
+        lower, upper = fitted.predict_interval(X, 0.9, method="model")
         assert_allclose(found.observed, [np.mean((lower <= y) & (y <= upper))])
 
     def test_targets_of_another_shape_are_named(self):
