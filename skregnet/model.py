@@ -7,7 +7,9 @@ import numpy as np
 from .network import Network
 from .preprocessing.inputs import Inputs
 from .targets import ClassTargets, RealTargets
+from .uncertainty.conformal import RealCalibration
 from .uncertainty.noise import NoiseEstimate
+from .uncertainty.prediction_sets import ClassCalibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +29,15 @@ class FittedModel:
         From raw predictions to what the user is given; it holds the loss.
     noise : NoiseEstimate, default=None
         Noise of real targets.
+    calibration : RealCalibration or ClassCalibration, default=None
+        Errors of held-out rows, for intervals and sets. None if no row was held out.
     """
 
     inputs: Inputs
     network: Network
     targets: RealTargets | ClassTargets
     noise: NoiseEstimate | None = None
+    calibration: RealCalibration | ClassCalibration | None = None
 
     @property
     def loss(self):

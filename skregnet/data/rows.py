@@ -27,6 +27,8 @@ class Rows:
     groups: np.ndarray | None = None  # (n_samples,), for splitters
     # Mask of the targets that are not missing (NaN), (n_samples, n_targets); None if none is.
     known: np.ndarray | None = None
+    # The part of `weight` that comes from the classes, (n_samples,); None means ones.
+    class_weight: np.ndarray | None = None
 
     def __len__(self):
         return len(self.y)
@@ -39,7 +41,8 @@ class Rows:
         groups = None if self.groups is None else self.groups[rows]
         known = None if self.known is None else self.known[rows]
         known = None if known is None or known.all() else known
-        return Rows(X, self.y[rows], self.labels[rows], weight, groups, known)
+        of_class = None if self.class_weight is None else self.class_weight[rows]
+        return Rows(X, self.y[rows], self.labels[rows], weight, groups, known, of_class)
 
     def joined_with(self, other):
         """Return these rows followed by others; dense inputs are not copied.
@@ -137,7 +140,15 @@ class Rows:
                 f"class_weight and {name} is zero for all {len(self)} rows. Give a class that is "
                 "there a positive weight."
             )
-        return replace(self, weight=weight)
+        return replace(self, weight=weight, class_weight=weight_of_class)
+
+    @property
+    def sample_weight(self):
+        """Weights without those of the classes, of rows of positive weight; None if all are one."""
+        if self.weight is None or self.class_weight is None:
+            return self.weight
+        weight = self.weight / self.class_weight
+        return None if np.allclose(weight, 1.0, rtol=1e-12) else weight
 
     def without_zero_weights(self):
         """Return the rows with a positive weight and a target."""

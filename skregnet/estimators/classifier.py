@@ -338,6 +338,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     oob_score_ : float or None
         Score of the held-out rows, as `score` computes it. None without folds and
         `bootstrap`.
+    conformity_scores_ : ndarray of shape (n_held_out,) or None
+        One minus the probability of the true class of held-out rows. With folds they are of shape
+        (n_samples,), with NaN for rows
+        that are never held out. None if no row was held out.
     alpha_ : float
         Strength of the penalty in the fit.
     batch_size_ : int

@@ -20,9 +20,20 @@ from ..uncertainty.distributions import (
     quantile_intervals,
 )
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
+from .conformal import calibrated, distribution, interval_method, intervals, prediction_sets
 
 if TYPE_CHECKING:
-    from .._typing import Floats, MatrixLike, OneOrMoreFloats, RandomState
+    from typing import Self
+
+    from .._typing import (
+        ArrayLike,
+        Floats,
+        MatrixLike,
+        NDArray,
+        OneOrMoreFloats,
+        RandomState,
+    )
+    from ..uncertainty.conformal_distribution import ConformalDistribution
 
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. "
@@ -31,8 +42,63 @@ _NO_SPREAD = (
 )
 
 
-class _MonteCarlo:
-    """Draws from the raw predictions of a fitted estimator."""
+class _Uncertain:
+    """What the uncertainty of the regressor and of the classifier have in common."""
+
+    conformity_scores_: NDArray[np.float64] | None
+
+    @explains_arguments
+    def calibrate(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Take the errors of rows that were not used for training, for intervals or sets.
+
+        They replace those of the fit: the method is then split conformal prediction, whose
+        guarantee is exact. The network and its predictions do not change.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs of rows that `fit` has not seen, not even as `X_val`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. An integer weight k equals k repeated rows.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row. Each group counts once, for new rows of new groups.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data are invalid, or the target is multilabel.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.model_selection import train_test_split
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, X_cal, y, y_cal = train_test_split(
+        ...     *load_iris(return_X_y=True), stratify=load_iris().target, random_state=0
+        ... )
+        >>> model = (
+        ...     RegularizedMLPClassifier(random_state=0).fit(X, y).calibrate(X_cal, y_cal)
+        ... )
+        >>> model.predict_set(X_cal[:2], 0.9).sum(axis=1).tolist()
+        [1, 1]
+        """
+        model = calibrated(self._fitted, X, y, sample_weight, groups)
+        vars(self).update(_model=model, conformity_scores_=model.calibration.scores)
+        return self
 
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
         """Return the model, draws for inputs checked as in `predict`, and its dtype for them."""
@@ -47,7 +113,7 @@ class _MonteCarlo:
         return model, Draws(model.network, x, int(n_samples), seed, unknown), dtype
 
 
-class PredictsTargetDistributions(_MonteCarlo):
+class PredictsTargetDistributions(_Uncertain):
     """Uncertainty of the predictions of a regressor; a mixin."""
 
     @explains_arguments
@@ -114,59 +180,152 @@ class PredictsTargetDistributions(_MonteCarlo):
         X: MatrixLike,
         coverage: OneOrMoreFloats = 0.9,
         *,
+        method: str = "auto",
+        joint: bool = False,
         n_samples: int = 100,
         random_state: RandomState = 0,
     ) -> tuple[Floats, Floats]:
-        """Return central intervals of the predictive distribution.
+        r"""Return intervals that contain the target of a new row with a given probability.
 
-        With ``loss='quantile'`` they are the predicted quantiles whose levels fit the coverage,
-        such as 0.05 and 0.95 for 0.9.
+        Conformal methods take their width from the errors of held-out rows. Their coverage holds
+        whatever the noise is, if the new rows come from the same distribution as the held-out ones.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         coverage : float in (0, 1) or sequence of these, default=0.9
-            Probability of the interval, or of each of several.
+            Probability of the interval, or of each of several, which are nested.
+        method : {'auto', 'cv+', 'minmax', 'split', 'cqr', 'model'}, default='auto'
+            - 'cv+': with folds (`cv`), from the error of each row and the predictions of the
+              members that have not seen it (Barber et al. 2021). For a coverage of
+              :math:`1 - \alpha` the guarantee is :math:`1 - 2 \alpha`; measured coverage is
+              :math:`1 - \alpha` or a little more. With bootstrap samples it is the
+              jackknife+-after-bootstrap (Kim et al. 2020).
+            - 'minmax': around the smallest and the largest prediction of the parts. Wider, with a
+              guarantee of :math:`1 - \alpha`.
+            - 'split': from the rows of a validation part, or of `calibrate`. The guarantee is
+              :math:`1 - \alpha`, exactly if these rows have not chosen the epoch: those of
+              `calibrate`, and those of `X_val` with ``early_stopping=False``.
+            - 'cqr': predicted quantiles, corrected by held-out rows of any kind (Romano et al.
+              2019). If no two levels fit the coverage, the closest ones are corrected.
+            - 'model': quantiles of the distribution of `predict_mc`, or the predicted quantiles.
+              They have no guarantee.
+            - 'auto': 'cqr' with several quantiles, else 'cv+' with folds or bootstrap samples, else
+              'split'. Without held-out rows it is 'model', with a warning.
+        joint : bool, default=False
+            Whether an interval shall contain all targets of a row at once with this probability.
         n_samples : int, default=100
-            See `predict_mc`. Quantiles are predicted without masks, as by `predict`.
+            For 'model', see `predict_mc`.
         random_state : int, RandomState instance or None, default=0
-            See `predict_mc`.
+            For 'model', see `predict_mc`.
 
         Returns
         -------
         lower, upper : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Quantiles of the distribution of `predict_mc`. The probability below the lower bound
-            equals that above the upper one. A sequence of coverages adds a last axis of intervals.
+            Bounds. A sequence of coverages adds a last axis of intervals. They are infinite where
+            there are too few held-out rows for the coverage.
 
         Raises
         ------
         ValueError
-            If the levels of a quantile network do not fit the coverage, or for the losses 'poisson'
-            and 'gamma'.
+            If the method needs another fit, or if the levels of a quantile network do not fit the
+            coverage of 'model'; for 'model' also with the losses 'poisson' and 'gamma'.
+
+        Warns
+        -----
+        UserWarning
+            If 'auto' is 'model'; if the coverage needs more held-out rows; if the training rows had
+            weights and the held-out ones have none.
+
+        Notes
+        -----
+        With folds the errors are divided by a model of their size, if it explains the errors of the
+        other folds: intervals are then wide where errors are large. After `refit` the errors are
+        those of the networks before it.
+
+        The length of training and the numeric embedding are chosen by the mean loss over the
+        held-out rows, unless they are given. Formally this is outside of the guarantees; measured
+        coverage does not suffer.
+
+        References
+        ----------
+        R. Barber, E. Candes, A. Ramdas, R. Tibshirani: Predictive Inference with the Jackknife+,
+        Annals of Statistics 49, 2021.
+
+        B. Kim, C. Xu, R. Barber: Predictive Inference Is Free with the Jackknife+-after-Bootstrap,
+        NeurIPS 2020.
+
+        Y. Romano, E. Patterson, E. Candes: Conformalized Quantile Regression, NeurIPS 2019.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.model_selection import train_test_split
+        >>> from skregnet import RegularizedMLPRegressor
+        >>> X, X_test, y, y_test = train_test_split(
+        ...     *load_diabetes(return_X_y=True), random_state=0
+        ... )
+        >>> model = RegularizedMLPRegressor(random_state=0).fit(X, y)
+        >>> lower, upper = model.predict_interval(X_test, [0.5, 0.9])
+        >>> lower.shape
+        (111, 2)
+        >>> inside = (lower <= y_test[:, np.newaxis]) & (y_test[:, np.newaxis] <= upper)
+        >>> inside.mean(axis=0).round(2).tolist()
+        [0.51, 0.89]
+        """
+        check_coverages(coverage)
+        model = self._fitted
+        method = interval_method(model, method)
+        if method != "model":
+            return intervals(model, X, coverage, method, joint=joint)
+        loss = model.loss
+        if joint and len(model.targets.y_scale) > 1:
+            raise ValueError(
+                "joint=True needs held-out rows: method='model' gives an interval for each target. "
+                "Fit with folds, or set joint=False."
+            )
+        if loss.noise is None and loss.predicted_levels is not None:
+            return quantile_intervals(model.predict(X), loss.predicted_levels, coverage)
+        draws, dtype = self._target_draws(X, n_samples, random_state)
+        lower, upper = draws.interval(coverage)
+        return lower.astype(dtype, copy=False), upper.astype(dtype, copy=False)
+
+    @explains_arguments
+    def predict_distribution(self, X: MatrixLike) -> ConformalDistribution:
+        """Return the predictive distribution that is calibrated by held-out rows.
+
+        It adds the errors of held-out rows to the predictions of the members that have not seen
+        them. The distribution of `predict_mc` instead assumes normal noise around each member.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        distribution : ConformalDistribution
+            Object with `mean`, `std`, `cdf(y)`, `quantile(levels)`, `interval(coverage)`,
+            `sample(n_samples)` and `crps(y)`.
+
+        Raises
+        ------
+        ValueError
+            If no row was held out, or for a network of several quantiles.
 
         Examples
         --------
         >>> from sklearn.datasets import load_diabetes
         >>> from skregnet import RegularizedMLPRegressor
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> model = RegularizedMLPRegressor(
-        ...     loss="quantile",
-        ...     quantile=[0.05, 0.25, 0.5, 0.75, 0.95],
-        ...     tol=1e-2,
-        ...     random_state=0,
-        ... )
-        >>> lower, upper = model.fit(X, y).predict_interval(X, [0.5, 0.9])
-        >>> lower.shape
-        (442, 2)
+        >>> model = RegularizedMLPRegressor(random_state=0).fit(X, y)
+        >>> distribution = model.predict_distribution(X[:3])
+        >>> distribution.quantile([0.1, 0.5, 0.9]).shape, distribution.crps(y[:3]).shape
+        ((3, 3), (3,))
         """
-        check_coverages(coverage)
-        loss = self._fitted.loss
-        if loss.noise is None and loss.predicted_levels is not None:
-            return quantile_intervals(self._fitted.predict(X), loss.predicted_levels, coverage)
-        draws, dtype = self._target_draws(X, n_samples, random_state)
-        lower, upper = draws.interval(coverage)
-        return lower.astype(dtype, copy=False), upper.astype(dtype, copy=False)
+        return distribution(self._fitted, X)
 
     @explains_arguments
     def sample_y(self, X: MatrixLike, n_samples: int = 1, random_state: RandomState = 0) -> Floats:
@@ -233,7 +392,7 @@ def _advice_without_noise(loss):
     return f"{others}; for predict_interval, loss='quantile' with several levels also works."
 
 
-class PredictsClassDistributions(_MonteCarlo):
+class PredictsClassDistributions(_Uncertain):
     """Uncertainty of the predictions of a classifier; a mixin."""
 
     @explains_arguments
@@ -295,3 +454,75 @@ class PredictsClassDistributions(_MonteCarlo):
             return PredictiveClasses.from_draws(
                 targets.classes, components, draws.x.shape[0], exclusive=is_exclusive
             )
+
+    @explains_arguments
+    def predict_set(
+        self,
+        X: MatrixLike,
+        coverage: OneOrMoreFloats = 0.9,
+        *,
+        method: str = "lac",
+        conditional: str | None = None,
+    ) -> NDArray[np.bool_]:
+        r"""Return sets of classes that contain the true one with a given probability.
+
+        A class is in the set of a row if its conformity score is not larger than those of enough
+        held-out rows: of folds, of a validation part, or of `calibrate`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        coverage : float in (0, 1) or sequence of these, default=0.9
+            Probability that the true class is in the set.
+        method : {'lac', 'aps'}, default='lac'
+            - 'lac': the score is one minus the probability of the class. The sets are the smallest
+              on average (Sadinle et al. 2019), and can be empty where no class fits.
+            - 'aps': the score is the probability of all more probable classes (Romano et al. 2020,
+              without randomisation). The sets always contain the most probable class, and the
+              coverage varies less between easy and difficult rows.
+        conditional : {None, 'class'}, default=None
+            'class' compares each class with held-out rows of this class, so that the coverage holds
+            for each class, also for a rare one.
+
+        Returns
+        -------
+        sets : ndarray of bool of shape (n_samples, n_classes)
+            Whether each class is in the set, in the order of `classes_`. A sequence of coverages
+            adds a last axis.
+
+        Raises
+        ------
+        ValueError
+            If no row was held out, or for multilabel targets.
+
+        Warns
+        -----
+        UserWarning
+            If the coverage needs more held-out rows: sets then contain all classes.
+
+        Notes
+        -----
+        With folds, members are compared with the scores of rows that they have not seen, as in
+        CV+: for a coverage of :math:`1 - \alpha` the guarantee is :math:`1 - 2 \alpha`; measured
+        coverage is :math:`1 - \alpha` or a little more. For one part it is :math:`1 - \alpha`.
+
+        References
+        ----------
+        M. Sadinle, J. Lei, L. Wasserman: Least Ambiguous Set-Valued Classifiers with Bounded Error
+        Levels, JASA 114, 2019.
+
+        Y. Romano, M. Sesia, E. Candes: Classification with Valid and Adaptive Coverage, NeurIPS
+        2020.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skregnet import RegularizedMLPClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = RegularizedMLPClassifier(random_state=0).fit(X[:1000], y[:1000])
+        >>> sets = model.predict_set(X[1000:], 0.95)
+        >>> sets.shape, bool(sets[range(797), y[1000:]].mean() > 0.9)
+        ((797, 10), True)
+        """
+        return prediction_sets(self._fitted, X, coverage, method, conditional)

@@ -1,4 +1,4 @@
-"""What the rows of a fit say of its predictions: the noise of targets, and the temperature."""
+"""What the rows of a fit say of its predictions: noise, temperature, errors of held-out rows."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,8 +6,12 @@ from functools import partial
 import numpy as np
 
 from ..data.rows import at_most
+from ..uncertainty.conformal import MOST_COLUMNS, MOST_ROWS, HeldOut, calibrate_real
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
-from ..uncertainty.temperature import MOST_ROWS, fit_temperature
+from ..uncertainty.prediction_sets import ClassCalibration
+from ..uncertainty.temperature import MOST_ROWS as MOST_ROWS_OF_TEMPERATURE
+from ..uncertainty.temperature import fit_temperature
+from .out_of_fold import rows_of
 
 # The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
 _FEWEST_HELD_OUT = 10
@@ -72,12 +76,12 @@ def temperature_after(run, network):
         return 1.0
     if run.members is None:
         rows = run.validation
-        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS_OF_TEMPERATURE)])
         raw = network.infer(run.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
     else:
         raw = run.members.raw(run, network)
         known = np.flatnonzero(~np.isnan(raw[:, 0]))
-        known = known[at_most(len(known), MOST_ROWS)]
+        known = known[at_most(len(known), MOST_ROWS_OF_TEMPERATURE)]
         rows, raw = run.training.take(known), raw[known].astype(np.float64)
     return _temperature_for(run, rows, raw)
 
@@ -89,3 +93,79 @@ def _temperature_for(run, rows, raw):
     n_rows = count_rows(rows) / len(rows)
     weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
     return fit_temperature(run.loss, raw, y, weight)
+
+
+def calibration_after(run, network, targets):
+    """Return the `RealCalibration` or `ClassCalibration` of the held-out rows, and their scores.
+
+    Both are None if no row is held out. The scores of folds have a place for each row of the user,
+    NaN where it is not held out.
+    """
+    if not run.is_held_out or run.plan.is_stream or not targets.has_calibration:
+        return None, None
+    if run.members is None:
+        rows = run.validation
+        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+        raws = [network.infer(run.arrays(rows)[0])]
+        calibration = _calibration(run, targets, rows, [None], raws, [len(rows)], "validation")
+        return calibration, calibration.scores
+    parts = run.members.held_out_parts(MOST_ROWS)
+    members, numbers = zip(*parts, strict=True)
+    x, _, _ = run.arrays(run.training)
+    raws = [network.select(some).infer(rows_of(x, rows)) for some, rows in parts]
+    sizes, numbers = [len(rows) for rows in numbers], np.concatenate(numbers)
+    origin = "bootstrap" if run.settings.bootstrap else "folds"
+    rows = run.training.take(numbers)
+    calibration = _calibration(run, targets, rows, members, raws, sizes, origin)
+    scores = calibration.scores
+    of_all = np.full((run.members.folds.n_samples, *scores.shape[1:]), np.nan)
+    of_all[run.members.folds.kept[numbers]] = scores
+    return calibration, of_all
+
+
+def _calibration(run, targets, rows, members, raws, sizes, origin):
+    """Return the calibration for raw predictions of the rows of each part, in their order."""
+    weight, unit = weights_of(rows)
+    held_out = HeldOut(
+        np.repeat(np.arange(len(sizes)), sizes),
+        tuple(members),
+        weight,
+        origin,
+        unit,
+        run.training.sample_weight is not None and rows.sample_weight is None,
+    )
+    return calibrate(run.inputs, targets, rows, raws, held_out)
+
+
+def calibrate(inputs, targets, rows, raws, held_out):
+    """Return the calibration for held-out `Rows`, whose order is that of their parts.
+
+    `raws` are raw predictions by the members of each part, (members, rows, outputs).
+    """
+    if targets.is_classifier:
+        proba = np.concatenate([targets.proba(raw) for raw in raws]).astype(np.float64, copy=False)
+        return ClassCalibration.of_proba(held_out, rows.y[:, 0].astype(np.intp), proba)
+    predicted = np.concatenate([targets.predict_columns(raw) for raw in raws])
+    if predicted.ndim == 3:
+        return calibrate_real(held_out, rows.y[..., np.newaxis] - predicted, predicted)
+    own = [targets.relative_std(raw) for raw in raws]
+    own = None if own[0] is None else np.concatenate(own)
+    columns = None
+    if held_out.origin == "folds":
+        columns = inputs.dense_columns(rows.X, MOST_COLUMNS)
+    return calibrate_real(held_out, rows.y - predicted, predicted, own, columns)
+
+
+def weights_of(rows):
+    """Return how much each row counts, (n_rows,) or None for one each, and the unit.
+
+    A weight of k counts as k rows. Groups count as one each.
+    """
+    weight = rows.sample_weight
+    if rows.groups is not None:
+        groups = np.unique(rows.groups, return_inverse=True)[1]
+        weight = np.ones(len(rows)) if weight is None else weight
+        return weight / np.bincount(groups, weight)[groups], "groups"
+    if weight is not None and weight.sum() < len(rows):
+        weight = weight * (len(rows) / weight.sum())
+    return weight, "rows"

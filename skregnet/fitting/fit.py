@@ -14,7 +14,7 @@ from ..preprocessing.inputs import Inputs
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
-from .calibration import noise_after, temperature_after
+from .calibration import calibration_after, noise_after, temperature_after
 from .candidates import better_without_bins
 from .out_of_fold import OutOfFold
 from .plan import Plan
@@ -99,6 +99,7 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
         )
+        result = result.calibrated(*calibration_after(run, network, result.model.targets))
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)

@@ -115,7 +115,7 @@ class OutOfFold:
         for member in range(self.n_members):
             fold = self.folds.of_member(member)
             rows, weight = self.folds.train[fold], self.training[fold].loss_weight
-            network.member(member).set_population_statistics(_rows_of(x, rows), weight)
+            network.member(member).set_population_statistics(rows_of(x, rows), weight)
 
     # ---- units of the targets
 
@@ -170,7 +170,7 @@ class OutOfFold:
         ):
             y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
             weight = None if weight is None else weight.astype(run.dtype)
-            evaluations.append(judge.evaluation(_rows_of(x, numbers), y, weight))
+            evaluations.append(judge.evaluation(rows_of(x, numbers), y, weight))
             shares.append(rows.total_weight)
         shares = np.array(shares) / np.sum(shares)
         in_memory = [] if scorer is None else [rows.in_memory() for rows in self.held_out]
@@ -204,13 +204,23 @@ class OutOfFold:
         units, too.
         """
         x, y, weight = run.arrays(run.training)
-        numbers = np.flatnonzero(self.folds.holds_out.any(axis=1))
-        parts, n_repeats = [], self.n_members // len(self.folds)
-        for folds, some in self.folds.grouped(numbers[at_most(len(numbers), n_rows)]):
-            members = np.flatnonzero(np.tile(folds, n_repeats))
-            data = _rows_of(x, some), y[some], None if weight is None else weight[some]
+        parts = []
+        for members, some in self.held_out_parts(n_rows):
+            data = rows_of(x, some), y[some], None if weight is None else weight[some]
             parts.append((network.select(members), data))
         return parts
+
+    def held_out_parts(self, n_rows):
+        """Return pairs of members, and of the rows that all of these, and no others, have not seen.
+
+        Both are numbers: of members, and of rows of the fit, at most `n_rows` in all.
+        """
+        numbers = np.flatnonzero(self.folds.holds_out.any(axis=1))
+        n_repeats = self.n_members // len(self.folds)
+        return [
+            (np.flatnonzero(np.tile(folds, n_repeats)), some)
+            for folds, some in self.folds.grouped(numbers[at_most(len(numbers), n_rows)])
+        ]
 
     def attributes(self, run, network, targets):
         """Return the public attributes; `network` is in common units."""
@@ -234,7 +244,7 @@ class OutOfFold:
         raw = np.zeros((len(self.rows), network.layers[-1].n_outputs), network.params.dtype)
         for k, numbers in enumerate(self.folds.test):
             members = network.select(slice(k, None, len(self.folds)))
-            raw[numbers] += mean_over_members(members.infer(_rows_of(x, numbers)))
+            raw[numbers] += mean_over_members(members.infer(rows_of(x, numbers)))
         n_folds = self.folds.holds_out.sum(axis=1, keepdims=True)
         raw /= np.where(n_folds > 0, n_folds, np.nan).astype(raw.dtype)
         return raw
@@ -244,7 +254,8 @@ def _members_of(network):
     return [network.member(member) for member in range(network.n_members)]
 
 
-def _rows_of(x, numbers):
+def rows_of(x, numbers):
+    """Return some rows of scaled inputs, by their numbers."""
     if issparse(x) or isinstance(x, np.ndarray):
         return x[numbers]
     return x.subset(numbers)

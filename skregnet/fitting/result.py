@@ -13,6 +13,9 @@ from ..network import Architecture
 from ..training import TrainingState
 from .settings import CURVES
 
+# Attributes about rows that are held out.
+_OF_HELD_OUT_ROWS = ("fold_", "oob_score_", "conformity_scores_")
+
 
 @dataclass(frozen=True)
 class Continuation:
@@ -98,7 +101,8 @@ class FitResult:
             "refit_": False,
             **settings.resolved,
             "batch_size_": settings.rows_of_batch(run.n_training),
-            **dict.fromkeys(["fold_", run.targets.name_out_of_fold, "oob_score_"]),
+            **dict.fromkeys(_OF_HELD_OUT_ROWS),
+            run.targets.name_out_of_fold: None,
         }
         warnings = warnings_of_run(run, outcome)
         return cls(model, continuation, before is not None, attributes, warnings)
@@ -106,6 +110,11 @@ class FitResult:
     def with_attributes(self, **attributes):
         """Return the result with further public attributes."""
         return replace(self, attributes={**self.attributes, **attributes})
+
+    def calibrated(self, calibration, scores):
+        """Return the result with the errors of held-out rows and their conformity scores."""
+        model = replace(self.model, calibration=calibration)
+        return replace(self, model=model).with_attributes(conformity_scores_=scores)
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
@@ -120,9 +129,11 @@ class FitResult:
             state=None,
         )
         attributes = {**self.attributes, "t_": rows_seen, "loss_": loss, "refit_": True}
-        # Noise and temperature are those of the first run, which had held-out rows.
+        # What comes from held-out rows is that of the first run.
         targets = self.model.targets if run.targets.is_classifier else run.targets
-        model = FittedModel(run.inputs, outcome.network, targets, self.model.noise)
+        calibration = self.model.calibration
+        calibration = None if calibration is None else calibration.of_all_members()
+        model = FittedModel(run.inputs, outcome.network, targets, self.model.noise, calibration)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
 
     def published(self, before):

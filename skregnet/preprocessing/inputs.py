@@ -166,6 +166,16 @@ class Inputs:
         """Return inputs without numeric embedding."""
         return replace(self, numeric_embedding=None, bins=None)
 
+    def dense_columns(self, X, most):
+        """Return scaled numbers and indicators in float64, without features of bins, or None.
+
+        `X` is what `read` returned. They are None if they are sparse or more than `most`.
+        """
+        if issparse(X) or X.shape[1] > most:
+            return None
+        x = self.without_bins().scaled(X, np.float64)
+        return None if issparse(x) or x.shape[1] > most else x[:]
+
     def _with_bins_again(self, X, weight):
         """Return inputs with bins of more rows of a stream, and as many of them."""
         if self.bins is None:

@@ -94,6 +94,11 @@ class ClassTargets:
         return replace(self, classes=classes, target_type=target_type), encoded, labels
 
     @property
+    def has_calibration(self):
+        """Whether held-out rows give sets of classes: not for multilabel targets."""
+        return not self._is_multilabel
+
+    @property
     def _is_multilabel(self):
         return self.target_type == "multilabel-indicator"
 

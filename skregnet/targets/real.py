@@ -107,6 +107,7 @@ class RealTargets:
     unnormalised: TargetScaler | None = None
 
     is_classifier = False
+    has_calibration = True  # whether held-out rows give intervals or sets
     name_out_of_fold = "oob_prediction_"  # of the attribute, as in random forests
 
     @property
@@ -309,9 +310,20 @@ class RealTargets:
         `raw` has the shape (members, n_samples, n_outputs). The result has a last axis of levels
         if the loss predicts several quantiles.
         """
-        y = mean_over_members(self.loss.predict(raw))
-        y = self.scaling.inverse_transform(y).astype(self.float_type(raw.dtype), copy=False)
+        y = self.predict_columns(raw).astype(self.float_type(raw.dtype), copy=False)
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def predict_columns(self, raw):
+        """Return mean predictions in float64, (n_samples, n_targets) or with an axis of levels."""
+        return self.scaling.inverse_transform(mean_over_members(self.loss.predict(raw)))
+
+    def relative_std(self, raw):
+        """Return the standard deviation that the network predicts, up to a factor, or None.
+
+        It is (n_samples, n_targets), the root of the mean square over the members.
+        """
+        std = self.loss.relative_std(raw)
+        return None if std is None else np.sqrt(np.square(std, dtype=np.float64).mean(axis=0))
 
     def predict_and_score(self, raw, rows):
         """Return predictions of raw predictions of rows, and their R2 or D2.

@@ -401,6 +401,15 @@ def quantile_intervals(quantiles, levels, coverage):
     return quantiles[..., lower], quantiles[..., upper]
 
 
+def closest_pairs(levels, coverages):
+    """Return for each coverage the numbers of two levels, whose errors then correct it.
+
+    They are those of equal tails with the closest coverage, or else the outermost ones.
+    """
+    pairs = _symmetric_pairs(levels) or {1.0: (0, len(levels) - 1)}
+    return [pairs[min(pairs, key=lambda known: abs(known - each))] for each in coverages]
+
+
 def _symmetric_pairs(levels):
     """Return the numbers of levels with equal tails, by the coverage between them, widest first."""
     return {

@@ -221,6 +221,24 @@ class Loss(ABC):
         """
         return None
 
+    def relative_std(self, raw):
+        """Return the standard deviation of the targets as the network predicts it, up to a factor.
+
+        Conformal intervals are wider where it is larger.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (..., rows, outputs)
+            Raw predictions.
+
+        Returns
+        -------
+        std : ndarray of shape (..., rows, targets) or None
+            The root of `predict_variance`, if it is defined. None if the same holds for all rows.
+        """
+        variance = self.predict_variance(raw)
+        return None if variance is None else np.sqrt(variance)
+
     def check_targets(self, y):  # noqa: B027
         """Raise ValueError if targets, in the user's units, are out of range for the loss.
 

@@ -11,6 +11,10 @@ from .sums import ignore_missing, mean_over_rows, per_member, scalar, scale_grad
 
 __all__ = ["GammaDeviance", "PoissonDeviance"]
 
+# The means of normalised targets are one on average. Where a mean is far smaller, errors come from
+# elsewhere, and no interval should be that narrow.
+_SMALLEST_MEAN = 1e-3
+
 
 class _LogLinkLoss(Loss):
     """A loss whose raw prediction is the logarithm of the mean."""
@@ -65,6 +69,9 @@ class PoissonDeviance(_LogLinkLoss):
         scale_gradient(gradient, weight, scale)
         return per_member(value, scale)
 
+    def relative_std(self, raw):
+        return np.sqrt(np.maximum(self.predict(raw), _SMALLEST_MEAN))
+
     def check_targets(self, y):
         if (y < 0.0).any():
             raise ValueError(
@@ -101,6 +108,9 @@ class GammaDeviance(_LogLinkLoss):
         np.negative(gradient, gradient)
         scale_gradient(gradient, weight, scale)
         return per_member(value, scale)
+
+    def relative_std(self, raw):
+        return np.maximum(self.predict(raw), _SMALLEST_MEAN)
 
     def check_targets(self, y):
         if (y <= 0.0).any():

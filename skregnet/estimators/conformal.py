@@ -1,0 +1,218 @@
+"""Intervals, sets and distributions of a fitted model, from the errors of held-out rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .._warnings import warn_user
+from ..data.rows import Rows, at_most
+from ..fitting.calibration import calibrate, weights_of
+from ..kernels.blocks import pieces
+from ..preprocessing.checks import check_groups, check_weights
+from ..uncertainty.conformal import MOST_COLUMNS, MOST_ROWS, HeldOut, IntervalRule, n_needed
+from ..uncertainty.conformal_distribution import ConformalDistribution
+from ..uncertainty.distributions import check_coverages, closest_pairs
+from ..uncertainty.prediction_sets import SET_SCORES, sets_of
+
+METHODS = ("auto", "cv+", "minmax", "split", "cqr", "model")
+_NOT_HELD_OUT = (
+    "this fit has held out no row. Fit with folds (cv=8; the default from 200 rows on), with "
+    "early_stopping=True or with X_val and y_val, or call calibrate with rows that were not used "
+    "for training"
+)
+# Predictions by all parts for so many rows and outputs are computed at once.
+_BLOCK_NUMBERS = 1 << 22
+
+
+def interval_method(model, method):
+    """Return the method of `predict_interval` without 'auto', or raise ValueError."""
+    if not (isinstance(method, str) and method in METHODS):
+        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}.")
+    calibration = model.calibration
+    if method == "model":
+        return method
+    if calibration is None:
+        if method != "auto":
+            raise ValueError(f"method={method!r} needs held-out rows: {_NOT_HELD_OUT}.")
+        warn_user(
+            f"The intervals are those of the model and have no guarantee: {_NOT_HELD_OUT}. "
+            "method='model' returns the same intervals without this warning."
+        )
+        return "model"
+    origin = calibration.held_out.origin
+    has_parts = origin in ("folds", "bootstrap")
+    if method == "auto":
+        return "cqr" if calibration.has_levels else "cv+" if has_parts else "split"
+    if method in ("cv+", "minmax") and not has_parts:
+        raise ValueError(
+            f"method={method!r} needs members on folds (cv) or bootstrap samples; here the "
+            f"held-out rows are {_NAMED_ORIGIN[origin]}. Use method='split' or 'auto'."
+        )
+    if method == "split" and has_parts:
+        raise ValueError(
+            f"method='split' needs one part of held-out rows, but {_NAMED_ORIGIN[origin]} have "
+            "several. Use method='cv+' or 'auto'."
+        )
+    if (method == "cqr") != calibration.has_levels and method in ("cqr", "cv+"):
+        raise ValueError(
+            "method='cqr' needs a network of several quantiles: fit with loss='quantile' and "
+            "quantile=[0.05, 0.5, 0.95]. Use method='auto'."
+            if method == "cqr"
+            else "method='cv+' needs one prediction for each target, but this network predicts "
+            "several quantiles. Use method='cqr' or 'auto'."
+        )
+    return method
+
+
+_NAMED_ORIGIN = {
+    "folds": "the folds of cv",
+    "bootstrap": "the rows that bootstrap samples lack",
+    "validation": "those of one validation part",
+    "calibrate": "those given to calibrate",
+}
+
+
+def intervals(model, X, coverage, method, *, joint):
+    """Return lower and upper bounds of conformal intervals, in the layout of `predict_interval`."""
+    coverages, calibration = check_coverages(coverage), model.calibration
+    levels = model.loss.predicted_levels
+    pairs = [(None, None)] * len(coverages)
+    if calibration.has_levels:
+        pairs = closest_pairs(levels, coverages)
+    _warn_of_few(calibration, coverages)
+    rule = IntervalRule(calibration, coverages, method, joint, pairs)
+    raw, columns = _raw_and_columns(model, X)
+    n_rows, n_targets = raw.shape[1], len(model.targets.y_scale)
+    bounds = np.empty((2, len(coverages), n_rows, n_targets))
+    for rows, centre, scale in _parts(model, raw, columns):
+        bounds[:, :, rows] = rule.bounds(centre, scale)
+    if model.loss.positive_mean:
+        np.maximum(bounds, 0.0, out=bounds)
+    dtype = model.targets.float_type(raw.dtype)
+    bounds = np.moveaxis(bounds, 1, -1).astype(dtype, copy=False)
+    bounds = bounds[..., 0] if np.ndim(coverage) == 0 else bounds
+    return tuple(bounds[:, :, 0] if n_targets == 1 else bounds)
+
+
+def distribution(model, X):
+    """Return the `ConformalDistribution` of the targets of rows."""
+    if model.calibration is None:
+        raise ValueError(f"predict_distribution needs held-out rows: {_NOT_HELD_OUT}.")
+    if model.calibration.has_levels:
+        raise ValueError(
+            "predict_distribution needs one prediction for each target, but this network predicts "
+            "several quantiles. Use predict, or fit with another loss."
+        )
+    raw, columns = _raw_and_columns(model, X)
+    parts = list(_parts(model, raw, columns))
+    centre = np.concatenate([centre for _, centre, _ in parts], axis=1)
+    scale = None
+    if model.calibration.scale is not None:
+        scale = np.concatenate([scale for _, _, scale in parts], axis=1)
+    return ConformalDistribution.of(model.calibration, centre, scale)
+
+
+def _raw_and_columns(model, X):
+    """Return raw predictions of all members, and inputs for scales where they are needed."""
+    raw, columns = model.raw(X), None
+    if model.calibration.models is not None:
+        X = model.inputs.read(X)
+        columns = model.inputs.dense_columns(X, MOST_COLUMNS)
+    return raw, columns
+
+
+def _parts(model, raw, columns):
+    """Yield rows, and predictions and scales of the parts for them, as `IntervalRule` does."""
+    calibration, targets = model.calibration, model.targets
+    held_out = calibration.held_out
+    size = max(1, _BLOCK_NUMBERS // (held_out.n_parts * raw.shape[2]))
+    for rows in pieces(raw.shape[1], size):
+        some = raw[:, rows]
+        centre = held_out.of_raw(some, targets.predict_columns)
+        scale = None
+        if calibration.scale is not None:
+            own = None
+            if calibration.uses_own_scale.any():
+                own = held_out.of_raw(some, targets.relative_std)
+            of_rows = None if columns is None else columns[rows]
+            scale = calibration.scales(centre, own, of_rows)
+        yield rows, centre, scale
+
+
+def prediction_sets(model, X, coverage, method, conditional):
+    """Return the classes in the sets of rows, in the layout of `predict_set`."""
+    coverages, targets, calibration = check_coverages(coverage), model.targets, model.calibration
+    if not (isinstance(method, str) and method in SET_SCORES):
+        raise ValueError(
+            f"method must be one of {', '.join(map(repr, SET_SCORES))}, got {method!r}."
+        )
+    if not (conditional is None or (isinstance(conditional, str) and conditional == "class")):
+        raise ValueError(f"conditional must be None or 'class', got {conditional!r}.")
+    if not targets.has_calibration:
+        raise ValueError(
+            "predict_set needs one class for each row, but this classifier predicts several "
+            "labels (a multilabel target). Fit a classifier for each label."
+        )
+    if calibration is None:
+        raise ValueError(f"predict_set needs held-out rows: {_NOT_HELD_OUT}.")
+    by_class = conditional == "class"
+    raw = model.raw(X)
+    lists = calibration.lists(method, len(targets.classes), by_class=by_class)
+    _warn_of_few(calibration, coverages, lists if by_class else None, targets.classes)
+    sets = np.empty((raw.shape[1], len(targets.classes), len(coverages)), bool)
+    held_out = calibration.held_out
+    size = max(1, _BLOCK_NUMBERS // (held_out.n_parts * len(targets.classes)))
+    for rows in pieces(raw.shape[1], size):
+        proba = held_out.of_raw(raw[:, rows], targets.proba).astype(np.float64, copy=False)
+        sets[rows] = sets_of(lists, coverages, proba, method)
+    return sets[..., 0] if np.ndim(coverage) == 0 else sets
+
+
+def _warn_of_few(calibration, coverages, lists=None, classes=None):
+    """Warn where there are too few held-out rows, and of weights that only training had."""
+    held_out, needed = calibration.held_out, n_needed(max(coverages))
+    if held_out.lacks_weights:
+        warn_user(
+            "The training rows had weights and the held-out rows have none: the coverage holds for "
+            "rows as frequent as the held-out ones. Pass sample_weight_val to fit, or call "
+            "calibrate with sample_weight."
+        )
+    totals = [held_out.total] if lists is None else [each.total for each in lists]
+    if min(totals) >= needed:
+        return
+    if lists is None:
+        found = f"there are {totals[0]:.6g}: the bounds are infinite, or the sets hold all classes"
+    else:
+        few = [c for c, total in zip(classes.tolist(), totals, strict=True) if total < needed]
+        found = f"the classes {few[:10]} have fewer: they are in all sets"
+    warn_user(
+        f"coverage={max(coverages):.6g} needs at least {needed} held-out {held_out.unit}, and "
+        f"{found}. Use a smaller coverage or more {held_out.unit}."
+    )
+
+
+def calibrated(model, X, y, sample_weight, groups):
+    """Return the model with the errors of rows that were not used for training, for 'split'."""
+    targets, raw = model.targets, model.raw(X)
+    if not targets.has_calibration:
+        raise ValueError(
+            "calibrate needs one class for each row, but this classifier predicts several labels "
+            "(a multilabel target)."
+        )
+    _, encoded, labels = targets.read(y)
+    n_rows = raw.shape[1]
+    if len(encoded) != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, y "
+            f"has {len(encoded)}."
+        )
+    weight, groups = check_weights(sample_weight, n_rows), check_groups(groups, n_rows)
+    # Only numbers of rows are taken: the inputs are not needed again.
+    numbers = np.arange(n_rows)[:, np.newaxis]
+    rows = Rows(numbers, encoded, labels, weight, groups, targets.known(encoded))
+    rows = rows.without_zero_weights()
+    rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+    raw = raw[:, rows.X[:][:, 0]]
+    weight, unit = weights_of(rows)
+    held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", unit)
+    return replace(model, calibration=calibrate(model.inputs, targets, rows, [raw], held_out))

@@ -1,0 +1,257 @@
+"""The recalibrated predictive distribution: predictions plus the errors of held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..kernels.blocks import pieces
+from ..preprocessing.numbers import read_numbers
+from .conformal import needed_mass
+from .distributions import check_coverages
+from .shifted_lists import ShiftedLists
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, NDArray, OneOrMoreFloats, RandomState
+
+# Scores and samples of a row come from at most so many errors of each part, its quantiles.
+_MOST_ERRORS = 1000
+# Numbers that are sorted at once.
+_BLOCK_NUMBERS = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ConformalDistribution:
+    """Predictive distribution of a regressor for some rows, from the errors of held-out rows.
+
+    It is the distribution of a prediction plus a random error of a held-out row, scaled as for
+    intervals, where the prediction is that of the members which have not seen that row. It needs no
+    assumption on the noise: if held-out and new rows are exchangeable, `cdf` of new targets is
+    about uniformly distributed.
+
+    Parameters
+    ----------
+    centre : ndarray of shape (n_parts, n_samples, n_outputs)
+        Predictions by the members that have not seen each part of the held-out rows.
+    scale : ndarray, shaped like `centre`, or None
+        Factors of the errors; None means ones.
+    lists : list of ShiftedLists
+        Errors of each output.
+
+    References
+    ----------
+    V. Vovk, I. Nouretdinov, V. Manokhin, A. Gammerman: Cross-conformal Predictive Distributions,
+    COPA 2018.
+    """
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64] | None
+    lists: list[ShiftedLists]
+
+    @classmethod
+    def of(cls, calibration, centre, scale):
+        """Return the distribution for new rows; see `RealCalibration`."""
+        errors = calibration.error
+        errors = errors if calibration.scale is None else errors / calibration.scale
+        known = ~np.isnan(errors)
+        lists = [
+            calibration.held_out.lists(of_target, None if rows.all() else rows)
+            for of_target, rows in zip(errors.T, known.T, strict=True)
+        ]
+        return cls(centre, scale, lists)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean, of shape (n_samples,) or (n_samples, n_outputs)."""
+        return self._each(lambda lists, centre, scale: _moment(lists, centre, scale, None))
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation, shaped like `mean`."""
+
+        def deviation(lists, centre, scale):
+            mean = _moment(lists, centre, scale, None)
+            return np.sqrt(_moment(lists, centre, scale, mean))
+
+        return self._each(deviation)
+
+    def cdf(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return the distribution function at targets.
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        probability : ndarray, shaped like `mean`
+            Never 0 or 1, because a new error may exceed all errors of n held-out rows: from
+            ``0.5 / (n + 1)`` to ``1 - 0.5 / (n + 1)``. NaN for a missing target.
+        """
+        y = self._read(y)
+
+        def probability(lists, centre, scale, of_target):
+            up_to = lists.mass(of_target, centre, scale)
+            below = lists.mass(of_target, centre, scale, below=True)
+            found = (0.5 * (up_to + below) + 0.5) / (lists.total + 1.0)
+            return np.where(np.isnan(of_target), np.nan, found)
+
+        return self._each(probability, y)
+
+    def quantile(self, levels: OneOrMoreFloats) -> NDArray[np.float64]:
+        """Return quantiles.
+
+        Parameters
+        ----------
+        levels : float in (0, 1) or sequence of these
+            Probabilities below the quantiles.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like `mean`
+            A sequence of levels adds a last axis. Levels beyond those that the held-out rows
+            determine give the quantiles of their smallest and largest errors.
+        """
+        several = np.atleast_1d(levels)
+        if several.ndim != 1 or not all(
+            isinstance(level, Real) and 0 < level < 1 for level in several.tolist()
+        ):
+            raise ValueError(
+                "levels must be a probability between 0 and 1, both excluded, or a sequence of "
+                f"them, got {levels!r}."
+            )
+
+        def quantiles(lists, centre, scale):
+            mass = [min(needed_mass(level, lists.total), lists.total) for level in several]
+            return np.stack([lists.quantile(each, centre, scale) for each in mass], axis=-1)
+
+        found = self._each(quantiles)
+        return found[..., 0] if np.ndim(levels) == 0 else found
+
+    def interval(
+        self, coverage: OneOrMoreFloats = 0.9
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return central intervals, with the same probability below and above them.
+
+        They follow the skewness of the errors; those of `predict_interval` have the predictions in
+        their middle and a stronger guarantee.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1) or sequence of these, default=0.9
+            Probability of the interval, or of each of several.
+
+        Returns
+        -------
+        lower, upper : ndarray, shaped like `mean`
+            A sequence of coverages adds a last axis of intervals.
+        """
+        tails = [0.5 * (1.0 - each) for each in check_coverages(coverage)]
+        lower = self.quantile(tails)
+        upper = self.quantile([1.0 - tail for tail in tails])
+        return (lower[..., 0], upper[..., 0]) if np.ndim(coverage) == 0 else (lower, upper)
+
+    def sample(self, n_samples: int = 1, random_state: RandomState = 0) -> NDArray[np.float64]:
+        """Draw targets.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws for each row, independent of each other and of other rows.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the draws.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
+        """
+        rng = check_random_state(random_state)
+
+        def draw(lists, centre, scale):
+            parts = np.repeat(np.arange(len(lists.values)), [len(v) for v in lists.values])
+            values = np.concatenate(lists.values)
+            mass = np.concatenate([np.diff(each) for each in lists.masses])
+            shape = centre.shape[1], n_samples
+            chosen = rng.choice(len(values), size=shape, p=mass / mass.sum())
+            rows = np.arange(shape[0])[:, np.newaxis]
+            part, error = parts[chosen], values[chosen]
+            return centre[part, rows] + (error if scale is None else scale[part, rows] * error)
+
+        return self._each(draw)
+
+    def crps(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return the continuous ranked probability score of targets; lower is better.
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        crps : ndarray, shaped like `mean`
+            In units of the target. NaN for a missing target. With more than a thousand held-out
+            rows in a part, their errors are replaced by a thousand quantiles.
+
+        References
+        ----------
+        T. Gneiting, A. Raftery: Strictly Proper Scoring Rules, Prediction, and Estimation, JASA
+        102, 2007.
+        """
+        return self._each(_crps, self._read(y))
+
+    def _each(self, function, *of_targets):
+        """Return the values of a function for each output, without an axis for a single one."""
+        found = [
+            function(
+                lists,
+                self.centre[..., k],
+                None if self.scale is None else self.scale[..., k],
+                *(each[:, k] for each in of_targets),
+            )
+            for k, lists in enumerate(self.lists)
+        ]
+        return found[0] if len(found) == 1 else np.stack(found, axis=1)
+
+    def _read(self, y):
+        y = read_numbers(y, "y", allow_missing=True)
+        n_rows, n_targets = self.centre.shape[1:]
+        shape = (n_rows,) if n_targets == 1 else (n_rows, n_targets)
+        if y.size != n_rows * n_targets or len(y) != n_rows:
+            raise ValueError(f"y must have the shape of the predictions, {shape}, got {y.shape}.")
+        return y.reshape(n_rows, n_targets)
+
+
+def _moment(lists, centre, scale, shift):
+    """Return the mean, or the mean squared deviation from `shift`, of each row."""
+    total = np.zeros(centre.shape[1])
+    for p, (values, masses) in enumerate(zip(lists.values, lists.masses, strict=True)):
+        weight, factor = np.diff(masses), 1.0 if scale is None else scale[p]
+        mass = weight.sum()
+        first, second = weight @ values, weight @ np.square(values)
+        if shift is None:
+            total += mass * centre[p] + factor * first
+        else:
+            distance = centre[p] - shift
+            total += mass * distance**2 + 2.0 * distance * factor * first + factor**2 * second
+    return total / lists.total
+
+
+def _crps(lists, centre, scale, y):
+    """Return E|Y - y| - E|Y - Y'| / 2 of each row."""
+    lists = lists.thinned(_MOST_ERRORS)
+    crps = np.empty(len(y))
+    for rows in pieces(len(y), max(1, _BLOCK_NUMBERS // lists.n_values)):
+        values, weight = lists.union(centre[:, rows], None if scale is None else scale[:, rows])
+        order = np.argsort(values, axis=1)
+        values, share = np.take_along_axis(values, order, 1), weight[order] / lists.total
+        # E|Y - Y'| is twice the integral of F (1 - F); the sum is that for steps of F.
+        middle = np.cumsum(share, axis=1) - 0.5 * share
+        spread = (share * (2.0 * middle - 1.0) * values).sum(axis=1)
+        crps[rows] = (share * np.abs(values - y[rows, np.newaxis])).sum(axis=1) - spread
+    return crps
