@@ -22,6 +22,7 @@ files; nothing is measured then but what ``--methods`` names.
 
 import multiprocessing
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from unittest import mock
@@ -43,6 +44,7 @@ from workers import thread_variables
 
 N_SPLITS = 5
 N_PUBLISHED = 20
+SECONDS_BETWEEN_WRITES = 30
 QUICK = {
     "sets": ["diabetes", "wine"],
     "methods": ["skregnet", "hgb_quantiles", "skregnet_sets", "hgb_proba"],
@@ -87,17 +89,19 @@ def missing_fits(raw, arguments):
     fits = []
     for name, data in load_sets(arguments.data, arguments.sets).items() if families else ():
         raw["sets"][name] = {"task": data.task, "shape": list(data.X.shape)}
+        methods = {
+            family: FAMILIES[family].offered(data.y)
+            for family in families
+            if FAMILIES[family].task == data.task
+        }
         n_splits = arguments.splits or N_SPLITS
         if data.test_mask is not None:
             n_splits = min(n_splits, len(data.test_mask))
         fits += [
             (family, name, split)
             for split in range(n_splits)
-            for family in families
-            if FAMILIES[family].task == data.task
-            and any(
-                (method, name, split) not in known for method in FAMILIES[family].offered(data.y)
-            )
+            for family, offered in methods.items()
+            if any((method, name, split) not in known for method in offered)
         ]
     return fits
 
@@ -112,30 +116,37 @@ def is_installed(family):
 
 
 def measure_missing(raw, arguments):
-    """Measure what is not there; write the results after each fit."""
+    """Measure what is not there; write the results now and then."""
     fits = missing_fits(raw, arguments)
     machine = describe_machine(blas=False)
     if fits and machine not in raw["machines"]:
         raw["machines"].append(machine)
-    # Libraries look at the variables when a worker imports them.
-    with (
-        mock.patch.dict(os.environ, thread_variables(1)),
-        ProcessPoolExecutor(
-            min(arguments.jobs, max(len(fits), 1)),
-            multiprocessing.get_context("spawn"),
-            initializer=quiet,
-        ) as pool,
-    ):
-        running = {pool.submit(measure, *fit, arguments.data, raw["rows"]): fit for fit in fits}
-        for n_done, done in enumerate(as_completed(running), 1):
-            records, errors = done.result()
-            family, name, split = running[done]
-            progress(f"{n_done} of {len(fits)}: {name}, split {split}, {family}")
-            for error in errors:
-                progress(f"failed: {error}")
-            put(raw, records)
-            if arguments.results:
-                write_raw(raw, arguments.results)
+    written = time.monotonic()
+    results = results_of(fits, raw["rows"], arguments)
+    for n_done, ((family, name, split), (records, errors)) in enumerate(results, 1):
+        progress(f"{n_done} of {len(fits)}: {name}, split {split}, {family}")
+        for error in errors:
+            progress(f"{name}, split {split}, failed: {error}")
+        put(raw, records)
+        if arguments.results and time.monotonic() - written > SECONDS_BETWEEN_WRITES:
+            write_raw(raw, arguments.results)
+            written = time.monotonic()
+    if fits and arguments.results:
+        write_raw(raw, arguments.results)
+
+
+def results_of(fits, rows, arguments):
+    """Yield each fit and what `measure` returns, from processes with one thread each."""
+    # Libraries look at the variables when a process imports them.
+    with mock.patch.dict(os.environ, thread_variables(1)):
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(arguments.jobs, context, initializer=quiet)
+        try:
+            running = {pool.submit(measure, *fit, arguments.data, rows): fit for fit in fits}
+            for done in as_completed(running):
+                yield running[done], done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def main():

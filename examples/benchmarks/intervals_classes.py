@@ -1,10 +1,10 @@
 """Families of `bench_intervals.py` that predict sets of classes."""
 
 import numpy as np
-from intervals_methods import CALIBRATION_SHARE, N_FOLDS
+from intervals_methods import CALIBRATION_SHARE, N_FOLDS, WithFolds
 from intervals_scores import SET_COVERAGES
 from sklearn.model_selection import StratifiedKFold, train_test_split
-from tabular_methods import HistGradientBoosting, Method, SklearnMLP, Skregnet
+from tabular_methods import HistGradientBoosting, Method, SklearnMLP, categories_of
 
 
 class SetFamily(Method):
@@ -30,7 +30,7 @@ class SetFamily(Method):
         raise NotImplementedError
 
 
-class OwnSets(SetFamily, Skregnet):
+class OwnSets(SetFamily, WithFolds):
     """The default classifier of skregnet."""
 
     methods = {
@@ -107,7 +107,25 @@ class SplitSets(MapieSets):
         return self.conformal[method].predict_set(X)[1]
 
 
-class SplitBoosting(SplitSets, HistGradientBoosting):
+class EncodedBoosting(HistGradientBoosting):
+    """HistGradientBoosting behind encoded categories: MAPIE tries it on a row of zeros."""
+
+    def make(self, X):
+        """Return the estimator, in a pipeline if there are categories."""
+        from sklearn.compose import make_column_transformer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OrdinalEncoder
+
+        boosting, names = super().make(X), categories_of(X)
+        if not names:
+            return boosting
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+        columns = make_column_transformer((encoder, names), remainder="passthrough")
+        boosting.set_params(categorical_features=list(range(len(names))))
+        return make_pipeline(columns, boosting)
+
+
+class SplitBoosting(SplitSets, EncodedBoosting):
     """Around HistGradientBoosting."""
 
     methods = {
@@ -147,13 +165,13 @@ class CrossSets(MapieSets):
         return self.model.predict_set(X)[1]
 
 
-class CrossBoostingLAC(CrossSets, HistGradientBoosting):
+class CrossBoostingLAC(CrossSets, EncodedBoosting):
     """LAC around HistGradientBoosting."""
 
     methods = {"mapie_cross_hgb_lac": "MAPIE cross LAC, HistGradientBoosting"}
 
 
-class CrossBoostingAPS(CrossSets, HistGradientBoosting):
+class CrossBoostingAPS(CrossSets, EncodedBoosting):
     """APS around HistGradientBoosting."""
 
     methods = {"mapie_cross_hgb_aps": "MAPIE cross APS, HistGradientBoosting"}

@@ -14,6 +14,8 @@ N_FOLDS = 8
 MAX_ROWS_OF_GP = 2000
 # The share of the training rows that calibrates by a split.
 CALIBRATION_SHARE = 0.2
+# With fewer training rows the defaults of skregnet hold none back.
+ROWS_FOR_FOLDS = 200
 
 
 class Family(Method):
@@ -44,7 +46,16 @@ class Family(Method):
         del method, X, y
 
 
-class Skregnets(Family, Skregnet):
+class WithFolds(Skregnet):
+    """skregnet with folds also where the default is one network that has seen all rows."""
+
+    def make(self, X):
+        """Return the estimator."""
+        model = super().make(X)
+        return model.set_params(cv=N_FOLDS) if X.shape[0] < ROWS_FOR_FOLDS else model
+
+
+class Skregnets(Family, WithFolds):
     """An estimator of skregnet; each method is a `method` of `predict_interval`."""
 
     rules = {}
@@ -83,9 +94,14 @@ class Default(Skregnets):
 class Single(Skregnets):
     """One network."""
 
-    methods = {"skregnet_single": "skregnet, one network"}
+    methods = {"skregnet_single": "skregnet, one network (split)"}
     rules = {"skregnet_single": "auto"}
     parameters = {"n_estimators": 1}
+
+    def make(self, X):
+        """Return the estimator; a validation part replaces folds."""
+        model = Skregnet.make(self, X)
+        return model.set_params(early_stopping=True) if X.shape[0] < ROWS_FOR_FOLDS else model
 
 
 class PredictsVariance(Skregnets):
@@ -105,6 +121,10 @@ class Bootstrap(Skregnets):
     methods = {"skregnet_bootstrap": "skregnet, bootstrap"}
     rules = {"skregnet_bootstrap": "auto"}
     parameters = {"bootstrap": True}
+
+    def make(self, X):
+        """Return the estimator; bootstrap samples replace folds."""
+        return Skregnet.make(self, X)
 
 
 class Quantiles(Skregnets):

@@ -97,11 +97,11 @@ class IntervalResults(Results):
         return float((hits[rows > 0] / rows[rows > 0]).min())
 
     def relative(self, method, score):
-        """Return the geometric mean of the ratios to the reference over sets, and their number."""
+        """Return the geometric mean of the ratios to the reference, or None, and the sets."""
         names = [
             name
             for name in self.sets_of(method, score)
             if self.mean(self.reference, name, score) is not None
         ]
         ratios = [self.ratio(method, name, score, self.reference) for name in names]
-        return (geometric_mean(ratios) if ratios else None), len(ratios)
+        return (geometric_mean(ratios) if ratios else None), names

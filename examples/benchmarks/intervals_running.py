@@ -100,10 +100,10 @@ def describe(method, error):
 
 
 def rounded(value):
-    """Return six figures of a number, or None if it is not a number; or a list as it is."""
+    """Return five figures of a number, or None if it is not a number; or a list as it is."""
     if isinstance(value, list):
         return value
-    return None if math.isnan(value) else float(f"{value:.6g}")
+    return None if math.isnan(value) else float(f"{value:.5g}")
 
 
 def evaluate_intervals(model, method, data, test):

@@ -1,7 +1,7 @@
 """Tables of `bench_intervals.py`."""
 
 from intervals_families import LABELS
-from intervals_methods import CALIBRATION_SHARE, MAX_ROWS_OF_GP, N_FOLDS
+from intervals_methods import CALIBRATION_SHARE, MAX_ROWS_OF_GP, N_FOLDS, ROWS_FOR_FOLDS
 from intervals_results import REFERENCES, IntervalResults
 from intervals_scores import COVERAGES, LEVELS, N_STRATA, SET_COVERAGES, percent
 from tabular_tables import NOTHING, number
@@ -19,12 +19,13 @@ RELATIVE = (
     "over the splits."
 )
 CRPS = (
-    "The mean interval score is that of all four coverages. The CRPS of normal and of "
-    "recalibrated distributions is that of the distribution; networks count as normal with mean "
-    "and standard deviation of their mixture. Of methods that predict only intervals, "
-    f"and in the column *from quantiles* of all, it is computed from the {len(LEVELS)} quantiles "
-    f"{', '.join(f'{level:g}' for level in LEVELS)}, which are interpolated in the quantile of the "
-    "normal distribution."
+    "The mean interval score is that of all four coverages. The CRPS is that of the distribution "
+    "where there is one: normal, or calibrated by held-out rows. The mixtures of skregnet's "
+    "'model' are taken as normal with their mean and standard deviation. For methods with "
+    "intervals alone it is computed from the median and the bounds, the quantiles "
+    f"{', '.join(f'{level:g}' for level in LEVELS)}. Quantiles between and beyond them are "
+    "interpolated linearly in the quantile of the standard normal distribution. The column *from "
+    "quantiles* has this approximation for all methods."
 )
 RANKS = (
     "Mean ranks over the data sets, of the methods that were measured on all of them: 1 is best."
@@ -36,16 +37,21 @@ STRATA = (
     "the mean also by chance."
 )
 TIMES = (
-    "CPU seconds on one thread, of a fit with what it takes to calibrate, and of the intervals of "
-    "the test rows: sums over the sets. Ratios: geometric means of the ratios to {}. Methods of "
-    "the same estimator share its fit. Methods of MAPIE fit the estimator "
-    f"{N_FOLDS} times and once more, or calibrate on {CALIBRATION_SHARE:.0%} of the rows. The "
-    f"Gaussian process is fitted to at most {MAX_ROWS_OF_GP} rows, chosen at random."
+    "CPU seconds on one thread, of a fit with its calibration, and of the prediction of the test "
+    "rows: sums over the sets. Ratios: geometric means of the ratios to {}. Methods of the same "
+    "estimator share its fit."
+)
+SETTINGS = (
+    f"CV+ and *cross* of MAPIE fit the estimator {N_FOLDS} times and once to all rows. CQR and "
+    f"*split* of MAPIE calibrate on {100 * CALIBRATION_SHARE:.0f} % of the training rows. The "
+    f"Gaussian process is fitted to at most {MAX_ROWS_OF_GP} rows, chosen at random. With fewer than "
+    f"{ROWS_FOR_FOLDS} training rows the defaults of skregnet hold no rows out; cv={N_FOLDS} is "
+    "set there. MAPIE refuses APS for two classes."
 )
 IN_UNITS = "In standard deviations of the target. The best figure of a column is bold."
 SETS = (
     "Size: mean number of classes of a set. Singletons: share of the sets with one class. Worst "
-    "class: the least coverage of a class, over all splits. MAPIE refuses APS for two classes."
+    "class: the least coverage of a class, over all splits."
 )
 PROBABILITIES = (
     "Log-loss and expected calibration error (15 bins) of the probabilities, without sets."
@@ -69,6 +75,7 @@ def write(raw, report):
             report(f"- {label} is not shown without all splits: {', '.join(names)}")
     for note in raw.get("notes", []):
         report(f"- {note}")
+    report("", SETTINGS)
     if results["regression"].methods:
         write_intervals(results["regression"], report)
     if results["classes"].methods:
@@ -223,10 +230,10 @@ def write_relative(results, scores, report):
     for method in results.methods:
         row = []
         for score in scores:
-            mean, n_sets = results.relative(method, score)
+            mean, names = results.relative(method, score)
             text = number(mean, ".3f")
-            if mean is not None and not results.is_complete(method, score):
-                text += f" ({n_sets})"
+            if mean is not None and names != results.sets_with(score):
+                text += f" ({len(names)})"
             row.append(text)
         if any(text != NOTHING for text in row):
             rows.append([results.labels[method], *row])
@@ -285,4 +292,4 @@ def write_times(results, score, report):
             total = sum(results.mean(method, name, time) for name in names)
             row += [f"{total:.3g}", number(ratio, ".3g")]
         rows.append(row)
-    report.table(["method", "sets", "fits, s", "ratio", "intervals or sets, s", "ratio"], rows)
+    report.table(["method", "sets", "fits, s", "ratio", "predictions, s", "ratio"], rows)
