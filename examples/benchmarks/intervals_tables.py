@@ -43,10 +43,10 @@ TIMES = (
 )
 SETTINGS = (
     f"CV+ and *cross* of MAPIE fit the estimator {N_FOLDS} times and once to all rows. CQR and "
-    f"*split* of MAPIE calibrate on {100 * CALIBRATION_SHARE:.0f} % of the training rows. The "
-    f"Gaussian process is fitted to at most {MAX_ROWS_OF_GP} rows, chosen at random. With fewer "
-    f"than {ROWS_FOR_FOLDS} training rows the defaults of skregnet hold no rows out; cv={N_FOLDS} is "
-    "set there. MAPIE refuses APS for two classes."
+    f"*split* of MAPIE calibrate on {100 * CALIBRATION_SHARE:.0f} % of the training rows. MAPIE "
+    f"refuses APS for two classes. The Gaussian process is fitted to at most {MAX_ROWS_OF_GP} "
+    f"rows, chosen at random. With fewer than {ROWS_FOR_FOLDS} training rows the defaults of "
+    f"skregnet hold no rows out; cv={N_FOLDS} is set there."
 )
 IN_UNITS = "In standard deviations of the target. The best figure of a column is bold."
 SETS = (
