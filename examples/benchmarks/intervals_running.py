@@ -1,6 +1,7 @@
 """Measurements of `bench_intervals.py`: one family on one split of one set."""
 
 import functools
+import logging
 import math
 import sys
 import time
@@ -148,5 +149,6 @@ def evaluate_sets(model, method, data, test):
 
 
 def quiet():
-    """Send what libraries print in a worker to standard error."""
+    """Send what libraries print in a worker to standard error; leave out what they merely note."""
     sys.stdout = sys.stderr
+    logging.getLogger().setLevel(logging.WARNING)
