@@ -54,6 +54,12 @@ class FittedModel:
         """Number of inputs of the network, after encoding and scaling."""
         return self.network.layers[0].n_inputs
 
+    def read(self, X):
+        """Check the user's `X` and return it as an array of floats, a `Source` or a CSR matrix."""
+        X = self.inputs.read(X)
+        self.inputs.warn_of_changed_constants(X)
+        return X
+
     def raw(self, X):
         """Compute raw predictions.
 
@@ -67,15 +73,24 @@ class FittedModel:
         raw : ndarray of shape (members, n_samples, n_outputs)
             In the wider of the types of `X` and the network.
         """
-        X = self.inputs.read(X)
-        self.inputs.warn_of_changed_constants(X)
-        raw = self._raw(X)
-        for numbers, copies, weights in self.inputs.substituted(X):
-            each = self._raw(copies).reshape(len(raw), len(numbers), len(weights), -1)
+        X = self.read(X)
+        raw = self.raw_of_read(X)
+        for numbers, _, each, weights in self.raw_of_copies(X):
             raw[:, numbers] = weights.astype(raw.dtype) @ each
         return raw
 
-    def _raw(self, X):
+    def raw_of_copies(self, X):
+        """Yield predictions of rows with unknown categories, for all that these may stand for.
+
+        `X` is what `inputs.read` returned. Each item has the numbers of some rows, their copies,
+        raw predictions (members, rows, copies, outputs) and the weights of the copies of a row.
+        """
+        for numbers, copies, weights in self.inputs.substituted(X):
+            raw = self.raw_of_read(copies)
+            yield numbers, copies, raw.reshape(len(raw), len(numbers), len(weights), -1), weights
+
+    def raw_of_read(self, X):
+        """Return raw predictions of what `inputs.read` returned; unknown categories are zeros."""
         with np.errstate(over="ignore", invalid="ignore"):
             shape = X.shape[0], self.n_inputs
             folded = self.inputs.foldable_network(self.network, shape)
@@ -102,8 +117,7 @@ class FittedModel:
 
     def scaled_and_unknown(self, X):
         """Return what `scaled` does, and the rows with unknown categories, or None."""
-        X = self.inputs.read(X)
-        self.inputs.warn_of_changed_constants(X)
+        X = self.read(X)
         x = self.inputs.scaled(X, self.dtype, self.n_inputs)
         unknown = self.inputs.unknown_rows(X, self.dtype, self.n_inputs)
         return x, np.promote_types(self.dtype, X.dtype), unknown

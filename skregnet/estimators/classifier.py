@@ -338,10 +338,11 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
     oob_score_ : float or None
         Score of the held-out rows, as `score` computes it. None without folds and
         `bootstrap`.
-    conformity_scores_ : ndarray of shape (n_held_out,) or None
-        One minus the probability of the true class of held-out rows. With folds they are of shape
-        (n_samples,), with NaN for rows
-        that are never held out. None if no row was held out.
+    conformity_scores_ : ndarray or None
+        Conformity scores of held-out rows: the absolute error of a regressor in units of the
+        target, or how far a target is outside of the outermost predicted quantiles; one minus the
+        probability of the true class. With folds or bootstrap samples they have a place for each
+        row of `y`, NaN if it is never held out. None if no row was held out.
     alpha_ : float
         Strength of the penalty in the fit.
     batch_size_ : int

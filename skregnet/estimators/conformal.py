@@ -9,7 +9,14 @@ from ..data.rows import Rows, at_most
 from ..fitting.calibration import calibrate, weights_of
 from ..kernels.blocks import pieces
 from ..preprocessing.checks import check_groups, check_weights
-from ..uncertainty.conformal import MOST_COLUMNS, MOST_ROWS, HeldOut, IntervalRule, n_needed
+from ..uncertainty.conformal import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    HeldOut,
+    IntervalRule,
+    NewRows,
+    n_needed,
+)
 from ..uncertainty.conformal_distribution import ConformalDistribution
 from ..uncertainty.distributions import check_coverages, closest_pairs
 from ..uncertainty.prediction_sets import SET_SCORES, sets_of
@@ -25,7 +32,10 @@ _BLOCK_NUMBERS = 1 << 22
 
 
 def interval_method(model, method):
-    """Return the method of `predict_interval` without 'auto', or raise ValueError."""
+    """Return the method of `predict_interval` without 'auto', or raise ValueError.
+
+    Without held-out rows 'auto' is 'model', with a warning if that assumes normal noise.
+    """
     if not (isinstance(method, str) and method in METHODS):
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}.")
     calibration = model.calibration
@@ -34,10 +44,11 @@ def interval_method(model, method):
     if calibration is None:
         if method != "auto":
             raise ValueError(f"method={method!r} needs held-out rows: {_NOT_HELD_OUT}.")
-        warn_user(
-            f"The intervals are those of the model and have no guarantee: {_NOT_HELD_OUT}. "
-            "method='model' returns the same intervals without this warning."
-        )
+        if model.loss.noise is not None:
+            warn_user(
+                f"The intervals are those of the model and have no guarantee: {_NOT_HELD_OUT}. "
+                "method='model' returns the same intervals without this warning."
+            )
         return "model"
     origin = calibration.held_out.origin
     has_parts = origin in ("folds", "bootstrap")
@@ -79,16 +90,15 @@ def intervals(model, X, coverage, method, *, joint):
     pairs = [(None, None)] * len(coverages)
     if calibration.has_levels:
         pairs = closest_pairs(levels, coverages)
-    _warn_of_few(calibration, coverages)
     rule = IntervalRule(calibration, coverages, method, joint, pairs)
-    raw, columns = _raw_and_columns(model, X)
-    n_rows, n_targets = raw.shape[1], len(model.targets.y_scale)
-    bounds = np.empty((2, len(coverages), n_rows, n_targets))
-    for rows, centre, scale in _parts(model, raw, columns):
-        bounds[:, :, rows] = rule.bounds(centre, scale)
+    _warn_of_few(calibration.held_out, coverages, rule.totals)
+    read, n_targets = model.read(X), len(model.targets.y_scale)
+    bounds = np.empty((2, len(coverages), read.shape[0], n_targets))
+    for new in _new_rows(model, read):
+        bounds[:, :, new.rows] = rule.bounds(new)
     if model.loss.positive_mean:
         np.maximum(bounds, 0.0, out=bounds)
-    dtype = model.targets.float_type(raw.dtype)
+    dtype = model.targets.float_type(np.promote_types(model.dtype, read.dtype))
     bounds = np.moveaxis(bounds, 1, -1).astype(dtype, copy=False)
     bounds = bounds[..., 0] if np.ndim(coverage) == 0 else bounds
     return tuple(bounds[:, :, 0] if n_targets == 1 else bounds)
@@ -103,40 +113,47 @@ def distribution(model, X):
             "predict_distribution needs one prediction for each target, but this network predicts "
             "several quantiles. Use predict, or fit with another loss."
         )
-    raw, columns = _raw_and_columns(model, X)
-    parts = list(_parts(model, raw, columns))
-    centre = np.concatenate([centre for _, centre, _ in parts], axis=1)
-    scale = None
-    if model.calibration.scale is not None:
-        scale = np.concatenate([scale for _, _, scale in parts], axis=1)
-    return ConformalDistribution.of(model.calibration, centre, scale)
+    read = model.read(X)
+    new = list(_new_rows(model, read))
+    return ConformalDistribution.of(model.calibration, new, read.shape[0])
 
 
-def _raw_and_columns(model, X):
-    """Return raw predictions of all members, and inputs for scales where they are needed."""
-    raw, columns = model.raw(X), None
-    if model.calibration.models is not None:
-        X = model.inputs.read(X)
-        columns = model.inputs.dense_columns(X, MOST_COLUMNS)
-    return raw, columns
+def _new_rows(model, read):
+    """Yield `NewRows` for what `model.read` returned; later ones replace earlier ones."""
+    targets, inputs, n_rows = model.targets, model.inputs, read.shape[0]
+    raw = model.raw_of_read(read)
+    has_models = not targets.is_classifier and model.calibration.models is not None
+    columns = inputs.dense_columns(read, MOST_COLUMNS) if has_models else None
+    n_values = model.calibration.held_out.n_parts * raw.shape[2]
+    for rows in pieces(n_rows, max(1, _BLOCK_NUMBERS // n_values)):
+        of_rows = None if columns is None else columns[rows]
+        yield NewRows(rows, *_centre_and_scale(model, raw[:, rows], of_rows))
+    for numbers, copies, of_copies, weights in model.raw_of_copies(read):
+        columns = inputs.dense_columns(copies, MOST_COLUMNS) if has_models else None
+        each = [
+            _centre_and_scale(
+                model, of_copies[:, :, i], None if columns is None else columns[i :: len(weights)]
+            )
+            for i in range(len(weights))
+        ]
+        centres, scales = zip(*each, strict=True)
+        scale = None if scales[0] is None else np.concatenate(scales)
+        yield NewRows(numbers, np.concatenate(centres), scale, weights)
 
 
-def _parts(model, raw, columns):
-    """Yield rows, and predictions and scales of the parts for them, as `IntervalRule` does."""
+def _centre_and_scale(model, raw, columns):
+    """Return predictions by the members of each part, and scales of the errors or None."""
     calibration, targets = model.calibration, model.targets
     held_out = calibration.held_out
-    size = max(1, _BLOCK_NUMBERS // (held_out.n_parts * raw.shape[2]))
-    for rows in pieces(raw.shape[1], size):
-        some = raw[:, rows]
-        centre = held_out.of_raw(some, targets.predict_columns)
-        scale = None
-        if calibration.scale is not None:
-            own = None
-            if calibration.uses_own_scale.any():
-                own = held_out.of_raw(some, targets.relative_std)
-            of_rows = None if columns is None else columns[rows]
-            scale = calibration.scales(centre, own, of_rows)
-        yield rows, centre, scale
+    if targets.is_classifier:
+        return held_out.of_raw(raw, targets.proba).astype(np.float64, copy=False), None
+    centre = held_out.of_raw(raw, targets.predict_columns)
+    if calibration.scale is None:
+        return centre, None
+    own = None
+    if calibration.uses_own_scale.any():
+        own = held_out.of_raw(raw, targets.relative_std)
+    return centre, calibration.scales(centre, own, columns)
 
 
 def prediction_sets(model, X, coverage, method, conditional):
@@ -156,35 +173,34 @@ def prediction_sets(model, X, coverage, method, conditional):
     if calibration is None:
         raise ValueError(f"predict_set needs held-out rows: {_NOT_HELD_OUT}.")
     by_class = conditional == "class"
-    raw = model.raw(X)
+    read = model.read(X)
     lists = calibration.lists(method, len(targets.classes), by_class=by_class)
-    _warn_of_few(calibration, coverages, lists if by_class else None, targets.classes)
-    sets = np.empty((raw.shape[1], len(targets.classes), len(coverages)), bool)
-    held_out = calibration.held_out
-    size = max(1, _BLOCK_NUMBERS // (held_out.n_parts * len(targets.classes)))
-    for rows in pieces(raw.shape[1], size):
-        proba = held_out.of_raw(raw[:, rows], targets.proba).astype(np.float64, copy=False)
-        sets[rows] = sets_of(lists, coverages, proba, method)
+    totals = [of_class.total for of_class in lists]
+    _warn_of_few(calibration.held_out, coverages, totals, targets.classes if by_class else None)
+    sets = np.empty((read.shape[0], len(targets.classes), len(coverages)), bool)
+    for new in _new_rows(model, read):
+        sets[new.rows] = sets_of(lists, coverages, new, method)
     return sets[..., 0] if np.ndim(coverage) == 0 else sets
 
 
-def _warn_of_few(calibration, coverages, lists=None, classes=None):
-    """Warn where there are too few held-out rows, and of weights that only training had."""
-    held_out, needed = calibration.held_out, n_needed(max(coverages))
+def _warn_of_few(held_out, coverages, totals, classes=None):
+    """Warn where there are too few held-out rows, and of weights that only training had.
+
+    `totals` are the weights of the held-out rows of each target, or of each of the `classes`.
+    """
+    needed = n_needed(max(coverages))
     if held_out.lacks_weights:
         warn_user(
             "The training rows had weights and the held-out rows have none: the coverage holds for "
             "rows as frequent as the held-out ones. Pass sample_weight_val to fit, or call "
             "calibrate with sample_weight."
         )
-    totals = [held_out.total] if lists is None else [each.total for each in lists]
     if min(totals) >= needed:
         return
-    if lists is None:
-        found = f"there are {totals[0]:.6g}: the bounds are infinite, or the sets hold all classes"
-    else:
+    found = f"there are {min(totals):.6g}: bounds are infinite, or sets contain all classes"
+    if classes is not None:
         few = [c for c, total in zip(classes.tolist(), totals, strict=True) if total < needed]
-        found = f"the classes {few[:10]} have fewer: they are in all sets"
+        found = f"the classes {few[:10]} have fewer: all sets contain them"
     warn_user(
         f"coverage={max(coverages):.6g} needs at least {needed} held-out {held_out.unit}, and "
         f"{found}. Use a smaller coverage or more {held_out.unit}."

@@ -164,6 +164,33 @@ class RealCalibration:
         return scores if self.scale is None else scores / self.scale
 
 
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Predictions of new rows by the members of each part of the held-out rows.
+
+    Parameters
+    ----------
+    rows : slice or ndarray of int
+        Numbers of the rows.
+    centre : ndarray of shape (n_parts, n_rows, ...)
+        Predictions, (n_targets,) or (n_targets, n_levels), or probabilities, (n_classes,).
+    scale : ndarray of shape (n_parts, n_rows, n_targets) or None
+        See `RealCalibration.scales`.
+    weights : ndarray of shape (n_copies,) or None
+        Of copies of the rows, for unknown categories. All parts of the first copy are followed by
+        those of the second, and so on.
+    """
+
+    rows: object
+    centre: np.ndarray
+    scale: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def mixed(self, lists):
+        """Return `ShiftedLists` for these rows."""
+        return lists if self.weights is None else lists.mixed(self.weights)
+
+
 class IntervalRule:
     """Intervals of several coverages, from the held-out rows of a `RealCalibration`.
 
@@ -183,16 +210,14 @@ class IntervalRule:
         self.coverages, self.pairs, self.method = coverages, pairs, method
         self.lists = {pair: _lists(calibration, pair, joint) for pair in set(pairs)}
 
-    def bounds(self, centre, scale):
-        """Return lower and upper bounds, (2, n_coverages, n_rows, n_targets).
+    @property
+    def totals(self):
+        """Weight of the held-out rows of each target."""
+        return [lists.total for lists, _ in next(iter(self.lists.values()))]
 
-        Parameters
-        ----------
-        centre : ndarray of shape (n_parts, n_rows, n_targets) or with a last axis of levels
-            Predictions for new rows.
-        scale : ndarray of shape (n_parts, n_rows, n_targets) or None
-            See `RealCalibration.scales`.
-        """
+    def bounds(self, new):
+        """Return lower and upper bounds for `NewRows`, (2, n_coverages, n_rows, n_targets)."""
+        centre, scale = new.centre, new.scale
         n_rows, n_targets = centre.shape[1:3]
         bounds = np.empty((2, len(self.coverages), n_rows, n_targets))
         for i, (coverage, pair) in enumerate(zip(self.coverages, self.pairs, strict=True)):
@@ -201,6 +226,7 @@ class IntervalRule:
                 of_target = None if scale is None else scale[..., k]
                 if size is not None:
                     of_target = np.full(low.shape[:2], size) if scale is None else of_target * size
+                lists = new.mixed(lists)
                 find = _extreme_bounds if self.method == "minmax" else _bounds
                 mass = needed_mass(coverage, lists.total)
                 bounds[:, i, :, k] = find(lists, mass, low[..., k], high[..., k], of_target)
@@ -308,6 +334,8 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
     It is a tuple: whether to divide by the network's own scale, a `ResidualScale` or None, and the
     mean size of what remains.
     """
+    if not rows.any():
+        return False, None, 1.0
     size, weight = np.abs(calibration.error[rows, target]), calibration.held_out.weight
     weight = np.ones(len(size)) if weight is None else weight[rows]
     features = with_prediction(columns, predicted[:, target])[rows]

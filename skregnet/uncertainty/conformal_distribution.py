@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..kernels.blocks import pieces
 from ..preprocessing.numbers import read_numbers
-from .conformal import needed_mass
+from .conformal import NewRows, needed_mass
 from .distributions import check_coverages
 from .shifted_lists import ShiftedLists
 
@@ -35,12 +35,11 @@ class ConformalDistribution:
 
     Parameters
     ----------
-    centre : ndarray of shape (n_parts, n_samples, n_outputs)
+    new : tuple of NewRows
         Predictions by the members that have not seen each part of the held-out rows.
-    scale : ndarray, shaped like `centre`, or None
-        Factors of the errors; None means ones.
-    lists : list of ShiftedLists
+    lists : tuple of ShiftedLists
         Errors of each output.
+    n_rows : int
 
     References
     ----------
@@ -48,21 +47,21 @@ class ConformalDistribution:
     COPA 2018.
     """
 
-    centre: NDArray[np.float64]
-    scale: NDArray[np.float64] | None
-    lists: list[ShiftedLists]
+    new: tuple[NewRows, ...]
+    lists: tuple[ShiftedLists, ...]
+    n_rows: int
 
     @classmethod
-    def of(cls, calibration, centre, scale):
-        """Return the distribution for new rows; see `RealCalibration`."""
+    def of(cls, calibration, new, n_rows):
+        """Return the distribution for new rows, from a `RealCalibration`."""
         errors = calibration.error
         errors = errors if calibration.scale is None else errors / calibration.scale
         known = ~np.isnan(errors)
-        lists = [
+        lists = tuple(
             calibration.held_out.lists(of_target, None if rows.all() else rows)
             for of_target, rows in zip(errors.T, known.T, strict=True)
-        ]
-        return cls(centre, scale, lists)
+        )
+        return cls(tuple(new), lists, n_rows)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -207,20 +206,20 @@ class ConformalDistribution:
 
     def _each(self, function, *of_targets):
         """Return the values of a function for each output, without an axis for a single one."""
-        found = [
-            function(
-                lists,
-                self.centre[..., k],
-                None if self.scale is None else self.scale[..., k],
-                *(each[:, k] for each in of_targets),
-            )
-            for k, lists in enumerate(self.lists)
-        ]
-        return found[0] if len(found) == 1 else np.stack(found, axis=1)
+        found = None
+        for new in self.new:
+            for k, of_target in enumerate(self.lists):
+                scale = None if new.scale is None else new.scale[..., k]
+                arguments = (each[new.rows, k] for each in of_targets)
+                value = function(new.mixed(of_target), new.centre[..., k], scale, *arguments)
+                if found is None:
+                    found = np.empty((self.n_rows, len(self.lists), *value.shape[1:]))
+                found[new.rows, k] = value
+        return found[:, 0] if len(self.lists) == 1 else found
 
     def _read(self, y):
         y = read_numbers(y, "y", allow_missing=True)
-        n_rows, n_targets = self.centre.shape[1:]
+        n_rows, n_targets = self.n_rows, len(self.lists)
         shape = (n_rows,) if n_targets == 1 else (n_rows, n_targets)
         if y.size != n_rows * n_targets or len(y) != n_rows:
             raise ValueError(f"y must have the shape of the predictions, {shape}, got {y.shape}.")

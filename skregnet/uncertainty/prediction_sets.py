@@ -68,23 +68,24 @@ class ClassCalibration:
         return [self.held_out.lists(scores, self.codes == code) for code in range(n_classes)]
 
 
-def sets_of(lists, coverages, proba, method):
-    """Return which classes are in the sets of new rows, (n_rows, n_classes, n_coverages).
+def sets_of(lists, coverages, new, method):
+    """Return which classes are in the sets of `NewRows`, (n_rows, n_classes, n_coverages).
 
     Parameters
     ----------
     lists : list of ShiftedLists
         Of the classes; see `ClassCalibration.lists`.
     coverages : list of float
-    proba : ndarray of shape (n_parts, n_rows, n_classes)
-        Probabilities by the members of each part.
+    new : NewRows
+        Whose predictions are probabilities.
     method : str
         A key of `SET_SCORES`.
     """
-    scores = SET_SCORES[method](proba)
+    scores = SET_SCORES[method](new.centre)
     sets = np.empty((*scores.shape[1:], len(coverages)), bool)
     centre = np.zeros(scores.shape[:2])
     for code, of_class in enumerate(lists):
+        of_class = new.mixed(of_class)
         below = of_class.mass(scores[..., code], centre, below=True)
         for i, coverage in enumerate(coverages):
             sets[:, code, i] = below < needed_mass(coverage, of_class.total) - 1e-9

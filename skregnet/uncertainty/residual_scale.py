@@ -53,8 +53,8 @@ class ResidualScale:
         Returns
         -------
         model : ResidualScale or None
-            None if the gain of log-likelihood is at most the effective number of coefficients
-            (Akaike's criterion).
+            None if the gain of log-likelihood is not more than twice the effective number of
+            coefficients.
         """
         weight = np.ones(len(size)) if weight is None else weight
         total = weight.sum()
@@ -88,7 +88,8 @@ class ResidualScale:
 def _most_likely(features, size, weight):
     """Return the coefficients for sizes with mean one, and the gain over a constant.
 
-    It is the gain of log-likelihood, less the effective number of coefficients.
+    It is the gain of log-likelihood, less twice the effective number of coefficients: Akaike's
+    criterion, with the factor one, would often choose a model of what is only chance.
     """
     design = np.column_stack([np.ones(len(size)), features])
     penalty = np.full(design.shape[1], _PENALTY)
@@ -105,4 +106,4 @@ def _most_likely(features, size, weight):
     logs = design @ beta
     gain = weight @ (size - size * np.exp(-logs) - logs)
     n_effective = np.trace(np.linalg.solve(curvature + penalty, curvature)) - 1.0
-    return beta, gain - n_effective
+    return beta, gain - 2.0 * n_effective

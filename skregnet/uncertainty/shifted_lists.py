@@ -50,6 +50,18 @@ class ShiftedLists:
         lists.total, lists.n_values = self.total, self.n_values
         return lists
 
+    def mixed(self, weights):
+        """Return lists for several copies of a row, whose values count by the weights of a copy.
+
+        Centres and scales are those of all parts of the first copy, then of the second, and so on.
+        """
+        lists = object.__new__(ShiftedLists)
+        lists.values = self.values * len(weights)
+        lists.masses = [weight * masses for weight in weights for masses in self.masses]
+        lists.total = self.total * float(np.sum(weights))
+        lists.n_values = self.n_values * len(weights)
+        return lists
+
     def thinned(self, most):
         """Return lists of at most so many values in each part, its quantiles, of equal weight."""
         if max(map(len, self.values)) <= most:

@@ -1,5 +1,6 @@
 """Uncertainty of predictions, through the estimators."""
 
+import functools
 import pickle
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +115,7 @@ def test_intervals_are_quantiles_of_the_mixture(kind, variant):
     distribution = model.predict_mc(X)
     means, noise = _all_draws(distribution, N_ROWS, y[0].size), 1 / np.sqrt(model.noise_precision_)
     for coverage in (0.5, 0.9, 0.99):
-        lower, upper = model.predict_interval(X, coverage)
+        lower, upper = model.predict_interval(X, coverage, method="model")
         for bound, probability in ((lower, 0.5 - coverage / 2), (upper, 0.5 + coverage / 2)):
             below = norm(means, noise).cdf(bound.reshape(means.shape[1:])).mean(axis=0)
             assert_allclose(below, probability, atol=1e-5)
@@ -215,7 +216,7 @@ def test_a_variance_head_that_overfits_says_so_unless_rows_are_held_out():
     ).fit(X, y)
     for method in (
         model.predict_mc,
-        model.predict_interval,
+        functools.partial(model.predict_interval, method="model"),
         model.sample_y,
         lambda X: model.predict(X, return_std=True),
     ):
@@ -237,7 +238,7 @@ def test_a_variance_head_that_overfits_says_so_unless_rows_are_held_out():
     assert np.mean(distances < 1.645 * corrected.std) > 0.8
     samples = model.sample_y(X_test[:20], 4000)
     assert_allclose(samples.std(axis=-1), corrected.std[:20], rtol=0.1)
-    lower, upper = model.predict_interval(X_test)
+    lower, upper = model.predict_interval(X_test, method="model")
     assert_allclose(upper - lower, 2 * norm.ppf(0.95) * corrected.std, rtol=1e-4)
     assert_allclose(corrected.log_prob(y_test), norm(corrected.mean, corrected.std).logpdf(y_test))
     # What follows in a stream keeps the correction.
@@ -261,7 +262,7 @@ def test_many_rows_for_each_weight_need_no_warning():
     X = rng.standard_normal((400, 2))
     y = X[:, 0] + rng.standard_normal(400)
     model = RegularizedMLPRegressor((4,), loss="gaussian_nll", tol=1e-2, random_state=0)
-    model.fit(X, y).predict_interval(X)
+    model.fit(X, y).predict_interval(X, method="model")
 
 
 @pytest.mark.parametrize("loss", ["quantile", "poisson", "gamma"])
@@ -287,14 +288,14 @@ def test_intervals_of_quantiles_are_their_levels(kind, parameters):
     model = fit(kind, loss="quantile", quantile=LEVELS, **parameters)
     quantiles = model.predict(X)
     for coverage, low, high in ((0.9, 0, 5), (0.5, 2, 4)):
-        lower, upper = model.predict_interval(X, coverage)
+        lower, upper = model.predict_interval(X, coverage, method="model")
         assert lower.shape == y.shape
         assert_array_equal(lower, quantiles[..., low])
         assert_array_equal(upper, quantiles[..., high])
     lower, upper = model.predict_interval(X, [0.5, 0.9])
     assert_array_equal(lower, quantiles[..., [2, 0]])
     assert_array_equal(upper, quantiles[..., [4, 5]])
-    assert_array_equal(model.predict_interval(X), model.predict_interval(X, 0.9))
+    assert_array_equal(model.predict_interval(X, method="model"), model.predict_interval(X, 0.9))
     for levels in ([0.05, 0.95], np.array([0.05, 0.5, 0.95])):
         narrow = fit(kind, loss="quantile", quantile=levels, **parameters)
         bounds = np.moveaxis(narrow.predict(X)[..., [0, -1]], -1, 0)
@@ -309,14 +310,14 @@ def test_coverages_that_quantiles_do_not_give(coverage):
         r"intervals of coverage 0\.9, 0\.5\. Fit with quantile=\[0\.1, 0\.5, 0\.9\]"
     )
     with pytest.raises(ValueError, match=message):
-        model.predict_interval(X, coverage)
+        model.predict_interval(X, coverage, method="model")
     with pytest.raises(ValueError, match="coverage must be a probability"):
         model.predict_interval(X, 2.0)
     with pytest.raises(ValueError, match=r"predict returns its quantiles, and predict_interval"):
         model.predict_mc(X)
     model = fit("regression", loss="quantile", quantile=[0.1, 0.5])
     with pytest.raises(ValueError, match="which give no central interval"):
-        model.predict_interval(X)
+        model.predict_interval(X, method="model")
 
 
 @pytest.mark.parametrize("coverage", [[0.5, 0.9], (0.9,), np.array([0.99, 0.2, 0.5])], ids=str)
@@ -324,12 +325,14 @@ def test_coverages_that_quantiles_do_not_give(coverage):
 @pytest.mark.parametrize("kind", ["regression", "multi-output"])
 def test_several_coverages_have_a_last_axis(kind, loss, coverage):
     model, (X, y) = fit(kind, loss=loss), make_data(kind)
-    bounds = model.predict_interval(X, coverage)
+    bounds = model.predict_interval(X, coverage, method="model")
     assert_array_equal(model.predict_mc(X).interval(coverage), bounds)
     for side, bound in enumerate(bounds):
         assert bound.shape == (*y.shape, len(coverage))
         for k, each in enumerate(coverage):
-            assert_allclose(bound[..., k], model.predict_interval(X, each)[side], rtol=1e-12)
+            assert_allclose(
+                bound[..., k], model.predict_interval(X, each, method="model")[side], rtol=1e-12
+            )
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
@@ -373,7 +376,7 @@ def test_targets_of_another_shape_are_refused():
 def test_a_coverage_that_is_no_probability_is_named(coverage):
     model, (X, _) = fit("regression"), make_data("regression")
     with pytest.raises(ValueError, match="coverage must be a probability between 0 and 1"):
-        model.predict_interval(X, coverage)
+        model.predict_interval(X, coverage, method="model")
     with pytest.raises(ValueError, match="coverage must be"):
         model.predict_mc(X).interval(coverage)
 
@@ -453,7 +456,7 @@ def test_nothing_of_the_estimator_is_changed(fitted):
     if isinstance(model, RegularizedMLPRegressor):
         model.predict(X, return_std=True)
         model.sample_y(X)
-        model.predict_interval(X)
+        model.predict_interval(X, method="model")
     assert state(model) == before
 
 
@@ -528,7 +531,7 @@ def test_what_is_returned_follows_the_type_of_the_inputs(dtype):
     model = fit("regression").fit(X.astype(dtype), y)
     for values in (
         *model.predict(X.astype(dtype), return_std=True),
-        *model.predict_interval(X.astype(dtype)),
+        *model.predict_interval(X.astype(dtype), method="model"),
         model.sample_y(X.astype(dtype)),
     ):
         assert values.dtype == dtype
@@ -547,7 +550,11 @@ def test_small_differences_of_large_targets_are_kept(loss):
     assert model.score(X, y) > (0.5 if levels else 0.95)  # of quantiles a D2 score
     values = [model.predict(X)]
     if not levels:
-        values += [model.sample_y(X, 2), *model.predict_interval(X), *model.predict(X, True)]
+        values += [
+            model.sample_y(X, 2),
+            *model.predict_interval(X, method="model"),
+            *model.predict(X, True),
+        ]
         lower, upper = values[2:4]
         assert 0.8 < np.mean((lower < y) & (y < upper)) <= 1.0
         assert values[-1].max() < 1.0
@@ -623,7 +630,7 @@ def test_more_weights_than_rows_without_held_back_rows_is_said():
     X, y = make_data("regression")
     model = RegularizedMLPRegressor((60,), dropout=0.1, tol=0.1, random_state=0).fit(X, y)
     with pytest.warns(UserWarning, match="far too small.*early_stopping=True"):
-        model.predict_interval(X)
+        model.predict_interval(X, method="model")
 
 
 # ---- unknown categories --------------------------------------------------------------------------
@@ -660,7 +667,7 @@ def test_an_unknown_category_may_be_each_known_one(parameters):
     assert_allclose(distribution.mean[is_unknown], model.predict(unknown)[is_unknown], atol=0.1)
     assert 1.0 < distribution.std[is_unknown].mean() < 1.3
     assert distribution.std[~is_unknown].max() < 0.5
-    lower, upper = model.predict_interval(unknown)
+    lower, upper = model.predict_interval(unknown, method="model")
     within = (lower < targets) & (targets < upper)
     assert 0.85 < within[is_unknown].mean() <= 1.0
     samples = model.sample_y(unknown, 500)

@@ -312,10 +312,10 @@ def test_predicted_variances_of_a_young_stream_are_rough():
     model = RegularizedMLPRegressor((2,), loss="gaussian_nll", random_state=0)
     for _ in range(2):
         with pytest.warns(UserWarning, match="predicted standard deviations may be far too small"):
-            model.partial_fit(X[:50], y[:50]).predict_interval(X)
+            model.partial_fit(X[:50], y[:50]).predict_interval(X, method="model")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.partial_fit(X, y).predict_interval(X)
+        model.partial_fit(X, y).predict_interval(X, method="model")
 
 
 @pytest.mark.parametrize("weighted", [False, True])
