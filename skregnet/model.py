@@ -7,6 +7,7 @@ import numpy as np
 from .network import Network
 from .preprocessing.inputs import Inputs
 from .targets import ClassTargets, RealTargets
+from .uncertainty.last_layer import LastLayer
 from .uncertainty.noise import NoiseEstimate
 
 
@@ -27,12 +28,15 @@ class FittedModel:
         From raw predictions to what the user is given; it holds the loss.
     noise : NoiseEstimate, default=None
         Noise of real targets.
+    posterior : LastLayer, default=None
+        Of the output weights of a single network without dropout.
     """
 
     inputs: Inputs
     network: Network
     targets: RealTargets | ClassTargets
     noise: NoiseEstimate | None = None
+    posterior: LastLayer | None = None
 
     @property
     def loss(self):

@@ -44,7 +44,8 @@ class _MonteCarlo:
         with np.errstate(over="ignore", invalid="ignore"):
             model.inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
-        return model, Draws(model.network, x, int(n_samples), seed, unknown), dtype
+        draws = Draws(model.network, x, int(n_samples), seed, unknown, model.posterior)
+        return model, draws, dtype
 
 
 class PredictsTargetDistributions(_MonteCarlo):

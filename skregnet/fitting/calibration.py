@@ -1,4 +1,4 @@
-"""What the rows of a fit say of its predictions: the noise of targets, and the temperature."""
+"""What the rows of a fit say of its predictions: noise, temperature, and the last layer."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from ..data.rows import at_most
+from ..uncertainty.last_layer import LastLayer, has_last_layer
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
 from ..uncertainty.temperature import MOST_ROWS, fit_temperature
 
@@ -89,3 +90,53 @@ def _temperature_for(run, rows, raw):
     n_rows = count_rows(rows) / len(rows)
     weight = np.full(len(rows), n_rows) if weight is None else weight * n_rows
     return fit_temperature(run.loss, raw, y, weight)
+
+
+def posterior_after(run, model):
+    """Return the posterior of the output weights of a single network, from its training rows.
+
+    It is None for streams, for losses without normal noise, and for networks that have masks.
+    """
+    network = model.network
+    if run.plan.is_stream or network.n_members > 1 or network.is_stochastic:
+        return None
+    return last_layer(run, model, network, run.training) if run.members is None else None
+
+
+def last_layer(run, model, network, rows):
+    """Return the `LastLayer` of a network that was trained on some rows of the run, or None."""
+    loss, known = run.loss, rows.known
+    precision, curvature = 1.0, None
+    if not has_last_layer(network) or (loss.noise is None and not run.targets.is_classifier):
+        return None
+    if run.targets.is_classifier:
+        curvature = partial(_curvature_of_classes, loss, model.targets.temperature)
+    elif loss.noise == "predicted":
+        factor = 1.0 if model.noise.factor is None else model.noise.factor
+        curvature = partial(_curvature_of_heads, loss, factor, known)
+    else:
+        precision = model.noise.precision * run.targets.y_scale**2
+        if not np.isfinite(precision).all():
+            return None
+        curvature = None if known is None else lambda raw, some: known[some] * 1.0
+    x = run.arrays(rows)[0]
+    return LastLayer.of(network, x, _repeats(rows), curvature, precision)
+
+
+def _repeats(rows):
+    """Return the number of rows that each row stands for, (n_samples,), or None for ones."""
+    if rows.weight is None:
+        return None
+    return rows.weight * max(1.0, rows.n_counted / rows.weight.sum())
+
+
+def _curvature_of_classes(loss, temperature, raw, _):
+    """Return p (1 - p) of each class; the probabilities are those by temperature."""
+    proba = loss.predict(raw[np.newaxis] / temperature)[0]
+    return proba * (1.0 - proba) / temperature**2
+
+
+def _curvature_of_heads(loss, factor, known, raw, rows):
+    """Return the inverse of the predicted variances, (rows, targets)."""
+    inverse = 1.0 / (loss.predict_variance(raw[np.newaxis])[0] * factor**2)
+    return inverse if known is None else inverse * known[rows]

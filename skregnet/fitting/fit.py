@@ -99,6 +99,7 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
         )
+        result = result.with_posterior(run)
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)

@@ -11,6 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
+from .calibration import posterior_after
 from .settings import CURVES
 
 
@@ -106,6 +107,10 @@ class FitResult:
     def with_attributes(self, **attributes):
         """Return the result with further public attributes."""
         return replace(self, attributes={**self.attributes, **attributes})
+
+    def with_posterior(self, run):
+        """Return the result with the posterior of the output weights, given the rows of the run."""
+        return replace(self, model=replace(self.model, posterior=posterior_after(run, self.model)))
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""

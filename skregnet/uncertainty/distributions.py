@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from ..kernels.blocks import pieces
 from ..network import Network
 from ..preprocessing.numbers import read_numbers
+from .last_layer import LastLayer
 from .mixtures import (
     class_moments,
     cumulative_probability,
@@ -40,14 +41,19 @@ _LEVEL_TOLERANCE = 1e-6
 class Draws:
     """Raw predictions of all members with random masks; each iteration draws the same ones.
 
+    With a posterior of the output weights, the draws of a single network are those of its weights.
+
     The draws are not kept, because there are as many as rows times masks.
     """
 
     network: Network
     x: object  # scaled inputs: ndarray, Source or CSR matrix
-    n_samples: int  # masks for each row and member
+    n_samples: int  # masks for each row and member, or draws from the posterior
     seed: np.random.SeedSequence
     unknown: object = None  # rows whose draws are those of several copies; see `UnknownRows`
+    posterior: LastLayer | None = None  # of a single network without masks
+    # Whether the draws of a posterior are independent; otherwise their moments are exact.
+    is_independent: bool = False
 
     def kept(self):
         """Return the draws with a copy of the inputs, if these are small."""
@@ -58,13 +64,17 @@ class Draws:
 
     @property
     def has_spread(self):
-        """Whether the draws of a row differ, by members or by masks."""
-        return self.network.n_members > 1 or self.network.is_stochastic
+        """Whether the draws of a row differ, by members, by masks or by the posterior."""
+        return self.network.n_members > 1 or self._has_random_draws
+
+    @property
+    def _has_random_draws(self):
+        return self.network.is_stochastic or self.posterior is not None
 
     @property
     def n_masks(self):
-        """Number of different draws for each row and member: one without dropout."""
-        return self.n_samples if self.network.is_stochastic else 1
+        """Number of different draws for each row and member: one if nothing is random."""
+        return self.n_samples if self._has_random_draws else 1
 
     def generator(self, *key):
         """Return a new generator, the same one for the same key."""
@@ -73,7 +83,10 @@ class Draws:
     def of_member(self, member, n_samples):
         """Return draws of a single member, with other masks."""
         seed = self._child(2, int(member))
-        return replace(self, network=self.network.member(member), n_samples=n_samples, seed=seed)
+        network = self.network.member(member)
+        return replace(
+            self, network=network, n_samples=n_samples, seed=seed, is_independent=True
+        )
 
     def _child(self, *key):
         return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, *key))
@@ -84,8 +97,14 @@ class Draws:
 
     def __iter__(self):
         if self.unknown is None:
-            return mc_samples(self.network, self.x, self.n_masks, self.generator())
+            return self._of_rows(self.x, self.n_masks, self.generator())
         return self._with_unknown_rows(self.generator())
+
+    def _of_rows(self, x, n_draws, generator):
+        if self.posterior is None:
+            return mc_samples(self.network, x, n_draws, generator)
+        is_exact = not self.is_independent
+        return self.posterior.samples(self.network, x, n_draws, generator, is_exact=is_exact)
 
     def _with_unknown_rows(self, generator):
         numbers = self.unknown.numbers.tolist()
@@ -93,16 +112,19 @@ class Draws:
             first = before + 1
             if first < after:
                 known = self.x[first:after]
-                for rows, raw in mc_samples(self.network, known, self.n_masks, generator):
+                for rows, raw in self._of_rows(known, self.n_masks, generator):
                     yield slice(first + rows.start, first + rows.stop), raw
         n_copies = self.unknown.n_copies
         n_masks = -(-self.n_masks // n_copies)
+        if self.posterior is not None:
+            n_masks = max(2, n_masks)  # the fewest that have a variance
         for some in pieces(len(numbers), _ROWS_OF_COPIES):
             copies = self.unknown.copies(some)
             n_rows, seen = copies.shape[0], np.zeros(copies.shape[0], int)
             n_outputs = self.network.layers[-1].n_outputs
-            raw = np.empty((n_masks * self.network.n_members, n_rows, n_outputs), copies.dtype)
-            for rows, samples in mc_samples(self.network, copies, n_masks, generator):
+            dtype = copies.dtype if self.posterior is None else np.float64
+            raw = np.empty((n_masks * self.network.n_members, n_rows, n_outputs), dtype)
+            for rows, samples in self._of_rows(copies, n_masks, generator):
                 first = seen[rows.start]
                 seen[rows] = first + len(samples)
                 raw[first : seen[rows.start], rows] = samples

@@ -1,0 +1,267 @@
+"""A Bayesian last layer: the posterior of the output weights, given the features below them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ..kernels.blocks import pieces
+from ..network.layers import Dense
+
+# A wider last layer has no posterior: the matrix of its features would take more than 8 MB, and its
+# eigenvectors about a second.
+WIDEST = 1024
+# Number of features that are computed at once in float64: 1 MB.
+_BLOCK_ELEMENTS = 1 << 17
+# Steps of bisection for the prior precision; its logarithm is known to a millionth after 30.
+_N_BISECTIONS = 40
+
+
+class _Basis(NamedTuple):
+    """The posterior in the eigenvectors of the features."""
+
+    vectors: np.ndarray  # (members, features, features), one eigenvector in each column
+    variances: np.ndarray  # (members, features, outputs), of the weights along them
+    alpha: np.ndarray  # (members, outputs), the precision of the prior
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayer:
+    r"""Normal posterior of the weights and bias of the output layer; the layers below are fixed.
+
+    The features of a row are the outputs :math:`\phi` of the last hidden layer and a one for the
+    bias. The weights of output k have the posterior covariance
+
+    .. math:: S_k = (h_k \Phi^T D \Phi + \alpha_k I)^{-1}
+
+    around the trained weights, where the diagonal D holds the weights of the rows. It is a linear
+    regression with the noise variance :math:`1 / h_k`, or Laplace's approximation. The precision
+    :math:`\alpha_k` of the prior maximises the evidence given the trained weights :math:`w_k`:
+    :math:`\alpha_k \lVert w_k \rVert^2 = \gamma_k`, the effective number of weights
+    (MacKay 1992).
+
+    Parameters
+    ----------
+    gram : ndarray of shape (members, features, features)
+        :math:`\Phi^T D \Phi`.
+    precision : ndarray of shape (members, outputs)
+        The factors :math:`h_k`.
+    square : ndarray of shape (members, outputs)
+        Squared norms of the trained weights, without the bias. An output of zero has no variance.
+
+    References
+    ----------
+    D. J. C. MacKay: Bayesian Interpolation, Neural Computation 4, 1992.
+
+    J. Snoek et al.: Scalable Bayesian Optimization Using Deep Neural Networks, ICML 2015.
+
+    A. Kristiadi, M. Hein, P. Hennig: Being Bayesian, Even Just a Bit, Fixes Overconfidence in ReLU
+    Networks, ICML 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.network import build_network
+    >>> from skregnet.uncertainty.last_layer import LastLayer
+    >>> network = build_network(1, 1)  # f(x) = 2 x
+    >>> network.params[:] = [[2.0, 0.0]]
+    >>> x = np.linspace(-1, 1, 100)[:, np.newaxis]
+    >>> posterior = LastLayer.of(network, x, precision=[100.0])
+    >>> posterior.variance(network, np.array([[0.0], [10.0]])).round(4).ravel()
+    array([0.0001, 0.0288])
+    """
+
+    gram: np.ndarray
+    precision: np.ndarray
+    square: np.ndarray
+
+    @classmethod
+    def of(cls, network, x, weight=None, curvature=None, precision=1.0):
+        """Return the posterior of a network, given the rows that it was trained on.
+
+        Parameters
+        ----------
+        network : Network
+        x : {ndarray, CSR matrix, Source} of shape (rows, inputs)
+            What the network takes.
+        weight : ndarray of shape (rows,), default=None
+            Numbers of rows that each row stands for; None means ones.
+        curvature : callable(raw, rows) -> ndarray, default=None
+            Second derivatives of the negative log-likelihood with respect to the raw predictions of
+            a slice of rows, both (rows, outputs) in float64; None means ones. Outputs that are left
+            out at the end have no variance. The outputs share one matrix: a row counts by the mean
+            over its outputs, and an output by the ratio of its total to the mean one.
+        precision : array-like of shape (outputs,), default=1.0
+            Factors of the curvature of each output.
+
+        Returns
+        -------
+        posterior : LastLayer or None
+            None if the network does not end with a layer that `has_last_layer` knows, or if its
+            features are not finite.
+        """
+        if not has_last_layer(network):
+            return None
+        last, n_features = network.layers[-1], network.layers[-1].n_inputs + 1
+        gram = np.zeros((network.n_members, n_features, n_features))
+        totals = np.zeros((network.n_members, last.n_outputs))
+        square = np.square(last.weight, dtype=np.float64).sum(axis=1)
+        for rows, features in _features(network, x):
+            share = np.ones((1, 1)) if weight is None else weight[rows, np.newaxis]
+            for m, phi in enumerate(features):
+                own = share
+                if curvature is not None:
+                    raw = phi[:, :-1] @ last.weight[m] + last.bias[m]
+                    second = share * curvature(raw, rows)
+                    own, n_means = second.mean(axis=1, keepdims=True), second.shape[1]
+                    totals[m, :n_means] += second.sum(axis=0)
+                    square[m, n_means:] = 0.0
+                phi *= np.sqrt(own)
+                gram[m] += phi.T @ phi
+        if not np.isfinite(gram).all():
+            return None
+        if curvature is None:
+            totals[...] = 1.0
+        # The bias has a feature of one.
+        total = gram[:, -1:, -1] if curvature is not None else 1.0
+        ratios = np.divide(totals, total, out=np.zeros_like(totals), where=np.greater(total, 0.0))
+        return cls(gram, ratios * precision, square)
+
+    def __getstate__(self):
+        # The basis is computed again: a prediction does not change a pickle.
+        return {name: getattr(self, name) for name in self._names()}
+
+    @classmethod
+    def joined(cls, members):
+        """Return the posteriors of several networks, which have equal widths, as that of one."""
+        return cls(
+            *(np.concatenate([getattr(each, name) for each in members]) for name in cls._names())
+        )
+
+    @classmethod
+    def _names(cls):
+        return tuple(cls.__dataclass_fields__)
+
+    @cached_property
+    def _basis(self):
+        values, vectors = np.linalg.eigh(self.gram)
+        known = self.precision[:, np.newaxis] * np.maximum(values, 0.0)[..., np.newaxis]
+        alpha = _prior_precision(known, self.square)
+        return _Basis(vectors, 1.0 / (known + alpha[:, np.newaxis]), alpha)
+
+    @property
+    def alpha(self):
+        """Precision of the prior of the weights of each output, (members, outputs)."""
+        return self._basis.alpha
+
+    def variance(self, network, x):
+        """Return the variance of the raw predictions of rows.
+
+        Parameters
+        ----------
+        network : Network
+            The network of the posterior.
+        x : {ndarray, CSR matrix, Source} of shape (rows, inputs)
+            What the network takes.
+
+        Returns
+        -------
+        variance : ndarray of shape (members, rows, outputs), float64
+            In squared units of the raw predictions, without the noise.
+        """
+        basis = self._basis
+        out = np.empty((network.n_members, x.shape[0], basis.alpha.shape[1]))
+        for rows, features in _features(network, x):
+            projected = features @ basis.vectors
+            np.square(projected, out=projected)
+            out[:, rows] = projected @ basis.variances
+        return out
+
+    def samples(self, network, x, n_samples, generator, *, is_exact=True):
+        """Yield ``(rows, samples)`` of raw predictions, as `mc_samples` does for masks.
+
+        Parameters
+        ----------
+        network, x : Network, {ndarray, CSR matrix, Source}
+            As in `variance`; a single network.
+        n_samples : int
+            Number of draws for each row; all of them come at once.
+        generator : numpy.random.Generator
+        is_exact : bool, default=True
+            Whether the draws of each row have exactly the mean and the variance of the posterior.
+            Otherwise they are independent.
+
+        Yields
+        ------
+        rows : slice
+        samples : ndarray of shape (n_samples, rows, outputs), float64
+        """
+        n_rows = max(1, _BLOCK_ELEMENTS // (n_samples * network.layers[-1].n_outputs))
+        for rows in pieces(x.shape[0], n_rows):
+            some = x[rows]
+            mean = network.infer(some)[0]
+            std = np.sqrt(self.variance(network, some)[0])
+            noise = generator.standard_normal((n_samples, *mean.shape))
+            if is_exact:
+                noise -= noise.mean(axis=0)
+                noise /= np.sqrt(np.square(noise).mean(axis=0))
+            noise *= std
+            noise += mean
+            yield rows, noise
+
+
+def has_last_layer(network):
+    """Return whether the output layer is affine, with a bias, and at most `WIDEST` inputs wide."""
+    last = network.layers[-1]
+    is_affine = type(last) is Dense and bool(last.free_shapes)
+    return is_affine and last.n_inputs <= WIDEST and _n_below(network) is not None
+
+
+def _n_below(network):
+    """Return the number of layers below the output, zero if they change nothing, or None."""
+    below = network.layers[:-1]
+    changing = [i for i, layer in enumerate(below) if not layer.is_identity]
+    if not changing:
+        return 0
+    return changing[-1] + 1 if below[changing[-1]].function is not None else None
+
+
+def _features(network, x):
+    """Yield slices of rows and the inputs of the output layer with ones, float64.
+
+    They are (members, rows, features) in a new array.
+    """
+    n_inputs, n_below = network.layers[-1].n_inputs, _n_below(network)
+    n_rows = max(1, _BLOCK_ELEMENTS // (network.n_members * (n_inputs + 1)))
+    for rows in pieces(x.shape[0], n_rows):
+        features = np.ones((network.n_members, rows.stop - rows.start, n_inputs + 1))
+        some = x[rows]
+        if n_below:
+            features[..., :-1] = network.infer_hidden(some, -1)
+        else:
+            features[..., :-1] = some.toarray() if issparse(some) else some
+        yield rows, features
+
+
+def _prior_precision(known, square):
+    r"""Return the prior precision of maximal evidence, (members, outputs).
+
+    The eigenvalues `known` of the data's precision are (members, features, outputs). The left side
+    of :math:`\alpha \lVert w \rVert^2 = \gamma(\alpha)` increases and the right side decreases, so
+    there is one solution. The data of classes may say nothing of any weight; gamma counts one
+    then, so that the prior is not wider than the weights.
+    """
+    with np.errstate(divide="ignore"):
+        low = 1.0 / square  # infinite for an output without weights
+        high = known.shape[1] / square
+    for _ in range(_N_BISECTIONS):
+        alpha = np.sqrt(low) * np.sqrt(high)
+        with np.errstate(invalid="ignore"):
+            gamma = (known / (known + alpha[:, np.newaxis])).sum(axis=1)
+            is_small = alpha * square < gamma
+        low, high = np.where(is_small, alpha, low), np.where(is_small, high, alpha)
+    return np.sqrt(low) * np.sqrt(high)
