@@ -19,15 +19,18 @@ from ..uncertainty.distributions import (
     check_coverages,
     quantile_intervals,
 )
+from ..uncertainty.last_layer import WIDEST
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 
 if TYPE_CHECKING:
     from .._typing import Floats, MatrixLike, OneOrMoreFloats, RandomState
 
 _NO_SPREAD = (
-    "The predictions of a single network without dropout have no spread, so that {consequence}. "
-    "Fit with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), or "
-    "with n_estimators > 1 (a deep ensemble){otherwise}."
+    "The predictions of a single network without dropout have no spread, so that {consequence}. It "
+    "has no posterior of its output weights, because it was trained by partial_fit, comes from "
+    f"scikit-learn, or has more than {WIDEST} units in the last hidden layer. Call fit with fewer "
+    "units, with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), "
+    "or with n_estimators > 1 (a deep ensemble){otherwise}."
 )
 
 
@@ -58,7 +61,10 @@ class PredictsTargetDistributions(_MonteCarlo):
         """Return the predictive distribution from MC dropout, an ensemble, or both.
 
         It is a mixture: each dropout mask of each member gives a normal distribution with its own
-        mean and the noise of the target. Batch normalisation works as in `predict`.
+        mean and the noise of the target. A single network without dropout gives one normal
+        distribution around what `predict` returns. Its variance is that of the noise plus that of
+        the posterior of the output weights (a Bayesian last layer). Batch normalisation works as in
+        `predict`.
 
         Parameters
         ----------
@@ -84,13 +90,16 @@ class PredictsTargetDistributions(_MonteCarlo):
         Warns
         -----
         UserWarning
-            If there is no dropout, only one member, and no predicted variance. Also if the noise
-            comes from training rows alone, which are too few for the weights.
+            If there is no dropout, only one member, no posterior (after `partial_fit`, or with
+            wide last layers), and no predicted variance. Also if the noise comes from training rows
+            alone, which are too few for the weights.
 
         References
         ----------
         Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty
         in Deep Learning, ICML 2016.
+
+        J. Snoek et al.: Scalable Bayesian Optimization Using Deep Neural Networks, ICML 2015.
 
         Examples
         --------
@@ -245,16 +254,17 @@ class PredictsClassDistributions(_MonteCarlo):
 
         It is a mixture: each dropout mask of each member gives probabilities, from its raw scores
         divided by `temperature_`, and `proba` is their mean. `predict_proba` averages the raw
-        scores of the members instead, without masks.
+        scores of the members instead, without masks. A single network without dropout has draws
+        from the posterior of its output weights (Laplace's approximation).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_samples : int, default=100
-            Number of masks for each row and member, at least 2.
+            Number of masks for each row and member, or of draws from the posterior; at least 2.
         random_state : int, RandomState instance or None, default=0
-            Seed of the masks.
+            Seed of the masks or draws.
 
         Returns
         -------
@@ -264,11 +274,15 @@ class PredictsClassDistributions(_MonteCarlo):
         Warns
         -----
         UserWarning
-            If there is no dropout and only one member.
+            If there is no dropout, only one member, and no posterior (after `partial_fit`, or with
+            wide last layers).
 
         References
         ----------
         Y. Gal: Uncertainty in Deep Learning, PhD thesis, Cambridge 2016.
+
+        A. Kristiadi, M. Hein, P. Hennig: Being Bayesian, Even Just a Bit, Fixes Overconfidence in
+        ReLU Networks, ICML 2020.
 
         Examples
         --------

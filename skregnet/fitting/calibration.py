@@ -120,7 +120,9 @@ def last_layer(run, model, network, rows):
             return None
         curvature = None if known is None else lambda raw, some: known[some] * 1.0
     x = run.arrays(rows)[0]
-    return LastLayer.of(network, x, _repeats(rows), curvature, precision)
+    return LastLayer.of(
+        network, x, _repeats(rows), curvature, precision, by_evidence=not run.targets.is_classifier
+    )
 
 
 def _repeats(rows):

@@ -38,11 +38,15 @@ class LastLayer:
 
     .. math:: S_k = (h_k \Phi^T D \Phi + \alpha_k I)^{-1}
 
-    around the trained weights, where the diagonal D holds the weights of the rows. It is a linear
-    regression with the noise variance :math:`1 / h_k`, or Laplace's approximation. The precision
-    :math:`\alpha_k` of the prior maximises the evidence given the trained weights :math:`w_k`:
-    :math:`\alpha_k \lVert w_k \rVert^2 = \gamma_k`, the effective number of weights
-    (MacKay 1992).
+    around the trained weights, where the diagonal D holds the weights of the rows. It is that of a
+    linear regression with the noise variance :math:`1 / h_k`, or Laplace's approximation.
+
+    The precision :math:`\alpha_k` of the prior maximises the evidence given the trained weights
+    :math:`w_k`, where :math:`\alpha_k \lVert w_k \rVert^2 = \gamma_k`, the effective number of
+    weights (MacKay 1992). For classes that are separated, the curvature of the likelihood vanishes,
+    and with it :math:`\gamma_k`: the prior would be so wide that the probabilities of the training
+    rows are lost. The number of all weights takes the place of :math:`\gamma_k` then, so that the
+    variance of the prior is the mean square of the trained weights.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ class LastLayer:
         The factors :math:`h_k`.
     square : ndarray of shape (members, outputs)
         Squared norms of the trained weights, without the bias. An output of zero has no variance.
+    by_evidence : bool, default=True
+        Whether the prior is that of maximal evidence, or has the mean square of the weights.
 
     References
     ----------
@@ -72,15 +78,16 @@ class LastLayer:
     >>> x = np.linspace(-1, 1, 100)[:, np.newaxis]
     >>> posterior = LastLayer.of(network, x, precision=[100.0])
     >>> posterior.variance(network, np.array([[0.0], [10.0]])).round(4).ravel()
-    array([0.0001, 0.0288])
+    array([0.0001, 0.0295])
     """
 
     gram: np.ndarray
     precision: np.ndarray
     square: np.ndarray
+    by_evidence: bool = True
 
     @classmethod
-    def of(cls, network, x, weight=None, curvature=None, precision=1.0):
+    def of(cls, network, x, weight=None, curvature=None, precision=1.0, by_evidence=True):
         """Return the posterior of a network, given the rows that it was trained on.
 
         Parameters
@@ -97,6 +104,8 @@ class LastLayer:
             over its outputs, and an output by the ratio of its total to the mean one.
         precision : array-like of shape (outputs,), default=1.0
             Factors of the curvature of each output.
+        by_evidence : bool, default=True
+            See the class.
 
         Returns
         -------
@@ -129,28 +138,28 @@ class LastLayer:
         # The bias has a feature of one.
         total = gram[:, -1:, -1] if curvature is not None else 1.0
         ratios = np.divide(totals, total, out=np.zeros_like(totals), where=np.greater(total, 0.0))
-        return cls(gram, ratios * precision, square)
+        return cls(gram, ratios * precision, square, by_evidence)
 
     def __getstate__(self):
         # The basis is computed again: a prediction does not change a pickle.
-        return {name: getattr(self, name) for name in self._names()}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def joined(cls, members):
         """Return the posteriors of several networks, which have equal widths, as that of one."""
-        return cls(
-            *(np.concatenate([getattr(each, name) for each in members]) for name in cls._names())
-        )
-
-    @classmethod
-    def _names(cls):
-        return tuple(cls.__dataclass_fields__)
+        arrays = [(each.gram, each.precision, each.square) for each in members]
+        joined = map(np.concatenate, zip(*arrays, strict=True))
+        return cls(*joined, members[0].by_evidence)
 
     @cached_property
     def _basis(self):
         values, vectors = np.linalg.eigh(self.gram)
         known = self.precision[:, np.newaxis] * np.maximum(values, 0.0)[..., np.newaxis]
-        alpha = _prior_precision(known, self.square)
+        if self.by_evidence:
+            alpha = _of_most_evidence(known, self.square)
+        else:
+            with np.errstate(divide="ignore"):
+                alpha = (self.gram.shape[1] - 1) / self.square
         return _Basis(vectors, 1.0 / (known + alpha[:, np.newaxis]), alpha)
 
     @property
@@ -181,19 +190,28 @@ class LastLayer:
             out[:, rows] = projected @ basis.variances
         return out
 
-    def samples(self, network, x, n_samples, generator, *, is_exact=True):
+    def moments(self, network, x, *_):
+        """Yield rows, and their raw predictions and variances side by side.
+
+        They are (1, rows, 2 outputs) in float64, of a single network.
+        """
+        for rows in pieces(x.shape[0], max(1, _BLOCK_ELEMENTS // self.gram.shape[1])):
+            some = x[rows]
+            parts = network.infer(some), self.variance(network, some)
+            yield rows, np.concatenate(parts, axis=-1)
+
+    def samples(self, network, x, n_samples, generator):
         """Yield ``(rows, samples)`` of raw predictions, as `mc_samples` does for masks.
+
+        The draws of each row have exactly the mean and the variance of the posterior.
 
         Parameters
         ----------
         network, x : Network, {ndarray, CSR matrix, Source}
             As in `variance`; a single network.
         n_samples : int
-            Number of draws for each row; all of them come at once.
+            Number of draws for each row; all of them come at once. A single draw is the mean.
         generator : numpy.random.Generator
-        is_exact : bool, default=True
-            Whether the draws of each row have exactly the mean and the variance of the posterior.
-            Otherwise they are independent.
 
         Yields
         ------
@@ -204,12 +222,10 @@ class LastLayer:
         for rows in pieces(x.shape[0], n_rows):
             some = x[rows]
             mean = network.infer(some)[0]
-            std = np.sqrt(self.variance(network, some)[0])
             noise = generator.standard_normal((n_samples, *mean.shape))
-            if is_exact:
-                noise -= noise.mean(axis=0)
-                noise /= np.sqrt(np.square(noise).mean(axis=0))
-            noise *= std
+            noise -= noise.mean(axis=0)
+            if n_samples > 1:
+                noise *= np.sqrt(self.variance(network, some)[0] / np.square(noise).mean(axis=0))
             noise += mean
             yield rows, noise
 
@@ -247,13 +263,12 @@ def _features(network, x):
         yield rows, features
 
 
-def _prior_precision(known, square):
+def _of_most_evidence(known, square):
     r"""Return the prior precision of maximal evidence, (members, outputs).
 
     The eigenvalues `known` of the data's precision are (members, features, outputs). The left side
     of :math:`\alpha \lVert w \rVert^2 = \gamma(\alpha)` increases and the right side decreases, so
-    there is one solution. The data of classes may say nothing of any weight; gamma counts one
-    then, so that the prior is not wider than the weights.
+    there is one solution. At least one weight counts, so that the prior is not wider than they are.
     """
     with np.errstate(divide="ignore"):
         low = 1.0 / square  # infinite for an output without weights
