@@ -141,8 +141,18 @@ class LastLayer:
         return cls(gram, ratios * precision, square, by_evidence)
 
     def __getstate__(self):
-        # The basis is computed again: a prediction does not change a pickle.
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        # The basis is computed again: a prediction does not change a pickle. Half of the matrix is
+        # enough.
+        state = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**state, "gram": self.gram[:, *np.tril_indices(self.gram.shape[1])]}
+
+    def __setstate__(self, state):
+        half = state["gram"]
+        n_features = int((2 * half.shape[1]) ** 0.5)  # of n (n + 1) / 2 elements
+        rows, columns = np.tril_indices(n_features)
+        gram = np.empty((len(half), n_features, n_features))
+        gram[:, rows, columns] = gram[:, columns, rows] = half
+        self.__dict__.update({**state, "gram": gram})
 
     @classmethod
     def joined(cls, members):
@@ -195,7 +205,7 @@ class LastLayer:
 
         They are (1, rows, 2 outputs) in float64, of a single network.
         """
-        for rows in pieces(x.shape[0], max(1, _BLOCK_ELEMENTS // self.gram.shape[1])):
+        for rows in pieces(x.shape[0], _rows_of_block(network, x)):
             some = x[rows]
             parts = network.infer(some), self.variance(network, some)
             yield rows, np.concatenate(parts, axis=-1)
@@ -218,8 +228,8 @@ class LastLayer:
         rows : slice
         samples : ndarray of shape (n_samples, rows, outputs), float64
         """
-        n_rows = max(1, _BLOCK_ELEMENTS // (n_samples * network.layers[-1].n_outputs))
-        for rows in pieces(x.shape[0], n_rows):
+        n_rows = _BLOCK_ELEMENTS // (n_samples * network.layers[-1].n_outputs)
+        for rows in pieces(x.shape[0], max(1, min(n_rows, _rows_of_block(network, x)))):
             some = x[rows]
             mean = network.infer(some)[0]
             noise = generator.standard_normal((n_samples, *mean.shape))
@@ -246,14 +256,20 @@ def _n_below(network):
     return changing[-1] + 1 if below[changing[-1]].function is not None else None
 
 
+def _rows_of_block(network, x):
+    """Return the number of rows for which no layer and no input has too many elements."""
+    n_inputs = 0 if issparse(x) else x.shape[1]
+    widest = max(n_inputs, *(network.n_members * (1 + each.n_outputs) for each in network.layers))
+    return max(1, _BLOCK_ELEMENTS // (widest + network.layers[-1].n_inputs))
+
+
 def _features(network, x):
     """Yield slices of rows and the inputs of the output layer with ones, float64.
 
     They are (members, rows, features) in a new array.
     """
     n_inputs, n_below = network.layers[-1].n_inputs, _n_below(network)
-    n_rows = max(1, _BLOCK_ELEMENTS // (network.n_members * (n_inputs + 1)))
-    for rows in pieces(x.shape[0], n_rows):
+    for rows in pieces(x.shape[0], _rows_of_block(network, x)):
         features = np.ones((network.n_members, rows.stop - rows.start, n_inputs + 1))
         some = x[rows]
         if n_below:
