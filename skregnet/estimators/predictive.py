@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _NO_SPREAD = (
     "The predictions of a single network without dropout have no spread, so that {consequence}. It "
     "has no posterior of its output weights, because it was trained by partial_fit, comes from "
-    f"scikit-learn, or has more than {WIDEST} units in the last hidden layer. Call fit with fewer "
-    "units, with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), "
-    "or with n_estimators > 1 (a deep ensemble){otherwise}."
+    f"scikit-learn, is still being trained, or has more than {WIDEST} units in the last hidden "
+    "layer. Call fit with fewer units, with dropout > 0 of hidden units, if there are any, or "
+    "input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep ensemble){otherwise}."
 )
 
 

@@ -100,10 +100,22 @@ def posterior_after(run, model):
     network = model.network
     if run.plan.is_stream or network.n_members > 1 or network.is_stochastic:
         return None
-    return last_layer(run, model, network, run.training) if run.members is None else None
+    return posterior_of_members(run, model)
 
 
-def last_layer(run, model, network, rows):
+def posterior_of_members(run, model):
+    """Return the `LastLayer` of all members, each from the rows that it was trained on, or None."""
+    network, parts = model.network, [run.training]
+    if run.members is not None:
+        parts = run.members.training
+    posteriors = [
+        _last_layer(run, model, network.member(m), parts[m % len(parts)])
+        for m in range(network.n_members)
+    ]
+    return None if None in posteriors else LastLayer.joined(posteriors)
+
+
+def _last_layer(run, model, network, rows):
     """Return the `LastLayer` of a network that was trained on some rows of the run, or None."""
     loss, known = run.loss, rows.known
     precision, curvature = 1.0, None

@@ -157,6 +157,8 @@ class LastLayer:
     @classmethod
     def joined(cls, members):
         """Return the posteriors of several networks, which have equal widths, as that of one."""
+        if len(members) == 1:
+            return members[0]
         arrays = [(each.gram, each.precision, each.square) for each in members]
         joined = map(np.concatenate, zip(*arrays, strict=True))
         return cls(*joined, members[0].by_evidence)

@@ -12,6 +12,7 @@ from sklearn.linear_model import BayesianRidge
 
 from factories import KINDS, data_of_kind, estimator_of_kind
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.fitting.calibration import posterior_of_members
 from skregnet.functions.activations import ReLU, Tanh
 from skregnet.network import build_network
 from skregnet.uncertainty.last_layer import WIDEST, LastLayer
@@ -289,6 +290,59 @@ def test_sparse_inputs(kind):
     figure = "epistemic_std" if kind == "regression" else "proba"
     expected = getattr(model.predict_mc(X), figure)
     assert_allclose(getattr(of_sparse.predict_mc(csr_array(X)), figure), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "gaussian_nll"])
+def test_members_on_folds_know_the_rows_that_they_were_trained_on(loss, monkeypatch):
+    known = []
+    monkeypatch.setattr(
+        "skregnet.fitting.result.posterior_after", lambda run, model: known.append((run, model))
+    )
+    X, y = data_of_kind("regression", 120)
+    model = RegularizedMLPRegressor((6,), loss=loss, cv=4, n_estimators=4, **BATCH).fit(X, y)
+    assert model._model.posterior is None
+    posterior = posterior_of_members(*known[0])
+    x, _ = model._model.scaled(X)
+    assert posterior.variance(model.network_, x).shape[:2] == (4, 120)
+    if loss == "gaussian_nll":
+        return
+    assert_allclose(posterior.gram[:, -1, -1], 90)
+    for m in range(4):
+        own = x[:][model.fold_ != m]
+        hidden = model.network_.infer_hidden(own, -1)[m].astype(np.float64)
+        phi = np.c_[hidden, np.ones(90)]
+        assert_allclose(posterior.gram[m], phi.T @ phi, rtol=1e-6)
+        expected = posterior.precision[m, 0] * phi.T @ phi + posterior.alpha[m, 0] * np.eye(7)
+        found = posterior.variance(model.network_, own)[m, :, 0]
+        assert_allclose(found, quadratic(phi, expected), rtol=1e-6)
+
+
+def test_constant_targets_are_certain():
+    X, y = data_of_kind("multi-output")
+    y[:, 1] = 3.0
+    distribution = RegularizedMLPRegressor((6,), **BATCH).fit(X, y).predict_mc(X)
+    assert (distribution.epistemic_std[:, 0] > 0).all()
+    assert_array_equal(distribution.epistemic_std[:, 1], 0.0)
+    assert_allclose(distribution.mean[:, 1], 3.0)
+
+
+@pytest.mark.filterwarnings("ignore:The noise was estimated:UserWarning")
+def test_a_single_class_and_two_rows():
+    X, _ = data_of_kind("binary")
+    proba = RegularizedMLPClassifier((6,), **BATCH).fit(X, np.zeros(len(X))).predict_mc(X).proba
+    assert_array_equal(proba, 1.0)
+    model = RegularizedMLPRegressor((6,), **BATCH).fit(X[:2], [0.0, 1.0])
+    assert np.isfinite(model.predict_mc(X).std).all()
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_units_carry_over(unit):
+    X, y = data_of_kind("regression")
+    one, other = (
+        RegularizedMLPRegressor((6,), **BATCH).fit(X, target).predict_mc(X)
+        for target in (y, unit * y)
+    )
+    assert_allclose(other.epistemic_std, unit * one.epistemic_std, rtol=1e-6)
 
 
 # ---- what it is for ------------------------------------------------------------------------------
