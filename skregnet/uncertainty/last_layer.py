@@ -17,8 +17,8 @@ from ..network.layers import Dense
 WIDEST = 1024
 # Number of features that are computed at once in float64: 1 MB.
 _BLOCK_ELEMENTS = 1 << 17
-# Steps of bisection for the prior precision; its logarithm is known to a millionth after 30.
-_N_BISECTIONS = 40
+# Steps of bisection for the prior precision, whose logarithm is then known to 1e-8.
+_N_BISECTIONS = 30
 
 
 class _Basis(NamedTuple):
@@ -43,10 +43,10 @@ class LastLayer:
 
     The precision :math:`\alpha_k` of the prior maximises the evidence given the trained weights
     :math:`w_k`, where :math:`\alpha_k \lVert w_k \rVert^2 = \gamma_k`, the effective number of
-    weights (MacKay 1992). For classes that are separated, the curvature of the likelihood vanishes,
-    and with it :math:`\gamma_k`: the prior would be so wide that the probabilities of the training
-    rows are lost. The number of all weights takes the place of :math:`\gamma_k` then, so that the
-    variance of the prior is the mean square of the trained weights.
+    weights (MacKay 1992). Where a network separates classes, the curvature of the likelihood
+    vanishes, and with it :math:`\gamma_k`: the prior would be so wide that the probabilities of the training
+    rows are lost. For classes, the number of all weights takes the place of :math:`\gamma_k`, so
+    that the variance of the prior is the mean square of the trained weights.
 
     Parameters
     ----------
