@@ -44,9 +44,9 @@ class LastLayer:
     The precision :math:`\alpha_k` of the prior maximises the evidence given the trained weights
     :math:`w_k`, where :math:`\alpha_k \lVert w_k \rVert^2 = \gamma_k`, the effective number of
     weights (MacKay 1992). Where a network separates classes, the curvature of the likelihood
-    vanishes, and with it :math:`\gamma_k`: the prior would be so wide that the probabilities of the training
-    rows are lost. For classes, the number of all weights takes the place of :math:`\gamma_k`, so
-    that the variance of the prior is the mean square of the trained weights.
+    vanishes, and with it :math:`\gamma_k`: the prior would be so wide that the probabilities of
+    the training rows are lost. For classes, the number of all weights takes the place of
+    :math:`\gamma_k`, so that the variance of the prior is the mean square of the trained weights.
 
     Parameters
     ----------
