@@ -8,6 +8,7 @@ from .network import Network
 from .preprocessing.inputs import Inputs
 from .targets import ClassTargets, RealTargets
 from .uncertainty.conformal import RealCalibration
+from .uncertainty.last_layer import LastLayer
 from .uncertainty.noise import NoiseEstimate
 from .uncertainty.prediction_sets import ClassCalibration
 
@@ -31,6 +32,8 @@ class FittedModel:
         Noise of real targets.
     calibration : RealCalibration or ClassCalibration, default=None
         Errors of held-out rows, for intervals and sets. None if no row was held out.
+    posterior : LastLayer, default=None
+        Of the output weights of a single network without dropout.
     """
 
     inputs: Inputs
@@ -38,6 +41,7 @@ class FittedModel:
     targets: RealTargets | ClassTargets
     noise: NoiseEstimate | None = None
     calibration: RealCalibration | ClassCalibration | None = None
+    posterior: LastLayer | None = None
 
     @property
     def loss(self):

@@ -19,6 +19,7 @@ from ..uncertainty.distributions import (
     check_coverages,
     quantile_intervals,
 )
+from ..uncertainty.last_layer import WIDEST
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 from .conformal import calibrated, distribution, interval_method, intervals, prediction_sets
 
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from ..uncertainty.conformal_distribution import ConformalDistribution
 
 _NO_SPREAD = (
-    "The predictions of a single network without dropout have no spread, so that {consequence}. "
-    "Fit with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), or "
-    "with n_estimators > 1 (a deep ensemble){otherwise}."
+    "The predictions of a single network without dropout have no spread, so that {consequence}. It "
+    "has no posterior of its output weights, because it was trained by partial_fit, comes from "
+    f"scikit-learn, is still being trained, or has more than {WIDEST} units in the last hidden "
+    "layer. Call fit with fewer units, with dropout > 0 of hidden units, if there are any, or "
+    "input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep ensemble){otherwise}."
 )
 
 
@@ -110,7 +113,10 @@ class _Uncertain:
         with np.errstate(over="ignore", invalid="ignore"):
             model.inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
-        return model, Draws(model.network, x, int(n_samples), seed, unknown), dtype
+        # Members disagree already; their posteriors are for the scale of held-out errors.
+        posterior = model.posterior if model.network.n_members == 1 else None
+        draws = Draws(model.network, x, int(n_samples), seed, unknown, posterior)
+        return model, draws, dtype
 
 
 class PredictsTargetDistributions(_Uncertain):
@@ -123,8 +129,11 @@ class PredictsTargetDistributions(_Uncertain):
         """Return the predictive distribution from MC dropout, an ensemble, or both.
 
         It is a mixture: each dropout mask of each member gives a normal distribution with its own
-        mean and the noise of the target. Batch normalisation works as in `predict`. It assumes
-        normal noise and has no guarantee; `predict_distribution` is calibrated by held-out rows.
+        mean and the noise of the target. A single network without dropout gives one normal
+        distribution around what `predict` returns. Its variance is that of the noise plus that of
+        the posterior of the output weights (a Bayesian last layer). Batch normalisation works as in
+        `predict`. The noise is assumed to be normal, and there is no guarantee;
+        `predict_distribution` is calibrated by held-out rows.
 
         Parameters
         ----------
@@ -150,13 +159,16 @@ class PredictsTargetDistributions(_Uncertain):
         Warns
         -----
         UserWarning
-            If there is no dropout, only one member, and no predicted variance. Also if the noise
-            comes from training rows alone, which are too few for the weights.
+            If there is no dropout, only one member, no posterior (after `partial_fit`, or with
+            wide last layers), and no predicted variance. Also if the noise comes from training rows
+            alone, which are too few for the weights.
 
         References
         ----------
         Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty
         in Deep Learning, ICML 2016.
+
+        J. Snoek et al.: Scalable Bayesian Optimization Using Deep Neural Networks, ICML 2015.
 
         Examples
         --------
@@ -407,16 +419,17 @@ class PredictsClassDistributions(_Uncertain):
 
         It is a mixture: each dropout mask of each member gives probabilities, from its raw scores
         divided by `temperature_`, and `proba` is their mean. `predict_proba` averages the raw
-        scores of the members instead, without masks.
+        scores of the members instead, without masks. A single network without dropout has draws
+        from the posterior of its output weights (Laplace's approximation).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_samples : int, default=100
-            Number of masks for each row and member, at least 2.
+            Number of masks for each row and member, or of draws from the posterior; at least 2.
         random_state : int, RandomState instance or None, default=0
-            Seed of the masks.
+            Seed of the masks or draws.
 
         Returns
         -------
@@ -426,11 +439,15 @@ class PredictsClassDistributions(_Uncertain):
         Warns
         -----
         UserWarning
-            If there is no dropout and only one member.
+            If there is no dropout, only one member, and no posterior (after `partial_fit`, or with
+            wide last layers).
 
         References
         ----------
         Y. Gal: Uncertainty in Deep Learning, PhD thesis, Cambridge 2016.
+
+        A. Kristiadi, M. Hein, P. Hennig: Being Bayesian, Even Just a Bit, Fixes Overconfidence in
+        ReLU Networks, ICML 2020.
 
         Examples
         --------

@@ -636,8 +636,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             and the network are float32 and suffice for the range and the digits of the targets,
             else float64. A sequence of quantiles adds a last axis of levels.
         y_std : ndarray, shaped like `y`
-            Standard deviation of noise and predictions (over masks and members) together. Returned
-            only if `return_std` is true.
+            Standard deviation of noise and predictions (over masks and members, or by a Bayesian
+            last layer) together. Returned only if `return_std` is true.
         """
         if return_std:
             return self._mean_and_std(X, n_samples, random_state)

@@ -99,7 +99,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
         )
-        result = result.calibrated(*calibration_after(run, network, result.model.targets))
+        result = result.with_posterior(run)
+        result = result.calibrated(*calibration_after(run, result.model))
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)

@@ -59,7 +59,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
         again = second.train(watchers=watchers)
         completed = is_completed(again.stop_reason, again.kept_epoch, outcome.kept_epoch)
         if completed.all():
-            return result.refitted(second, again)
+            return result.refitted(second, again).with_posterior(second)
     return _not_refitted(first, result, len(rows), again.stop_reason[~completed][0])
 
 

@@ -11,6 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
+from .calibration import posterior_after
 from .settings import CURVES
 
 # Attributes about rows that are held out.
@@ -114,6 +115,10 @@ class FitResult:
         """Return the result with the errors of held-out rows and their conformity scores."""
         model = replace(self.model, calibration=calibration)
         return replace(self, model=model).with_attributes(conformity_scores_=scores)
+
+    def with_posterior(self, run):
+        """Return the result with the posterior of the output weights, given the rows of the run."""
+        return replace(self, model=replace(self.model, posterior=posterior_after(run, self.model)))
 
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
