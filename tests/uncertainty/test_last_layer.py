@@ -213,7 +213,7 @@ def test_the_parts_of_the_variance(loss):
     assert_allclose(distribution.aleatoric_std, model.noise_precision_**-0.5)
     mean, std = model.predict(X, return_std=True)
     assert_array_equal(std, distribution.std)
-    lower, upper = model.predict_interval(X, 0.9)
+    lower, upper = model.predict_interval(X, 0.9, method="model")
     assert_allclose(upper - lower, 2 * 1.6448536 * std, rtol=1e-4)
     samples = model.sample_y(X[:10], 4000)
     assert_allclose(samples.mean(axis=1), mean[:10], atol=4 * std.max() / 4000**0.5)
