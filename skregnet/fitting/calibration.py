@@ -48,7 +48,18 @@ def noise_after(run, network):
         if few.any():
             of_training = run.sample(run.training.of_targets(few), n_rows)
             noise = noise.filled(estimate(of_training, is_held_out=False), few)
-    return noise
+    return replace(noise, is_rough=True) if _memorises(run, network, noise) else noise
+
+
+def _memorises(run, network, noise):
+    """Whether residuals of training rows say nothing, because training goes on to its end."""
+    return (
+        run.settings.finds_plan
+        and run.settings.plans_its_end
+        and not (run.is_held_out or network.is_stochastic or run.plan.is_stream)
+        and noise.stream is not None
+        and network.params.shape[1] > run.training.n_counted
+    )
 
 
 def _known_held_out(run):
