@@ -24,9 +24,6 @@ from .run import Run
 from .scorer import make_scorer
 from .settings import check_batches, is_auto
 
-# So many rows show whether a loss is finite.
-_SAMPLE_ROWS = 2000
-
 
 class Data(NamedTuple):
     """The arguments of ``fit`` or ``partial_fit``, as the user gave them."""
@@ -94,7 +91,6 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         outcome = run.train(make_scorer(run), watchers, checkpoint)
         if run.chooses_embedding:
             run, outcome = better_without_bins(run, outcome)
-        _check_initial_loss(run, outcome)
         network = outcome.network
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
@@ -103,6 +99,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)
             )
+    if is_stream and start is not None and "diverged" in outcome.stop_reason:
+        result = result.undone(start)
     for watcher in watchers:
         watcher.end_training(outcome, result)
     if run.settings.refit and run.plan.stops_early:
@@ -114,23 +112,6 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     for watcher in watchers:
         watcher.end_fit(result)
     return result
-
-
-def _check_initial_loss(run, outcome):
-    """Raise ValueError where nothing was learned because no loss is finite, not even the first."""
-    if run.start is not None or outcome.kept_epoch.any():
-        return
-    if set(outcome.stop_reason) != {"diverged"}:
-        return
-    x, y, weight = run.sample(run.training, _SAMPLE_ROWS)
-    weight = None if weight is None else weight[np.newaxis]
-    losses = run.loss.value(outcome.network.infer(x), y[np.newaxis], weight, 1.0 / len(y))
-    if not np.isfinite(losses).any():
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values "
-            "and need to be preprocessed. The loss is not finite even with the initial weights: "
-            "leave scaler and normalize_y at their defaults, or scale X and y."
-        )
 
 
 def read_data(settings, data, start=None, *, same_classes=False, is_stream=False):

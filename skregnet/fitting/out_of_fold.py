@@ -110,12 +110,15 @@ class OutOfFold:
         of_members = [starts[self.folds.of_member(m)] for m in range(self.n_members)]
         return np.array(of_members)[:, np.newaxis]
 
-    def set_population_statistics(self, network, x):
-        """Set the running moments of batch normalisation to those of the rows of each member."""
-        for member in range(self.n_members):
+    def set_population_statistics(self, network, x, members=None):
+        """Set the running moments of batch normalisation to those of the rows of each member.
+
+        `members` are the numbers of those that the network has, if they are not all.
+        """
+        for i, member in enumerate(range(self.n_members) if members is None else members):
             fold = self.folds.of_member(member)
             rows, weight = self.folds.train[fold], self.training[fold].loss_weight
-            network.member(member).set_population_statistics(_rows_of(x, rows), weight)
+            network.member(i).set_population_statistics(_rows_of(x, rows), weight)
 
     # ---- units of the targets
 

@@ -107,6 +107,13 @@ class FitResult:
         """Return the result with further public attributes."""
         return replace(self, attributes={**self.attributes, **attributes})
 
+    def undone(self, start):
+        """Return the result of a call of a stream that diverged: nothing has been learned."""
+        attributes = {**self.attributes, "t_": start.continuation.rows_seen}
+        return replace(
+            self, model=start.model, continuation=start.continuation, attributes=attributes
+        )
+
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
         rows_seen = outcome.history.n_epochs * run.n_training
@@ -166,9 +173,20 @@ def _one_or_all(values):
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
     "worse than at the start. Those of epoch {kept}, before that, were restored: training is not "
-    "complete. Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
+    "complete. "
 )
+_STREAM_DIVERGED = (
+    "Training diverged in this call of partial_fit: the loss or the weights had become infinite, "
+    "NaN or far worse than before. The state before the call was restored: {what}. "
+)
+_REMEDIES = "Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
 _WORSE = "The network predicts the training rows worse than a constant does: do not use it."
+_LOST = (
+    "The network predicts the training rows no better than a constant does, though its loss in "
+    "training was lower: do not use it. Batch normalisation predicts with moments of all rows, "
+    "which a few extreme inputs dominate. Leave scaler at its default, set scaler='robust', or "
+    "look for extreme values in X."
+)
 _NEVER_IMPROVED = (
     "Early stopping kept the initial weights: no epoch predicted the validation part better than "
     "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
@@ -184,6 +202,8 @@ _RISEN = 1.1
 def warnings_of_run(run, outcome):
     """Return the messages and categories of warnings about a run: none, or the most severe."""
     found = _warnings_of_end(run, outcome)
+    if outcome.is_lost:
+        return (*found, (_LOST, ConvergenceWarning))
     if not outcome.is_worse_than_constant:
         return found
     if found:
@@ -192,12 +212,12 @@ def warnings_of_run(run, outcome):
     # Steps that are too small, and a large `tol`, end training before it has begun. A likelihood
     # jumps where variances are small.
     losses = outcome.history.curve("loss")
-    has_risen = not max(losses) <= _RISEN * losses[0]
+    has_risen = not max(losses) <= _RISEN * losses[0] and not run.loss.in_nats
     has_settled = {*outcome.stop_reason} == {"tol"} and run.settings.tol <= _TOL_OF_PLATEAU
     has_grown = outcome.mean_kept_loss > losses[0]
-    if run.loss.in_nats or not has_risen or not (has_grown or has_settled):
-        return ()
-    return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
+    if outcome.is_worse_than_start or (has_risen and (has_grown or has_settled)):
+        return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
+    return ()
 
 
 def _warnings_of_end(run, outcome):
@@ -205,7 +225,10 @@ def _warnings_of_end(run, outcome):
     kept = _one_or_all(outcome.kept_epoch)
     if "diverged" in reasons:
         message = _DIVERGED.format(epoch=outcome.history.n_epochs, kept=kept)
-        return ((message, ConvergenceWarning),)
+        if run.plan.is_stream:
+            what = "weights, moments and scalings" if run.start else "the initial weights"
+            message = _STREAM_DIVERGED.format(what=what)
+        return ((message + _REMEDIES, ConvergenceWarning),)
     if "interrupted" in reasons:
         return ((f"Training interrupted by user. Kept: epoch {kept}.", UserWarning),)
     if run.start is None and "early_stopping" in reasons and _never_improved(run, outcome):

@@ -48,10 +48,9 @@ class Monitor:
     deadline: float | None = None
     # (monitor) -> stop; called after each epoch.
     report: Callable | None = None
-    # A run without early stopping that ends with a larger training loss may have diverged.
-    suspicious_loss: float = np.inf
-    # () -> losses, (members,), above which it has diverged. Computing them takes time.
-    tolerable_loss: Callable | None = None
+    # (network, mask of members) -> mask of those that predict far worse than before the run. It is
+    # asked for members that stop without early stopping: their last steps show in no loss.
+    is_ruined: Callable | None = None
 
     # Properties of the record; see `RunRecord`. After `restore`, `kept_epoch` is the epoch whose
     # parameters each member has, 0 for the initial ones. The reasons in `stop_reason` are
@@ -146,16 +145,16 @@ class Monitor:
         self.run.stop(members, "diverged")
 
     def _stop_diverged(self, members):
-        """Stop the members whose loss is above the tolerable one; return the others."""
-        if self.stops_early or not self.history.n_epochs:
+        """Stop the members that are ruined; return the others."""
+        if self.is_ruined is None or self.stops_early or not self.history.n_epochs:
             return members
-        loss = self.history.loss[-1]
-        diverged = members & (loss > self.suspicious_loss)
-        if not diverged.any():
+        if True not in members.tolist():
             return members
-        diverged &= loss > self.tolerable_loss()
-        self._diverge(diverged)
-        return members & ~diverged
+        ruined = self.is_ruined(self.network, members)
+        if True not in ruined.tolist():
+            return members
+        self._diverge(ruined)
+        return members & ~ruined
 
     def _move_snapshots(self, is_best):
         """Make the end of this epoch the start of the next one."""
