@@ -1,12 +1,14 @@
-"""Divergence that no loss of an epoch shows, and what is kept after a divergence."""
+"""Divergence that no loss of an epoch shows, and what is kept where nothing was learned."""
 
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from ..training.monitor import monitored
 from ..training.state import Snapshot
 from .judge import sample_of
+from .out_of_fold import constant_biases
 
 # So many rows of a call of a stream are predicted after its epoch.
 _ROWS_OF_CALL = 32
@@ -158,6 +160,35 @@ def no_worse_than_start(run, result, judge, data):
         kept_epoch=np.where(is_worse, 0, result.kept_epoch),
         kept_loss=np.where(is_worse, np.inf, result.kept_loss),
     )
+
+
+def no_worse_than_constant(run, result, validate):
+    """Return a result in which members that learned nothing predict a constant if it is better.
+
+    Held-out rows compare the constant with the initial weights that early stopping has kept.
+    """
+    is_over = ~np.isin(result.stop_reason, ("interrupted", "callback", "max_time"))
+    unchanged = is_over & (result.kept_epoch == 0)
+    if not unchanged.any() or not result.history.n_epochs:
+        return result
+    constant = result.network.select(slice(None))
+    predict_constant(run, constant)
+    is_better = ~(monitored(*validate(result.network)) <= monitored(*validate(constant)))
+    is_better &= unchanged
+    Snapshot.of(constant).write_to(result.network, is_better)
+    return replace(result, predicts_constant=is_better if is_better.any() else None)
+
+
+def predict_constant(run, network, members=slice(None)):
+    """Let members of a network predict the best constant of their training rows."""
+    output = network.dense_layers[-1]
+    output.weight[members] = 0.0
+    if run.members is None:
+        _, y, weight = run.arrays(run.training)
+        constant = run.loss.constant_of_known(y, weight)
+        output.bias[members] = constant_biases(run.loss, constant, y)
+    else:
+        output.bias[members] = run.members.constant_of_members(run.loss, run.dtype)[members]
 
 
 def checked(run, result, judge, data):

@@ -84,6 +84,12 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
+    if asks_refit and not run.plan.stops_early and not is_stream:
+        warn_user(
+            "refit=True has no effect: no epoch is chosen by held-out rows. Set "
+            "early_stopping=True, give cv and leave early_stopping at its default, or set "
+            "refit=False."
+        )
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
@@ -265,7 +271,9 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
             weighted(settings, targets, unweighted.take(folds.kept[part])) for part in folds.train
         ]
         members = OutOfFold(folds, training, parts, targets, settings.n_estimators)
-    return Run(settings, plan, inputs, targets, training, validation, seeds, start, members)
+    return Run(
+        settings, plan, inputs, targets, training, validation, seeds, start, members, is_given
+    )
 
 
 def _hold_back(settings, targets, rows, seeds, start):

@@ -172,9 +172,10 @@ def _one_or_all(values):
 
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
-    "worse than at the start. Those of epoch {kept}, before that, were restored: training is not "
-    "complete. "
+    "worse than at the start. {kept}: training is not complete. "
 )
+_EARLIER = "Those of epoch {epoch}, before that, were restored"
+_CONSTANT = "A constant prediction was kept, which is better than the initial weights"
 _STREAM_DIVERGED = (
     "Training diverged in this call of partial_fit: the loss or the weights had become infinite, "
     "NaN or far worse than before. The state before the call was restored: {what}. "
@@ -188,9 +189,12 @@ _LOST = (
     "look for extreme values in X."
 )
 _NEVER_IMPROVED = (
-    "Early stopping kept the initial weights: no epoch predicted the validation part better than "
-    "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
-    "itself)? If so, lower learning_rate_init or raise n_iter_no_change."
+    "Early stopping kept {kept}: no epoch predicted {held_out} better. {units}Lower "
+    "learning_rate_init or raise n_iter_no_change, if X tells of y at all."
+)
+_UNITS = (
+    "Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by itself)? "
+    "If so: "
 )
 
 # With a larger `tol`, a run may end before it has begun to learn.
@@ -222,8 +226,10 @@ def warnings_of_run(run, outcome):
 
 def _warnings_of_end(run, outcome):
     reasons, settings = set(outcome.stop_reason), run.settings
-    kept = _one_or_all(outcome.kept_epoch)
+    kept = outcome.kept_epoch.tolist()
+    kept = kept[0] if len(set(kept)) == 1 else kept
     if "diverged" in reasons:
+        kept = _EARLIER.format(epoch=kept) if outcome.predicts_constant is None else _CONSTANT
         message = _DIVERGED.format(epoch=outcome.history.n_epochs, kept=kept)
         if run.plan.is_stream:
             what = "weights, moments and scalings" if run.start else "the initial weights"
@@ -231,8 +237,10 @@ def _warnings_of_end(run, outcome):
         return ((message + _REMEDIES, ConvergenceWarning),)
     if "interrupted" in reasons:
         return ((f"Training interrupted by user. Kept: epoch {kept}.", UserWarning),)
-    if run.start is None and "early_stopping" in reasons and _never_improved(run, outcome):
-        return ((_NEVER_IMPROVED, ConvergenceWarning),)
+    is_constant = outcome.predicts_constant is not None and outcome.predicts_constant.all()
+    is_over = "early_stopping" in reasons or is_constant
+    if run.start is None and is_over and _never_improved(run, outcome):
+        return ((_not_improved(run, outcome), ConvergenceWarning),)
     if "max_iter" in reasons and not run.plan.is_stream and not settings.plans_its_end:
         return ((_not_converged(settings, outcome.history.n_epochs), ConvergenceWarning),)
     return ()
@@ -246,6 +254,19 @@ def _never_improved(run, outcome):
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
     return not outcome.kept_epoch.all() and could_improve
+
+
+def _not_improved(run, outcome):
+    held_out = (
+        "the validation part" if run.members is None else "the rows held out from the members"
+    )
+    return _NEVER_IMPROVED.format(
+        kept="the initial weights"
+        if outcome.predicts_constant is None
+        else "a constant prediction",
+        held_out=held_out,
+        units=_UNITS if run.is_given else "",
+    )
 
 
 def limit_reached(settings, n_epochs):

@@ -29,7 +29,14 @@ from ..training import (
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from .checks import checked_epochs, now_and_then
-from .divergence import FitDivergence, StreamDivergence, checked, no_worse_than_start, undone
+from .divergence import (
+    FitDivergence,
+    StreamDivergence,
+    checked,
+    no_worse_than_constant,
+    no_worse_than_start,
+    undone,
+)
 from .judge import Judge, sample_of
 from .parallel import n_processes, train_in_processes
 from .run_result import RunResult
@@ -53,6 +60,8 @@ class Run:
     members : OutOfFold, default=None
         The rows of each member, if they are on folds or bootstrap samples; `validation` is None
         then.
+    is_given : bool, default=False
+        Whether the user gave the validation rows.
     """
 
     def __init__(
@@ -66,16 +75,17 @@ class Run:
         seeds,
         start=None,
         members=None,
+        is_given=False,
     ):
         self.settings = settings
         self.plan = plan
-        self.inputs = inputs
-        self.targets = targets
+        self.inputs, self.targets = inputs, targets
         self.training = training
         self.validation = validation
         self.seeds = seeds
         self.start = start
         self.members = members
+        self.is_given = is_given
         self.watchers = ()
         self.first_epochs = None  # length of the first cycle of the learning rate
         self.divergence = None  # what judges the end of the run
@@ -137,10 +147,11 @@ class Run:
                 self.set_population_statistics(network, data)
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
+        if self.start is None and self.plan.stops_early and not result.kept_epoch.all():
+            result = no_worse_than_constant(self, result, validate)
         if "diverged" in result.stop_reason:
-            result = (undone if self.plan.is_stream else no_worse_than_start)(
-                self, result, judge, data
-            )
+            undo = undone if self.plan.is_stream else no_worse_than_start
+            result = undo(self, result, judge, data)
         result = result.best_restarts(self.settings.n_estimators)
         result = replace(result, network=self.in_common_units(result.network))
         return result if self.plan.is_stream else checked(self, result, judge, data)
@@ -178,6 +189,7 @@ class Run:
             self.validation,
             self.seeds,
             members=self.members,
+            is_given=self.is_given,
         )
 
     @property

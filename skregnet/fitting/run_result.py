@@ -25,6 +25,8 @@ class RunResult:
     is_worse_than_constant: bool = False
     is_worse_than_start: bool = False
     is_lost: bool = False
+    # Mask of the members that predict a constant instead of their initial weights, or None.
+    predicts_constant: np.ndarray | None = None
 
     @classmethod
     def of_monitors(cls, network, state, monitors):
@@ -79,4 +81,7 @@ class RunResult:
             self.kept_loss[members],
             self.members[members],
             [(epoch, lowered[members]) for epoch, lowered in self.lowered],
+            predicts_constant=None
+            if self.predicts_constant is None
+            else self.predicts_constant[members],
         )

@@ -68,7 +68,7 @@ class Monitor:
             self.state.run = RunRecord.begin(self.network, self.stops_early)
             if self.stops_early:
                 # The initial parameters of a resumed training may be better than all later ones.
-                self.state.stopping.update(_monitored(*self.validate(self.network)))
+                self.state.stopping.update(monitored(*self.validate(self.network)))
         self.run = self.state.run  # the state may later be used for another run
         self._stop_at_length()
 
@@ -78,18 +78,18 @@ class Monitor:
         Returns whether all members have stopped.
         """
         run, stopping = self.run, self.state.stopping
-        monitored, values = loss, {"loss": loss}
+        value, values = loss, {"loss": loss}
         if self.validate is not None:
             validation_loss, score = self.validate(self.network)
             values["validation_loss"] = validation_loss
             if score is not None:
                 values["validation_score"] = score
             if self.stops_early:
-                monitored = _monitored(validation_loss, score)
+                value = monitored(validation_loss, score)
         if self.stops_early or self.plateau_loss is None:
-            is_best = stopping.update(monitored)
+            is_best = stopping.update(value)
         else:
-            is_best = stopping.update(monitored, partial(self.plateau_loss, self.network))
+            is_best = stopping.update(value, partial(self.plateau_loss, self.network))
         # A KeyboardInterrupt may come between any two lines. Until here, the epoch does not count;
         # from here on it does, and `interrupted` records it again.
         self._unrecorded = run.history.n_epochs, run.active, is_best, learning_rate, values
@@ -266,5 +266,6 @@ class RateLowering:
         return stopped
 
 
-def _monitored(validation_loss, score):
+def monitored(validation_loss, score):
+    """Return the values by which early stopping compares epochs; the least ones are the best."""
     return validation_loss if score is None else -score

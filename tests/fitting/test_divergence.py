@@ -5,13 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 import factories
 from factories import each_estimator, regression, small, state_of, stream
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.functions.losses import SquaredError
 
 pytestmark = [
     factories.not_converged,
@@ -284,3 +285,116 @@ def test_healthy_batch_normalisation_does_not_warn():
             model.fit(X, y)
         assert model.score(X, y) > 0.8
         assert not any("do not use" in str(each.message) for each in seen)
+
+
+# ---- nothing to learn
+
+
+@pytest.mark.user_defaults
+@each_estimator
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_predicted_about_as_by_a_constant(Estimator, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(260, 4)), rng.normal(size=260)
+    X_new, y_new = rng.normal(size=(1000, 4)), rng.normal(size=1000)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        if Estimator is RegularizedMLPRegressor:
+            model = Estimator(random_state=seed).fit(X, 5.0 + 3.0 * y)
+            assert model.score(X_new, 5.0 + 3.0 * y_new) > -0.12
+        else:
+            model = Estimator(random_state=seed).fit(X, y > 0)
+            log_proba = model.predict_log_proba(X_new)
+            assert -np.where(y_new > 0, log_proba[:, 1], log_proba[:, 0]).mean() < 0.71
+    assert not any("X_val" in str(each.message) for each in seen)
+
+
+FRUITLESS = {"early_stopping": True, "solver": "sgd", "learning_rate_init": 1e200, "max_iter": 3}
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
+@pytest.mark.parametrize("cv", [None, 3])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"normalize_y": False},
+        {"loss": "gaussian_nll"},
+        {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
+        {"loss": "poisson"},
+        {"loss": "huber", "scoring": "r2"},
+        {"solver": "lbfgs", "learning_rate_init": 0.001},
+    ],
+)
+def test_a_constant_is_kept_where_it_is_better_than_random_weights(parameters, cv):
+    X, _ = regression(90)
+    y = 3.0 + np.random.default_rng(1).random(90)
+    options = {**FRUITLESS, "cv": cv, "n_estimators": cv or 1, **parameters}
+    if cv and options["solver"] == "lbfgs":
+        pytest.skip("the members have no joint loss")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        model = RegularizedMLPRegressor((5,), random_state=0, **options).fit(X, y)
+    prediction = model.predict(X)
+    if not np.all(model.best_iter_ == 0) or not any("onstant pred" in str(w.message) for w in seen):
+        assert parameters.get("solver") == "lbfgs" or model.score(X, y) > -0.1
+        return
+    assert_allclose(prediction, np.broadcast_to(prediction[0], prediction.shape), rtol=1e-9)
+    assert abs(model.score(X, y)) < 0.1
+    messages = [str(each.message) for each in seen if each.category is ConvergenceWarning]
+    assert not any("X_val" in message for message in messages)
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
+def test_a_constant_learns_when_training_goes_on():
+    X, y = regression(90)
+    model = small(**{**FRUITLESS, "warm_start": True, "solver": "adam", "random_state": 1})
+    with pytest.warns(ConvergenceWarning, match="constant"):
+        model.fit(X, y)
+    assert np.ptp(model.predict(X)) == 0.0
+    model.set_params(learning_rate_init=0.02, max_iter=200).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
+@pytest.mark.parametrize(
+    ("data", "named"), [("split", "the validation part"), ("folds", "held out"), ("given", "X_val")]
+)
+def test_what_held_rows_out_is_named(data, named):
+    X, y = regression(90)
+    options = {"cv": 3, "n_estimators": 3} if data == "folds" else {}
+    model = small(**{**FRUITLESS, **options, "max_grad_norm": 1.0, "n_iter_no_change": 2})
+    given = {"X_val": X[:20], "y_val": y[:20]} if data == "given" else {}
+    with pytest.warns(ConvergenceWarning, match=f"Early stopping kept.*{named}") as seen:
+        model.set_params(learning_rate_init=1e3, max_iter=20).fit(X, y, **given)
+    message = next(str(each.message) for each in seen if each.category is ConvergenceWarning)
+    assert ("X_val" in message) == (data == "given")
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping goes by only:UserWarning")
+def test_one_number_is_named_for_members_that_stop_together():
+    X, y = regression(90)
+    model = small(cv=3, n_estimators=3, loss=Interrupting(), early_stopping="auto", max_iter=50)
+    with pytest.warns(UserWarning, match=r"interrupted by user. Kept: epoch \d+\."):
+        model.fit(X, y)
+
+
+class Interrupting(SquaredError):
+    calls = 0
+
+    def value_and_gradient(self, *arguments):
+        Interrupting.calls += 1
+        if Interrupting.calls == 60:
+            raise KeyboardInterrupt
+        return super().value_and_gradient(*arguments)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"early_stopping": False}, {"cv": 3, "n_estimators": 3, "early_stopping": False}],
+)
+def test_a_refit_without_effect_is_said(parameters):
+    X, y = regression(90)
+    with pytest.warns(UserWarning, match="refit=True has no effect"):
+        model = small(refit=True, **parameters).fit(X, y)
+    assert not model.refit_
