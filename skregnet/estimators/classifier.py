@@ -668,7 +668,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         # 'auto' is resolved at the end of training, from held-out rows.
         temperature = 1.0 if isinstance(self.temperature, str) else float(self.temperature)
         return ClassTargets(
-            self.label_smoothing, self.class_weight, type(self).__name__, temperature=temperature
+            float(self.label_smoothing),
+            self.class_weight,
+            type(self).__name__,
+            temperature=temperature,
         )
 
     def __sklearn_tags__(self):

@@ -12,7 +12,7 @@ from sklearn.metrics import d2_pinball_score
 
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
-from ..fitting.settings import supports_partial_fit
+from ..fitting.settings import plain, supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from ..preprocessing.numbers import check_holds_numbers
 from ..targets import RealTargets
@@ -733,8 +733,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         def to_sklearn(self) -> MLPRegressor: ...  # noqa: D102
 
     def _unfitted_targets(self):
-        loss = get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
-        return RealTargets(loss, self.normalize_y, type(self).__name__)
+        options = {"quantile": self.quantile, "huber_delta": plain(self.huber_delta)}
+        loss = get_loss(plain(self.loss), **options)
+        return RealTargets(loss, plain(self.normalize_y), type(self).__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -159,10 +159,10 @@ class Settings:
         """Return the settings of an estimator with valid parameters."""
         attributes = dict(vars(estimator))
         names = _all_parameter_names(type(estimator))
-        parameters = {name: attributes[name] for name in names if name in attributes}
+        parameters = {name: plain(attributes[name]) for name in names if name in attributes}
         for name in names - parameters.keys():  # a subclass may have properties for them
             if hasattr(estimator, name):
-                parameters[name] = getattr(estimator, name)
+                parameters[name] = plain(getattr(estimator, name))
         if parameters.get("dtype") not in (None, "auto"):
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
@@ -271,6 +271,20 @@ def settings_of_last_fit(estimator):
     return settings.changed(**found)
 
 
+def plain(value):
+    """Return the Python number for one of NumPy, whose integers wrap and whose floats round.
+
+    So are those that an activation, a loss, an optimiser and the like were made with.
+    """
+    if isinstance(value, np.generic):
+        return float(value) if isinstance(value, np.floating) else value.item()
+    if not hasattr(type(value), "__dataclass_fields__"):
+        return value
+    given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    numbers = {name: plain(each) for name, each in given.items() if isinstance(each, np.generic)}
+    return replace(value, **numbers) if numbers else value
+
+
 def is_auto(value):
     """Whether the value of a parameter is 'auto'; it may be an array."""
     return isinstance(value, str) and value == "auto"
@@ -359,7 +373,7 @@ def _per_layer(estimator, name, n_layers, kind):
 
 def _activation(value):
     try:
-        return get_activation(value)
+        return get_activation(plain(value))
     except ValueError as error:
         hint = hint_for_name("activation", value, ACTIVATIONS) if isinstance(value, str) else ""
         raise ValueError(f"{error}{hint}") from None
@@ -378,12 +392,12 @@ def architecture_of(estimator):
     return Architecture(
         hidden_layer_sizes=sizes,
         activation=tuple(map(_activation, activation)),
-        dropout=dropout,
+        dropout=tuple(map(float, dropout)),
         input_dropout=float(estimator.input_dropout),
         batch_norm=bool(estimator.batch_norm),
         batch_norm_momentum=float(estimator.batch_norm_momentum),
         batch_norm_epsilon=float(estimator.batch_norm_epsilon),
-        numeric_embedding=layer_of(estimator.numeric_embedding),
+        numeric_embedding=layer_of(plain(estimator.numeric_embedding)),
     )
 
 
