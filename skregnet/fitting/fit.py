@@ -11,6 +11,7 @@ from ..data.seeding import Seeds
 from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
 from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
+from ..preprocessing.scaling import with_seeds
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
@@ -250,7 +251,7 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
             inputs = inputs.fitted(
                 training.X,
                 training.relative_weight,
-                settings.scaler,
+                with_seeds(settings.scaler, seeds.scaler()),
                 settings.numeric_embedding,
                 total_weight=training.total_weight,
                 is_stream=is_stream,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..preprocessing.scaling import with_seeds
 from .divergence import predict_constant
 from .progress import progress_of
 from .run import Run
@@ -47,7 +48,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             inputs.fitted(
                 rows.X,
                 rows.relative_weight,
-                settings.scaler,
+                with_seeds(settings.scaler, first.seeds.scaler()),
                 settings.numeric_embedding,
                 total_weight=rows.total_weight,
             ),
