@@ -107,13 +107,6 @@ class FitResult:
         """Return the result with further public attributes."""
         return replace(self, attributes={**self.attributes, **attributes})
 
-    def undone(self, start):
-        """Return the result of a call of a stream that diverged: nothing has been learned."""
-        attributes = {**self.attributes, "t_": start.continuation.rows_seen}
-        return replace(
-            self, model=start.model, continuation=start.continuation, attributes=attributes
-        )
-
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
         rows_seen = outcome.history.n_epochs * run.n_training
@@ -131,6 +124,13 @@ class FitResult:
         targets = self.model.targets if run.targets.is_classifier else run.targets
         model = FittedModel(run.inputs, outcome.network, targets, self.model.noise)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
+
+    def undone(self, start):
+        """Return the result of a call of a stream that diverged: nothing has been learned."""
+        attributes = {**self.attributes, "t_": start.continuation.rows_seen}
+        return replace(
+            self, model=start.model, continuation=start.continuation, attributes=attributes
+        )
 
     def published(self, before):
         """Return the attributes of the fitted estimator, whose attributes were `before`.
