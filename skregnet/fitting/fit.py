@@ -258,8 +258,9 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
             )
             targets = targets.fitted(training, is_stream)
     elif is_stream:
-        inputs = inputs.continued(training.X, training.relative_weight)
-        targets = targets.with_rows(training)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inputs = inputs.continued(training.X, training.relative_weight)
+            targets = targets.with_rows(training)
     if start is not None:
         inputs.warn_of_changed_constants(training.X)
         inputs.warn_of_unknown_categories(training.X)

@@ -1,4 +1,8 @@
-"""Checks of weights, groups and the arguments of a validation set."""
+"""Checks of weights, groups, the arguments of a validation set, and of what is predicted."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from sklearn.utils import check_array
@@ -8,6 +12,44 @@ from .columns import is_missing
 from .numbers import check_holds_numbers
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+
+# Bounds of intervals that only few rows calibrate are infinite.
+_MAY_BE_INFINITE = {"predict_interval"}
+# Of distributions.
+_ATTRIBUTES = ("mean", "std", "proba")
+
+_Method = TypeVar("_Method", bound=Callable)
+
+
+def computes_finite(method: _Method) -> _Method:
+    """Decorate a method so that what it computes is finite, or an error names X; nothing warns."""
+    is_wrong = np.isnan if method.__name__ in _MAY_BE_INFINITE else _is_not_finite
+
+    @wraps(method)
+    def computed(*args, **kwargs):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            result = method(*args, **kwargs)
+            parts = result if isinstance(result, tuple) else (result,)
+            if not isinstance(parts[0], np.ndarray):
+                parts = [getattr(result, name, None) for name in _ATTRIBUTES]
+            for values in parts:
+                if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+                    continue
+                if np.isfinite(values.sum()):
+                    continue
+                if is_wrong(values).any():
+                    raise ValueError(
+                        f"{method.__name__} cannot be computed for X: it leaves the range of "
+                        f"{values.dtype}. Look for extreme values in X, far from those that the "
+                        "network was fitted to; scaler='robust' limits them."
+                    )
+        return result
+
+    return method if TYPE_CHECKING else computed
+
+
+def _is_not_finite(values):
+    return ~np.isfinite(values)
 
 
 def is_plain_array(values):

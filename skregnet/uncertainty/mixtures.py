@@ -61,6 +61,7 @@ def predictive_moments(draws, shift):
     return shift + mean, np.maximum(squares / counts - mean**2, 0.0), variances / counts
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def log_likelihood(draws, y):
     r"""Logarithm of the density of targets under a mixture of normal distributions.
 
@@ -104,6 +105,7 @@ def log_likelihood(draws, y):
     return total - np.log(counts)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def cumulative_probability(draws, y):
     r"""Distribution function of mixtures of normal distributions.
 
@@ -137,6 +139,7 @@ def cumulative_probability(draws, y):
     return total / counts
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def mixture_quantiles(draws, probabilities, shape):
     """Invert the distribution function of mixtures of normal distributions.
 
