@@ -89,7 +89,13 @@ _ANY_SEED = _AnySeed()
 
 
 def _draw_entropy(random_state):
-    generator = check_random_state(random_state)
+    try:
+        generator = check_random_state(random_state)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "random_state must be a seed (an int from 0 to 2**32 - 1), a RandomState instance or "
+            f"None, got {random_state!r}."
+        ) from error
     entropy = generator.randint(0, 2**32, size=4, dtype=np.uint32)
     if _is_forked and generator is check_random_state(None):
         entropy = np.append(entropy, _number_of_process())

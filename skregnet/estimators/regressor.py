@@ -14,7 +14,7 @@ from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
 from ..fitting.settings import plain, supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
-from ..preprocessing.checks import computes_finite
+from ..preprocessing.checks import check_has_rows, computes_finite
 from ..preprocessing.numbers import check_holds_numbers
 from ..targets import RealTargets
 from ..targets.scores import r2_of_any_size, score_of_known
@@ -661,6 +661,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             One for perfect predictions, zero for the best constant.
         """
         targets = self._fitted.targets
+        check_has_rows(y, "y")
         check_holds_numbers(y, "y")
         if sample_weight is not None:
             check_holds_numbers(sample_weight, "sample_weight")

@@ -8,7 +8,12 @@ import numpy as np
 from .._warnings import warn_user
 from ..data.rows import Rows
 from ..data.seeding import Seeds
-from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
+from ..preprocessing.checks import (
+    check_groups,
+    check_has_rows,
+    check_validation_arguments,
+    check_weights,
+)
 from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
 from ..preprocessing.scaling import with_seeds
@@ -67,6 +72,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     for name, values in zip(data._fields, data, strict=True):
         if values is not None:
             check_is_read(values, name)
+            if name in ("groups", "X_val", "y_val", "classes"):
+                check_has_rows(values, name)
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if data.X_val is not None and not isinstance(settings.cv, str | None):
         raise ValueError(

@@ -34,6 +34,7 @@ from ..optim.stochastic import make_optimizer
 from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding, layer_of
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
+from .kinds import check_kind
 
 #: The number of rows from which on 'auto' holds rows out, as folds or a validation part, to find
 #: the length of training.
@@ -304,6 +305,8 @@ def validate(estimator):
     """Raise InvalidParameterError, with a hint where there is one, for an invalid parameter."""
     # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
     cls, changed = type(estimator), changed_parameters(estimator)
+    for name, value in changed.items():
+        check_kind(cls, name, value)
     try:
         validate_parameter_constraints(cls._parameter_constraints, changed, cls.__name__)
     except InvalidParameterError as error:
@@ -349,7 +352,8 @@ def hidden_sizes(hidden_layer_sizes):
     """Return the numbers of units of the hidden layers as a tuple of int."""
     is_single = isinstance(hidden_layer_sizes, Integral)
     sizes = (hidden_layer_sizes,) if is_single else tuple(hidden_layer_sizes)
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
+    are_sizes = [isinstance(n, Integral) and not isinstance(n, bool) for n in sizes]
+    if not all(are_sizes) or not all(0 < n < 2**31 for n in sizes):
         raise ValueError(
             "hidden_layer_sizes must be > 0: one int, or one for each hidden layer "
             f"(an empty sequence for a linear model), got {hidden_layer_sizes!r}."

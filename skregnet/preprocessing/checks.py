@@ -68,12 +68,27 @@ def has_missing(values):
     return bool(may_hold and np.isnan(values).any())
 
 
+def check_has_rows(values, name):
+    """Raise TypeError for what is no sequence of rows, such as a number or a set."""
+    has_rows = (
+        hasattr(values, "shape") or hasattr(values, "__len__") or hasattr(values, "__array__")
+    )
+    is_other = isinstance(values, str | bytes | set | frozenset | dict | type)
+    if not has_rows or is_other or getattr(values, "ndim", 1) == 0:
+        raise TypeError(f"{name} must be array-like, with a value for each row, got {values!r}.")
+
+
 def check_weights(sample_weight, n_samples, name="sample_weight"):
     """Return weights in float64, finite, not negative and not all zero, or None."""
     if sample_weight is None:
         return None
-    if np.isscalar(sample_weight):
-        sample_weight = np.full(n_samples, sample_weight)
+    if not np.isscalar(sample_weight) or isinstance(sample_weight, str | bytes):
+        check_has_rows(sample_weight, name)
+    else:
+        try:
+            sample_weight = np.full(n_samples, float(sample_weight))
+        except (OverflowError, TypeError) as error:
+            raise ValueError(f"{name} must hold finite numbers: {error}.") from error
     check_holds_numbers(sample_weight, name)
     try:
         weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)

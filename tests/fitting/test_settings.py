@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -1263,3 +1264,81 @@ def test_numbers_of_numpy_as_arguments(method, arguments):
             np.testing.assert_array_equal(found.mean, expected.mean)
         else:
             np.testing.assert_array_equal(found, expected)
+
+
+# ---- what is refused, and by which name
+
+STRANGE = {
+    "an array without dimension": np.array(3),
+    "a text without dimension": np.array("adam"),
+    "a set": {5, 3},
+    "a dict": {"a": 1},
+    "a boolean": True,
+    "a large integer": 10**30,
+    "an integer beyond floats": 10**400,
+    "a fraction": Fraction(1, 3),
+    "a complex number": 1j,
+    "bytes": b"adam",
+    "an object": object(),
+    "a class": RegularizedMLPRegressor,
+    "a function without arguments": lambda: 1.0,
+    "a function of five arguments": lambda a, b, c, d, e: 1.0,
+    "an empty text": "",
+    "NaN": np.nan,
+}
+# Not looked at in such fits, or any value of this kind is one.
+SWITCHES = "batch_norm bootstrap early_stopping nesterovs_momentum normalize_y refit shuffle"
+ACCEPTED = {
+    *(("a boolean", name) for name in f"{SWITCHES} verbose warm_start random_state".split()),
+    ("a large integer", "verbose"),
+    ("an integer beyond floats", "verbose"),
+    ("a class", "scoring"),
+    ("a function without arguments", "scoring"),
+    ("a function of five arguments", "scoring"),
+}
+
+
+@pytest.mark.parametrize("value", STRANGE)
+@BOTH
+def test_parameters_that_are_refused_are_named(Estimator, value):
+    X, y = X_and_y(Estimator)
+    for name in Estimator._get_param_names():
+        if (value, name) in ACCEPTED or (name, value) == ("class_weight", "a dict"):
+            continue
+        model = small(Estimator, early_stopping=False).set_params(**{name: STRANGE[value]})
+        with pytest.raises((ValueError, TypeError)) as caught:
+            model.fit(X, y)
+        assert name in str(caught.value), name
+        assert not hasattr(model, "_model")
+
+
+@pytest.mark.parametrize("value", [name for name in STRANGE if name not in ("a boolean", "NaN")])
+@pytest.mark.parametrize("name", ["groups", "X_val", "y_val", "sample_weight", "sample_weight_val"])
+def test_arguments_of_fit_that_are_refused_are_named(name, value):
+    if (value, name[:6]) in (("a large integer", "sample"), ("a fraction", "sample")):
+        pytest.skip("one weight for all rows")
+    X, y = X_and_y()
+    given = {"X_val": X, "y_val": y} if name.endswith("_val") else {}
+    with pytest.raises((ValueError, TypeError), match=name):
+        small().fit(X, y, **{**given, name: STRANGE[value]})
+
+
+@pytest.mark.parametrize("value", [3, {1, 2}, np.array(3), "zzz", np.ones((2, 2)), [[0, 1]]])
+def test_classes_that_are_refused_are_named(value):
+    X, y = X_and_y(RegularizedMLPClassifier)
+    with pytest.raises((ValueError, TypeError), match="classes"):
+        small(RegularizedMLPClassifier).partial_fit(X, y, classes=value)
+
+
+@pytest.mark.parametrize("value", [name for name in STRANGE if name != "a boolean"])
+def test_arguments_of_predictions_that_are_refused_are_named(value):
+    X, y = X_and_y()
+    model, value = small(dropout=0.2).fit(X, y), STRANGE[value]
+    for method in ("predict_mc", "sample_y", "predict_interval"):
+        for name in ("n_samples", "random_state"):
+            with pytest.raises((ValueError, TypeError), match=name):
+                getattr(model, method)(X, **{name: value})
+    with pytest.raises((ValueError, TypeError), match="layer"):
+        model.hidden_activations(X, value)
+    with pytest.raises((ValueError, TypeError), match="y"):
+        model.score(X, value)
