@@ -108,6 +108,13 @@ class FittedModel:
                 if folded is not None:
                     # Unscaled, a feature that has no effect may be out of the range of the dtype.
                     raw = self.network.infer(x)
+                rows = np.flatnonzero(~np.isfinite(raw).all(axis=(0, 2)))
+                if len(rows):
+                    raise ValueError(
+                        f"The predictions of {len(rows)} of {raw.shape[1]} rows are not finite, "
+                        f"first that of row {rows[0]}. Look for extreme values in X, far from "
+                        "those that the network was fitted to; scaler='robust' limits them."
+                    )
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False)
 

@@ -106,7 +106,7 @@ class _Uncertain:
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
         """Return the model, draws for inputs checked as in `predict`, and its dtype for them."""
         is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
-        if not (is_number and n_samples >= smallest):
+        if not (is_number and smallest <= n_samples < 2**31):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
         model = self._fitted
         x, dtype, unknown = model.scaled_and_unknown(X)
