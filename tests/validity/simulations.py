@@ -234,7 +234,7 @@ CHOSEN = {
 FITS = {
     "folds": {"cv": 5},
     "two each": {"cv": 3, "n_estimators": 6},
-    "refit": {"cv": 5, "refit": True},
+    "refit": {"cv": 5, "refit": True, "early_stopping": "auto", "n_iter_no_change": 3},
     "bootstrap": {"bootstrap": True, "n_estimators": 12},
     "quantiles": {"cv": 5, "loss": "quantile", "quantile": [0.05, 0.5, 0.95]},
     "variance": {"cv": 5, "loss": "gaussian_nll"},
