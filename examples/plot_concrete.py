@@ -122,7 +122,7 @@ plt.show()
 # this. With random rows all models look better than they are for new mixtures; how much depends on
 # how well they memorise.
 #
-# The recipe is the ensemble recommended in :doc:`/user_guide/uncertainty`, with a hundred epochs
+# The recipe is the ensemble of :doc:`/user_guide/model_distribution`, with a hundred epochs
 # instead of three hundred: five networks with a variance head, a little dropout and a decreasing
 # learning rate. No manual scaling is needed.
 

@@ -111,7 +111,7 @@ def test_report(benchmark_modules, tmp_path, capsys):
 
 
 def test_results_of_files_are_merged(benchmark_modules):
-    from bench_tabular import add
+    from kept_results import add
 
     raw = {"machines": [], "rows": None, "sets": {}, "records": []}
     add(raw, RAW, "first.json")

@@ -73,7 +73,15 @@ from skregnet.inspection import (
     diagnose,
 )
 from skregnet.optim import Adam
-from skregnet.uncertainty import expected_calibration_error, gaussian_crps, length_scale_alpha
+from skregnet.uncertainty import (
+    empirical_crps,
+    expected_calibration_error,
+    gaussian_crps,
+    interval_score,
+    interval_scorer,
+    length_scale_alpha,
+    set_coverage,
+)
 
 Floats = NDArray[np.floating[Any]]
 X = np.ones((3, 2))
@@ -135,7 +143,13 @@ assert_type(MLPFeatures(classifier).fit(X, y).transform(X), Floats)
 
 assert_type(model.predict_mc(X).std, NDArray[np.float64])
 assert_type(classifier.predict_mc(X).mutual_information, NDArray[np.float64])
+assert_type(model.predict_mc(X).crps(y), NDArray[np.float64])
 assert_type(gaussian_crps(y, y, y), NDArray[np.float64])
+assert_type(empirical_crps(y, X), NDArray[np.float64])
+assert_type(interval_score(y, *model.predict_interval(X), 0.9), float)
+assert_type(interval_scorer(0.8, method="model")(model, X, y), float)
+assert_type(set_coverage(y, X > 0), float)
+RegularizedMLPRegressor(scoring=interval_scorer())
 assert_type(expected_calibration_error(y, X), float)
 assert_type(length_scale_alpha(1.0, 1), float)
 

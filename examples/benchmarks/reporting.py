@@ -26,6 +26,8 @@ LIBRARIES = {
     "CatBoost": "catboost",
     "LightGBM": "lightgbm",
     "pytabkit": "pytabkit",
+    "MAPIE": "mapie",
+    "NGBoost": "ngboost",
 }
 
 

@@ -27,9 +27,11 @@ class Results:
     ----------
     raw : dict
         The contents of the file.
+    methods : iterable of str
+        Names of all methods in the order of the tables.
     """
 
-    def __init__(self, raw):
+    def __init__(self, raw, methods=METHODS):
         self.records = raw["records"]
         self.shapes = {name: of_set["shape"] for name, of_set in raw["sets"].items()}
         splits = {}
@@ -44,7 +46,7 @@ class Results:
             key: group for key, group in groups.items() if len(group) == self.n_splits[key[1]]
         }
         found = {method for method, _ in self.groups}
-        self.methods = [method for method in METHODS if method in found]
+        self.methods = [method for method in methods if method in found]
         self.incomplete = {}
         for method, name in sorted(set(groups) - set(self.groups)):
             self.incomplete.setdefault(method, []).append(name)

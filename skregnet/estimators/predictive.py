@@ -123,7 +123,8 @@ class PredictsTargetDistributions(_Uncertain):
         """Return the predictive distribution from MC dropout, an ensemble, or both.
 
         It is a mixture: each dropout mask of each member gives a normal distribution with its own
-        mean and the noise of the target. Batch normalisation works as in `predict`.
+        mean and the noise of the target. Batch normalisation works as in `predict`. It assumes
+        normal noise and has no guarantee; `predict_distribution` is calibrated by held-out rows.
 
         Parameters
         ----------
@@ -139,7 +140,7 @@ class PredictsTargetDistributions(_Uncertain):
         -------
         distribution : PredictiveDistribution
             Object with `mean`, `epistemic_std`, `aleatoric_std`, `std`, `interval(coverage)`,
-            `cdf(y)` and `log_prob(y)`.
+            `cdf(y)`, `log_prob(y)` and `crps(y)`.
 
         Raises
         ------
@@ -329,7 +330,10 @@ class PredictsTargetDistributions(_Uncertain):
 
     @explains_arguments
     def sample_y(self, X: MatrixLike, n_samples: int = 1, random_state: RandomState = 0) -> Floats:
-        """Draw targets, including noise, from the predictive distribution.
+        """Draw targets, including noise, from the predictive distribution of `predict_mc`.
+
+        It assumes normal noise and has no guarantee: ``predict_distribution(X).sample()`` draws
+        from the distribution that is calibrated by held-out rows.
 
         Parameters
         ----------
@@ -518,11 +522,14 @@ class PredictsClassDistributions(_Uncertain):
         Examples
         --------
         >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
         >>> from skregnet import RegularizedMLPClassifier
-        >>> X, y = load_digits(return_X_y=True)
-        >>> model = RegularizedMLPClassifier(random_state=0).fit(X[:1000], y[:1000])
-        >>> sets = model.predict_set(X[1000:], 0.95)
-        >>> sets.shape, bool(sets[range(797), y[1000:]].mean() > 0.9)
-        ((797, 10), True)
+        >>> X, X_test, y, y_test = train_test_split(
+        ...     *load_digits(return_X_y=True), test_size=800, random_state=0
+        ... )
+        >>> model = RegularizedMLPClassifier(random_state=0).fit(X, y)
+        >>> sets = model.predict_set(X_test, 0.95)
+        >>> sets.shape, bool(sets[range(800), y_test].mean() > 0.93)
+        ((800, 10), True)
         """
         return prediction_sets(self._fitted, X, coverage, method, conditional)

@@ -621,7 +621,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         return_std : bool, default=False
-            Whether to return the mean and the standard deviation of `predict_mc` instead.
+            Whether to return the mean and the standard deviation of `predict_mc` instead. They have
+            no guarantee; `predict_interval` and `predict_distribution` are calibrated by held-out
+            rows.
         n_samples : int, default=100
             Number of masks for each row and member, if `return_std` is true.
         random_state : int, RandomState instance or None, default=0

@@ -14,7 +14,7 @@ from ..training import TrainingState
 from .settings import CURVES
 
 # Attributes about rows that are held out.
-_OF_HELD_OUT_ROWS = ("fold_", "oob_score_", "conformity_scores_")
+OF_HELD_OUT_ROWS = ("fold_", "oob_score_", "conformity_scores_")
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class FitResult:
             "refit_": False,
             **settings.resolved,
             "batch_size_": settings.rows_of_batch(run.n_training),
-            **dict.fromkeys(_OF_HELD_OUT_ROWS),
-            run.targets.name_out_of_fold: None,
+            **dict.fromkeys([*OF_HELD_OUT_ROWS, run.targets.name_out_of_fold]),
         }
         warnings = warnings_of_run(run, outcome)
         return cls(model, continuation, before is not None, attributes, warnings)

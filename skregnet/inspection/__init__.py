@@ -1,7 +1,7 @@
 """Diagnosis and displays of fitted networks; matplotlib is imported when something is drawn."""
 
 from .diagnosis import Diagnosis, diagnose
-from .displays.interval_calibration import CalibrationOfIntervalsDisplay
+from .displays.interval_calibration import CalibrationOfIntervalsDisplay, CoverageByStratum
 from .displays.layer_histogram import LayerHistogramDisplay
 from .displays.training_curve import TrainingCurveDisplay
 from .displays.uncertainty_band import UncertaintyBandDisplay
@@ -10,6 +10,7 @@ from .rules import RunReport
 
 __all__ = [
     "CalibrationOfIntervalsDisplay",
+    "CoverageByStratum",
     "Diagnosis",
     "LayerHistogramDisplay",
     "LayerReport",

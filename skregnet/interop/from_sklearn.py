@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import mlp_optimizer
 from ..data.seeding import Seeds
-from ..fitting.result import Continuation, FitResult
+from ..fitting.result import OF_HELD_OUT_ROWS, Continuation, FitResult
 from ..fitting.settings import is_auto
 from ..model import FittedModel
 from ..optim.stochastic import AdamState, SGDState
@@ -162,7 +162,7 @@ def _attributes(settings, model):
         "refit_": False,
         **settings.resolved,
         "batch_size_": _BATCH_SIZE if is_auto(settings.batch_size) else settings.batch_size,
-        **dict.fromkeys(["fold_", settings.targets.name_out_of_fold, "oob_score_"]),
+        **dict.fromkeys([*OF_HELD_OUT_ROWS, settings.targets.name_out_of_fold]),
         "best_iter_": model.n_iter_,
         "stop_reason_": "max_iter",
         "validation_loss_curve_": None,

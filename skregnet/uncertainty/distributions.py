@@ -18,6 +18,7 @@ from .mixtures import (
     cumulative_probability,
     entropy,
     log_likelihood,
+    mixture_crps,
     mixture_quantiles,
     predictive_moments,
 )
@@ -303,6 +304,27 @@ class PredictiveDistribution:
         log_units = (~missing) @ log_scale if missing.any() else log_scale.sum()
         with self.draws.draws.threads():
             return log_likelihood(self.draws, y) - log_units
+
+    def crps(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return the continuous ranked probability score of targets; lower is better.
+
+        It is exact for few components, and to 1e-10 of the standard deviation for many; see
+        `mixture_crps`.
+
+        Parameters
+        ----------
+        y : array-like, shaped like `mean`
+            Targets.
+
+        Returns
+        -------
+        crps : ndarray, shaped like `mean`
+            Separately for each output, in units of the target; NaN for one of several targets that
+            is missing (NaN).
+        """
+        y = self._normalised(y)
+        with self.draws.draws.threads():
+            return _without_single_target(mixture_crps(self.draws, y) * self.draws.y_scale)
 
     def _normalised(self, y):
         y = read_numbers(y, "y", allow_missing=True)

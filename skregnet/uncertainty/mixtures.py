@@ -8,6 +8,8 @@ from itertools import groupby
 import numpy as np
 from scipy.special import entr, logsumexp, ndtr, ndtri
 
+from ..kernels.blocks import column_blocks
+
 _LOG_2_PI = np.log(2.0 * np.pi)
 _SQRT_2_PI = np.sqrt(2.0 * np.pi)
 # Largest last step of Newton's method for a quantile, in standard deviations of the components
@@ -15,6 +17,13 @@ _SQRT_2_PI = np.sqrt(2.0 * np.pi)
 _QUANTILE_TOLERANCE = 1e-5
 # Largest error in probability. It excludes that a narrow component lies within the last step.
 _PROBABILITY_TOLERANCE = 1e-8
+# Distance of the points of a trapezoidal rule, in the smallest standard deviation of a row, and the
+# standard deviations beyond which a component has no probability. With these the rule is exact to
+# about 1e-10: its error for normal distributions is about exp(-(pi / step)^2).
+_STEP, _REACH = 0.65, 7.0
+# The rule has at most the square root of so many points for each component. Measured with 100, 800
+# and 2000 components: pairs are faster from 75, 400 and 500 points on.
+_POINTS = 100.0
 
 
 def predictive_moments(draws, shift):
@@ -137,6 +146,137 @@ def cumulative_probability(draws, y):
     return total / counts
 
 
+def mixture_crps(draws, y):
+    r"""Compute the continuous ranked probability score of mixtures of normal distributions.
+
+    .. math:: \frac1S \sum_s A(y - \mu_s, \sigma_s^2)
+       - \frac1{2 S^2} \sum_{s, t} A(\mu_s - \mu_t, \sigma_s^2 + \sigma_t^2)
+
+    where :math:`A(m, v) = 2 s \varphi(m / s) + m (2 \Phi(m / s) - 1)` with :math:`s = \sqrt v` is
+    the mean absolute value of a normal distribution (Grimit et al. 2006). The second term is the
+    integral of :math:`F (1 - F)`. For many components that overlap, it is computed by a trapezoidal
+    rule, with an error below :math:`10^{-10}` of the standard deviation of the mixture; for others
+    exactly, by the pairs of means that are close to each other.
+
+    Parameters
+    ----------
+    draws : iterable of (rows, means, variances)
+        See `mixture_quantiles`.
+    y : ndarray of shape (n_rows, outputs)
+        Targets; NaN if missing.
+
+    Returns
+    -------
+    crps : ndarray of shape (n_rows, outputs), float64
+        Separately for each output; NaN for missing targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skregnet.uncertainty import gaussian_crps, mixture_crps
+    >>> draws = [(slice(0, 1), np.zeros((1, 1, 1)), np.ones((1, 1, 1)))]
+    >>> crps = mixture_crps(draws, np.array([[1.0]]))
+    >>> bool(np.isclose(crps, gaussian_crps(1.0, 0.0, 1.0)).all())
+    True
+    """
+    crps = np.empty(y.shape)
+    for rows, means, variances in _whole_mixtures(draws):
+        crps[rows] = _crps(y[rows], means, variances)
+    return crps
+
+
+@np.errstate(over="ignore", invalid="ignore")  # of predictions that are not finite
+def _crps(y, means, variances):
+    error = _mean_absolute(y - means, variances).mean(axis=0)
+    spread = np.empty(y.shape)
+    for output in range(y.shape[1]):
+        for rows in column_blocks(len(means), len(y)):
+            part = means[:, rows, output], variances[:, rows, output]
+            spread[rows, output] = _half_mean_difference(*part)
+    # Rounding errors must not make a score negative.
+    return np.maximum(error - spread, 0.0)
+
+
+def _mean_absolute(mean, variance):
+    """Return the mean absolute value of normal distributions."""
+    mean = np.abs(mean)
+    return mean + _above_mean(mean, variance)
+
+
+def _above_mean(mean, variance):
+    """Return the mean absolute value of normal distributions less their mean, not negative."""
+    std = np.sqrt(variance)
+    z = np.divide(mean, std, out=np.full(np.shape(mean), np.inf), where=std > 0)
+    excess = std * (2.0 / _SQRT_2_PI) * np.exp(-0.5 * z**2) - 2.0 * mean * ndtr(-z)
+    return np.where(std == 0, 0.0, excess)
+
+
+def _half_mean_difference(means, variances):
+    """Return half the mean absolute difference of two independent draws of each column."""
+    n_components, n_rows = means.shape
+    stds = np.sqrt(variances)
+    low = (means - _REACH * stds).min(axis=0)
+    width = (means + _REACH * stds).max(axis=0) - low
+    steps = _STEP * stds.min(axis=0)
+    with np.errstate(divide="ignore"):
+        n_points = np.where(steps > 0, np.ceil(width / steps) + 1.0, np.inf)
+    # The more points are needed, the fewer pairs are close to each other.
+    has_few = n_points < min(n_components, np.sqrt(_POINTS * n_components))
+    result = np.empty(n_rows)
+    if has_few.any():
+        parts = (each[..., has_few] for each in (means, stds, low, width, n_points))
+        result[has_few] = _integral_of_spread(*parts)
+    if not has_few.all():
+        result[~has_few] = _over_pairs(means[:, ~has_few], variances[:, ~has_few])
+    return result
+
+
+def _integral_of_spread(means, stds, low, width, n_points):
+    """Return the integrals of F (1 - F) by the trapezoidal rule.
+
+    It converges faster than any power for a smooth function that vanishes at both ends.
+    """
+    order = np.argsort(-n_points)  # the columns that still have points come first
+    means, stds, low, n_points = means[:, order], stds[:, order], low[order], n_points[order]
+    steps = width[order] / (n_points - 1.0)
+    total = np.zeros(len(low))
+    for i in range(int(n_points[0])):
+        n = np.searchsorted(-n_points, -i)
+        below = ndtr((low[:n] + i * steps[:n] - means[:, :n]) / stds[:, :n]).mean(axis=0)
+        total[:n] += below * (1.0 - below)
+    result = np.empty(len(low))
+    result[order] = total * steps
+    return result
+
+
+def _over_pairs(means, variances):
+    """Return half the mean difference as a sum over the pairs of components.
+
+    It is that of the means alone, and what their noise adds for means close to each other.
+    """
+    n_components = len(means)
+    order = np.argsort(means, axis=0)
+    means, variances = (np.take_along_axis(each, order, axis=0) for each in (means, variances))
+    n_below = np.arange(1.0, n_components)[:, np.newaxis]
+    total = (np.diff(means, axis=0) * (n_below * (n_components - n_below))).sum(axis=0)
+    total += 0.5 * _above_mean(np.zeros(means.shape), 2.0 * variances).sum(axis=0)
+    reach = _REACH * np.sqrt(2.0 * variances.max(axis=0))
+    for lag in range(1, n_components):
+        difference = means[lag:] - means[:-lag]
+        if (difference > reach).all():
+            break
+        total += _above_mean(difference, variances[lag:] + variances[:-lag]).sum(axis=0)
+    return total / n_components**2
+
+
+def _whole_mixtures(draws):
+    """Yield (rows, means, variances) with all components of a slice of rows, as float64."""
+    for rows, blocks in groupby(draws, key=lambda block: block[0]):
+        # The next block overwrites these buffers.
+        pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
+        yield rows, *np.concatenate(pairs, axis=1)
+
+
 def mixture_quantiles(draws, probabilities, shape):
     """Invert the distribution function of mixtures of normal distributions.
 
@@ -166,10 +306,7 @@ def mixture_quantiles(draws, probabilities, shape):
     """
     quantiles = np.empty((len(probabilities), *shape))
     increasing = np.argsort(probabilities)
-    for rows, blocks in groupby(draws, key=lambda block: block[0]):
-        # The next block overwrites these buffers.
-        pairs = [np.array(np.broadcast_arrays(*block[1:]), np.float64) for block in blocks]
-        means, variances = np.concatenate(pairs, axis=1)
+    for rows, means, variances in _whole_mixtures(draws):
         stds = np.sqrt(variances)
         for output in range(shape[1]):
             smallest = -np.inf

@@ -17,6 +17,7 @@ from sklearn.model_selection import ShuffleSplit
 
 from factories import KINDS, estimator_of_kind, member_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
+from skregnet.uncertainty import empirical_crps
 from skregnet.uncertainty.distributions import PredictiveDistribution
 
 N_ROWS = 40
@@ -79,6 +80,12 @@ def test_all_figures_are_those_of_the_draws(kind, variant):
     density = norm(draws, noise).logpdf(y.reshape(draws.shape[1:])).sum(axis=2)
     expected = logsumexp(density, axis=0) - np.log(len(density))
     assert_allclose(distribution.log_prob(y), expected, rtol=1e-10)
+    # As many points with equal probabilities as make the distribution of each draw.
+    points = norm.ppf((np.arange(400) + 0.5) / 400)
+    values = draws.reshape(len(draws), *shape)[..., np.newaxis]
+    values = values + np.multiply.outer(np.broadcast_to(noise, shape), points)
+    values = np.moveaxis(values, 0, -1).reshape(*shape, -1)
+    assert_allclose(distribution.crps(y), empirical_crps(y, values), rtol=1e-3)
 
 
 def _all_draws(distribution, n_rows, n_targets):
@@ -361,6 +368,7 @@ def test_units_of_the_target_carry_over():
     assert_allclose(other.epistemic_std, 5 * one.epistemic_std, rtol=1e-6)
     assert_allclose(other.std, 5 * one.std, rtol=1e-6)
     assert_allclose(other.log_prob(5 * y - 70), one.log_prob(y) - np.log(5), rtol=1e-5)
+    assert_allclose(other.crps(5 * y - 70), 5 * one.crps(y), rtol=1e-5)
 
 
 def test_targets_of_another_shape_are_refused():

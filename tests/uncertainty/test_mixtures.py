@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import norm
@@ -10,8 +11,12 @@ from scipy.stats import norm
 from skregnet.uncertainty import (
     class_moments,
     cumulative_probability,
+    empirical_crps,
+    gaussian_crps,
     log_likelihood,
+    mixture_crps,
     mixture_quantiles,
+    mixtures,
     predictive_moments,
 )
 
@@ -222,3 +227,86 @@ def test_quantiles_of_predictions_that_are_not_finite_come_to_an_end():
     quantiles = mixture_quantiles([(slice(0, 4), means, np.array(1.0))], [0.1, 0.5], (4, 1))
     assert_allclose(quantiles[:, 0, 0], norm.ppf([0.1, 0.5]))
     assert np.isnan(quantiles[:, 1]).all()
+
+
+def crps_by_pairs(means, variances, y):
+    """Mean absolute error less half that of all pairs, from the moments of folded normals."""
+
+    def mean_absolute(mean, variance):
+        std = np.sqrt(variance)
+        return 2 * std * norm.pdf(mean / std) + mean * (2 * norm.cdf(mean / std) - 1)
+
+    difference = mean_absolute(means[:, np.newaxis] - means, variances[:, np.newaxis] + variances)
+    return mean_absolute(y - means, variances).mean(axis=0) - 0.5 * difference.mean(axis=(0, 1))
+
+
+class TestCRPS:
+    def test_it_is_an_integral(self):
+        means, variances = make_components()
+        y = np.random.default_rng(2).standard_normal((N_ROWS, N_OUTPUTS))
+        found = mixture_crps(in_blocks(means, variances), y)
+        for row, output in np.ndindex(*y.shape):
+            at = y[row, output]
+            own = norm(means[:, row, output], np.sqrt(variances[:, row, output]))
+            below, _ = quad(lambda t, own=own: own.cdf(t).mean() ** 2, -20, at)
+            above, _ = quad(lambda t, own=own: own.sf(t).mean() ** 2, at, 20)
+            assert_allclose(found[row, output], below + above, rtol=1e-6)
+
+    @pytest.mark.parametrize("n_components", [6, 200])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_it_is_the_sum_over_pairs(self, kind, n_components):
+        """Also where the integral is a sum over points."""
+        means, variances = random_mixture(np.random.default_rng(3), kind, n_components)
+        y = np.random.default_rng(4).standard_normal(means.shape[1:])
+        found = mixture_crps([(slice(0, 20), means, variances)], y)
+        spread = np.sqrt(means.var(axis=0) + variances.mean(axis=0))
+        error = np.abs(found - crps_by_pairs(means, variances, y))
+        assert (error <= 1e-10 * spread + 1e-12 * np.abs(y - means).mean(axis=0)).all()
+
+    def test_points_and_pairs_agree(self, monkeypatch):
+        shape = (400, 5, 1)
+        means, variances = np.random.default_rng(0).standard_normal(shape), np.full(shape, 0.25)
+        draws, y = [(slice(0, 5), means, variances)], np.zeros((5, 1))
+        by_points = mixture_crps(draws, y)
+        monkeypatch.setattr(mixtures, "_POINTS", 0.0)
+        by_pairs = mixture_crps(draws, y)
+        assert (by_points != by_pairs).all()
+        for found in (by_points, by_pairs):
+            assert_allclose(found, crps_by_pairs(means, variances, y), rtol=1e-9)
+
+    def test_equal_components_are_one(self):
+        y = np.array([[-3.0], [0.2], [40.0]])
+        draws = [(slice(0, 3), np.ones((n, 3, 1)), np.array(4.0)) for n in (1, 60)]
+        for each in draws:
+            assert_allclose(mixture_crps([each], y), gaussian_crps(y, 1.0, 2.0), rtol=1e-9)
+
+    def test_components_without_noise_are_values(self):
+        means = np.random.default_rng(0).standard_normal((7, 4, 1))
+        y = np.zeros((4, 1))
+        draws = [(slice(0, 4), means, np.zeros((7, 4, 1)))]
+        expected = empirical_crps(y, np.moveaxis(means, 0, -1))
+        assert_allclose(mixture_crps(draws, y), expected, rtol=1e-12)
+
+    def test_the_true_mixture_has_the_least_mean_score(self):
+        means, stds = np.array([-1.0, 2.0]), np.array([0.5, 1.0])
+        points = norm.ppf((np.arange(2000) + 0.5) / 2000)
+        y = (means[:, np.newaxis] + stds[:, np.newaxis] * points).reshape(-1, 1)
+
+        def expected(means, stds):
+            shape = (2, len(y), 1)
+            columns = (each[:, np.newaxis, np.newaxis] for each in (means, stds**2))
+            parts = (np.broadcast_to(column, shape) for column in columns)
+            return mixture_crps([(slice(0, len(y)), *parts)], y).mean()
+
+        score = expected(means, stds)
+        for change in (-0.1, 0.1):
+            for side in ([1, 0], [0, 1], [1, 1]):
+                assert expected(means + change * np.array(side), stds) > score
+                assert expected(means, stds * (1 + change * np.array(side))) > score
+
+    def test_what_is_missing_or_not_finite_has_no_score(self):
+        means = np.array([0.0, np.nan, np.inf, 0.0]).reshape(1, 4, 1) * np.ones((3, 1, 1))
+        y = np.array([[0.0], [0.0], [0.0], [np.nan]])
+        crps = mixture_crps([(slice(0, 4), means, np.array(1.0))], y)
+        assert_allclose(crps[0], gaussian_crps(0.0, 0.0, 1.0))
+        assert np.isnan(crps[1:]).all()

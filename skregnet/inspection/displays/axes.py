@@ -41,7 +41,7 @@ class Display:
         if ax is None:
             import matplotlib.pyplot as plt
 
-            _, ax = plt.subplots()
+            _, ax = plt.subplots(layout="constrained")
         elif not (hasattr(ax, "plot") and hasattr(ax, "figure")):
             raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
         self.figure_, self.ax_ = ax.figure, ax

@@ -6,14 +6,12 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import issparse
 
-from ..._sklearn_compat import safe_indexing
 from ...estimators import RegularizedMLPRegressor
-from ...estimators.introspection import is_int_between
 from ...preprocessing.numbers import read_numbers
 from ..layers import check_estimator
 from .axes import BLUE, DARK, GREY, LIGHT, Display
+from .features import feature_of, numbers_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -188,27 +186,10 @@ def _targets(y, n_rows):
 
 def _column(estimator, X, feature):
     """Return the values of a feature in X, and its name."""
-    names = list(getattr(estimator, "feature_names_in_", ()))
-    n_features = estimator.n_features_in_
-    number = names.index(feature) if feature in names else feature
-    if not is_int_between(number, -n_features, n_features - 1):
-        known = f", or one of {names}" if names else ""
-        raise ValueError(
-            f"feature must be the index of one of the {n_features} columns{known}, got {feature!r}."
-        )
-    if not hasattr(X, "shape"):
-        X = np.asarray(X)
-    if len(X.shape) != 2:
-        raise ValueError(
-            f"X must have two dimensions, rows and columns, got {len(X.shape)}. For a single "
-            "feature pass X.reshape(-1, 1)."
-        )
-    number = int(number) % n_features
-    values = safe_indexing(X.tocsr() if issparse(X) else X, [number], axis=1)
-    try:
-        values = np.ravel(values.toarray() if issparse(values) else values).astype(np.float64)
-    except (TypeError, ValueError):
+    values, name = feature_of(estimator, X, feature)
+    values = numbers_of(values)
+    if values is None:
         raise ValueError(
             f"feature={feature!r} holds no numbers, so its values cannot be drawn on an axis."
-        ) from None
-    return values, names[number] if names else f"Feature {number}"
+        )
+    return values, name
