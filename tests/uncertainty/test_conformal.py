@@ -94,6 +94,13 @@ def assert_bounds(model, X, expected, **options):
         assert_allclose(np.column_stack([lower, upper]), loop, rtol=1e-6, atol=1e-8)
 
 
+def members_without(n_rows, n_members):
+    """Return the members that have not seen each row, of bootstrap samples with seed 0."""
+    nothing = np.zeros((n_rows, 1))
+    bags = draw_bags(Rows(nothing, nothing, nothing, None), n_members, Seeds(0).split())
+    return [np.flatnonzero(lacks) for lacks in bags.holds_out]
+
+
 def homoscedastic(n_samples, seed=0):
     """Return data whose errors have the same size everywhere, as a scale must not be found."""
     rng = np.random.default_rng(seed)
@@ -212,20 +219,18 @@ def test_each_output_has_intervals_of_its_own():
 def test_bootstrap_samples_against_the_papers(method):
     (X, y), (new, _) = homoscedastic(70), homoscedastic(8, seed=1)
     model = RegularizedMLPRegressor(bootstrap=True, n_estimators=5, **SMALL).fit(X, y)
-    nothing = np.zeros((70, 1))
-    lacks = draw_bags(Rows(nothing, nothing, nothing, None), 5, Seeds(0).split()).holds_out
     own, of_new = member_predictions(model, X), member_predictions(model, new)
-    residuals, without = [], []
-    for row in range(70):
-        members = np.flatnonzero(lacks[row])
+    residuals, without, held_out = [], [], np.zeros(70, bool)
+    for row, members in enumerate(members_without(70, 5)):
         if len(members):
+            held_out[row] = True
             residuals.append(abs(y[row] - own[members, row].mean()))
             without.append(of_new[members].mean(axis=0))
     residuals, without = np.array(residuals), np.array(without)
     assert 0 < len(residuals) < 70
     scores = model.conformity_scores_
-    assert_array_equal(np.isnan(scores), ~lacks.any(axis=1))
-    assert_allclose(scores[lacks.any(axis=1)], residuals, rtol=1e-6)
+    assert_array_equal(np.isnan(scores), ~held_out)
+    assert_allclose(scores[held_out], residuals, rtol=1e-6)
 
     def expected(row, coverage):
         return ordered(*FORMULAS[method](residuals, without[:, row], coverage))
@@ -353,31 +358,36 @@ def test_quantiles_on_folds_are_corrected_by_those_that_have_not_seen_a_row():
 
 @pytest.mark.parametrize("conditional", [None, "class"])
 @pytest.mark.parametrize("method", SCORES)
-@pytest.mark.parametrize("way", ["folds", "calibrate"])
+@pytest.mark.parametrize("way", ["folds", "bootstrap", "calibrate"])
 @pytest.mark.filterwarnings("ignore:coverage=:UserWarning")
 def test_sets_against_the_papers(way, method, conditional):
     (X, y), (new, _) = classification(90, n_classes=3), classification(12, seed=1, n_classes=3)
-    model = RegularizedMLPClassifier(cv=3 if way == "folds" else None, **SMALL).fit(X, y)
-    part = model.fold_
-    if way == "calibrate":
+    options = {"folds": {"cv": 3}, "bootstrap": {"bootstrap": True, "n_estimators": 4}}
+    model = RegularizedMLPClassifier(**SMALL, **options.get(way, {})).fit(X, y)
+    if way == "folds":
+        members = [[fold] for fold in model.fold_]
+    elif way == "bootstrap":
+        members = members_without(90, 4)
+    else:
         X, y = classification(50, seed=2, n_classes=3)
         model.calibrate(X, y)
-        part = np.zeros(50, int)
-    targets, raws = model._model.targets, [model._model.raw(each) for each in (X, new)]
-    own, of_new = (
-        np.array([targets.proba(raw[m : m + 1]) for m in range(len(raw))], float) for raw in raws
-    )
+        members = [[0]] * 50
+    held_out = np.array([i for i, some in enumerate(members) if len(some)])
+    targets, raw, of_new = model._model.targets, model._model.raw(X), model._model.raw(new)
     score = SCORES[method]
-    scores = np.array([score(own[part[i], i], y[i]) for i in range(len(y))])
+    own = {i: targets.proba(raw[members[i]][:, [i]])[0].astype(float) for i in held_out}
+    without = {i: targets.proba(of_new[members[i]]).astype(float) for i in held_out}
+    scores = {i: score(own[i], y[i]) for i in held_out}
     if method == "lac":
-        assert_allclose(model.conformity_scores_, scores, rtol=1e-6)
+        found = model.conformity_scores_
+        assert_allclose(found[held_out], list(scores.values()), rtol=1e-6, atol=1e-9)
     for coverage in COVERAGES:
         expected = np.empty((12, 3), bool)
         for row in range(12):
             for label in range(3):
-                rows = np.arange(len(y)) if conditional is None else np.flatnonzero(y == label)
-                of_class = [score(of_new[part[i], row], label) for i in rows]
-                expected[row, label] = in_set(scores[rows], of_class, coverage)
+                chosen = [i for i in held_out if conditional is None or y[i] == label]
+                of_class = [score(without[i][row], label) for i in chosen]
+                expected[row, label] = in_set([scores[i] for i in chosen], of_class, coverage)
         found = model.predict_set(new, coverage, method=method, conditional=conditional)
         assert_array_equal(found, expected)
 
