@@ -238,6 +238,30 @@ def test_bootstrap_samples_against_the_papers(method):
     assert_bounds(model, new, expected, method=method)
 
 
+def test_bootstrap_samples_are_divided_by_the_deviation_that_the_members_predict():
+    (X, y), (new, _) = homoscedastic(70), homoscedastic(8, seed=1)
+    options = {"bootstrap": True, "n_estimators": 5, "loss": "gaussian_nll"}
+    model = RegularizedMLPRegressor(**options, **SMALL).fit(X, y)
+    own, of_new = member_predictions(model, X), member_predictions(model, new)
+    variances = [
+        model._model.loss.predict_variance(model._model.raw(each))[..., 0] for each in (X, new)
+    ]
+    scores, without, scales = [], [], []
+    for row, members in enumerate(members_without(70, 5)):
+        if len(members):
+            deviation = np.sqrt(variances[0][members, row].mean())
+            scores.append(abs(y[row] - own[members, row].mean()) / deviation)
+            without.append(of_new[members].mean(axis=0))
+            scales.append(np.sqrt(variances[1][members].mean(axis=0)))
+    scores, without, scales = map(np.array, (scores, without, scales))
+
+    def expected(row, coverage):
+        reach = scores * scales[:, row]
+        return ordered(*jackknife_plus(reach, without[:, row], coverage))
+
+    assert_bounds(model, new, expected)
+
+
 # ---- one part
 
 
