@@ -7,6 +7,7 @@ above it by so much more: members on folds are less accurate than their mean, wh
 
 import numpy as np
 import pytest
+from sklearn.model_selection import ShuffleSplit
 
 from skregnet import RegularizedMLPRegressor
 from validity import simulations
@@ -68,7 +69,12 @@ VARIANTS = (
     "chosen in bootstrap",
 )
 OF_VARIANTS = ("normal", "student", "heteroscedastic", "grouped")
-CASES = [(k, f) for k in KINDS for f in FITS if f not in VARIANTS or k in OF_VARIANTS]
+CASES = [
+    (kind, fit)
+    for kind in KINDS
+    for fit in FITS
+    if fit != "defaults" and (fit not in VARIANTS or kind in OF_VARIANTS)
+]
 
 
 @pytest.mark.parametrize(("kind", "fit"), CASES)
@@ -76,6 +82,13 @@ def test_intervals(kind, fit):
     # Counts have ties, and groups are few: both make coverage larger.
     excess = 0.05 if fit in EXACT else 0.09
     check_coverage(coverage_of(kind, fit), 0.9, excess)
+
+
+@pytest.mark.user_defaults
+@pytest.mark.parametrize("kind", ["normal", "student", "pure_noise"])
+def test_intervals_of_long_default_training(kind):
+    draw = getattr(simulations, kind)
+    check_coverage(interval_coverage(draw, "defaults", 0.9, n_rows=200, n_sets=30), 0.9, 0.05)
 
 
 @pytest.mark.parametrize("fit", ["folds", "refit", "bootstrap", "chosen"])
@@ -114,6 +127,8 @@ CLASSES = {
     "unbalanced": (classes(4, noise=2.0, power=1.5), 150),
     "random": (simulations.random_classes, 100),
 }
+# By default a validation part has the frequencies of the classes of all rows; see below.
+RANDOM_SPLIT = ShuffleSplit(1, test_size=0.4, random_state=0)
 FITS_OF_CLASSES = ["folds", "refit", "bootstrap", "early stopping", "calibrate", "chosen"]
 
 
@@ -122,9 +137,27 @@ FITS_OF_CLASSES = ["folds", "refit", "bootstrap", "early stopping", "calibrate",
 @pytest.mark.parametrize("kind", CLASSES)
 def test_sets(kind, method, fit):
     draw, n_rows = CLASSES[kind]
-    shares = set_coverage(draw, fit, 0.9, n_rows=n_rows, method=method)
+    split = {"validation_fraction": RANDOM_SPLIT} if fit == "early stopping" else {}
+    shares = set_coverage(draw, fit, 0.9, n_rows=n_rows, method=method, **split)
     # The most probable class is always in sets of 'aps', even if this covers more.
     check_coverage(shares, 0.9, 0.09)
+
+
+@pytest.mark.user_defaults
+@pytest.mark.parametrize("kind", ["three", "random"])
+def test_sets_of_long_default_training(kind):
+    draw, _ = CLASSES[kind]
+    check_coverage(set_coverage(draw, "defaults", 0.9, n_rows=200, n_sets=30), 0.9, 0.05)
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+def test_sets_cover_a_little_less_after_a_stratified_split(method):
+    # Classes with more training rows by chance then have more held-out rows, too.
+    draw, n_rows = CLASSES["twenty"]
+    shares = set_coverage(draw, "early stopping", 0.9, n_rows=n_rows, method=method)
+    mean, error = mean_and_error(shares)
+    assert mean + 3.0 * error < 0.9
+    assert mean > 0.87
 
 
 @pytest.mark.parametrize("fit", ["folds", "bootstrap", "calibrate", "chosen"])
