@@ -91,7 +91,7 @@ def test_intervals_of_long_default_training(kind):
     check_coverage(interval_coverage(draw, "defaults", 0.9, n_rows=200, n_sets=30), 0.9, 0.05)
 
 
-@pytest.mark.parametrize("fit", ["folds", "refit", "bootstrap", "chosen"])
+@pytest.mark.parametrize("fit", ["folds", "bootstrap", "chosen"])
 @pytest.mark.parametrize("kind", ["normal", "student", "heteroscedastic", "outputs", "grouped"])
 def test_minmax_intervals(kind, fit):
     check_coverage(coverage_of(kind, fit, 0.8, method="minmax"), 0.8, 0.19)
