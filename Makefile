@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test-quick quick test lint format docs linkcheck images bench bench-accuracy clean
+.PHONY: test-quick quick test test-validity lint format docs linkcheck images bench bench-accuracy clean
 
 # Several threads wait for each other wherever the cores are busy, and the arrays here are small.
-test-quick test docs linkcheck images: export OPENBLAS_NUM_THREADS ?= 1
-test-quick test docs linkcheck images: export MKL_NUM_THREADS ?= 1
-test-quick test docs linkcheck images: export OMP_NUM_THREADS ?= 1
+test-quick test test-validity docs linkcheck images: export OPENBLAS_NUM_THREADS ?= 1
+test-quick test test-validity docs linkcheck images: export MKL_NUM_THREADS ?= 1
+test-quick test test-validity docs linkcheck images: export OMP_NUM_THREADS ?= 1
 
 test-quick: .venv/installed
 	$(BIN)/pytest -q -n 2 -m "not slow"
@@ -16,6 +16,10 @@ quick: test-quick
 
 test: .venv/installed
 	$(BIN)/pytest -q -n 2
+
+# Whether intervals and sets hold what they promise, over many random data sets.
+test-validity: .venv/installed
+	$(BIN)/pytest -q -n 2 -m validity
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ from ..uncertainty.conformal import (
     HeldOut,
     IntervalRule,
     NewRows,
+    is_enough,
     n_needed,
 )
 from ..uncertainty.conformal_distribution import ConformalDistribution
@@ -114,6 +115,12 @@ def distribution(model, X):
             "predict_distribution needs one prediction for each target, but this network predicts "
             "several quantiles. Use predict, or fit with another loss."
         )
+    missing = np.isnan(model.calibration.error).all(axis=0)
+    if missing.any():
+        raise ValueError(
+            "predict_distribution needs held-out targets of each output; those of the outputs "
+            f"{np.flatnonzero(missing).tolist()} are all missing (NaN)."
+        )
     read = model.read(X)
     new = list(_new_rows(model, read))
     return ConformalDistribution.of(model.calibration, new, read.shape[0])
@@ -207,21 +214,26 @@ def _warn_of_few(held_out, coverages, totals, classes=None):
 
     `totals` are the weights of the held-out rows of each target, or of each of the `classes`.
     """
-    needed = n_needed(max(coverages))
+    coverage = max(coverages)
+    needed = n_needed(coverage)
     if held_out.lacks_weights:
         warn_user(
             "The training rows had weights and the held-out rows have none: the coverage holds for "
             "rows as frequent as the held-out ones. Pass sample_weight_val to fit, or call "
             "calibrate with sample_weight."
         )
-    if min(totals) >= needed:
+    if is_enough(min(totals), coverage):
         return
     found = f"there are {min(totals):.6g}: bounds are infinite, or sets contain all classes"
     if classes is not None:
-        few = [c for c, total in zip(classes.tolist(), totals, strict=True) if total < needed]
+        few = [
+            name
+            for name, total in zip(classes.tolist(), totals, strict=True)
+            if not is_enough(total, coverage)
+        ]
         found = f"the classes {few[:10]} have fewer: all sets contain them"
     warn_user(
-        f"coverage={max(coverages):.6g} needs at least {needed} held-out {held_out.unit}, and "
+        f"coverage={coverage:.6g} needs at least {needed} held-out {held_out.unit}, and "
         f"{found}. Use a smaller coverage or more {held_out.unit}."
     )
 

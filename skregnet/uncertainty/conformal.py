@@ -78,6 +78,11 @@ def n_needed(coverage):
     return math.ceil(coverage / (1.0 - coverage) - _ROUNDING)
 
 
+def is_enough(total, coverage):
+    """Whether the bounds for a weight of held-out rows are finite."""
+    return needed_mass(coverage, total) <= total
+
+
 def needed_mass(coverage, total):
     """Return the weight up to the bound: one new row counts as much as a held-out one."""
     mass = coverage * (total + 1.0)
@@ -254,7 +259,8 @@ def _lists(calibration, pair, joint):
         ]
     rows = known.all(axis=1)
     # A factor of each target makes their errors comparable.
-    sizes = np.abs(scores[rows]).mean(axis=0)
+    weight = np.ones(len(rows)) if held_out.weight is None else held_out.weight
+    sizes = weight[rows] @ np.abs(scores[rows])
     sizes = np.where(sizes > 0.0, sizes, 1.0)
     lists = held_out.lists((scores / sizes).max(axis=1), None if rows.all() else rows)
     return [(lists, size) for size in sizes]
