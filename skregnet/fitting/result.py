@@ -142,7 +142,10 @@ class FitResult:
 
     def undone(self, start):
         """Return the result of a call of a stream that diverged: nothing has been learned."""
-        attributes = {**self.attributes, "t_": start.continuation.rows_seen}
+        # What was known of held-out rows still holds for the model.
+        kept = {*OF_HELD_OUT_ROWS, start.model.targets.name_out_of_fold}
+        attributes = {name: self.attributes[name] for name in self.attributes if name not in kept}
+        attributes["t_"] = start.continuation.rows_seen
         return replace(
             self, model=start.model, continuation=start.continuation, attributes=attributes
         )

@@ -163,6 +163,17 @@ def test_healthy_streams_of_single_classes_are_not_judged_as_ruined():
                 assert model.stop_reason_ != "diverged"
 
 
+def test_an_undone_call_leaves_the_intervals_of_the_fit():
+    X, y = regression(100)
+    model = small(cv=4, n_estimators=4, max_iter=5, learning_rate_init=0.01).fit(X, y)
+    scores, bounds = model.conformity_scores_, model.predict_interval(X)
+    model.set_params(cv=None, solver="sgd", learning_rate_init=1e30)
+    with pytest.warns(ConvergenceWarning, match="partial_fit"):
+        model.partial_fit(X, y)
+    assert_array_equal(model.conformity_scores_, scores)
+    assert_array_equal(model.predict_interval(X), bounds)
+
+
 @pytest.mark.filterwarnings("ignore:X differs in column:UserWarning")
 def test_a_stream_undoes_rows_far_away():
     X, y = regression(100)
