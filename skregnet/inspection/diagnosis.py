@@ -157,6 +157,7 @@ class Diagnosis:
         )
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def diagnose(
     estimator: BaseRegularizedMLP,
     X: MatrixLike,
