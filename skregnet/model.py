@@ -8,6 +8,7 @@ from .network import Network
 from .preprocessing.inputs import Inputs
 from .targets import ClassTargets, RealTargets
 from .uncertainty.conformal import RealCalibration
+from .uncertainty.last_layer import LastLayer
 from .uncertainty.noise import NoiseEstimate
 from .uncertainty.prediction_sets import ClassCalibration
 
@@ -31,6 +32,8 @@ class FittedModel:
         Noise of real targets.
     calibration : RealCalibration or ClassCalibration, default=None
         Errors of held-out rows, for intervals and sets. None if no row was held out.
+    posterior : LastLayer, default=None
+        Of the output weights of a single network without dropout.
     """
 
     inputs: Inputs
@@ -38,6 +41,7 @@ class FittedModel:
     targets: RealTargets | ClassTargets
     noise: NoiseEstimate | None = None
     calibration: RealCalibration | ClassCalibration | None = None
+    posterior: LastLayer | None = None
 
     @property
     def loss(self):
@@ -104,6 +108,13 @@ class FittedModel:
                 if folded is not None:
                     # Unscaled, a feature that has no effect may be out of the range of the dtype.
                     raw = self.network.infer(x)
+                rows = np.flatnonzero(~np.isfinite(raw).all(axis=(0, 2)))
+                if len(rows):
+                    raise ValueError(
+                        f"The predictions of {len(rows)} of {raw.shape[1]} rows are not finite, "
+                        f"first that of row {rows[0]}. Look for extreme values in X, far from "
+                        "those that the network was fitted to; scaler='robust' limits them."
+                    )
         # Probabilities of float64 inputs sum to one in float64, whatever training computed in.
         return raw.astype(np.promote_types(raw.dtype, X.dtype), copy=False)
 

@@ -21,12 +21,18 @@ _plain = changed_defaults(PLAIN_DEFAULTS)
 _plain.__enter__()
 
 
-@pytest.fixture(autouse=True)
-def _user_defaults(request):
-    """Give examples, and tests marked with `user_defaults`, what users get."""
-    is_example = isinstance(request.node, pytest.DoctestItem)
-    if not is_example and request.node.get_closest_marker("user_defaults") is None:
-        yield
-        return
-    with changed_defaults(USER_DEFAULTS):
-        yield
+class _UserDefaults:
+    """Gives examples, and tests marked with `user_defaults`, what users get."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        is_example = isinstance(item, pytest.DoctestItem)
+        if not is_example and item.get_closest_marker("user_defaults") is None:
+            return (yield)
+        with changed_defaults(USER_DEFAULTS):
+            return (yield)
+
+
+def pytest_configure(config):
+    # The hooks of this file itself are not called for the examples in the package.
+    config.pluginmanager.register(_UserDefaults())

@@ -241,7 +241,7 @@ def skip_impossible(estimator, check_name):
     # With few epochs and few rows of noise these are to be expected.
     "ignore:.*Maximum iterations:sklearn.exceptions.ConvergenceWarning",
     "ignore:Early stopping goes by only:UserWarning",
-    "ignore:Early stopping kept the initial weights:sklearn.exceptions.ConvergenceWarning",
+    "ignore:Early stopping kept:sklearn.exceptions.ConvergenceWarning",
     "ignore:The network predicts the training rows worse:sklearn.exceptions.ConvergenceWarning",
     # Real numbers of new rows are no category of the training rows.
     "ignore:All categories in column 0 of X are unknown:UserWarning",

@@ -697,6 +697,7 @@ class TestContinuation:
         ).fit(X, y)
         n_bytes = sum(array.nbytes for array in model.coefs_ + model.intercepts_)
         assert n_bytes == model.network_.params.nbytes
+        n_bytes += 4 * 257 * 258  # half of the matrix that the last layer's posterior needs
         assert len(pickle.dumps(model)) <= 1.1 * n_bytes
 
     def test_pickles_predict_the_same(self):

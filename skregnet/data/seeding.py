@@ -1,5 +1,7 @@
 """Independent streams of random numbers for each purpose and member."""
 
+import multiprocessing
+import os
 from functools import lru_cache
 from numbers import Integral
 
@@ -8,7 +10,7 @@ from numpy.random.bit_generator import ISeedSequence
 from sklearn.utils import check_random_state
 
 # Purposes, in the order of the children that `SeedSequence.spawn` would give.
-_INIT, _SPLIT, _SHUFFLING, _DROPOUT, _SAMPLING = range(5)
+_INIT, _SPLIT, _SHUFFLING, _DROPOUT, _SAMPLING, _SCALER = range(6)
 
 
 class Seeds:
@@ -42,6 +44,10 @@ class Seeds:
     def sampling(self):
         """Return the seed of predictions with random masks."""
         return self._sequence(_SAMPLING)
+
+    def scaler(self):
+        """Return the generator of the seeds of transformers, the same at each call."""
+        return np.random.default_rng(self._sequence(_SCALER))
 
     def _generators(self, purpose, n_members, rows_seen=0):
         tail = (rows_seen,) if rows_seen else ()
@@ -83,11 +89,38 @@ _ANY_SEED = _AnySeed()
 
 
 def _draw_entropy(random_state):
-    random_state = check_random_state(random_state)
-    entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
+    try:
+        generator = check_random_state(random_state)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "random_state must be a seed (an int from 0 to 2**32 - 1), a RandomState instance or "
+            f"None, got {random_state!r}."
+        ) from error
+    entropy = generator.randint(0, 2**32, size=4, dtype=np.uint32)
+    if _is_forked and generator is check_random_state(None):
+        entropy = np.append(entropy, _number_of_process())
     entropy.setflags(write=False)  # it is shared
     return entropy
 
+
+def _number_of_process():
+    """Return what tells the processes apart that were forked with one state of the generator."""
+    process = multiprocessing.current_process()
+    # A worker of a pool has a name that is the same in each run of a program.
+    name = process.name if multiprocessing.parent_process() else str(os.getpid())
+    return np.frombuffer(name.encode(), np.uint8).astype(np.uint32)
+
+
+_is_forked = False
+
+
+def _note_fork():
+    global _is_forked
+    _is_forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 # Making a RandomState takes as long as an epoch on a hundred rows; a search uses a seed many times.
 _entropy_of_int = lru_cache(maxsize=256)(_draw_entropy)

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import is_multilabel
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
 from ..fitting.settings import supports_partial_fit
+from ..preprocessing.checks import computes_finite
 from ..targets import ClassTargets
 from .base import BaseRegularizedMLP
 from .introspection import decision_response, proba_response
@@ -539,6 +540,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
             )
         return self._partial_fit(X, y, sample_weight, classes)
 
+    @computes_finite
     def decision_function(self, X: t.MatrixLike) -> t.Floats:
         """Compute raw predictions.
 
@@ -557,6 +559,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         model = self._fitted
         return model.targets.decision(model.raw(X))
 
+    @computes_finite
     def predict(self, X: t.MatrixLike) -> t.NDArray[Any]:
         """Predict the classes.
 
@@ -572,6 +575,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         """
         return self._fitted.predict(X)
 
+    @computes_finite
     def predict_proba(self, X: t.MatrixLike) -> t.Floats:
         """Predict the probabilities of the classes.
 
@@ -591,6 +595,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         model = self._fitted
         return model.targets.proba(model.raw(X))
 
+    @computes_finite
     def predict_log_proba(self, X: t.MatrixLike) -> t.Floats:
         """Predict the logarithms of the probabilities.
 
@@ -607,6 +612,7 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         model = self._fitted
         return model.targets.log_proba(model.raw(X))
 
+    @computes_finite
     def input_gradients(
         self,
         X: t.MatrixLike,
@@ -673,7 +679,10 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         # 'auto' is resolved at the end of training, from held-out rows.
         temperature = 1.0 if isinstance(self.temperature, str) else float(self.temperature)
         return ClassTargets(
-            self.label_smoothing, self.class_weight, type(self).__name__, temperature=temperature
+            float(self.label_smoothing),
+            self.class_weight,
+            type(self).__name__,
+            temperature=temperature,
         )
 
     def __sklearn_tags__(self):

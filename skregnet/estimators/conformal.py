@@ -1,12 +1,13 @@
 """Intervals, sets and distributions of a fitted model, from the errors of held-out rows."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from .._warnings import warn_user
 from ..data.rows import Rows, at_most
-from ..fitting.calibration import calibrate, weights_of
+from ..fitting.calibration import calibrate, own_std, predicted_by, weights_of
 from ..kernels.blocks import pieces
 from ..preprocessing.checks import check_groups, check_weights
 from ..uncertainty.conformal import (
@@ -131,35 +132,53 @@ def _new_rows(model, read):
     raw = model.raw_of_read(read)
     has_models = not targets.is_classifier and model.calibration.models is not None
     columns = inputs.dense_columns(read, MOST_COLUMNS) if has_models else None
+    variance = _variance(model, read)
     n_values = model.calibration.held_out.n_parts * raw.shape[2]
     for rows in pieces(n_rows, max(1, _BLOCK_NUMBERS // n_values)):
         of_rows = None if columns is None else columns[rows]
-        yield NewRows(rows, *_centre_and_scale(model, raw[:, rows], of_rows))
+        of_posterior = None if variance is None else variance[:, rows]
+        yield NewRows(rows, *_centre_and_scale(model, raw[:, rows], of_posterior, of_rows))
     for numbers, copies, of_copies, weights in model.raw_of_copies(read):
         columns = inputs.dense_columns(copies, MOST_COLUMNS) if has_models else None
+        variance, n_copies = _variance(model, copies), len(weights)
         each = [
             _centre_and_scale(
-                model, of_copies[:, :, i], None if columns is None else columns[i :: len(weights)]
+                model,
+                of_copies[:, :, i],
+                None if variance is None else variance[:, i::n_copies],
+                None if columns is None else columns[i::n_copies],
             )
-            for i in range(len(weights))
+            for i in range(n_copies)
         ]
         centres, scales = zip(*each, strict=True)
         scale = None if scales[0] is None else np.concatenate(scales)
         yield NewRows(numbers, np.concatenate(centres), scale, weights)
 
 
-def _centre_and_scale(model, raw, columns):
+def _variance(model, read):
+    """Return the variances of raw predictions by the posterior, if scales need them, or None."""
+    calibration = model.calibration
+    if model.targets.is_classifier or model.posterior is None or calibration.scale is None:
+        return None
+    if not calibration.uses_own_scale.any():
+        return None
+    x = model.inputs.scaled(read, model.dtype, model.n_inputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return model.posterior.variance(model.network, x)
+
+
+def _centre_and_scale(model, raw, variance, columns):
     """Return predictions by the members of each part, and scales of the errors or None."""
     calibration, targets = model.calibration, model.targets
     held_out = calibration.held_out
     if targets.is_classifier:
-        return held_out.of_raw(raw, targets.proba).astype(np.float64, copy=False), None
-    centre = held_out.of_raw(raw, targets.predict_columns)
+        return held_out.of_parts(targets.proba, raw).astype(np.float64, copy=False), None
+    centre = held_out.of_parts(targets.predict_columns, raw)
     if calibration.scale is None:
         return centre, None
     own = None
     if calibration.uses_own_scale.any():
-        own = held_out.of_raw(raw, targets.relative_std)
+        own = held_out.of_parts(partial(own_std, model), raw, variance)
     return centre, calibration.scales(centre, own, columns)
 
 
@@ -221,14 +240,14 @@ def _warn_of_few(held_out, coverages, totals, classes=None):
 
 def calibrated(model, X, y, sample_weight, groups):
     """Return the model with the errors of rows that were not used for training, for 'split'."""
-    targets, raw = model.targets, model.raw(X)
+    targets, read = model.targets, model.read(X)
     if not targets.has_calibration:
         raise ValueError(
             "calibrate needs one class for each row, but this classifier predicts several labels "
             "(a multilabel target)."
         )
     _, encoded, labels = targets.read(y)
-    n_rows = raw.shape[1]
+    n_rows = read.shape[0]
     if len(encoded) != n_rows:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, y "
@@ -240,7 +259,11 @@ def calibrated(model, X, y, sample_weight, groups):
     rows = Rows(numbers, encoded, labels, weight, groups, targets.known(encoded))
     rows = rows.without_zero_weights()
     rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
-    raw = raw[:, rows.X[:][:, 0]]
+    numbers = rows.X[:][:, 0]
+    raw, variance = model.raw(X)[:, numbers], None
+    if model.posterior is not None and not targets.is_classifier:
+        x = model.inputs.scaled(read, model.dtype, model.n_inputs)
+        variance = predicted_by(model, None, x)[1][:, numbers]
     weight, unit = weights_of(rows)
     held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", unit)
-    return replace(model, calibration=calibrate(model.inputs, targets, rows, [raw], held_out))
+    return replace(model, calibration=calibrate(model, rows, [(raw, variance)], held_out))

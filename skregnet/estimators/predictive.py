@@ -19,6 +19,7 @@ from ..uncertainty.distributions import (
     check_coverages,
     quantile_intervals,
 )
+from ..uncertainty.last_layer import WIDEST
 from ..uncertainty.noise import check_noise_is_known, warn_of_rough_noise
 from .conformal import calibrated, distribution, interval_method, intervals, prediction_sets
 
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from ..uncertainty.conformal_distribution import ConformalDistribution
 
 _NO_SPREAD = (
-    "The predictions of a single network without dropout have no spread, so that {consequence}. "
-    "Fit with dropout > 0 of hidden units, if there are any, or input_dropout > 0 (MC dropout), or "
-    "with n_estimators > 1 (a deep ensemble){otherwise}."
+    "The predictions of a single network without dropout have no spread, so that {consequence}. It "
+    "has no posterior of its output weights, because it was trained by partial_fit, comes from "
+    f"scikit-learn, is still being trained, or has more than {WIDEST} units in the last hidden "
+    "layer. Call fit with fewer units, with dropout > 0 of hidden units, if there are any, or "
+    "input_dropout > 0 (MC dropout), or with n_estimators > 1 (a deep ensemble){otherwise}."
 )
 
 
@@ -103,14 +106,17 @@ class _Uncertain:
     def _monte_carlo(self, X, n_samples, random_state, smallest=2):
         """Return the model, draws for inputs checked as in `predict`, and its dtype for them."""
         is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
-        if not (is_number and n_samples >= smallest):
+        if not (is_number and smallest <= n_samples < 2**31):
             raise ValueError(f"n_samples must be an int of at least {smallest}, got {n_samples!r}.")
         model = self._fitted
         x, dtype, unknown = model.scaled_and_unknown(X)
         with np.errstate(over="ignore", invalid="ignore"):
             model.inputs.check_finite(x)
         seed = Seeds(random_state).sampling()
-        return model, Draws(model.network, x, int(n_samples), seed, unknown), dtype
+        # Members disagree already; their posteriors are for the scale of held-out errors.
+        posterior = model.posterior if model.network.n_members == 1 else None
+        draws = Draws(model.network, x, int(n_samples), seed, unknown, posterior)
+        return model, draws, dtype
 
 
 class PredictsTargetDistributions(_Uncertain):
@@ -123,8 +129,11 @@ class PredictsTargetDistributions(_Uncertain):
         """Return the predictive distribution from MC dropout, an ensemble, or both.
 
         It is a mixture: each dropout mask of each member gives a normal distribution with its own
-        mean and the noise of the target. Batch normalisation works as in `predict`. It assumes
-        normal noise and has no guarantee; `predict_distribution` is calibrated by held-out rows.
+        mean and the noise of the target. A single network without dropout gives one normal
+        distribution around what `predict` returns. Its variance is that of the noise plus that of
+        the posterior of the output weights (a Bayesian last layer). Batch normalisation works as in
+        `predict`. The noise is assumed to be normal, and there is no guarantee;
+        `predict_distribution` is calibrated by held-out rows.
 
         Parameters
         ----------
@@ -150,13 +159,16 @@ class PredictsTargetDistributions(_Uncertain):
         Warns
         -----
         UserWarning
-            If there is no dropout, only one member, and no predicted variance. Also if the noise
-            comes from training rows alone, which are too few for the weights.
+            If there is no dropout, only one member, no posterior (after `partial_fit`, or with
+            wide last layers), and no predicted variance. Also if the noise comes from training rows
+            alone, which are too few for the weights.
 
         References
         ----------
         Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty
         in Deep Learning, ICML 2016.
+
+        J. Snoek et al.: Scalable Bayesian Optimization Using Deep Neural Networks, ICML 2015.
 
         Examples
         --------
@@ -261,7 +273,6 @@ class PredictsTargetDistributions(_Uncertain):
 
         Examples
         --------
-        >>> import numpy as np
         >>> from sklearn.datasets import load_diabetes
         >>> from sklearn.model_selection import train_test_split
         >>> from skregnet import RegularizedMLPRegressor
@@ -269,12 +280,13 @@ class PredictsTargetDistributions(_Uncertain):
         ...     *load_diabetes(return_X_y=True), random_state=0
         ... )
         >>> model = RegularizedMLPRegressor(random_state=0).fit(X, y)
+        >>> lower, upper = model.predict_interval(X_test, 0.9)
+        >>> inside = (lower <= y_test) & (y_test <= upper)
+        >>> float(inside.mean().round(1))
+        0.9
         >>> lower, upper = model.predict_interval(X_test, [0.5, 0.9])
         >>> lower.shape
         (111, 2)
-        >>> inside = (lower <= y_test[:, np.newaxis]) & (y_test[:, np.newaxis] <= upper)
-        >>> inside.mean(axis=0).round(2).tolist()
-        [0.51, 0.89]
         """
         check_coverages(coverage)
         model = self._fitted
@@ -407,16 +419,17 @@ class PredictsClassDistributions(_Uncertain):
 
         It is a mixture: each dropout mask of each member gives probabilities, from its raw scores
         divided by `temperature_`, and `proba` is their mean. `predict_proba` averages the raw
-        scores of the members instead, without masks.
+        scores of the members instead, without masks. A single network without dropout has draws
+        from the posterior of its output weights (Laplace's approximation).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_samples : int, default=100
-            Number of masks for each row and member, at least 2.
+            Number of masks for each row and member, or of draws from the posterior; at least 2.
         random_state : int, RandomState instance or None, default=0
-            Seed of the masks.
+            Seed of the masks or draws.
 
         Returns
         -------
@@ -426,11 +439,15 @@ class PredictsClassDistributions(_Uncertain):
         Warns
         -----
         UserWarning
-            If there is no dropout and only one member.
+            If there is no dropout, only one member, and no posterior (after `partial_fit`, or with
+            wide last layers).
 
         References
         ----------
         Y. Gal: Uncertainty in Deep Learning, PhD thesis, Cambridge 2016.
+
+        A. Kristiadi, M. Hein, P. Hennig: Being Bayesian, Even Just a Bit, Fixes Overconfidence in
+        ReLU Networks, ICML 2020.
 
         Examples
         --------

@@ -12,11 +12,12 @@ from sklearn.metrics import d2_pinball_score
 
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
-from ..fitting.settings import supports_partial_fit
+from ..fitting.settings import plain, supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
+from ..preprocessing.checks import check_has_rows, computes_finite
 from ..preprocessing.numbers import check_holds_numbers
 from ..targets import RealTargets
-from ..targets.scores import score_of_known
+from ..targets.scores import r2_of_any_size, score_of_known
 from .base import BaseRegularizedMLP
 from .introspection import prediction_response
 from .predictive import PredictsTargetDistributions
@@ -606,6 +607,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         n_samples: int = 100,
         random_state: t.RandomState = 0,
     ) -> t.Floats | tuple[t.Floats, t.Floats]: ...
+    @computes_finite
     def predict(
         self,
         X: t.MatrixLike,
@@ -636,8 +638,8 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             and the network are float32 and suffice for the range and the digits of the targets,
             else float64. A sequence of quantiles adds a last axis of levels.
         y_std : ndarray, shaped like `y`
-            Standard deviation of noise and predictions (over masks and members) together. Returned
-            only if `return_std` is true.
+            Standard deviation of noise and predictions (over masks and members, or by a Bayesian
+            last layer) together. Returned only if `return_std` is true.
         """
         if return_std:
             return self._mean_and_std(X, n_samples, random_state)
@@ -666,6 +668,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             One for perfect predictions, zero for the best constant.
         """
         targets = self._fitted.targets
+        check_has_rows(y, "y")
         check_holds_numbers(y, "y")
         if sample_weight is not None:
             check_holds_numbers(sample_weight, "sample_weight")
@@ -674,15 +677,16 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
             _, values, _ = targets.read(y)
             if targets.known(values) is not None:
                 return score_of_known(values, self.predict(X), sample_weight, levels)
-        if levels is None:
-            return super().score(X, y, sample_weight=sample_weight)
         predicted = self.predict(X)
+        if levels is None:
+            return r2_of_any_size(y, predicted, sample_weight)
         scores = [
             d2_pinball_score(y, predicted[..., k], sample_weight=sample_weight, alpha=level)
             for k, level in enumerate(levels)
         ]
         return float(np.mean(scores))
 
+    @computes_finite
     def input_gradients(self, X: t.MatrixLike) -> t.Floats:
         """Return the derivatives of the predictions with respect to the inputs.
 
@@ -740,8 +744,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         def to_sklearn(self) -> MLPRegressor: ...  # noqa: D102
 
     def _unfitted_targets(self):
-        loss = get_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
-        return RealTargets(loss, self.normalize_y, type(self).__name__)
+        options = {"quantile": self.quantile, "huber_delta": plain(self.huber_delta)}
+        loss = get_loss(plain(self.loss), **options)
+        return RealTargets(loss, plain(self.normalize_y), type(self).__name__)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

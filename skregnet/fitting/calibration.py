@@ -7,6 +7,7 @@ import numpy as np
 
 from ..data.rows import at_most
 from ..uncertainty.conformal import MOST_COLUMNS, MOST_ROWS, HeldOut, calibrate_real
+from ..uncertainty.last_layer import LastLayer, has_last_layer
 from ..uncertainty.noise import count_rows, estimate_noise, n_residual_rows, noise_before_fit
 from ..uncertainty.prediction_sets import ClassCalibration
 from ..uncertainty.temperature import MOST_ROWS as MOST_ROWS_OF_TEMPERATURE
@@ -15,6 +16,8 @@ from .out_of_fold import rows_of
 
 # The noise of a target that is known in fewer held-out rows comes from residuals of training rows.
 _FEWEST_HELD_OUT = 10
+# Posteriors of the output weights of wider ensembles would take too much memory in a pickle.
+_WIDEST_OF_MEMBERS = 256
 
 
 def noise_after(run, network):
@@ -45,7 +48,18 @@ def noise_after(run, network):
         if few.any():
             of_training = run.sample(run.training.of_targets(few), n_rows)
             noise = noise.filled(estimate(of_training, is_held_out=False), few)
-    return noise
+    return replace(noise, is_rough=True) if _memorises(run, network, noise) else noise
+
+
+def _memorises(run, network, noise):
+    """Whether residuals of training rows say nothing, because training goes on to its end."""
+    return (
+        run.settings.finds_plan
+        and run.settings.plans_its_end
+        and not (run.is_held_out or network.is_stochastic or run.plan.is_stream)
+        and noise.stream is not None
+        and network.params.shape[1] > run.training.n_counted
+    )
 
 
 def _known_held_out(run):
@@ -95,36 +109,104 @@ def _temperature_for(run, rows, raw):
     return fit_temperature(run.loss, raw, y, weight)
 
 
-def calibration_after(run, network, targets):
+def posterior_after(run, model):
+    """Return the posterior of the output weights of each member, from its training rows, or None.
+
+    A single network has it for predictive distributions, members on held-out rows for the scale of
+    their errors. There is none for streams, for losses without normal noise, and for networks that
+    have masks.
+    """
+    network = model.network
+    is_single, x = network.n_members == 1, None
+    if run.plan.is_stream or network.is_stochastic:
+        return None
+    if not is_single and (
+        run.targets.is_classifier
+        or network.layers[-1].n_inputs > _WIDEST_OF_MEMBERS
+        or not (run.is_held_out or run.plan.lengths is not None)
+    ):
+        return None
+    if not has_last_layer(network) or (run.loss.noise is None and not run.targets.is_classifier):
+        return None
+    x, posteriors = run.arrays(run.training)[0], []
+    for m in range(network.n_members):
+        own, rows = x, run.training
+        if run.members is not None:
+            fold = run.members.folds.of_member(m)
+            own, rows = rows_of(x, run.members.folds.train[fold]), run.members.training[fold]
+        posteriors.append(_last_layer(run, model, network.member(m), own, rows))
+    return None if None in posteriors else LastLayer.joined(posteriors)
+
+
+def _last_layer(run, model, network, x, rows):
+    """Return the `LastLayer` of a network that was trained on some rows of the run, or None."""
+    loss, known = run.loss, rows.known
+    precision, curvature = 1.0, None
+    if run.targets.is_classifier:
+        curvature = partial(_curvature_of_classes, loss, model.targets.temperature)
+    elif loss.noise == "predicted":
+        factor = 1.0 if model.noise.factor is None else model.noise.factor
+        curvature = partial(_curvature_of_heads, loss, factor, known)
+    else:
+        precision = model.noise.precision * run.targets.y_scale**2
+        if not np.isfinite(precision).all():
+            return None
+        curvature = None if known is None else lambda raw, some: known[some] * 1.0
+    return LastLayer.of(
+        network, x, _repeats(rows), curvature, precision, by_evidence=not run.targets.is_classifier
+    )
+
+
+def _repeats(rows):
+    """Return the number of rows that each row stands for, (n_samples,), or None for ones."""
+    if rows.weight is None:
+        return None
+    return rows.weight * max(1.0, rows.n_counted / rows.weight.sum())
+
+
+def _curvature_of_classes(loss, temperature, raw, _):
+    """Return p (1 - p) of each class; the probabilities are those by temperature."""
+    proba = loss.predict(raw[np.newaxis] / temperature)[0]
+    return proba * (1.0 - proba) / temperature**2
+
+
+def _curvature_of_heads(loss, factor, known, raw, rows):
+    """Return the inverse of the predicted variances, (rows, targets)."""
+    inverse = 1.0 / (loss.predict_variance(raw[np.newaxis])[0] * factor**2)
+    return inverse if known is None else inverse * known[rows]
+
+
+def calibration_after(run, model):
     """Return the `RealCalibration` or `ClassCalibration` of the held-out rows, and their scores.
 
     Both are None if no row is held out. The scores of folds have a place for each row of the user,
     NaN where it is not held out.
     """
-    if not run.is_held_out or run.plan.is_stream or not targets.has_calibration:
+    if not run.is_held_out or run.plan.is_stream or not model.targets.has_calibration:
         return None, None
     if run.members is None:
         rows = run.validation
         rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
-        raws = [network.infer(run.arrays(rows)[0])]
-        calibration = _calibration(run, targets, rows, [None], raws, [len(rows)], "validation")
+        predicted = [predicted_by(model, None, run.arrays(rows)[0])]
+        calibration = _calibration(run, model, rows, [None], predicted, "validation")
         return calibration, calibration.scores
     parts = run.members.held_out_parts(MOST_ROWS)
     members, numbers = zip(*parts, strict=True)
     x, _, _ = run.arrays(run.training)
-    raws = [network.select(some).infer(rows_of(x, rows)) for some, rows in parts]
-    sizes, numbers = [len(rows) for rows in numbers], np.concatenate(numbers)
+    predicted = [predicted_by(model, some, rows_of(x, rows)) for some, rows in parts]
+    numbers = np.concatenate(numbers)
     origin = "bootstrap" if run.settings.bootstrap else "folds"
     rows = run.training.take(numbers)
-    calibration = _calibration(run, targets, rows, members, raws, sizes, origin)
+    calibration = _calibration(run, model, rows, members, predicted, origin)
     scores = calibration.scores
     of_all = np.full((run.members.folds.n_samples, *scores.shape[1:]), np.nan)
     of_all[run.members.folds.kept[numbers]] = scores
     return calibration, of_all
 
 
-def _calibration(run, targets, rows, members, raws, sizes, origin):
-    """Return the calibration for raw predictions of the rows of each part, in their order."""
+def _calibration(run, model, rows, members, predicted, origin):
+    """Return the calibration for predictions of the rows of each part, in their order."""
+    sizes = [raw.shape[1] for raw, _ in predicted]
     weight, unit = weights_of(rows)
     held_out = HeldOut(
         np.repeat(np.arange(len(sizes)), sizes),
@@ -134,26 +216,63 @@ def _calibration(run, targets, rows, members, raws, sizes, origin):
         unit,
         run.training.sample_weight is not None and rows.sample_weight is None,
     )
-    return calibrate(run.inputs, targets, rows, raws, held_out)
+    return calibrate(model, rows, predicted, held_out)
 
 
-def calibrate(inputs, targets, rows, raws, held_out):
+def predicted_by(model, members, x):
+    """Return raw predictions of some members, and their variances by the posterior or None.
+
+    Both are (members, rows, outputs).
+    """
+    network, posterior = model.network, model.posterior
+    network = network if members is None else network.select(members)
+    if posterior is None or model.targets.is_classifier:
+        return network.infer(x), None
+    posterior = posterior if members is None else posterior.select(members)
+    return network.infer(x), posterior.variance(network, x)
+
+
+def own_std(model, raw, variance):
+    """Return the standard deviation of targets that members predict, up to a factor, or None.
+
+    It is (rows, targets), the root mean square over the members.
+
+    Parameters
+    ----------
+    model : FittedModel
+    raw, variance : ndarray of shape (members, rows, outputs)
+        The variance may be None; see `predicted_by`.
+    """
+    targets = model.targets
+    std = targets.relative_std(raw)
+    if variance is None:
+        return std
+    if std is None:
+        noise = 1.0 / (model.noise.precision * targets.y_scale**2)
+    else:
+        noise = np.square(std * (1.0 if model.noise.factor is None else model.noise.factor))
+    return np.sqrt(noise + variance[..., : len(targets.y_scale)].mean(axis=0))
+
+
+def calibrate(model, rows, predicted, held_out):
     """Return the calibration for held-out `Rows`, whose order is that of their parts.
 
-    `raws` are raw predictions by the members of each part, (members, rows, outputs).
+    `predicted` has for each part what `predicted_by` returns.
     """
+    targets = model.targets
     if targets.is_classifier:
-        proba = np.concatenate([targets.proba(raw) for raw in raws]).astype(np.float64, copy=False)
+        proba = np.concatenate([targets.proba(raw) for raw, _ in predicted])
+        proba = proba.astype(np.float64, copy=False)
         return ClassCalibration.of_proba(held_out, rows.y[:, 0].astype(np.intp), proba)
-    predicted = np.concatenate([targets.predict_columns(raw) for raw in raws])
-    if predicted.ndim == 3:
-        return calibrate_real(held_out, rows.y[..., np.newaxis] - predicted, predicted)
-    own = [targets.relative_std(raw) for raw in raws]
+    centre = np.concatenate([targets.predict_columns(raw) for raw, _ in predicted])
+    if centre.ndim == 3:
+        return calibrate_real(held_out, rows.y[..., np.newaxis] - centre, centre)
+    own = [own_std(model, *of_part) for of_part in predicted]
     own = None if own[0] is None else np.concatenate(own)
     columns = None
     if held_out.origin == "folds":
-        columns = inputs.dense_columns(rows.X, MOST_COLUMNS)
-    return calibrate_real(held_out, rows.y - predicted, predicted, own, columns)
+        columns = model.inputs.dense_columns(rows.X, MOST_COLUMNS)
+    return calibrate_real(held_out, rows.y - centre, centre, own, columns)
 
 
 def weights_of(rows):

@@ -8,9 +8,15 @@ import numpy as np
 from .._warnings import warn_user
 from ..data.rows import Rows
 from ..data.seeding import Seeds
-from ..preprocessing.checks import check_groups, check_validation_arguments, check_weights
+from ..preprocessing.checks import (
+    check_groups,
+    check_has_rows,
+    check_validation_arguments,
+    check_weights,
+)
 from ..preprocessing.columns import check_is_read
 from ..preprocessing.inputs import Inputs
+from ..preprocessing.scaling import with_seeds
 from ..preprocessing.splitting import split_validation, warn_small_validation
 from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
@@ -23,9 +29,6 @@ from .result import FitResult
 from .run import Run
 from .scorer import make_scorer
 from .settings import check_batches, is_auto
-
-# So many rows show whether a loss is finite.
-_SAMPLE_ROWS = 2000
 
 
 class Data(NamedTuple):
@@ -69,6 +72,8 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     for name, values in zip(data._fields, data, strict=True):
         if values is not None:
             check_is_read(values, name)
+            if name in ("groups", "X_val", "y_val", "classes"):
+                check_has_rows(values, name)
     check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
     if data.X_val is not None and not isinstance(settings.cv, str | None):
         raise ValueError(
@@ -87,6 +92,12 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
     run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
+    if asks_refit and not run.plan.stops_early and not is_stream:
+        warn_user(
+            "refit=True has no effect: no epoch is chosen by held-out rows. Set "
+            "early_stopping=True, give cv and leave early_stopping at its default, or set "
+            "refit=False."
+        )
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
@@ -94,16 +105,18 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         outcome = run.train(make_scorer(run), watchers, checkpoint)
         if run.chooses_embedding:
             run, outcome = better_without_bins(run, outcome)
-        _check_initial_loss(run, outcome)
         network = outcome.network
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
         )
-        result = result.calibrated(*calibration_after(run, network, result.model.targets))
+        result = result.with_posterior(run)
+        result = result.calibrated(*calibration_after(run, result.model))
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)
             )
+    if is_stream and start is not None and "diverged" in outcome.stop_reason:
+        result = result.undone(start)
     for watcher in watchers:
         watcher.end_training(outcome, result)
     if run.settings.refit and run.plan.stops_early:
@@ -115,23 +128,6 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     for watcher in watchers:
         watcher.end_fit(result)
     return result
-
-
-def _check_initial_loss(run, outcome):
-    """Raise ValueError where nothing was learned because no loss is finite, not even the first."""
-    if run.start is not None or outcome.kept_epoch.any():
-        return
-    if set(outcome.stop_reason) != {"diverged"}:
-        return
-    x, y, weight = run.sample(run.training, _SAMPLE_ROWS)
-    weight = None if weight is None else weight[np.newaxis]
-    losses = run.loss.value(outcome.network.infer(x), y[np.newaxis], weight, 1.0 / len(y))
-    if not np.isfinite(losses).any():
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values "
-            "and need to be preprocessed. The loss is not finite even with the initial weights: "
-            "leave scaler and normalize_y at their defaults, or scale X and y."
-        )
 
 
 def read_data(settings, data, start=None, *, same_classes=False, is_stream=False):
@@ -264,15 +260,16 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
             inputs = inputs.fitted(
                 training.X,
                 training.relative_weight,
-                settings.scaler,
+                with_seeds(settings.scaler, seeds.scaler()),
                 settings.numeric_embedding,
                 total_weight=training.total_weight,
                 is_stream=is_stream,
             )
             targets = targets.fitted(training, is_stream)
     elif is_stream:
-        inputs = inputs.continued(training.X, training.relative_weight)
-        targets = targets.with_rows(training)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inputs = inputs.continued(training.X, training.relative_weight)
+            targets = targets.with_rows(training)
     if start is not None:
         inputs.warn_of_changed_constants(training.X)
         inputs.warn_of_unknown_categories(training.X)
@@ -285,7 +282,9 @@ def prepare(settings, inputs, targets, rows, validation, start=None, *, is_strea
             weighted(settings, targets, unweighted.take(folds.kept[part])) for part in folds.train
         ]
         members = OutOfFold(folds, training, parts, targets, settings.n_estimators)
-    return Run(settings, plan, inputs, targets, training, validation, seeds, start, members)
+    return Run(
+        settings, plan, inputs, targets, training, validation, seeds, start, members, is_given
+    )
 
 
 def _hold_back(settings, targets, rows, seeds, start):

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, TypeVar
 
 from .._sklearn_compat import Options
+from ..preprocessing.checks import computes_finite
 
 # Values of parameters, in lower case and with underscores.
 _VALUES = {
@@ -231,8 +232,12 @@ _Method = TypeVar("_Method", bound=Callable)
 
 
 def explains_arguments(method: _Method) -> _Method:
-    """Decorate a method so that a TypeError of its arguments has a hint, and the public class."""
+    """Decorate a method so that a TypeError of its arguments has a hint, and the public class.
+
+    What other methods than `fit` compute is finite.
+    """
     known = frozenset(signature(method).parameters)
+    method = method if "y" in known else computes_finite(method)
 
     @wraps(method)
     def explained(self, *args, **kwargs):

@@ -19,6 +19,9 @@ _FAR_OFF = 10.0
 _DIVERGENCE_FACTOR = 10.0
 # Share of the unit by which a network that is worse than the best constant exceeds its loss.
 _CLEARLY = 0.01
+# A network whose training loss is less than that of the best constant by this share of the unit has
+# learned something.
+_LEARNED = 0.2
 _ROUNDING = 1e-3  # of sums in float32
 # So many rows tell the training loss well enough to see a plateau or a divergence.
 _SAMPLE_ROWS = 2000
@@ -41,6 +44,8 @@ class Judge:
     ----------
     constant : ndarray of shape (n_outputs,)
         The constant with the least loss.
+    constant_loss : float
+        Its loss.
     far_loss : float
         What targets far off add to the loss of the best constant of a robust loss; zero for others.
     tol : float
@@ -54,29 +59,37 @@ class Judge:
         self.constant = loss.constant_of_known(y, weight)
         self._share = float(tol)
         self._spread = np.ones(y.shape[1]) if spread is None else spread
-        self._constant_loss = self._loss_of_constant(self.constant, y, weight)
-        self._y_of_unit, unit, self.far_loss = y, self._constant_loss, 0.0
+        self.constant_loss = self._loss_of_constant(self.constant, y, weight)
+        self._y_of_unit, unit, self.far_loss = y, self.constant_loss, 0.0
         if loss.is_robust:
             self._y_of_unit = _without_far_targets(y, weight)
             unit = self._loss_of_constant(self.constant, self._y_of_unit, weight)
-            self.far_loss = self._constant_loss - unit
+            self.far_loss = self.constant_loss - unit
         self._unit = self._unit_of(unit, self._spread)
         self.tol = self._share * self._unit
 
-    def is_below_constant(self, losses):
-        """Whether the training losses of all members are below that of the best constant."""
-        return bool((losses <= self._constant_loss).all())
+    def compared(self, network, data):
+        """Return the losses of the members on some rows, and that of the best constant.
 
-    def is_worse_than_constant(self, network, data):
-        """Whether the members have a clearly larger loss on some rows than the best constant."""
+        Of robust losses, targets far off do not count more.
+        """
         x, y, weight = data
         if self.loss.is_robust:
             y = _without_far_targets(y, weight)
-        loss = float(np.mean(self.evaluation(x, y, weight)(network)))
+        losses = self.evaluation(x, y, weight)(network)
         # Weights have the mean one over all rows, not over these.
-        bound = self._loss_of_constant(self.constant, y, weight) * len(y) / total_weight(y, weight)
-        bound += _CLEARLY * self._unit + _ROUNDING * abs(bound)
-        return not loss <= bound  # NaN is worse
+        constant = self._loss_of_constant(self.constant, y, weight)
+        return losses, constant * len(y) / total_weight(y, weight)
+
+    def is_worse_than_constant(self, losses, constant):
+        """Whether the members have a clearly larger mean loss than the best constant."""
+        bound = constant + _CLEARLY * self._unit + _ROUNDING * abs(constant)
+        return not float(np.mean(losses)) <= bound  # NaN is worse
+
+    def is_lost(self, losses, constant, in_training):
+        """Whether the members predict no better than a constant what they had learned well."""
+        learned = constant - float(np.mean(in_training)) > _LEARNED * self._unit
+        return learned and not float(np.mean(losses)) < constant - _CLEARLY * self._unit
 
     def _loss_of_constant(self, constant, y, weight):
         constant = constant.astype(y.dtype, copy=False)
@@ -158,6 +171,11 @@ class Judge:
             lambda rows: network.infer(x[rows]), y, weight, scale, x.shape[1]
         )
 
+    def losses(self, network, x, y, weight):
+        """Return the loss of each member on few rows; targets and weights are those of a batch."""
+        scale = 1.0 / total_weight(y[0], None if weight is None else weight[0])
+        return self.loss.value(network.infer(x), y, weight, scale)
+
     def _in_chunks(self, raw_predictions, y, weight, scale, n_columns=1):
         """Loss of what a function returns for slices of the rows; little memory is taken."""
         return sum(
@@ -172,10 +190,24 @@ class Judge:
 
     def diverged_loss(self, initial=-np.inf):
         """Return the loss above which a run has diverged that began with a loss of `initial`."""
-        loss = np.maximum(initial, self._constant_loss)
+        largest = np.fmax if isinstance(initial, np.ndarray) else max  # NumPy's takes 2 us more
+        loss = largest(initial, self.constant_loss)
         if self.loss.in_nats:
             return loss + _DIVERGENCE_FACTOR * self._unit
-        return _DIVERGENCE_FACTOR * np.maximum(loss, self._unit)
+        return _DIVERGENCE_FACTOR * largest(loss, self._unit)
+
+    def growth(self, before, after):
+        """Return how far losses have grown, in units of the growth that means divergence.
+
+        The growths of several runs add up. That of a loss that is not finite any more is infinite.
+        """
+        if self.loss.in_nats:
+            growth = (after - before) / (_DIVERGENCE_FACTOR * self._unit)
+        else:
+            least = np.finfo(float).tiny
+            growth = np.log(np.maximum(after, least) / np.maximum(before, least))
+            growth /= np.log(_DIVERGENCE_FACTOR)
+        return np.where(np.isfinite(after), np.where(np.isfinite(before), growth, 0.0), np.inf)
 
 
 def _without_far_targets(y, weight):

@@ -101,21 +101,34 @@ class OutOfFold:
 
     def start_of_members(self, loss, dtype):
         """Return the initial biases of the output layer, (members, 1, outputs), or None."""
-        starts = []
+        starts = [loss.start(constant, y) for constant, y in self._constants(loss, dtype)]
+        return None if starts[0] is None else self._biases(starts)
+
+    def constant_of_members(self, loss, dtype):
+        """Return biases with which the members predict the best constant of their rows."""
+        return self._biases(
+            [constant_biases(loss, constant, y) for constant, y in self._constants(loss, dtype)]
+        )
+
+    def _constants(self, loss, dtype):
+        """Yield the best constant of the rows of each fold, and their targets."""
         for targets, part in zip(self.targets_of_fold, self.training, strict=True):
-            y, weight = targets.for_loss(part.y, dtype), part.loss_weight
-            starts.append(loss.start(loss.constant_of_known(y, weight), y))
-        if starts[0] is None:
-            return None
-        of_members = [starts[self.folds.of_member(m)] for m in range(self.n_members)]
+            y = targets.for_loss(part.y, dtype)
+            yield loss.constant_of_known(y, part.loss_weight), y
+
+    def _biases(self, of_folds):
+        of_members = [of_folds[self.folds.of_member(m)] for m in range(self.n_members)]
         return np.array(of_members)[:, np.newaxis]
 
-    def set_population_statistics(self, network, x):
-        """Set the running moments of batch normalisation to those of the rows of each member."""
-        for member in range(self.n_members):
+    def set_population_statistics(self, network, x, members=None):
+        """Set the running moments of batch normalisation to those of the rows of each member.
+
+        `members` are the numbers of those that the network has, if they are not all.
+        """
+        for i, member in enumerate(range(self.n_members) if members is None else members):
             fold = self.folds.of_member(member)
             rows, weight = self.folds.train[fold], self.training[fold].loss_weight
-            network.member(member).set_population_statistics(rows_of(x, rows), weight)
+            network.member(i).set_population_statistics(rows_of(x, rows), weight)
 
     # ---- units of the targets
 
@@ -248,6 +261,12 @@ class OutOfFold:
         n_folds = self.folds.holds_out.sum(axis=1, keepdims=True)
         raw /= np.where(n_folds > 0, n_folds, np.nan).astype(raw.dtype)
         return raw
+
+
+def constant_biases(loss, constant, y):
+    """Return biases of the output layer that predict a constant, and from which training can go."""
+    start = loss.start(constant, y)
+    return constant if start is None else start
 
 
 def _members_of(network):

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..preprocessing.scaling import with_seeds
+from .divergence import predict_constant
 from .progress import progress_of
 from .run import Run
 
@@ -46,7 +48,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             inputs.fitted(
                 rows.X,
                 rows.relative_weight,
-                settings.scaler,
+                with_seeds(settings.scaler, first.seeds.scaler()),
                 settings.numeric_embedding,
                 total_weight=rows.total_weight,
             ),
@@ -58,8 +60,10 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
         watchers = progress_of(second, f"Training anew on all {len(rows)} rows.")
         again = second.train(watchers=watchers)
         completed = is_completed(again.stop_reason, again.kept_epoch, outcome.kept_epoch)
+        if outcome.predicts_constant is not None:
+            predict_constant(second, again.network, outcome.predicts_constant)
         if completed.all():
-            return result.refitted(second, again)
+            return result.refitted(second, again).with_posterior(second)
     return _not_refitted(first, result, len(rows), again.stop_reason[~completed][0])
 
 

@@ -11,6 +11,7 @@ from ..functions.penalties import Penalty
 from ..model import FittedModel
 from ..network import Architecture
 from ..training import TrainingState
+from .calibration import posterior_after
 from .settings import CURVES
 
 # Attributes about rows that are held out.
@@ -115,6 +116,10 @@ class FitResult:
         model = replace(self.model, calibration=calibration)
         return replace(self, model=model).with_attributes(conformity_scores_=scores)
 
+    def with_posterior(self, run):
+        """Return the result with the posterior of the output weights, given the rows of the run."""
+        return replace(self, model=replace(self.model, posterior=posterior_after(run, self.model)))
+
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
         rows_seen = outcome.history.n_epochs * run.n_training
@@ -134,6 +139,13 @@ class FitResult:
         calibration = None if calibration is None else calibration.of_all_members()
         model = FittedModel(run.inputs, outcome.network, targets, self.model.noise, calibration)
         return replace(self, model=model, continuation=continuation, attributes=attributes)
+
+    def undone(self, start):
+        """Return the result of a call of a stream that diverged: nothing has been learned."""
+        attributes = {**self.attributes, "t_": start.continuation.rows_seen}
+        return replace(
+            self, model=start.model, continuation=start.continuation, attributes=attributes
+        )
 
     def published(self, before):
         """Return the attributes of the fitted estimator, whose attributes were `before`.
@@ -175,14 +187,29 @@ def _one_or_all(values):
 
 _DIVERGED = (
     "Training diverged: by epoch {epoch} the loss or the weights had become infinite, NaN or far "
-    "worse than at the start. Those of epoch {kept}, before that, were restored: training is not "
-    "complete. Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
+    "worse than at the start. {kept}: training is not complete. "
 )
+_EARLIER = "Those of epoch {epoch}, before that, were restored"
+_CONSTANT = "A constant prediction was kept, which is better than the initial weights"
+_STREAM_DIVERGED = (
+    "Training diverged in this call of partial_fit: the loss or the weights had become infinite, "
+    "NaN or far worse than before. The state before the call was restored: {what}. "
+)
+_REMEDIES = "Lower learning_rate_init, set max_grad_norm, or look for extreme values in X and y."
 _WORSE = "The network predicts the training rows worse than a constant does: do not use it."
+_LOST = (
+    "The network predicts the training rows no better than a constant does, though its loss in "
+    "training was lower: do not use it. Batch normalisation predicts with moments of all rows, "
+    "which a few extreme inputs dominate. Leave scaler at its default, set scaler='robust', or "
+    "look for extreme values in X."
+)
 _NEVER_IMPROVED = (
-    "Early stopping kept the initial weights: no epoch predicted the validation part better than "
-    "they do. Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by "
-    "itself)? If so, lower learning_rate_init or raise n_iter_no_change."
+    "Early stopping kept {kept}: no epoch predicted {held_out} better. {units}Lower "
+    "learning_rate_init or raise n_iter_no_change, if X tells of y at all."
+)
+_UNITS = (
+    "Are X_val and y_val in the units of X and y (a Pipeline does not transform X_val by itself)? "
+    "If so: "
 )
 
 # With a larger `tol`, a run may end before it has begun to learn.
@@ -194,6 +221,8 @@ _RISEN = 1.1
 def warnings_of_run(run, outcome):
     """Return the messages and categories of warnings about a run: none, or the most severe."""
     found = _warnings_of_end(run, outcome)
+    if outcome.is_lost:
+        return (*found, (_LOST, ConvergenceWarning))
     if not outcome.is_worse_than_constant:
         return found
     if found:
@@ -202,24 +231,31 @@ def warnings_of_run(run, outcome):
     # Steps that are too small, and a large `tol`, end training before it has begun. A likelihood
     # jumps where variances are small.
     losses = outcome.history.curve("loss")
-    has_risen = not max(losses) <= _RISEN * losses[0]
+    has_risen = not max(losses) <= _RISEN * losses[0] and not run.loss.in_nats
     has_settled = {*outcome.stop_reason} == {"tol"} and run.settings.tol <= _TOL_OF_PLATEAU
     has_grown = outcome.mean_kept_loss > losses[0]
-    if run.loss.in_nats or not has_risen or not (has_grown or has_settled):
-        return ()
-    return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
+    if outcome.is_worse_than_start or (has_risen and (has_grown or has_settled)):
+        return ((f"{_WORSE} Lower learning_rate_init or set max_grad_norm.", ConvergenceWarning),)
+    return ()
 
 
 def _warnings_of_end(run, outcome):
     reasons, settings = set(outcome.stop_reason), run.settings
-    kept = _one_or_all(outcome.kept_epoch)
+    kept = outcome.kept_epoch.tolist()
+    kept = kept[0] if len(set(kept)) == 1 else kept
     if "diverged" in reasons:
+        kept = _EARLIER.format(epoch=kept) if outcome.predicts_constant is None else _CONSTANT
         message = _DIVERGED.format(epoch=outcome.history.n_epochs, kept=kept)
-        return ((message, ConvergenceWarning),)
+        if run.plan.is_stream:
+            what = "weights, moments and scalings" if run.start else "the initial weights"
+            message = _STREAM_DIVERGED.format(what=what)
+        return ((message + _REMEDIES, ConvergenceWarning),)
     if "interrupted" in reasons:
         return ((f"Training interrupted by user. Kept: epoch {kept}.", UserWarning),)
-    if run.start is None and "early_stopping" in reasons and _never_improved(run, outcome):
-        return ((_NEVER_IMPROVED, ConvergenceWarning),)
+    is_constant = outcome.predicts_constant is not None and outcome.predicts_constant.all()
+    is_over = "early_stopping" in reasons or is_constant
+    if run.start is None and is_over and _never_improved(run, outcome):
+        return ((_not_improved(run, outcome), ConvergenceWarning),)
     if "max_iter" in reasons and not run.plan.is_stream and not settings.plans_its_end:
         return ((_not_converged(settings, outcome.history.n_epochs), ConvergenceWarning),)
     return ()
@@ -233,6 +269,19 @@ def _never_improved(run, outcome):
     losses = outcome.history.curve("validation_loss")
     could_improve = min(losses) > 0.0 or (min(losses) < 0.0 and max(losses) > min(losses))
     return not outcome.kept_epoch.all() and could_improve
+
+
+def _not_improved(run, outcome):
+    held_out = (
+        "the validation part" if run.members is None else "the rows held out from the members"
+    )
+    return _NEVER_IMPROVED.format(
+        kept="the initial weights"
+        if outcome.predicts_constant is None
+        else "a constant prediction",
+        held_out=held_out,
+        units=_UNITS if run.is_given else "",
+    )
 
 
 def limit_reached(settings, n_epochs):

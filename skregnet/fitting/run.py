@@ -29,6 +29,14 @@ from ..training import (
 from ..training.full_batch import Objective
 from ..training.monitor import RateLowering
 from .checks import checked_epochs, now_and_then
+from .divergence import (
+    FitDivergence,
+    StreamDivergence,
+    checked,
+    no_worse_than_constant,
+    no_worse_than_start,
+    undone,
+)
 from .judge import Judge, sample_of
 from .parallel import n_processes, train_in_processes
 from .run_result import RunResult
@@ -52,6 +60,8 @@ class Run:
     members : OutOfFold, default=None
         The rows of each member, if they are on folds or bootstrap samples; `validation` is None
         then.
+    is_given : bool, default=False
+        Whether the user gave the validation rows.
     """
 
     def __init__(
@@ -65,18 +75,20 @@ class Run:
         seeds,
         start=None,
         members=None,
+        is_given=False,
     ):
         self.settings = settings
         self.plan = plan
-        self.inputs = inputs
-        self.targets = targets
+        self.inputs, self.targets = inputs, targets
         self.training = training
         self.validation = validation
         self.seeds = seeds
         self.start = start
         self.members = members
+        self.is_given = is_given
         self.watchers = ()
         self.first_epochs = None  # length of the first cycle of the learning rate
+        self.divergence = None  # what judges the end of the run
         self._arrays = None  # of the training rows
         self.loss = targets.loss
         self.dtype = np.dtype(settings.dtype or training.X.dtype)
@@ -118,7 +130,7 @@ class Run:
         data = self.arrays(self.training)
         spread = self.targets.spread_for_loss(*data[1:])
         judge = Judge(self.loss, data, self.settings.tol, spread)
-        network, state = self._initial_network(data, judge.constant), None
+        network, state = self.initial_network(data, judge.constant), None
         if self.start is not None:
             # Copies: a run that fails leaves the fitted model as it was.
             network, state = network.select(slice(None)), self.start.continuation.state
@@ -126,26 +138,35 @@ class Run:
         if checkpoint is not None:
             state = checkpoint.restore(network)
             self.plan = self.plan.resumed(state.elapsed)
-        state = state or self._new_state(network.n_members)
+        state = state or self.new_state(network.n_members)
         validate = self._validator(judge, scorer)
         run = self._stochastic if self.settings.is_stochastic else self._full_batch
         with self._threads(network, data):
             monitors = run(network, state, data, judge, validate)
-            if network.batch_norm_layers and not self.plan.is_stream and not self.plan.stops_early:
-                self._set_population_statistics(network, data)
+            if self.has_population_statistics(network):
+                self.set_population_statistics(network, data)
         state.end_run(keep_patience=self.plan.is_stream)
         result = RunResult.of_monitors(network, state, monitors)
+        if self.start is None and self.plan.stops_early and not result.kept_epoch.all():
+            result = no_worse_than_constant(self, result, validate)
+        if "diverged" in result.stop_reason:
+            undo = undone if self.plan.is_stream else no_worse_than_start
+            result = undo(self, result, judge, data)
         result = result.best_restarts(self.settings.n_estimators)
         result = replace(result, network=self.in_common_units(result.network))
-        if self._is_worse(result, judge, data):
-            result = replace(result, is_worse_than_constant=True)
-        return result
+        return result if self.plan.is_stream else checked(self, result, judge, data)
 
-    def _set_population_statistics(self, network, data):
+    def has_population_statistics(self, network):
+        """Whether batch normalisation gets statistics of all rows after training."""
+        is_fit = not self.plan.is_stream and not self.plan.stops_early
+        return is_fit and bool(network.batch_norm_layers)
+
+    def set_population_statistics(self, network, data, members=None):
+        """Set the statistics of a network that has all members, or those of the given numbers."""
         if self.members is None:
             network.set_population_statistics(data[0], data[2])
         else:
-            self.members.set_population_statistics(network, data[0])
+            self.members.set_population_statistics(network, data[0], members)
 
     def in_common_units(self, network):
         """Return a network that predicts the targets in the scaling that is published."""
@@ -168,6 +189,7 @@ class Run:
             self.validation,
             self.seeds,
             members=self.members,
+            is_given=self.is_given,
         )
 
     @property
@@ -179,17 +201,6 @@ class Run:
     def is_held_out(self):
         """Whether there are rows that show the error on new ones."""
         return self.validation is not None or self.members is not None
-
-    def _is_worse(self, result, judge, data):
-        """Whether a fit ended worse than a constant predicts; False for streams and refits."""
-        if self.plan.is_stream or self.plan.lengths is not None:
-            return False
-        if "interrupted" in result.stop_reason:
-            return False
-        # An average of the parameters has another loss than those in training.
-        if judge.is_below_constant(result.kept_loss) and not self.settings.weight_averaging:
-            return False  # found without predictions
-        return judge.is_worse_than_constant(result.network, sample_of(data))
 
     def _threads(self, network, data):
         """Return the context in which batches of the rows are computed."""
@@ -251,7 +262,8 @@ class Run:
     def _rows_seen(self):
         return 0 if self.start is None else self.start.continuation.rows_seen
 
-    def _initial_network(self, data, constant):
+    def initial_network(self, data, constant):
+        """Return the network before the run; not a copy."""
         return self.new_network(data, constant) if self.start is None else self.start.model.network
 
     def new_network(self, data=None, constant=None):
@@ -281,7 +293,8 @@ class Run:
             output.weight[..., np.tile(exact, self.loss.n_heads)] = 0.0
         return network
 
-    def _new_state(self, n_members):
+    def new_state(self, n_members):
+        """Return the state before a first run."""
         n_streams = n_members if self.plan.members is None else self.settings.n_started
         shuffling = self.seeds.shuffling(n_streams, self._rows_seen)
         dropout = []
@@ -315,11 +328,13 @@ class Run:
         lower_rates = None
         if settings.is_adaptive:
             lower_rates = RateLowering(state.rate_factors, float(settings.learning_rate_init))
-        monitor = self._monitor(
-            network, state, validate, lower_rates=lower_rates, **self._judged_by(judge, data)
-        )
+        n_jobs, backprop = self._n_processes(network, data), None
+        if n_jobs == 1:
+            backprop = Backprop(network, self.loss, batches.max_rows, state.dropout)
+        judged_by = self._judged_by(judge, data, state, backprop)
+        monitor = self._monitor(network, state, validate, lower_rates=lower_rates, **judged_by)
         what = batches, self.pipeline(), state, monitor, rate, self.plan.max_epochs
-        n_jobs = self._n_processes(network, data)
+        run = partial(train, backprop, *what)
         if n_jobs > 1:
             run = partial(
                 train_in_processes,
@@ -329,9 +344,6 @@ class Run:
                 n_jobs=n_jobs,
                 needs_state=any(getattr(each, "needs_state", True) for each in self.watchers),
             )
-        else:
-            backprop = Backprop(network, self.loss, batches.max_rows, state.dropout)
-            run = partial(train, backprop, *what)
         self._watch(run, monitor)
         return [monitor]
 
@@ -484,29 +496,33 @@ class Run:
         by_score = self.plan.stops_early and self.settings.scoring != "loss"
         return float(self.settings.tol) if by_score else judge.tol
 
-    def _judged_by(self, judge, data):
-        """Return what the monitor sees plateaus and divergence by: the loss on a sample of rows.
+    def _judged_by(self, judge, data, state, backprop):
+        """Return what the monitor sees plateaus and divergence by: losses on samples of rows.
 
-        The validation part judges a run that stops early; an epoch of a stream is not judged.
+        The validation part judges a run that stops early.
         """
-        plan = self.plan
-        if plan.stops_early or (plan.is_stream and not self.settings.is_adaptive):
+        plan, judged_by = self.plan, {}
+        if plan.stops_early:
             return {}
-        evaluate = judge.evaluation(*sample_of(data))
-        judged_by = {}
-        if self.settings.architecture.has_dropout:
+        if self.settings.architecture.has_dropout and (
+            not plan.is_stream or self.settings.is_adaptive
+        ):
             # New masks in each step make the training loss too noisy to show a plateau: its running
             # minimum soon is an outlier.
-            judged_by["plateau_loss"] = evaluate
+            judged_by["plateau_loss"] = judge.evaluation(*sample_of(data))
 
-        def tolerable_loss():
-            initial = self._initial_network(data, judge.constant)
-            penalty = self.penalty_of_loss.value(initial.params[:, : initial.n_weights])
-            return judge.diverged_loss(evaluate(initial) + penalty)
+        def initial():
+            return self.initial_network(data, judge.constant)
 
-        if not plan.is_stream:
-            judged_by["suspicious_loss"] = judge.diverged_loss()
-            judged_by["tolerable_loss"] = tolerable_loss
+        def normalize(network, members):
+            self.set_population_statistics(network, data, members)
+
+        if plan.is_stream:
+            judged_by["is_ruined"] = StreamDivergence(judge, data, initial, state, backprop)
+        else:
+            normalized = normalize if self.settings.batch_norm else None
+            self.divergence = FitDivergence(judge, data, initial, normalized)
+            judged_by["is_ruined"] = self.divergence
         return judged_by
 
     def _validator(self, judge, scorer):

@@ -20,7 +20,13 @@ class RunResult:
     kept_loss: np.ndarray  # its training loss
     members: np.ndarray  # numbers among all networks that were started
     lowered: list  # see `Monitor`
-    is_worse_than_constant: bool = False  # of the network on training rows
+    # Of the predictions of training rows: whether they are clearly worse than a constant, worse
+    # than those before the run too, and no better than a constant though the training loss was.
+    is_worse_than_constant: bool = False
+    is_worse_than_start: bool = False
+    is_lost: bool = False
+    # Mask of the members that predict a constant instead of their initial weights, or None.
+    predicts_constant: np.ndarray | None = None
 
     @classmethod
     def of_monitors(cls, network, state, monitors):
@@ -75,4 +81,7 @@ class RunResult:
             self.kept_loss[members],
             self.members[members],
             [(epoch, lowered[members]) for epoch, lowered in self.lowered],
+            predicts_constant=None
+            if self.predicts_constant is None
+            else self.predicts_constant[members],
         )

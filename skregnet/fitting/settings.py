@@ -34,6 +34,7 @@ from ..optim.stochastic import make_optimizer
 from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding, layer_of
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
+from .kinds import check_kind
 
 #: The number of rows from which on 'auto' holds rows out, as folds or a validation part, to find
 #: the length of training.
@@ -159,10 +160,10 @@ class Settings:
         """Return the settings of an estimator with valid parameters."""
         attributes = dict(vars(estimator))
         names = _all_parameter_names(type(estimator))
-        parameters = {name: attributes[name] for name in names if name in attributes}
+        parameters = {name: plain(attributes[name]) for name in names if name in attributes}
         for name in names - parameters.keys():  # a subclass may have properties for them
             if hasattr(estimator, name):
-                parameters[name] = getattr(estimator, name)
+                parameters[name] = plain(getattr(estimator, name))
         if parameters.get("dtype") not in (None, "auto"):
             parameters["dtype"] = np.dtype(parameters["dtype"]).name
         targets, architecture = estimator._unfitted_targets(), architecture_of(estimator)
@@ -271,6 +272,20 @@ def settings_of_last_fit(estimator):
     return settings.changed(**found)
 
 
+def plain(value):
+    """Return the Python number for one of NumPy, whose integers wrap and whose floats round.
+
+    So are those that an activation, a loss, an optimiser and the like were made with.
+    """
+    if isinstance(value, np.generic):
+        return float(value) if isinstance(value, np.floating) else value.item()
+    if not hasattr(type(value), "__dataclass_fields__"):
+        return value
+    given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    numbers = {name: plain(each) for name, each in given.items() if isinstance(each, np.generic)}
+    return replace(value, **numbers) if numbers else value
+
+
 def is_auto(value):
     """Whether the value of a parameter is 'auto'; it may be an array."""
     return isinstance(value, str) and value == "auto"
@@ -290,6 +305,8 @@ def validate(estimator):
     """Raise InvalidParameterError, with a hint where there is one, for an invalid parameter."""
     # As scikit-learn's own, which makes the constraints anew each time, without the defaults.
     cls, changed = type(estimator), changed_parameters(estimator)
+    for name, value in changed.items():
+        check_kind(cls, name, value)
     try:
         validate_parameter_constraints(cls._parameter_constraints, changed, cls.__name__)
     except InvalidParameterError as error:
@@ -335,7 +352,8 @@ def hidden_sizes(hidden_layer_sizes):
     """Return the numbers of units of the hidden layers as a tuple of int."""
     is_single = isinstance(hidden_layer_sizes, Integral)
     sizes = (hidden_layer_sizes,) if is_single else tuple(hidden_layer_sizes)
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
+    are_sizes = [isinstance(n, Integral) and not isinstance(n, bool) for n in sizes]
+    if not all(are_sizes) or not all(0 < n < 2**31 for n in sizes):
         raise ValueError(
             "hidden_layer_sizes must be > 0: one int, or one for each hidden layer "
             f"(an empty sequence for a linear model), got {hidden_layer_sizes!r}."
@@ -359,7 +377,7 @@ def _per_layer(estimator, name, n_layers, kind):
 
 def _activation(value):
     try:
-        return get_activation(value)
+        return get_activation(plain(value))
     except ValueError as error:
         hint = hint_for_name("activation", value, ACTIVATIONS) if isinstance(value, str) else ""
         raise ValueError(f"{error}{hint}") from None
@@ -378,12 +396,12 @@ def architecture_of(estimator):
     return Architecture(
         hidden_layer_sizes=sizes,
         activation=tuple(map(_activation, activation)),
-        dropout=dropout,
+        dropout=tuple(map(float, dropout)),
         input_dropout=float(estimator.input_dropout),
         batch_norm=bool(estimator.batch_norm),
         batch_norm_momentum=float(estimator.batch_norm_momentum),
         batch_norm_epsilon=float(estimator.batch_norm_epsilon),
-        numeric_embedding=layer_of(estimator.numeric_embedding),
+        numeric_embedding=layer_of(plain(estimator.numeric_embedding)),
     )
 
 

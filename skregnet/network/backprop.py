@@ -113,3 +113,14 @@ class Backprop:
         for go_backward in backward:
             delta = go_backward(delta)
         return loss
+
+    def value(self, x, y, weight=None):
+        """Return the loss of a batch as a call does, without its gradient.
+
+        It needs layers that predict as they train, and a number of rows of earlier calls.
+        """
+        _, forward, _, _, gradient = self._steps[y.shape[1]]
+        for go_forward in forward:
+            x = go_forward(x)
+        raw = x[np.newaxis] if self._is_single else x
+        return self.loss.value_and_gradient(raw, y, weight, 1.0 / y.shape[1], gradient)

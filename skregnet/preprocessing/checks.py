@@ -1,4 +1,8 @@
-"""Checks of weights, groups and the arguments of a validation set."""
+"""Checks of weights, groups, the arguments of a validation set, and of what is predicted."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from sklearn.utils import check_array
@@ -8,6 +12,44 @@ from .columns import is_missing
 from .numbers import check_holds_numbers
 
 _PLAIN_DTYPES = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+
+# Bounds of intervals that only few rows calibrate are infinite.
+_MAY_BE_INFINITE = {"predict_interval"}
+# Of distributions.
+_ATTRIBUTES = ("mean", "std", "proba")
+
+_Method = TypeVar("_Method", bound=Callable)
+
+
+def computes_finite(method: _Method) -> _Method:
+    """Decorate a method so that what it computes is finite, or an error names X; nothing warns."""
+    is_wrong = np.isnan if method.__name__ in _MAY_BE_INFINITE else _is_not_finite
+
+    @wraps(method)
+    def computed(*args, **kwargs):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            result = method(*args, **kwargs)
+            parts = result if isinstance(result, tuple) else (result,)
+            if not isinstance(parts[0], np.ndarray):
+                parts = [getattr(result, name, None) for name in _ATTRIBUTES]
+            for values in parts:
+                if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+                    continue
+                if np.isfinite(values.sum()):
+                    continue
+                if is_wrong(values).any():
+                    raise ValueError(
+                        f"{method.__name__} cannot be computed for X: it leaves the range of "
+                        f"{values.dtype}. Look for extreme values in X, far from those that the "
+                        "network was fitted to; scaler='robust' limits them."
+                    )
+        return result
+
+    return method if TYPE_CHECKING else computed
+
+
+def _is_not_finite(values):
+    return ~np.isfinite(values)
 
 
 def is_plain_array(values):
@@ -26,12 +68,27 @@ def has_missing(values):
     return bool(may_hold and np.isnan(values).any())
 
 
+def check_has_rows(values, name):
+    """Raise TypeError for what is no sequence of rows, such as a number or a set."""
+    has_rows = (
+        hasattr(values, "shape") or hasattr(values, "__len__") or hasattr(values, "__array__")
+    )
+    is_other = isinstance(values, str | bytes | set | frozenset | dict | type)
+    if not has_rows or is_other or getattr(values, "ndim", 1) == 0:
+        raise TypeError(f"{name} must be array-like, with a value for each row, got {values!r}.")
+
+
 def check_weights(sample_weight, n_samples, name="sample_weight"):
     """Return weights in float64, finite, not negative and not all zero, or None."""
     if sample_weight is None:
         return None
-    if np.isscalar(sample_weight):
-        sample_weight = np.full(n_samples, sample_weight)
+    if not np.isscalar(sample_weight) or isinstance(sample_weight, str | bytes):
+        check_has_rows(sample_weight, name)
+    else:
+        try:
+            sample_weight = np.full(n_samples, float(sample_weight))
+        except (OverflowError, TypeError) as error:
+            raise ValueError(f"{name} must hold finite numbers: {error}.") from error
     check_holds_numbers(sample_weight, name)
     try:
         weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)

@@ -264,7 +264,10 @@ class TableEncoder:
         if not self.vocabulary and not holds_objects(X):
             finite = "allow-nan" if self.allow_missing else True
             dtypes = (np.float64, np.float32)
-            return validate_data(checker, X, dtype=dtypes, reset=reset, ensure_all_finite=finite)
+            with np.errstate(over="ignore", invalid="ignore"):  # it adds the numbers up
+                return validate_data(
+                    checker, X, dtype=dtypes, reset=reset, ensure_all_finite=finite
+                )
         X = _two_dimensional(X, checker)
         validate_data(checker, X, reset=reset, skip_check_array=True)
         # Arrow's name of float32 is 'float'.

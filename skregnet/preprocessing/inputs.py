@@ -540,7 +540,8 @@ def _read(X, encoder, checker, reset, name="X"):
             return encoder.read(X, checker, reset, name)
         X = _without_duplicates(X) if issparse(X) else X
         dtypes = (np.float64, np.float32)
-        return validate_data(checker, X, accept_sparse="csr", dtype=dtypes, reset=reset)
+        with np.errstate(over="ignore", invalid="ignore"):  # it adds the numbers up
+            return validate_data(checker, X, accept_sparse="csr", dtype=dtypes, reset=reset)
     except (TypeError, ValueError) as error:
         names = getattr(checker, "feature_names_in_", None)
         better = explained(error, X, encoder, names, is_fit=reset)

@@ -296,10 +296,16 @@ def _principal_directions(X, mean, scale, weight, total):
         else:
             weighted = Z if weight is None else Z * weight[rows, np.newaxis]
             result += weighted.T @ Z
-    if is_wide:
-        _, singular_values, directions = np.linalg.svd(result, full_matrices=False)
-        return singular_values**2 / total, directions.T
-    return np.linalg.eigh(result / total)
+    try:
+        if is_wide:
+            _, singular_values, directions = np.linalg.svd(result, full_matrices=False)
+            return singular_values**2 / total, directions.T
+        return np.linalg.eigh(result / total)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"X cannot be whitened, its standardised rows have no finite covariance: {error}. Look "
+            "for extreme values in X, or standardise it instead."
+        ) from error
 
 
 def return_arrays(scaler):

@@ -3,6 +3,7 @@
 import inspect
 import math
 from copy import deepcopy
+from operator import itemgetter
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -54,6 +55,24 @@ def fit_scaler(scaler, X, sample_weight, feature_names=None, known=()):
     if sample_weight is not None and has_fit_parameter(scaler, "sample_weight"):
         return scaler.fit(X, sample_weight=sample_weight)
     return scaler.fit(X)
+
+
+def with_seeds(scaler, generator):
+    """Return a transformer for the parameter `scaler` that draws nothing from global generators.
+
+    In a clone, each parameter `random_state` that is None, nested ones too, gets a seed.
+    """
+    is_transformer = hasattr(scaler, "get_params") and not isinstance(scaler, type)
+    if not is_transformer or isinstance(scaler, FrozenEstimator):
+        return scaler
+    unseeded = [
+        name
+        for name, value in sorted(scaler.get_params().items(), key=itemgetter(0))
+        if value is None and name.rpartition("__")[2] == "random_state"
+    ]
+    if not unseeded:
+        return scaler
+    return clone(scaler).set_params(**{name: int(generator.integers(2**31)) for name in unseeded})
 
 
 def _unfrozen(frozen, n_features, feature_names):

@@ -104,6 +104,8 @@ class ClassTargets:
 
     def _all_classes(self, found, classes):
         """Return the known classes, or the argument `classes`, or those that were found."""
+        if classes is not None and np.ndim(classes) != 1:
+            raise ValueError(f"classes must list the labels in one dimension, got {classes!r}.")
         if classes is not None:
             classes = unique_labels(classes)
         if self.classes is None:

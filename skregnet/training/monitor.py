@@ -48,10 +48,9 @@ class Monitor:
     deadline: float | None = None
     # (monitor) -> stop; called after each epoch.
     report: Callable | None = None
-    # A run without early stopping that ends with a larger training loss may have diverged.
-    suspicious_loss: float = np.inf
-    # () -> losses, (members,), above which it has diverged. Computing them takes time.
-    tolerable_loss: Callable | None = None
+    # (network, mask of members) -> mask of those that predict far worse than before the run. It is
+    # asked for members that stop without early stopping: their last steps show in no loss.
+    is_ruined: Callable | None = None
 
     # Properties of the record; see `RunRecord`. After `restore`, `kept_epoch` is the epoch whose
     # parameters each member has, 0 for the initial ones. The reasons in `stop_reason` are
@@ -69,7 +68,7 @@ class Monitor:
             self.state.run = RunRecord.begin(self.network, self.stops_early)
             if self.stops_early:
                 # The initial parameters of a resumed training may be better than all later ones.
-                self.state.stopping.update(_monitored(*self.validate(self.network)))
+                self.state.stopping.update(monitored(*self.validate(self.network)))
         self.run = self.state.run  # the state may later be used for another run
         self._stop_at_length()
 
@@ -79,18 +78,18 @@ class Monitor:
         Returns whether all members have stopped.
         """
         run, stopping = self.run, self.state.stopping
-        monitored, values = loss, {"loss": loss}
+        value, values = loss, {"loss": loss}
         if self.validate is not None:
             validation_loss, score = self.validate(self.network)
             values["validation_loss"] = validation_loss
             if score is not None:
                 values["validation_score"] = score
             if self.stops_early:
-                monitored = _monitored(validation_loss, score)
+                value = monitored(validation_loss, score)
         if self.stops_early or self.plateau_loss is None:
-            is_best = stopping.update(monitored)
+            is_best = stopping.update(value)
         else:
-            is_best = stopping.update(monitored, partial(self.plateau_loss, self.network))
+            is_best = stopping.update(value, partial(self.plateau_loss, self.network))
         # A KeyboardInterrupt may come between any two lines. Until here, the epoch does not count;
         # from here on it does, and `interrupted` records it again.
         self._unrecorded = run.history.n_epochs, run.active, is_best, learning_rate, values
@@ -146,16 +145,16 @@ class Monitor:
         self.run.stop(members, "diverged")
 
     def _stop_diverged(self, members):
-        """Stop the members whose loss is above the tolerable one; return the others."""
-        if self.stops_early or not self.history.n_epochs:
+        """Stop the members that are ruined; return the others."""
+        if self.is_ruined is None or self.stops_early or not self.history.n_epochs:
             return members
-        loss = self.history.loss[-1]
-        diverged = members & (loss > self.suspicious_loss)
-        if not diverged.any():
+        if True not in members.tolist():
             return members
-        diverged &= loss > self.tolerable_loss()
-        self._diverge(diverged)
-        return members & ~diverged
+        ruined = self.is_ruined(self.network, members)
+        if True not in ruined.tolist():
+            return members
+        self._diverge(ruined)
+        return members & ~ruined
 
     def _move_snapshots(self, is_best):
         """Make the end of this epoch the start of the next one."""
@@ -267,5 +266,6 @@ class RateLowering:
         return stopped
 
 
-def _monitored(validation_loss, score):
+def monitored(validation_loss, score):
+    """Return the values by which early stopping compares epochs; the least ones are the best."""
     return validation_loss if score is None else -score

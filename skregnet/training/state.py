@@ -122,6 +122,10 @@ class TrainingState:
     # What transforms of a step add, by names of their own: arrays (members, ...), which follow the
     # parameters, and lists of generators.
     parts: dict = field(default_factory=dict)
+    # Of a stream: the largest loss of the best constant of a call, and by how much the last calls
+    # have raised the loss of a poor network; see `StreamDivergence`.
+    constant_loss: float = -np.inf
+    growth: float = 0.0
 
     @property
     def epoch(self):
@@ -184,6 +188,8 @@ class TrainingState:
             parts=_parts(
                 self.parts, lambda own: own[members], lambda own: [own[m] for m in members]
             ),
+            constant_loss=self.constant_loss,
+            growth=self.growth,
         )
 
     def join(self, states):

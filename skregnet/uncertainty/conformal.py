@@ -18,6 +18,8 @@ MOST_ROWS = 100_000
 # More columns than this do not explain the size of residuals: their coefficients would take longer
 # than they are worth.
 MOST_COLUMNS = 64
+# A gain of log-likelihood that is not counted.
+_GAIN_BY_CHANCE = 2.0
 # A coverage that is reached up to rounding is reached.
 _ROUNDING = 1e-9
 
@@ -44,11 +46,19 @@ class HeldOut:
         """Number of rows, or sum of their weights."""
         return float(len(self.part) if self.weight is None else self.weight.sum())
 
-    def of_raw(self, raw, function):
-        """Return a function of the raw predictions of the members of each part, stacked."""
+    def of_parts(self, function, *of_members):
+        """Return a function of the arrays of the members of each part, stacked.
+
+        The arrays have a leading axis of members; those that are None stay None.
+        """
         if all(each is None for each in self.members):
-            return np.repeat(function(raw)[np.newaxis], self.n_parts, axis=0)
-        return np.stack([function(raw[each]) for each in self.members])
+            return np.repeat(function(*of_members)[np.newaxis], self.n_parts, axis=0)
+        return np.stack(
+            [
+                function(*(None if array is None else array[some] for array in of_members))
+                for some in self.members
+            ]
+        )
 
     def lists(self, values, chosen=None):
         """Return the `ShiftedLists` of a value of each row, or of some rows, a mask."""
@@ -346,7 +356,7 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
     weight = np.ones(len(size)) if weight is None else weight[rows]
     features = with_prediction(columns, predicted[:, target])[rows]
     candidates = []
-    for uses_own in (False,) if own is None else (False, True):
+    for uses_own in (False,) if own is None else (True, False):
         scale = own[rows, target] if uses_own else np.ones(len(size))
         model = ResidualScale.fit(features, size / scale, weight)
         if model is not None:
@@ -355,5 +365,8 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
         level = level if level > 0.0 else 1.0  # no error at all
         # Minus the likelihood of a Laplace distribution.
         loss = np.average(np.log(scale), weights=weight) + np.log(level)
+        # What the network predicts is also wider where there are no rows. A gain by chance is no
+        # reason to leave it out.
+        loss -= _GAIN_BY_CHANCE / len(size) if uses_own else 0.0
         candidates.append((loss, uses_own, model, 1.0 if model else level))
     return min(candidates, key=lambda candidate: candidate[0])[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from scipy.sparse import issparse
 from ..kernels.blocks import pieces
 from ..network import Network
 from ..preprocessing.numbers import read_numbers
+from .last_layer import LastLayer
 from .mixtures import (
     class_moments,
     cumulative_probability,
@@ -41,14 +43,17 @@ _LEVEL_TOLERANCE = 1e-6
 class Draws:
     """Raw predictions of all members with random masks; each iteration draws the same ones.
 
-    The draws are not kept, because there are as many as rows times masks.
+    With a posterior of the output weights, the draws of a single network are those of its weights.
+    Real targets take its variances instead of draws. The draws are not kept, because there are as
+    many as rows times masks.
     """
 
     network: Network
     x: object  # scaled inputs: ndarray, Source or CSR matrix
-    n_samples: int  # masks for each row and member
+    n_samples: int  # masks for each row and member, or draws from the posterior
     seed: np.random.SeedSequence
     unknown: object = None  # rows whose draws are those of several copies; see `UnknownRows`
+    posterior: LastLayer | None = None  # of a single network without masks
 
     def kept(self):
         """Return the draws with a copy of the inputs, if these are small."""
@@ -59,12 +64,13 @@ class Draws:
 
     @property
     def has_spread(self):
-        """Whether the draws of a row differ, by members or by masks."""
-        return self.network.n_members > 1 or self.network.is_stochastic
+        """Whether the draws of a row differ, by members, by masks or by the posterior."""
+        is_random = self.network.is_stochastic or self.posterior is not None
+        return self.network.n_members > 1 or is_random
 
     @property
     def n_masks(self):
-        """Number of different draws for each row and member: one without dropout."""
+        """Number of different masks for each row and member: one without dropout."""
         return self.n_samples if self.network.is_stochastic else 1
 
     def generator(self, *key):
@@ -84,26 +90,44 @@ class Draws:
         return sampling_threads(self.network, self.x)
 
     def __iter__(self):
-        if self.unknown is None:
-            return mc_samples(self.network, self.x, self.n_masks, self.generator())
-        return self._with_unknown_rows(self.generator())
+        if self.posterior is None:
+            return self._of_all(partial(mc_samples, self.network), self.n_masks)
+        return self._of_all(partial(self.posterior.samples, self.network), self.n_samples)
 
-    def _with_unknown_rows(self, generator):
+    def with_variances(self):
+        """Yield rows, raw predictions, and their variances by the posterior, or None without."""
+        if self.posterior is None:
+            yield from ((rows, raw, None) for rows, raw in self)
+            return
+        for rows, moments in self._of_all(partial(self.posterior.moments, self.network), 1):
+            yield rows, *np.split(moments, 2, axis=-1)
+
+    def _of_all(self, sample, n_draws):
+        """Return what `sample` yields for all rows and their numbers of draws."""
+        if self.unknown is None:
+            return sample(self.x, n_draws, self.generator())
+        return self._with_unknown_rows(sample, n_draws, self.generator())
+
+    def _with_unknown_rows(self, sample, n_draws, generator):
         numbers = self.unknown.numbers.tolist()
         for before, after in pairwise([-1, *numbers, self.x.shape[0]]):
             first = before + 1
             if first < after:
                 known = self.x[first:after]
-                for rows, raw in mc_samples(self.network, known, self.n_masks, generator):
+                for rows, raw in sample(known, n_draws, generator):
                     yield slice(first + rows.start, first + rows.stop), raw
         n_copies = self.unknown.n_copies
-        n_masks = -(-self.n_masks // n_copies)
+        # A single draw from a posterior would be its mean.
+        least = 1 if self.posterior is None else min(2, n_draws)
+        n_draws = max(least, -(-n_draws // n_copies))
         for some in pieces(len(numbers), _ROWS_OF_COPIES):
             copies = self.unknown.copies(some)
             n_rows, seen = copies.shape[0], np.zeros(copies.shape[0], int)
-            n_outputs = self.network.layers[-1].n_outputs
-            raw = np.empty((n_masks * self.network.n_members, n_rows, n_outputs), copies.dtype)
-            for rows, samples in mc_samples(self.network, copies, n_masks, generator):
+            raw = None
+            for rows, samples in sample(copies, n_draws, generator):
+                if raw is None:
+                    n_all, n_outputs = n_draws * self.network.n_members, samples.shape[-1]
+                    raw = np.empty((n_all, n_rows, n_outputs), samples.dtype)
                 first = seen[rows.start]
                 seen[rows] = first + len(samples)
                 raw[first : seen[rows.start], rows] = samples
@@ -134,7 +158,12 @@ class TargetDraws:
     std_factor: np.ndarray | None = None
 
     def __iter__(self):
-        for rows, raw in self.draws:
+        for rows, means, noise, variances in self.components():
+            yield rows, means, noise if variances is None else noise + variances
+
+    def components(self):
+        """Yield rows, means, variances of the noise, and those of the means, or None without."""
+        for rows, raw, of_raw in self.draws.with_variances():
             means = self.loss.predict(raw).astype(np.float64, copy=False)
             if self.noise_std is None:
                 variances = self.loss.predict_variance(raw).astype(np.float64, copy=False)
@@ -142,7 +171,26 @@ class TargetDraws:
                     variances = variances * self.std_factor**2
             else:
                 variances = np.broadcast_to(self.noise_std**2, means.shape)
-            yield rows, means, variances
+            # The means are the first head of the network.
+            yield (
+                rows,
+                means,
+                variances,
+                None if of_raw is None else of_raw[..., : len(self.y_mean)],
+            )
+
+    def moments(self):
+        """Return mean, epistemic variance and aleatoric variance, (n_rows, n_targets)."""
+        # Means without masks are close to those with masks.
+        centre = self.loss.predict(self.draws.network.infer(self.draws.x))
+        centre = centre.mean(axis=0, dtype=np.float64)
+        with self.draws.threads():
+            components = (each[:3] for each in self.components())
+            mean, epistemic, aleatoric = predictive_moments(components, centre)
+            if self.draws.posterior is not None:
+                components = ((rows, means, own) for rows, means, _, own in self.components())
+                epistemic += predictive_moments(components, centre)[2]
+        return mean, epistemic, aleatoric
 
     @property
     def shape(self):
@@ -201,9 +249,10 @@ class TargetDraws:
 class PredictiveDistribution:
     """Predictive distribution of a regressor for some rows: a mixture of normal distributions.
 
-    Each member of an ensemble gives one component for each mask of dropout. The same components are
-    drawn again from the inputs when they are needed. Inputs of more than 16 MB are not copied: do
-    not change them while the distribution is used.
+    Each member of an ensemble gives one component for each mask of dropout. A single network with a
+    posterior of its output weights has one component, with the variance of both. The same
+    components are drawn again from the inputs when they are needed. Inputs of more than 16 MB are
+    not copied: do not change them while the distribution is used.
 
     Parameters
     ----------
@@ -212,7 +261,7 @@ class PredictiveDistribution:
     epistemic_std : ndarray, shaped like `mean`
         Standard deviation of the predictions over members and masks, which more data would reduce.
         It divides by the number of draws: with two draws it is on average 71 % of the true value,
-        with five 89 %.
+        with five 89 %. Without draws, that of the posterior of the output weights.
     aleatoric_std : ndarray, shaped like `mean`
         Standard deviation of the noise: ``1 / sqrt(noise_precision_)``, or what the variance head
         of ``loss='gaussian_nll'`` predicts, times a factor that makes the residuals of the
@@ -229,11 +278,7 @@ class PredictiveDistribution:
     @classmethod
     def from_draws(cls, draws):
         """Compute the moments of the draws."""
-        # Means without masks are close to those with masks.
-        centre = draws.loss.predict(draws.draws.network.infer(draws.draws.x))
-        centre = centre.mean(axis=0, dtype=np.float64)
-        with draws.draws.threads():
-            mean, *variances = predictive_moments(draws, centre)
+        mean, *variances = draws.moments()
         stds = (np.sqrt(variance) * draws.y_scale for variance in variances)
         parts = [_without_single_target(p) for p in (mean * draws.y_scale + draws.y_mean, *stds)]
         for part in parts:

@@ -70,6 +70,7 @@ def predictive_moments(draws, shift):
     return shift + mean, np.maximum(squares / counts - mean**2, 0.0), variances / counts
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def log_likelihood(draws, y):
     r"""Logarithm of the density of targets under a mixture of normal distributions.
 
@@ -113,6 +114,7 @@ def log_likelihood(draws, y):
     return total - np.log(counts)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def cumulative_probability(draws, y):
     r"""Distribution function of mixtures of normal distributions.
 
@@ -277,6 +279,7 @@ def _whole_mixtures(draws):
         yield rows, *np.concatenate(pairs, axis=1)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def mixture_quantiles(draws, probabilities, shape):
     """Invert the distribution function of mixtures of normal distributions.
 

@@ -385,10 +385,10 @@ def warn_of_rough_noise(noise):
         )
     elif noise.is_rough:
         warn_user(
-            "The noise was estimated from the residuals of fewer training rows than twice the "
-            "weights of an output. Such a network can overfit its rows, and its standard "
-            "deviations are then far too small; if it has stopped early, they can be too large. "
-            "For residuals of rows that it has not seen, fit with early_stopping=True or with "
+            "The noise was estimated from the residuals of training rows, which are too few for "
+            "the weights. Such a network can overfit its rows, and its standard deviations are "
+            "then far too small; if it has stopped early, they can be too large. For residuals of "
+            "rows that it has not seen, fit with folds (cv=8), with early_stopping=True or with "
             "X_val and y_val, of a hundred rows or more. Or set noise_precision."
         )
 

@@ -110,7 +110,7 @@ class interval_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import interval_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
+    >>> model = RegularizedMLPRegressor(random_state=0)
     >>> scores = cross_val_score(model, X, y, cv=2, scoring=interval_scorer(0.8))
     >>> bool((scores < 0).all())
     True
@@ -157,7 +157,7 @@ class coverage_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import coverage_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
+    >>> model = RegularizedMLPRegressor(random_state=0)
     >>> shares = cross_val_score(
     ...     model, X, y, cv=2, scoring=coverage_scorer(0.8, as_share=True)
     ... )
@@ -209,7 +209,7 @@ class crps_scorer(_Scorer):
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.uncertainty import crps_scorer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RegularizedMLPRegressor((10,), n_estimators=3, tol=1e-2, random_state=0)
+    >>> model = RegularizedMLPRegressor(random_state=0)
     >>> scores = cross_val_score(model, X, y, cv=2, scoring=crps_scorer())
     >>> bool((scores < 0).all())
     True

@@ -93,9 +93,9 @@ class ShiftedLists:
         mass : ndarray of shape (n_rows,)
         """
         side, total = "left" if below else "right", np.zeros(centre.shape[1])
-        limits = at - centre if scale is None else (at - centre) / scale
-        for values, masses, limit in zip(self.values, self.masses, limits, strict=True):
-            total += masses[np.searchsorted(values, limit, side)]
+        positions = self._positions(at, centre, scale, side)
+        for masses, position in zip(self.masses, positions, strict=True):
+            total += masses[position]
         return total
 
     def quantile(self, mass, centre, scale=None):
@@ -153,36 +153,34 @@ class ShiftedLists:
         largest = np.abs(centre).max(axis=0)
         low = np.nextafter(low - _ROUNDING * (np.abs(low) + largest), -np.inf)
         high = np.nextafter(high + _ROUNDING * (np.abs(high) + largest), np.inf)
+        (_, n_low), (_, n_high) = (self._up_to(at, centre, scale) for at in (low, high))
         for _ in range(_MOST_BISECTIONS):
             middle = low + 0.5 * (high - low)
-            open_ = (middle > low) & (middle < high)
-            if not open_.any():
+            is_open = (middle > low) & (middle < high) & (n_high - n_low > 1)
+            if not is_open.any():
                 break
-            reached = self.mass(middle, centre, scale) >= mass
-            high = np.where(open_ & reached, middle, high)
-            low = np.where(open_ & ~reached, middle, low)
-            if self._hold_one_value(low, high, centre, scale):
-                break
+            reached, n_middle = self._up_to(middle, centre, scale)
+            is_upper, is_lower = is_open & (reached >= mass), is_open & (reached < mass)
+            high, n_high = np.where(is_upper, middle, high), np.where(is_upper, n_middle, n_high)
+            low, n_low = np.where(is_lower, middle, low), np.where(is_lower, n_middle, n_low)
         return self._next_value(low, centre, scale)
 
-    def _positions(self, at, centre, scale):
+    def _up_to(self, at, centre, scale):
+        """Return the weight and the number of the values up to a limit in each row."""
+        mass, number = np.zeros(len(at)), np.zeros(len(at), np.intp)
+        positions = self._positions(at, centre, scale)
+        for masses, position in zip(self.masses, positions, strict=True):
+            mass += masses[position]
+            number += position
+        return mass, number
+
+    def _positions(self, at, centre, scale, side="right"):
+        """Return the number of values of each part up to a limit, (n_rows,) each."""
         limits = at - centre if scale is None else (at - centre) / scale
         return [
-            np.searchsorted(values, limit, "right")
+            np.searchsorted(values, limit, side)
             for values, limit in zip(self.values, limits, strict=True)
         ]
-
-    def _hold_one_value(self, low, high, centre, scale):
-        """Whether at most one value of each row is in its interval, excluding `low`."""
-        counts = [
-            after - before
-            for before, after in zip(
-                self._positions(low, centre, scale),
-                self._positions(high, centre, scale),
-                strict=True,
-            )
-        ]
-        return bool((np.sum(counts, axis=0) <= 1).all())
 
     def _next_value(self, low, centre, scale):
         """Return the smallest value above `low` in each row."""

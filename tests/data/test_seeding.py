@@ -1,7 +1,11 @@
 """Seeds: the same streams for the same seed, whatever has been drawn before."""
 
+import multiprocessing
+import os
+
 import numpy as np
 import pytest
+from sklearn.utils import check_random_state
 
 from skregnet.data.seeding import Seeds
 
@@ -49,3 +53,24 @@ def test_invalid_states_are_refused(random_state):
     for _ in range(2):
         with pytest.raises(ValueError, match=r"[Ss]eed"):
             Seeds(random_state)
+
+
+def _draw(_):
+    return [int(each) for each in Seeds(None).split().integers(2**31, size=2)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forked_processes_have_seeds_of_their_own():
+    check_random_state(None).seed(0)
+    context = multiprocessing.get_context("fork")
+    found = []
+    for _ in range(3):
+        with context.Pool(1) as pool:  # all are forked with the same state of the generator
+            found.append(tuple(pool.map(_draw, [0])[0]))
+    assert len(set(found)) == 3
+    assert tuple(_draw(0)) not in found
+    check_random_state(None).seed(0)
+    first = _draw(0)
+    check_random_state(None).seed(0)
+    assert _draw(0) == first

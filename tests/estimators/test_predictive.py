@@ -14,6 +14,7 @@ from scipy.stats import entropy, norm
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import ShuffleSplit
+from sklearn.neural_network import MLPRegressor
 
 from factories import KINDS, estimator_of_kind, member_of
 from skregnet import RegularizedMLPClassifier, RegularizedMLPRegressor
@@ -239,8 +240,9 @@ def test_a_variance_head_that_overfits_says_so_unless_rows_are_held_out():
     model.fit(X, y, X_val=X_val, y_val=y_val)
     assert_array_equal(model.coefs_[0], weights[0])
     corrected = model.predict_mc(X_test)
-    ratio = corrected.std / distribution.std
+    ratio = corrected.aleatoric_std / distribution.aleatoric_std
     assert_allclose(ratio, ratio[0])
+    assert (corrected.epistemic_std > 0).all()
     assert ratio[0] > 1.5
     assert np.mean(distances < 1.645 * corrected.std) > 0.8
     samples = model.sample_y(X_test[:20], 4000)
@@ -350,8 +352,18 @@ def test_robust_losses_have_a_constant_noise(loss):
     assert (distribution.aleatoric_std > 0).all()
 
 
-def test_a_single_network_without_dropout_has_no_spread():
-    model, (X, _) = fit("regression", dropout=0.0), make_data("regression")
+@pytest.mark.parametrize("lacks", ["stream", "wide", "foreign"])
+def test_a_single_network_without_posterior_has_no_spread(lacks):
+    X, y = make_data("regression")
+    if lacks == "stream":
+        model = fit("regression", dropout=0.0).partial_fit(X, y)
+    elif lacks == "wide":
+        model = RegularizedMLPRegressor((1025,), tol=100.0, noise_precision=1.0, random_state=0)
+        model.fit(X, y)
+    else:
+        plain = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", random_state=0).fit(X, y)
+        model = RegularizedMLPRegressor.from_sklearn(plain, noise_precision=1.0)
+    assert model._model.posterior is None
     with pytest.warns(UserWarning, match=r"have no spread.*noise alone.*dropout > 0"):
         mean, std = model.predict(X, return_std=True)
     assert_allclose(mean, model.predict(X))
@@ -446,8 +458,9 @@ def test_labels_have_figures_of_their_own():
     assert (distribution.variation_ratio <= 0.5).all()
 
 
-def test_a_single_classifier_without_dropout_has_no_spread():
-    model, (X, _) = fit("multiclass", dropout=0.0), make_data("multiclass")
+def test_a_single_classifier_without_posterior_has_no_spread():
+    X, y = make_data("multiclass")
+    model = fit("multiclass", dropout=0.0).partial_fit(X, y)
     with pytest.warns(UserWarning, match="mutual information and variation ratio are zero"):
         distribution = model.predict_mc(X)
     assert_allclose(distribution.mutual_information, 0.0, atol=1e-12)
@@ -687,16 +700,14 @@ def test_an_unknown_category_may_be_each_known_one(parameters):
     assert_allclose(distribution.interval(0.9), (lower, upper))
 
 
-@pytest.mark.filterwarnings("ignore:The predictions of a single network:UserWarning")
 def test_an_unknown_category_is_between_the_known_classes():
     X, y = with_categories(1000)
     model = RegularizedMLPClassifier(
         (20,), categorical_features=[1], learning_rate_init=0.01, random_state=0
     ).fit(X, y > 0)
     unknown = np.c_[X[:100, 0], np.full(100, 7.0)]
-    expected = np.mean(
-        [model.predict_proba(np.c_[X[:100, 0], np.full(100, k)]) for k in range(4)], axis=0
-    )
-    distribution = model.predict_mc(unknown)
+    known = [np.c_[X[:100, 0], np.full(100, k)] for k in range(4)]
+    expected = np.mean([model.predict_mc(each, 1000).proba for each in known], axis=0)
+    distribution = model.predict_mc(unknown, 1000)
     assert_allclose(distribution.proba, expected, atol=0.04)
     assert distribution.mutual_information.mean() > 0.2

@@ -136,10 +136,11 @@ def test_without_layers_it_is_the_normal_likelihood():
 
     found = minimize(objective, np.zeros(8), tol=1e-12)
     assert model.loss_ == pytest.approx(found.fun, abs=1e-7)
-    mean, std = model.predict(X, return_std=True)
-    assert_allclose(mean, (x @ found.x[:3] + found.x[3]) * y.std() + y.mean(), atol=1e-3)
-    expected = np.sqrt(np.logaddexp(0.0, x @ found.x[4:7] + found.x[7]) + 1e-6) * y.std()
-    assert_allclose(std, expected, rtol=1e-3)
+    found = found.x
+    predicted = model.predict_mc(X)
+    assert_allclose(predicted.mean, (x @ found[:3] + found[3]) * y.std() + y.mean(), atol=1e-3)
+    expected = np.sqrt(np.logaddexp(0.0, x @ found[4:7] + found[7]) + 1e-6) * y.std()
+    assert_allclose(predicted.aleatoric_std, expected, rtol=1e-3)
 
 
 # ---- units and weights -------------------------------------------------------------------------

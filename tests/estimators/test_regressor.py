@@ -158,7 +158,7 @@ def test_with_normalisation_mean_and_scale_are_weighted(normalize_y):
 def test_normalisation_sees_the_training_part_alone():
     X, y = inputs(), target()
     y[:30] += 1000.0
-    with pytest.warns(ConvergenceWarning, match=r"kept the initial weights.* units of X and y"):
+    with pytest.warns(ConvergenceWarning, match=r"Early stopping kept .* units of X and y"):
         model = small().fit(X[30:], y[30:], X_val=X[:30], y_val=y[:30])
     assert model.best_iter_ == 0
     assert np.isnan(model.loss_)

@@ -389,7 +389,7 @@ def test_the_keys_stop_all_members(solver):
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, y)
     assert model.stop_reason_[-1] == "interrupted"
-    assert Interrupting.calls <= 40
+    assert Interrupting.calls <= 42  # what is kept is evaluated once, with the constant
     assert np.isfinite(model.predict(X)).all()
 
 
@@ -444,6 +444,7 @@ def test_short_calls_of_a_stream_flush_denormals_too():
     model = regressor(alpha=0.0).partial_fit(X + np.arange(5, dtype=np.float32), y)
     moments = state_of(model).optimizer.second_moment
     moments[:] = np.finfo(np.float32).smallest_normal / 2
+    state_of(model).optimizer.first_moment[:] = 0.0  # or the next step would be huge
     for _ in range(60):
         model.partial_fit(X, y)
     moments = np.abs(state_of(model).optimizer.second_moment)

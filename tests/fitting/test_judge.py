@@ -179,9 +179,9 @@ def test_a_constant_network_is_not_worse_than_a_constant_where_weights_differ_mu
     judge = Judge(SquaredError(), data, tol=1e-4)
     network = Network.of_zeros([Dense(2, 1)])
     network.layers[-1].bias[...] = judge.constant
-    assert not judge.is_worse_than_constant(network, sample_of(data))
+    assert not judge.is_worse_than_constant(*judge.compared(network, sample_of(data)))
     network.layers[-1].bias[...] += 1.0
-    assert judge.is_worse_than_constant(network, sample_of(data))
+    assert judge.is_worse_than_constant(*judge.compared(network, sample_of(data)))
 
 
 @factories.not_converged

@@ -311,13 +311,16 @@ def test_the_curves_are_of_the_run_that_stopped_early(Estimator, n_estimators):
 
 @each_estimator
 def test_without_early_stopping_it_changes_nothing(Estimator):
-    model = make(Estimator, early_stopping="auto", max_iter=3).fit(X, target(Estimator))
+    with pytest.warns(UserWarning, match="refit=True has no effect"):
+        model = make(Estimator, early_stopping="auto", max_iter=3).fit(X, target(Estimator))
     expected = clone(model).set_params(refit=False).fit(X, target(Estimator))
     assert not model.refit_
     assert_array_equal(model.network_.params, expected.network_.params)
     # A validation set that is only watched stays one.
     watched = make(Estimator, early_stopping=False, max_iter=3)
-    watched.fit(X[:100], target(Estimator)[:100], WEIGHT[:100], X_val=X, y_val=target(Estimator))
+    given = {"X_val": X, "y_val": target(Estimator)}
+    with pytest.warns(UserWarning, match="refit=True has no effect"):
+        watched.fit(X[:100], target(Estimator)[:100], WEIGHT[:100], **given)
     assert not watched.refit_
     assert watched.t_ == 3 * np.count_nonzero(WEIGHT[:100])
 
@@ -529,10 +532,10 @@ def test_a_first_run_that_diverges_is_not_followed_by_another(Estimator):
 
 @each_estimator
 @pytest.mark.parametrize("n_estimators", [1, 2])
-def test_initial_weights_that_were_best_are_kept(Estimator, n_estimators):
+def test_what_was_best_before_the_first_epoch_is_kept(Estimator, n_estimators):
     model = make(Estimator, learning_rate_init=100.0, n_estimators=n_estimators, solver="sgd")
     model.set_params(max_grad_norm=1.0, n_iter_no_change=2)
-    with pytest.warns(ConvergenceWarning, match="Early stopping kept the initial weights"):
+    with pytest.warns(ConvergenceWarning, match="Early stopping kept"):
         model.fit(X, target(Estimator))
     assert not np.any(model.best_iter_)
     assert_first_is_kept(model, first_run(model, target(Estimator)))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -1115,3 +1116,229 @@ def test_missing_arguments_name_the_public_class(Estimator):
 def test_sizes_of_layers_as_separate_arguments(Estimator):
     with pytest.raises(InvalidParameterError, match=r"mean hidden_layer_sizes=\(\.\.\., 50\)\?$"):
         Estimator(100, 50).fit(*X_and_y(Estimator))
+
+
+# ---- numbers of NumPy
+
+NUMBERS = {
+    "hidden_layer_sizes": (np.uint8(200), np.int16(3)),
+    "max_iter": np.uint8(3),
+    "batch_size": np.int8(5),
+    "n_iter_no_change": np.int8(1),
+    "n_estimators": np.uint8(2),
+    "n_init": np.uint8(2),
+    "n_jobs": np.int8(1),
+    "random_state": np.uint8(7),
+    "verbose": np.int8(0),
+    "alpha": np.float16(0.1),
+    "l1_ratio": np.float16(0.3),
+    "learning_rate_init": np.float16(0.013),
+    "power_t": np.float16(0.3),
+    "momentum": np.float16(0.8),
+    "beta_1": np.float16(0.8),
+    "beta_2": np.float16(0.99),
+    "epsilon": np.float32(1e-7),
+    "tol": np.float16(1e-3),
+    "max_norm": np.float16(0.3),
+    "max_grad_norm": np.float16(0.3),
+    "weight_averaging": np.float16(0.3),
+    "dropout": np.float16(0.3),
+    "input_dropout": np.float16(0.3),
+    "batch_norm": np.True_,
+    "batch_norm_momentum": np.float16(0.3),
+    "batch_norm_epsilon": np.float16(0.3),
+    "shuffle": np.False_,
+    "nesterovs_momentum": np.False_,
+    "early_stopping": np.True_,
+    "refit": np.False_,
+    "warm_start": np.False_,
+    "bootstrap": np.False_,
+    "validation_fraction": np.uint8(5),
+    "cv": np.int8(3),
+    "max_time": np.float32(1e4),
+    "activation": ELU(np.float16(0.7)),
+    "solver": SGD(np.float16(0.7)),
+    "penalty": ElasticNet(np.float16(0.1), np.float16(0.5)),
+    "numeric_embedding": PiecewiseLinear(np.uint8(200), np.float16(0.3)),
+    "scoring": np.str_("loss"),
+}
+OTHERS = {
+    "cv": {"n_estimators": 3},
+    "n_iter_no_change": {"early_stopping": True, "max_iter": 20},
+    "validation_fraction": {"early_stopping": True},
+    "refit": {"early_stopping": True},
+    "momentum": {"solver": "sgd"},
+    "nesterovs_momentum": {"solver": "sgd"},
+    "power_t": {"learning_rate": "invscaling"},
+    "batch_norm_momentum": {"batch_norm": True, "batch_size": 10},
+    "batch_norm_epsilon": {"batch_norm": True, "batch_size": 10},
+    "l1_ratio": {"alpha": 0.5},
+}
+
+
+def python_number(value):
+    if isinstance(value, tuple):
+        return tuple(map(python_number, value))
+    known = {
+        "activation": lambda: ELU(float(np.float16(0.7))),
+        "solver": lambda: SGD(float(np.float16(0.7))),
+        "penalty": lambda: ElasticNet(float(np.float16(0.1)), 0.5),
+        "numeric_embedding": lambda: PiecewiseLinear(200, float(np.float16(0.3))),
+    }
+    for name, make in known.items():
+        if value is NUMBERS[name]:
+            return make()
+    return float(value) if isinstance(value, np.floating) else value.item()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", NUMBERS)
+@BOTH
+def test_numbers_of_numpy_are_numbers(Estimator, name, streaming):
+    X, y = X_and_y(Estimator)
+    if streaming and name in ("early_stopping", "cv", "n_init", "validation_fraction", "refit"):
+        pytest.skip("not for a stream")
+    if streaming and name == "n_iter_no_change":
+        pytest.skip("not for a stream")
+    value, others = NUMBERS[name], OTHERS.get(name, {})
+    options = {"learning_rate_init": 0.02, "max_iter": 8, **others}
+    models = []
+    for each in (value, python_number(value)):
+        model = small(Estimator, **{**options, name: each})
+        for _ in range(3 if streaming else 1):
+            known = {"classes": [0, 1]} if streaming and y.dtype.kind == "i" else {}
+            model = model.partial_fit(X, y, **known) if streaming else model.fit(X, y)
+        models.append(model)
+    ours, expected = models
+    assert getattr(ours, name) is value
+    np.testing.assert_array_equal(ours.network_.params, expected.network_.params)
+    assert ours.loss_curve_ == expected.loss_curve_
+    assert type(ours.loss_) is type(expected.loss_)
+
+
+def test_many_epochs_of_a_small_integer():
+    X, y = X_and_y()
+    options = {"learning_rate": "cosine", "batch_size": np.uint8(1)}
+    ours = small(**{**options, "max_iter": np.uint8(200)}).fit(X, y)
+    expected = small(**{**options, "max_iter": 200, "batch_size": 1}).fit(X, y)
+    assert ours.loss_curve_ == expected.loss_curve_
+    assert type(ours.max_iter_) is int
+
+
+@pytest.mark.parametrize(
+    ("parameters", "plain"),
+    [
+        (
+            {"loss": "huber", "huber_delta": np.float16(0.3)},
+            {"huber_delta": float(np.float16(0.3))},
+        ),
+        ({"loss": "quantile", "quantile": np.float16(0.3)}, {"quantile": float(np.float16(0.3))}),
+        ({"normalize_y": np.False_}, {"normalize_y": False}),
+        ({"noise_precision": np.uint8(200)}, {"noise_precision": 200}),
+    ],
+)
+def test_numbers_of_numpy_of_a_regressor(parameters, plain):
+    X, y = X_and_y()
+    ours = small(**parameters).fit(X, y)
+    expected = small(**{**parameters, **plain}).fit(X, y)
+    np.testing.assert_array_equal(ours.network_.params, expected.network_.params)
+    assert ours.noise_precision_ == expected.noise_precision_
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("predict_mc", {"n_samples": 200, "random_state": 5}),
+        ("sample_y", {"n_samples": 200}),
+        ("hidden_activations", {"layer": 1}),
+        ("predict_interval", {"n_samples": 200}),
+    ],
+)
+def test_numbers_of_numpy_as_arguments(method, arguments):
+    X, y = X_and_y()
+    model = small(dropout=0.2).fit(X, y)
+    expected = getattr(model, method)(X, **arguments)
+    for kind in (np.uint8, np.int64):
+        found = getattr(model, method)(X, **{name: kind(n) for name, n in arguments.items()})
+        if method == "predict_mc":
+            np.testing.assert_array_equal(found.mean, expected.mean)
+        else:
+            np.testing.assert_array_equal(found, expected)
+
+
+# ---- what is refused, and by which name
+
+STRANGE = {
+    "an array without dimension": np.array(3),
+    "a text without dimension": np.array("adam"),
+    "a set": {5, 3},
+    "a dict": {"a": 1},
+    "a boolean": True,
+    "a large integer": 10**30,
+    "an integer beyond floats": 10**400,
+    "a fraction": Fraction(1, 3),
+    "a complex number": 1j,
+    "bytes": b"adam",
+    "an object": object(),
+    "a class": RegularizedMLPRegressor,
+    "a function without arguments": lambda: 1.0,
+    "a function of five arguments": lambda a, b, c, d, e: 1.0,
+    "an empty text": "",
+    "NaN": np.nan,
+}
+# Not looked at in such fits, or any value of this kind is one.
+SWITCHES = "batch_norm bootstrap early_stopping nesterovs_momentum normalize_y refit shuffle"
+ACCEPTED = {
+    *(("a boolean", name) for name in f"{SWITCHES} verbose warm_start random_state".split()),
+    ("a large integer", "verbose"),
+    ("an integer beyond floats", "verbose"),
+    ("a class", "scoring"),
+    ("a function without arguments", "scoring"),
+    ("a function of five arguments", "scoring"),
+}
+
+
+@pytest.mark.parametrize("value", STRANGE)
+@BOTH
+def test_parameters_that_are_refused_are_named(Estimator, value):
+    X, y = X_and_y(Estimator)
+    for name in Estimator._get_param_names():
+        if (value, name) in ACCEPTED or (name, value) == ("class_weight", "a dict"):
+            continue
+        model = small(Estimator, early_stopping=False).set_params(**{name: STRANGE[value]})
+        with pytest.raises((ValueError, TypeError)) as caught:
+            model.fit(X, y)
+        assert name in str(caught.value), name
+        assert not hasattr(model, "_model")
+
+
+@pytest.mark.parametrize("value", [name for name in STRANGE if name not in ("a boolean", "NaN")])
+@pytest.mark.parametrize("name", ["groups", "X_val", "y_val", "sample_weight", "sample_weight_val"])
+def test_arguments_of_fit_that_are_refused_are_named(name, value):
+    if (value, name[:6]) in (("a large integer", "sample"), ("a fraction", "sample")):
+        pytest.skip("one weight for all rows")
+    X, y = X_and_y()
+    given = {"X_val": X, "y_val": y} if name.endswith("_val") else {}
+    with pytest.raises((ValueError, TypeError), match=name):
+        small().fit(X, y, **{**given, name: STRANGE[value]})
+
+
+@pytest.mark.parametrize("value", [3, {1, 2}, np.array(3), "zzz", np.ones((2, 2)), [[0, 1]]])
+def test_classes_that_are_refused_are_named(value):
+    X, y = X_and_y(RegularizedMLPClassifier)
+    with pytest.raises((ValueError, TypeError), match="classes"):
+        small(RegularizedMLPClassifier).partial_fit(X, y, classes=value)
+
+
+@pytest.mark.parametrize("value", [name for name in STRANGE if name != "a boolean"])
+def test_arguments_of_predictions_that_are_refused_are_named(value):
+    X, y = X_and_y()
+    model, value = small(dropout=0.2).fit(X, y), STRANGE[value]
+    for method in ("predict_mc", "sample_y", "predict_interval"):
+        for name in ("n_samples", "random_state"):
+            with pytest.raises((ValueError, TypeError), match=name):
+                getattr(model, method)(X, **{name: value})
+    with pytest.raises((ValueError, TypeError), match="layer"):
+        model.hidden_activations(X, value)
+    with pytest.raises((ValueError, TypeError), match="y"):
+        model.score(X, value)

@@ -22,6 +22,7 @@ from skregnet.functions.losses import (
     CLASSIFICATION_LOSSES,
     LOSSES,
     REGRESSION_LOSSES,
+    Huber,
     Loss,
     Quantile,
     get_loss,
@@ -703,3 +704,39 @@ def test_constant_of_known_targets_is_that_of_each_target_alone(name):
     weight[:, 2] = 0.0
     with np.errstate(divide="ignore"):
         assert np.isfinite(loss.constant_of_known(y + 1e-3, weight)).all()
+
+
+# ---- the location of the Huber loss
+
+
+def huber_loss(delta, y, weight, value):
+    error = np.abs(value - y)
+    return weight @ np.where(error <= delta, 0.5 * error**2, delta * (error - 0.5 * delta))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_location_of_huber_is_the_minimum(seed):
+    rng = np.random.default_rng(seed)
+    delta, y = 10.0 ** rng.uniform(-4, 3), rng.standard_t(1.5, rng.integers(2, 60))
+    y = np.round(y) if seed % 3 == 0 else y
+    weight = rng.random(len(y)) * (rng.random(len(y)) < 0.8) + 1e-3
+    found = Huber(delta).constant(y[:, np.newaxis], weight[:, np.newaxis]).item()
+    least = huber_loss(delta, y, weight, found)
+    for other in (*y, *np.linspace(y.min(), y.max(), 500), found * (1 + 1e-6), found - 1e-6):
+        assert least <= huber_loss(delta, y, weight, other) * (1.0 + 1e-12) + 1e-12
+
+
+def test_the_location_of_huber_is_the_middle_of_an_interval():
+    y = np.array([[-10.0], [-9.5], [10.0], [10.5]])
+    assert_allclose(Huber(1.0).constant(y), [0.25])
+
+
+@pytest.mark.parametrize("delta", [1e-300, 1e-3, 1.0, 1e300])
+@pytest.mark.parametrize("size", [1e-323, 1e-310, 1e-200, 1e30, 1e154, 1e200, 8e307, 1.7e308])
+@pytest.mark.parametrize("form", [(-1, 1), (0, 1), (0, 0, 1), (-1, 0, 0.5, 1), (1, 1), (-1, 1, 1)])
+def test_the_location_of_huber_is_between_the_targets(form, size, delta):
+    y = size * np.array(form, float)
+    for weight in (None, np.arange(1.0, len(y) + 1.0)[:, np.newaxis]):
+        with np.errstate(under="ignore"):
+            found = Huber(delta).constant(y[:, np.newaxis], weight).item()
+        assert y.min() <= found <= y.max()

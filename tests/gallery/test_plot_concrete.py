@@ -35,7 +35,9 @@ def test_more_dropout_widens_the_intervals_of_new_mixtures_to_what_they_promise(
     recipe, chosen = (
         page.make_recipe(dropout, max_iter=50).fit(X[train], y[train]) for dropout in (0.02, 0.1)
     )
-    (narrow, _), (wide, _) = (page.share_inside(m, X[test], y[test]) for m in (recipe, chosen))
+    (narrow, _), (wide, _) = (
+        page.share_inside(m, X[test], y[test], "model") for m in (recipe, chosen)
+    )
     assert narrow < wide - 0.03
     assert 0.75 < wide < 0.98
     growth = permutation_importance(

@@ -361,7 +361,7 @@ def test_predictions():
     assert watched.seen == {2}
     for use in (
         lambda: fitted.hidden_activations(X),
-        lambda: fitted.predict_interval(X),
+        lambda: fitted.predict_interval(X, method="model"),
         lambda: fitted.predict_mc(X),
         lambda: fitted.sample_y(X, 20),
     ):

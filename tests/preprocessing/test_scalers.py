@@ -817,3 +817,17 @@ def test_identity():
     y = np.array([[1.0, 2.0]])
     np.testing.assert_array_equal(scaler.transform(y), y)
     np.testing.assert_array_equal(scaler.inverse_transform(y), y)
+
+
+@pytest.mark.parametrize("n_rows", [2, 60])
+def test_rows_that_cannot_be_whitened_are_named(n_rows, monkeypatch):
+    """Whether a decomposition fails depends on the linear algebra library."""
+
+    def fail(*_, **__):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fail)
+    monkeypatch.setattr(np.linalg, "eigh", fail)
+    X = np.random.default_rng(0).normal(size=(n_rows, 4))
+    with pytest.raises(ValueError, match=r"X cannot be whitened.*did not converge"):
+        RegularizedMLPRegressor((3,), scaler="whiten").fit(X, X[:, 0])

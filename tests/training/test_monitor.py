@@ -529,17 +529,28 @@ def test_with_early_stopping_there_is_one_snapshot():
 # --- a run that ends ruined ---
 
 
-@pytest.mark.parametrize(("tolerable", "ruined"), [(5.0, True), (50.0, False)])
-def test_a_run_that_ends_far_above_the_tolerable_has_diverged(tolerable, ruined):
+@pytest.mark.parametrize("ruined", [True, False])
+def test_a_run_whose_end_is_ruined_has_diverged(ruined):
     script = Script(
-        column(3.0, 2.0, 10.0),
-        patience=9,
-        suspicious_loss=4.0,
-        tolerable_loss=lambda: np.array([tolerable]),
+        column(3.0, 2.0, 10.0), patience=9, is_ruined=lambda network, members: members & ruined
     )
     assert script.reasons == ["diverged" if ruined else "max_iter"]
     assert script.restored == [1 if ruined else 3]
 
 
-def test_the_tolerable_loss_is_only_asked_for_where_the_loss_is_suspicious():
-    Script(column(3.0), suspicious_loss=4.0, tolerable_loss=lambda: pytest.fail("asked"))
+def test_members_are_judged_when_they_stop():
+    asked = []
+
+    def is_ruined(network, members):
+        asked.append((network.params[0, 0], members.tolist()))
+        return members & np.array([True, False])
+
+    script = Script([[3.0, 3.0], [3.0, 2.0], [3.0, 1.0]], patience=1, is_ruined=is_ruined)
+    assert asked == [(2, [True, False]), (3, [False, True])]
+    assert script.reasons == ["diverged", "max_iter"]
+    assert script.restored == [0, 3]
+
+
+def test_what_is_known_to_have_diverged_is_not_judged():
+    script = Script(column(NAN), is_ruined=lambda *_: pytest.fail("asked"))
+    assert script.reasons == ["diverged"]

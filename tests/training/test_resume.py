@@ -55,7 +55,7 @@ class Run:
         dtype=np.float64,
         max_epochs=MAX_EPOCHS,
         penalty=0.0,
-        suspicious_loss=np.inf,
+        tolerable_loss=np.inf,
         stop_after=None,
         **limits,
     ):
@@ -78,8 +78,9 @@ class Run:
         self.monitor_options = {
             "lengths": lengths,
             "lowered": lowered,
-            "suspicious_loss": suspicious_loss,
-            "tolerable_loss": lambda: np.full(n_members, suspicious_loss),
+            "is_ruined": lambda network, members: (
+                members & (self.validate(network)[0] > tolerable_loss)
+            ),
         }
         self.max_epochs, self.penalty, self.limits = max_epochs, ElasticNet(penalty), limits
         self.stop_after = stop_after
@@ -259,7 +260,7 @@ CONFIGURATIONS = {
         "optimizer": "sgd",
         "learning_rate_init": 0.2,
         "n_members": 3,
-        "suspicious_loss": 0.05,
+        "tolerable_loss": 0.05,
     },
     "adam, average": {"weight_averaging": 0.9, "dtype": np.float32},
     "sgd, average, early stopping, ensemble": {

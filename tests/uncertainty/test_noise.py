@@ -205,7 +205,7 @@ def test_the_noise_of_a_stream_is_beside_the_spread_of_masks(dropout):
 def test_few_rows_of_a_stream_are_said_to_be_few():
     X, y = linear_data(8)
     model = RegularizedMLPRegressor((20,), dropout=0.1, random_state=0).partial_fit(X[:1], y[:1])
-    with pytest.warns(UserWarning, match="fewer training rows than twice the weights"):
+    with pytest.warns(UserWarning, match="training rows, which are too few for the weights"):
         model.predict(X, return_std=True)
 
 

@@ -1,10 +1,10 @@
 """Losses that predict one location per target: squared error, absolute error and Huber."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ...kernels.threads import OneThread
 from .base import Loss
@@ -137,20 +137,36 @@ class Huber(_LocationLoss):
         lowest, highest = y.min(), y.max()
         if lowest == highest:
             return lowest
-        unit = min(self.delta, highest - lowest)  # avoids overflow and underflow of the slope
-        limit = self.delta / unit
+        with OneThread(), np.errstate(over="ignore"):
+            unit = min(self.delta, highest - lowest)  # the slope does not over- or underflow
+            limit = self.delta / unit
+            # The slope is linear between these.
+            edges = np.concatenate([y - self.delta, y + self.delta])
+            edges = np.sort(np.clip(edges, lowest, highest))
+            rounding = 1e-12 * weights.sum() * min(limit, 1.0)
 
-        def slope(value):
-            return weights @ np.clip((value - y) / unit, -limit, limit)
+            def slope(value):
+                return weights @ np.clip((value - y) / unit, -limit, limit)
 
-        with OneThread():
-            location = brentq(slope, lowest, highest, xtol=1e-12 * (highest - lowest))
-        inside = weights[np.abs(location - y) < self.delta].sum()
-        # The slope is piecewise linear, so a Newton step on the piece of the root is exact.
-        return location - slope(location) * unit / inside if inside > 0.0 else location
+            # If an interval minimises the loss, its middle is the location.
+            first = bisect_left(edges, -rounding, key=slope)
+            last = max(bisect_right(edges, rounding, key=slope) - 1, 0)
+            left = _root(slope, edges[max(first - 1, 0)], edges[min(first, len(edges) - 1)])
+            right = _root(slope, edges[last], edges[min(last + 1, len(edges) - 1)])
+            location = 0.5 * left + 0.5 * right
+            inside = weights[np.abs(location - y) < self.delta].sum()
+            # A Newton step on the piece of the root removes the rounding errors.
+            return location - slope(location) * unit / inside if inside > 0.0 else location
 
     def start(self, constant, y):
         return constant
+
+
+def _root(function, left, right):
+    """Return the root of an increasing function that is linear between two points around it."""
+    low, high = min(function(left), 0.0), max(function(right), 0.0)
+    share = -low / (high - low) if high > low else 0.0
+    return (1.0 - share) * left + share * right
 
 
 LOSSES: dict[str, Loss] = {

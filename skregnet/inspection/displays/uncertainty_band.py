@@ -59,8 +59,8 @@ class UncertaintyBandDisplay(Display):
     >>> import numpy as np
     >>> from skregnet import RegularizedMLPRegressor
     >>> from skregnet.inspection import UncertaintyBandDisplay
-    >>> x = np.linspace(0, 3, 60)[:, np.newaxis]
-    >>> model = RegularizedMLPRegressor((20,), n_estimators=3, tol=1e-2, random_state=0)
+    >>> x = np.linspace(0, 3, 300)[:, np.newaxis]
+    >>> model = RegularizedMLPRegressor(max_iter=20, random_state=0)
     >>> y = np.sin(2 * x[:, 0])
     >>> display = UncertaintyBandDisplay.from_estimator(model.fit(x, y), x, y)
     >>> plt.close(display.figure_)
