@@ -151,8 +151,15 @@ class ConformalDistribution:
             A sequence of coverages adds a last axis of intervals.
         """
         tails = [0.5 * (1.0 - each) for each in check_coverages(coverage)]
-        lower = self.quantile(tails)
         upper = self.quantile([1.0 - tail for tail in tails])
+
+        # As far below as the upper bounds are above: the quantiles of the negative targets.
+        def lower_bounds(lists, centre, scale):
+            lists, total = lists.negated(), lists.total
+            mass = [min(needed_mass(1.0 - tail, total), total) for tail in tails]
+            return -np.stack([lists.quantile(each, -centre, scale) for each in mass], axis=-1)
+
+        lower = self._each(lower_bounds)
         return (lower[..., 0], upper[..., 0]) if np.ndim(coverage) == 0 else (lower, upper)
 
     def sample(self, n_samples: int = 1, random_state: RandomState = 0) -> NDArray[np.float64]:
