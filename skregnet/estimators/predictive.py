@@ -218,8 +218,8 @@ class PredictsTargetDistributions(_Uncertain):
             - 'minmax': around the smallest and the largest prediction of the parts. Wider, with a
               guarantee of :math:`1 - \alpha`.
             - 'split': from the rows of a validation part, or of `calibrate`. The guarantee is
-              :math:`1 - \alpha`, exactly if these rows have not chosen the epoch: those of
-              `calibrate`, and those of `X_val` with ``early_stopping=False``.
+              :math:`1 - \alpha`. It is exact for the rows of `calibrate`; those of a validation
+              part have also chosen the epoch, or the noise that the errors are divided by.
             - 'cqr': predicted quantiles, corrected by held-out rows of any kind (Romano et al.
               2019). If no two levels fit the coverage, the closest ones are corrected.
             - 'model': quantiles of the distribution of `predict_mc`, or the predicted quantiles.
@@ -255,7 +255,8 @@ class PredictsTargetDistributions(_Uncertain):
         -----
         With folds the errors are divided by a model of their size, if it explains the errors of the
         other folds: intervals are then wide where errors are large. After `refit` the errors are
-        those of the networks before it.
+        those of the networks before it, and neither 'cv+' nor 'minmax' has a guarantee; 'cv+' was
+        measured to hold.
 
         The length of training and the numeric embedding are chosen by the mean loss over the
         held-out rows, unless they are given. Formally this is outside of the guarantees; measured
