@@ -119,9 +119,10 @@ class ShiftedLists:
             return np.full(n_rows, np.inf)
         by_sorting = n_parts * _SEARCHES > self.n_values
         found = np.empty(n_rows)
-        for rows in pieces(n_rows, max(1, _BLOCK_NUMBERS // max(self.n_values, 1))):
-            of_rows = centre[:, rows], None if scale is None else scale[:, rows]
-            found[rows] = (self._by_sorting if by_sorting else self._by_bisection)(mass, *of_rows)
+        find = self._by_sorting if by_sorting else self._by_bisection
+        n_numbers = max(self.n_values, 1) if by_sorting else n_parts
+        for rows in pieces(n_rows, max(1, _BLOCK_NUMBERS // n_numbers)):
+            found[rows] = find(mass, centre[:, rows], None if scale is None else scale[:, rows])
         return found
 
     def union(self, centre, scale=None):
