@@ -7,7 +7,7 @@ import numpy as np
 
 from .._warnings import warn_user
 from ..data.rows import Rows, at_most
-from ..fitting.calibration import calibrate, own_std, predicted_by, weights_of
+from ..fitting.calibration import calibrate, own_std, weights_of
 from ..kernels.blocks import pieces
 from ..preprocessing.checks import check_groups, check_weights
 from ..uncertainty.conformal import (
@@ -263,7 +263,7 @@ def calibrated(model, X, y, sample_weight, groups):
     raw, variance = model.raw(X)[:, numbers], None
     if model.posterior is not None and not targets.is_classifier:
         x = model.inputs.scaled(read, model.dtype, model.n_inputs)
-        variance = predicted_by(model, None, x)[1][:, numbers]
+        variance = model.posterior.variance(model.network, x)[:, numbers]
     weight, unit = weights_of(rows)
     held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", unit)
     return replace(model, calibration=calibrate(model, rows, [(raw, variance)], held_out))

@@ -13,6 +13,7 @@ from ..kernels.blocks import pieces
 from ..preprocessing.numbers import read_numbers
 from .conformal import NewRows, needed_mass
 from .distributions import check_coverages
+from .scores import crps_of_values
 from .shifted_lists import ShiftedLists
 
 if TYPE_CHECKING:
@@ -254,10 +255,6 @@ def _crps(lists, centre, scale, y):
     crps = np.empty(len(y))
     for rows in pieces(len(y), max(1, _BLOCK_NUMBERS // lists.n_values)):
         values, weight = lists.union(centre[:, rows], None if scale is None else scale[:, rows])
-        order = np.argsort(values, axis=1)
-        values, share = np.take_along_axis(values, order, 1), weight[order] / lists.total
-        # E|Y - Y'| is twice the integral of F (1 - F); the sum is that for steps of F.
-        middle = np.cumsum(share, axis=1) - 0.5 * share
-        spread = (share * (2.0 * middle - 1.0) * values).sum(axis=1)
-        crps[rows] = (share * np.abs(values - y[rows, np.newaxis])).sum(axis=1) - spread
+        share = weight[np.newaxis] / lists.total
+        crps[rows] = crps_of_values(y[rows], values, share)
     return crps

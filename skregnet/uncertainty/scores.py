@@ -126,12 +126,15 @@ def empirical_crps(
     crps = np.empty(len(y))
     for rows in pieces(len(y), max(1, _BLOCK_ELEMENTS // n_values)):
         share = weight if len(weight) == 1 else weight[rows]
-        crps[rows] = _crps_of_values(y[rows], values[rows], share, n_values if fair else np.inf)
+        crps[rows] = crps_of_values(y[rows], values[rows], share, n_values if fair else np.inf)
     return crps.reshape(shape)
 
 
-def _crps_of_values(y, values, share, n_draws):
-    """Return the scores of rows; `n_draws` is infinite unless the score is a fair one."""
+def crps_of_values(y, values, share, n_draws=np.inf):
+    """Return the scores of rows, (n_rows,), of values (n_rows, n_values) with shares of sum one.
+
+    `n_draws` is infinite unless the score is a fair one.
+    """
     is_infinite = np.isinf(values)
     has_infinite = (is_infinite & (share > 0)).any(axis=1)
     values = np.where(is_infinite, y[:, np.newaxis], values)
