@@ -212,11 +212,11 @@ class PredictsTargetDistributions(_Uncertain):
         method : {'auto', 'cv+', 'minmax', 'split', 'cqr', 'model'}, default='auto'
             - 'cv+': with folds (`cv`), from the error of each row and the predictions of the
               members that have not seen it (Barber et al. 2021). For a coverage of
-              :math:`1 - \alpha` the guarantee is :math:`1 - 2 \alpha`; measured coverage is
-              :math:`1 - \alpha` or a little more. With bootstrap samples it is the
-              jackknife+-after-bootstrap (Kim et al. 2020).
-            - 'minmax': around the smallest and the largest prediction of the parts. Wider, with a
-              guarantee of :math:`1 - \alpha`.
+              :math:`1 - \alpha` and n rows the guarantee is :math:`1 - 2 \alpha - \sqrt{2 / n}`;
+              measured coverage is :math:`1 - \alpha` or a little more. With bootstrap samples it is
+              the jackknife+-after-bootstrap (Kim et al. 2020).
+            - 'minmax': around the smallest and the largest prediction of the parts. Wider; for
+              folds of a single row the guarantee is :math:`1 - \alpha`.
             - 'split': from the rows of a validation part, or of `calibrate`. The guarantee is
               :math:`1 - \alpha`. It is exact for the rows of `calibrate`; those of a validation
               part have also chosen the epoch, or the noise that the errors are divided by.
@@ -259,8 +259,9 @@ class PredictsTargetDistributions(_Uncertain):
         measured to hold.
 
         The length of training and the numeric embedding are chosen by the mean loss over the
-        held-out rows, unless they are given. Formally this is outside of the guarantees; measured
-        coverage does not suffer.
+        held-out rows, unless they are given. The model of the size of errors is fitted to errors of
+        other folds, whose members have seen the fold. Formally both are outside of the guarantees;
+        measured coverage does not suffer.
 
         References
         ----------
@@ -526,8 +527,9 @@ class PredictsClassDistributions(_Uncertain):
         Notes
         -----
         With folds, members are compared with the scores of rows that they have not seen, as in
-        CV+: for a coverage of :math:`1 - \alpha` the guarantee is :math:`1 - 2 \alpha`; measured
-        coverage is :math:`1 - \alpha` or a little more. For one part it is :math:`1 - \alpha`.
+        CV+: for a coverage of :math:`1 - \alpha` and n held-out rows the guarantee is
+        :math:`1 - 2 \alpha - \sqrt{2 / n}`; measured coverage is :math:`1 - \alpha` or a little
+        more. For one part it is :math:`1 - \alpha`.
 
         References
         ----------
