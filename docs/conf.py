@@ -77,6 +77,7 @@ html_sidebars = {
     "install": [],
     "architecture": [],
     "benchmarks": [],
+    "intervals": [],
     "uncertainty_benchmarks": [],
     "comparison": [],
     "comparison_tests": [],

@@ -200,7 +200,8 @@ def test_estimators_of_the_comparison_are_asked(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["training", "scaling", "calibration", "tuning", "columns", "search", "accuracy"]
+    "name",
+    ["training", "scaling", "calibration", "tuning", "columns", "search", "accuracy", "intervals"],
 )
 @pytest.mark.slow
 def test_report_is_made_from_the_raw_numbers(name, tmp_path, monkeypatch, capsys):

@@ -117,7 +117,7 @@ def posterior_after(run, model):
     have masks.
     """
     network = model.network
-    is_single, x = network.n_members == 1, None
+    is_single = network.n_members == 1
     if run.plan.is_stream or network.is_stochastic:
         return None
     if not is_single and (

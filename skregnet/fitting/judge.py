@@ -202,7 +202,9 @@ class Judge:
         The growths of several runs add up. That of a loss that is not finite any more is infinite.
         """
         if self.loss.in_nats:
-            growth = (after - before) / (_DIVERGENCE_FACTOR * self._unit)
+            # Small predicted variances, as of the first rows of a stream, make large losses.
+            size = np.maximum(np.abs(before), self._unit)
+            growth = (after - before) / (_DIVERGENCE_FACTOR * size)
         else:
             least = np.finfo(float).tiny
             growth = np.log(np.maximum(after, least) / np.maximum(before, least))

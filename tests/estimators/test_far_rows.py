@@ -20,7 +20,7 @@ METHODS = {
     "hidden_activations": {},
     "input_gradients": {},
     "predict_mc": {"n_samples": 10},
-    "predict_interval": {"n_samples": 10},
+    "predict_interval": {"method": "model", "n_samples": 10},
     "sample_y": {},
     "predict_proba": {},
     "predict_log_proba": {},

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -1251,7 +1252,6 @@ def test_numbers_of_numpy_of_a_regressor(parameters, plain):
         ("predict_mc", {"n_samples": 200, "random_state": 5}),
         ("sample_y", {"n_samples": 200}),
         ("hidden_activations", {"layer": 1}),
-        ("predict_interval", {"n_samples": 200}),
     ],
 )
 def test_numbers_of_numpy_as_arguments(method, arguments):
@@ -1334,10 +1334,11 @@ def test_classes_that_are_refused_are_named(value):
 def test_arguments_of_predictions_that_are_refused_are_named(value):
     X, y = X_and_y()
     model, value = small(dropout=0.2).fit(X, y), STRANGE[value]
-    for method in ("predict_mc", "sample_y", "predict_interval"):
+    interval = partial(model.predict_interval, method="model")
+    for method in (model.predict_mc, model.sample_y, interval):
         for name in ("n_samples", "random_state"):
             with pytest.raises((ValueError, TypeError), match=name):
-                getattr(model, method)(X, **{name: value})
+                method(X, **{name: value})
     with pytest.raises((ValueError, TypeError), match="layer"):
         model.hidden_activations(X, value)
     with pytest.raises((ValueError, TypeError), match="y"):

@@ -42,4 +42,6 @@ def test_rates_above_two_over_the_largest_curvature_diverge(example, factor, div
     X, y = page.make_inputs()
     limit = 2 / page.curvatures(X)[-1]
     path = page.descend(X, y, page.SCALERS["raw"], factor * limit, n_steps=300)
-    assert (np.abs(path[-1]).max() > 5) == diverges
+    # A step that ruins the weights is undone, so that they stay where they are.
+    assert (np.abs(path[-1]).max() > 3) == diverges
+    assert (np.abs(np.diff(path[-9:], axis=0)).max() == 0.0) == diverges

@@ -385,6 +385,7 @@ def test_bands_open_where_there_are_no_data(activation, solver):
 
 @pytest.mark.user_defaults
 @pytest.mark.parametrize("n_rows", [150, 400])
+@pytest.mark.filterwarnings("ignore:The noise was estimated from the residuals of training rows")
 def test_bands_open_beside_bins_too(n_rows):
     X, y = with_gap()
     some = np.random.default_rng(0).permutation(400)[:n_rows]
