@@ -77,7 +77,10 @@ class FittedModel:
         raw : ndarray of shape (members, n_samples, n_outputs)
             In the wider of the types of `X` and the network.
         """
-        X = self.read(X)
+        return self.raw_of_all(self.read(X))
+
+    def raw_of_all(self, X):
+        """Return raw predictions of what `read` returned, means where categories are unknown."""
         raw = self.raw_of_read(X)
         for numbers, _, each, weights in self.raw_of_copies(X):
             raw[:, numbers] = weights.astype(raw.dtype) @ each

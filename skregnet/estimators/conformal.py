@@ -172,7 +172,7 @@ def _centre_and_scale(model, raw, variance, columns):
     calibration, targets = model.calibration, model.targets
     held_out = calibration.held_out
     if targets.is_classifier:
-        return held_out.of_parts(targets.proba, raw).astype(np.float64, copy=False), None
+        return held_out.of_parts(targets.proba, raw.astype(np.float64)), None
     centre = held_out.of_parts(targets.predict_columns, raw)
     if calibration.scale is None:
         return centre, None
@@ -254,16 +254,14 @@ def calibrated(model, X, y, sample_weight, groups):
             f"has {len(encoded)}."
         )
     weight, groups = check_weights(sample_weight, n_rows), check_groups(groups, n_rows)
-    # Only numbers of rows are taken: the inputs are not needed again.
-    numbers = np.arange(n_rows)[:, np.newaxis]
-    rows = Rows(numbers, encoded, labels, weight, groups, targets.known(encoded))
-    rows = rows.without_zero_weights()
-    rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
-    numbers = rows.X[:][:, 0]
-    raw, variance = model.raw(X)[:, numbers], None
+    rows = Rows(read, encoded, labels, weight, groups, targets.known(encoded))
+    numbers = np.arange(n_rows) if rows.counts is None else np.flatnonzero(rows.counts)
+    numbers = numbers[at_most(len(numbers), MOST_ROWS)]
+    rows = rows.take(numbers)
+    raw, variance = model.raw_of_all(read)[:, numbers], None
     if model.posterior is not None and not targets.is_classifier:
         x = model.inputs.scaled(read, model.dtype, model.n_inputs)
         variance = model.posterior.variance(model.network, x)[:, numbers]
-    weight, unit = weights_of(rows)
-    held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", unit)
+    weight, groups = weights_of(rows)
+    held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", groups)
     return replace(model, calibration=calibrate(model, rows, [(raw, variance)], held_out))

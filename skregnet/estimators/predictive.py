@@ -502,8 +502,9 @@ class PredictsClassDistributions(_Uncertain):
             - 'lac': the score is one minus the probability of the class. The sets are the smallest
               on average (Sadinle et al. 2019), and can be empty where no class fits.
             - 'aps': the score is the probability of all more probable classes (Romano et al. 2020,
-              without randomisation). The sets always contain the most probable class, and the
-              coverage varies less between easy and difficult rows.
+              without randomisation). The sets always contain the most probable class, so that
+              they cover at least as many rows as are classified correctly. The coverage varies
+              less between easy and difficult rows.
         conditional : {None, 'class'}, default=None
             'class' compares each class with held-out rows of this class, so that the coverage holds
             for each class, also for a rare one.

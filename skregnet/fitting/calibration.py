@@ -207,13 +207,13 @@ def calibration_after(run, model):
 def _calibration(run, model, rows, members, predicted, origin):
     """Return the calibration for predictions of the rows of each part, in their order."""
     sizes = [raw.shape[1] for raw, _ in predicted]
-    weight, unit = weights_of(rows)
+    weight, groups = weights_of(rows)
     held_out = HeldOut(
         np.repeat(np.arange(len(sizes)), sizes),
         tuple(members),
         weight,
         origin,
-        unit,
+        groups,
         run.training.sample_weight is not None and rows.sample_weight is None,
     )
     return calibrate(model, rows, predicted, held_out)
@@ -261,8 +261,8 @@ def calibrate(model, rows, predicted, held_out):
     """
     targets = model.targets
     if targets.is_classifier:
-        proba = np.concatenate([targets.proba(raw) for raw, _ in predicted])
-        proba = proba.astype(np.float64, copy=False)
+        # In float64, because scores of new rows must not be tied to these by rounding.
+        proba = np.concatenate([targets.proba(raw.astype(np.float64)) for raw, _ in predicted])
         return ClassCalibration.of_proba(held_out, rows.y[:, 0].astype(np.intp), proba)
     centre = np.concatenate([targets.predict_columns(raw) for raw, _ in predicted])
     if centre.ndim == 3:
@@ -276,15 +276,13 @@ def calibrate(model, rows, predicted, held_out):
 
 
 def weights_of(rows):
-    """Return how much each row counts, (n_rows,) or None for one each, and the unit.
+    """Return how much each row counts, (n_rows,) or None for one each, and the codes of groups.
 
-    A weight of k counts as k rows. Groups count as one each.
+    An integer weight of k counts as k rows. Other weights count in all as Kish's effective number
+    of rows, because few rows of large weight say little.
     """
-    weight = rows.sample_weight
-    if rows.groups is not None:
-        groups = np.unique(rows.groups, return_inverse=True)[1]
-        weight = np.ones(len(rows)) if weight is None else weight
-        return weight / np.bincount(groups, weight)[groups], "groups"
-    if weight is not None and weight.sum() < len(rows):
-        weight = weight * (len(rows) / weight.sum())
-    return weight, "rows"
+    weight, groups = rows.sample_weight, rows.groups
+    groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    if weight is not None and (weight != np.rint(weight)).any():
+        weight = weight * (weight.sum() / np.square(weight).sum())
+    return weight, groups

@@ -32,7 +32,7 @@ class HeldOut:
     members: tuple  # numbers of the members of each part; None for all members
     weight: np.ndarray | None  # (n_rows,); None if each counts as one
     origin: str  # 'folds', 'bootstrap', 'validation' or 'calibrate'
-    unit: str = "rows"  # what the weights count
+    groups: np.ndarray | None = None  # codes of the groups, each of which counts as one
     # Whether the training rows have weights and these rows have none.
     lacks_weights: bool = False
 
@@ -42,9 +42,18 @@ class HeldOut:
         return len(self.members)
 
     @property
-    def total(self):
-        """Number of rows, or sum of their weights."""
-        return float(len(self.part) if self.weight is None else self.weight.sum())
+    def unit(self):
+        """What the weights count."""
+        return "rows" if self.groups is None else "groups"
+
+    def weights(self, chosen=slice(None)):
+        """Return how much each of some rows counts, None if each counts as one."""
+        weight = None if self.weight is None else self.weight[chosen]
+        if self.groups is None:
+            return weight
+        groups = self.groups[chosen]
+        weight = np.ones(len(groups)) if weight is None else weight
+        return weight / np.bincount(groups, weight)[groups]
 
     def of_parts(self, function, *of_members):
         """Return a function of the arrays of the members of each part, stacked.
@@ -62,11 +71,8 @@ class HeldOut:
 
     def lists(self, values, chosen=None):
         """Return the `ShiftedLists` of a value of each row, or of some rows, a mask."""
-        part, weight = self.part, self.weight
-        if chosen is not None:
-            values, part = values[chosen], part[chosen]
-            weight = None if weight is None else weight[chosen]
-        return ShiftedLists(values, part, weight, self.n_parts)
+        chosen = slice(None) if chosen is None else chosen
+        return ShiftedLists(values[chosen], self.part[chosen], self.weights(chosen), self.n_parts)
 
     def of_all_members(self):
         """Return the same rows for a network that was trained anew, on all rows."""
@@ -259,8 +265,9 @@ def _lists(calibration, pair, joint):
         ]
     rows = known.all(axis=1)
     # A factor of each target makes their errors comparable.
-    weight = np.ones(len(rows)) if held_out.weight is None else held_out.weight
-    sizes = weight[rows] @ np.abs(scores[rows])
+    weight = held_out.weights(rows)
+    sizes = np.average(np.abs(scores[rows]), axis=0, weights=weight) if rows.any() else 0.0
+    sizes = np.broadcast_to(sizes, scores.shape[1:])
     sizes = np.where(sizes > 0.0, sizes, 1.0)
     lists = held_out.lists((scores / sizes).max(axis=1), None if rows.all() else rows)
     return [(lists, size) for size in sizes]
@@ -352,8 +359,9 @@ def _best_scale(calibration, rows, target, predicted, own, columns):
     """
     if not rows.any():
         return False, None, 1.0
-    size, weight = np.abs(calibration.error[rows, target]), calibration.held_out.weight
-    weight = np.ones(len(size)) if weight is None else weight[rows]
+    size = np.abs(calibration.error[rows, target])
+    weight = calibration.held_out.weights(rows)
+    weight = np.ones(len(size)) if weight is None else weight
     features = with_prediction(columns, predicted[:, target])[rows]
     candidates = []
     for uses_own in (False,) if own is None else (True, False):

@@ -486,14 +486,15 @@ def test_integer_weights_of_classes_are_repeats(conditional):
     assert_array_equal(first, second)
 
 
-def test_small_weights_count_as_the_number_of_rows():
+def test_weights_that_are_no_integers_count_as_the_effective_number_of_rows():
     (X, y), (X_cal, y_cal) = homoscedastic(60), homoscedastic(40, seed=1)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, 40)
     models = [RegularizedMLPRegressor(**SMALL).fit(X, y) for _ in range(2)]
     for model, factor in zip(models, (1e-3, 1e-6), strict=True):
         model.calibrate(X_cal, y_cal, sample_weight=factor * weight)
     assert_same_intervals(*models, X)
-    assert models[0]._model.calibration.held_out.total == pytest.approx(40)
+    effective = weight.sum() ** 2 / np.square(weight).sum()
+    assert models[0]._model.calibration.held_out.weights().sum() == pytest.approx(effective)
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
