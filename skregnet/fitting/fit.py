@@ -16,6 +16,7 @@ from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
 from .calibration import calibration_after, noise_after, temperature_after
 from .candidates import better_without_bins
+from .checkpoint_file import FitFile
 from .out_of_fold import OutOfFold
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
@@ -83,17 +84,22 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     asks_refit = settings.refit and not is_auto(settings.refit)
     if asks_refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
+    file = None if settings.parameters.get("checkpoint") is None else FitFile(settings)
     inputs, targets, rows, validation = read_data(
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
-    run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
+    seeds = None if file is None else file.open(rows, validation, start)
+    train = Run.train if file is None else file.train
+    run = prepare(
+        settings, inputs, targets, rows, validation, start, is_stream=is_stream, seeds=seeds
+    )
     for watcher in watchers:
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        outcome = run.train(make_scorer(run), watchers, checkpoint)
+        outcome = train(run, make_scorer(run), watchers, checkpoint)
         if run.chooses_embedding:
-            run, outcome = better_without_bins(run, outcome)
+            run, outcome = better_without_bins(run, outcome, train)
         _check_initial_loss(run, outcome)
         network = outcome.network
         result = FitResult.of(
@@ -110,11 +116,11 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         if validation is not None:
             rows = rows.joined_with(validation)
         result = refit_on_all_rows(
-            run, outcome, result, inputs, targets, weighted(settings, targets, rows)
+            run, outcome, result, inputs, targets, weighted(settings, targets, rows), train
         )
     for watcher in watchers:
         watcher.end_fit(result)
-    return result
+    return result if file is None else file.finish(result)
 
 
 def _check_initial_loss(run, outcome):
@@ -226,11 +232,14 @@ def weighted(settings, targets, rows, weight_name="sample_weight"):
     return rows.weighted_by_class(targets.class_weights(rows), class_weight, weight_name)
 
 
-def prepare(settings, inputs, targets, rows, validation, start=None, *, is_stream=False):
+def prepare(
+    settings, inputs, targets, rows, validation, start=None, *, is_stream=False, seeds=None
+):
     """Return the run of a fit: the rows are split, and scalers fitted to the training part."""
     unweighted, rows = rows, weighted(settings, targets, rows)
     validation = weighted(settings, targets, validation, "sample_weight_val")
-    seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
+    if seeds is None:
+        seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
     settings, folds = with_folds(
         settings,
         rows,
