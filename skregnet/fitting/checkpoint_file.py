@@ -96,17 +96,21 @@ class FitFile:
         # A seed is drawn in any case, so that a generator of the user ends in the same state.
         seeds = Seeds(self._settings.random_state) if start is None else start.continuation.seeds
         data = self._file.read()
-        if data is None:
-            self._content = {"fingerprint": fingerprint, "seconds": 0.0, "runs": []}
-            self._content["entropy"] = seeds.entropy
+        self._content = None if data is None else self._read(data)
+        is_new = self._content is None or not self._belongs_to(fingerprint)
+        if is_new:
+            self._content = {
+                "fingerprint": fingerprint,
+                "entropy": seeds.entropy,
+                "seconds": 0.0,
+                "runs": [],
+            }
         else:
-            self._content = self._read(data)
-            self._check(fingerprint)
             seeds = Seeds.of_entropy(self._content["entropy"])
         self._seconds_before = self._content["seconds"]
         self._opened = self._written = time.monotonic()
         self._duration = 0.0  # of the last attempt to write
-        if data is None:
+        if is_new:
             try:
                 self._write()
             except OSError as error:
@@ -123,24 +127,29 @@ class FitFile:
             ) from error
         return content
 
-    def _check(self, fingerprint):
-        """Raise ValueError if the file is that of a fit with another fingerprint."""
+    def _belongs_to(self, fingerprint):
+        """Whether the file is that of a fit; raises ValueError if it is that of another one.
+
+        A fit that ended before its first epoch, such as one with an error in its data, has nothing
+        to lose.
+        """
         before, differences = self._content["fingerprint"], []
         for name in sorted(before.keys() | fingerprint.keys()):
             (old, old_text), (new, new_text) = (
-                each.get(name, (None, "none")) for each in (before, fingerprint)
+                each.get(name, (None, None)) for each in (before, fingerprint)
             )
             if old != new:
                 is_known = None not in (old_text, new_text)
                 values = f" ({old_text} in the file, now {new_text})" if is_known else ""
                 differences.append(f"{name}{values}")
-        if differences:
+        if differences and self._content["runs"]:
             raise ValueError(
                 f"{self._name} is the file of another fit, which was not completed. What differs: "
                 f"{', '.join(differences)}. To go on with that fit, give the same parameters and "
                 "data. To begin anew, delete the file or give another path. In a folder, such as "
                 "checkpoint='checkpoints/', each fit has a file of its own, as searches need."
             )
+        return not differences
 
     # ---- runs
 
@@ -295,8 +304,10 @@ def _fingerprint(settings, rows, validation, start):
         if part is not None:
             values[f"X{ending}"] = (part.X,)
             values[f"y{ending}"] = (part.y, part.known)
-            values[f"sample_weight{ending}"] = (part.weight,)
-    values["groups"] = (rows.groups,)
+            if part.weight is not None:
+                values[f"sample_weight{ending}"] = (part.weight,)
+    if rows.groups is not None:
+        values["groups"] = (rows.groups,)
     if start is not None:
         network, before = start.model.network, start.continuation
         state = pack(before.state, "state", "", _CLASSES) if _is_plain(before.state) else ()
