@@ -36,7 +36,13 @@ CASES = {
         "tol": 0.05,
         "max_iter": 60,
     },
-    "average, ensemble": {**SMALL, "weight_averaging": 0.9, "n_estimators": 2, "n_init": 2},
+    "average, ensemble": {
+        **SMALL,
+        "weight_averaging": 0.9,
+        "n_estimators": 2,
+        "n_init": 2,
+        "max_iter": 30,
+    },
     "rmsprop": {**SMALL, "solver": "rmsprop", "learning_rate": "invscaling", "max_iter": 20},
     "folds, bins": {
         **SMALL,

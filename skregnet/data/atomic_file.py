@@ -1,18 +1,20 @@
 """A file that is replaced as a whole, so that no process can leave a part of it."""
 
-import itertools
 import os
-import socket
+import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-# A temporary file that nobody has changed for so many seconds belongs to no process that writes.
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
+# Without locks, a temporary file that nobody has changed for so many seconds is taken as abandoned.
 _ABANDONED_AFTER = 3600.0
-_numbers = itertools.count()
-_own_temporary_files = set()
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class AtomicFile:
         try:
             if self.path.exists() and not self.path.is_file():
                 raise OSError("it is no regular file")
-            with self._temporary() as temporary:
-                _write_new(temporary, [b"test"])
+            with self._temporary() as file:
+                _write(file, [b"test"])
         except OSError as error:
             raise self.error(error, "be written") from error
 
@@ -47,15 +49,18 @@ class AtomicFile:
 
     def write(self, pieces):
         """Replace the content by pieces of bytes."""
-        with self._temporary() as temporary:
-            _write_new(temporary, pieces)
-            os.replace(temporary, self.path)
+        with self._temporary() as file:
+            _write(file, pieces)
+            if fcntl is None:
+                file.close()  # Windows renames no open file
+            os.replace(file.name, self.path)
         _flush_folder(self.path.parent)
 
     def delete(self):
         self.path.unlink(missing_ok=True)
 
     def error(self, error, what):
+        """Return an OSError with the reason of another one, and a remedy."""
         reason = error.strerror or error
         remedy = "Give a path in a folder that exists and that can be written to."
         message = f"{self.name} cannot {what}: {reason}. {remedy}"
@@ -63,50 +68,52 @@ class AtomicFile:
 
     @contextmanager
     def _temporary(self):
-        """Give the path of a new file in the same folder, which is deleted if it is still there."""
-        path = self.path.with_name(f"{self._prefix}{os.getpid()}.{next(_numbers)}.tmp")
-        _own_temporary_files.add(path)
+        """Give a new, open file in the same folder, which is deleted if it is still there."""
+        file = self._locked_file()
         try:
-            yield path
+            yield file
         finally:
             with suppress(OSError):
-                path.unlink(missing_ok=True)
-            _own_temporary_files.discard(path)
+                os.unlink(file.name)
+            with suppress(OSError):  # what is in its buffer may not fit on the disk
+                file.close()
 
-    @property
-    def _prefix(self):
-        return f".{self.path.name}.{socket.gethostname()}."
+    def _locked_file(self):
+        while True:
+            name = f".{self.path.name}.{secrets.token_hex(8)}.tmp"
+            file = open(self.path.with_name(name), "xb")
+            if fcntl is None:
+                return file
+            with suppress(OSError):  # not every file system has locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()  # another process has deleted it before it was locked
 
     def _delete_abandoned(self):
         with suppress(OSError):
             for path in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
                 with suppress(OSError):
-                    if path not in _own_temporary_files and self._is_abandoned(path):
-                        path.unlink()
+                    _delete_if_abandoned(path)
 
-    def _is_abandoned(self, path):
+
+def _delete_if_abandoned(path):
+    """Delete a temporary file that no living process has open."""
+    if fcntl is None:
         if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-            return True
-        pid = path.name.removeprefix(self._prefix).partition(".")[0]
-        if os.name != "posix" or not path.name.startswith(self._prefix) or not pid.isdigit():
-            return False
-        if int(pid) == os.getpid():
-            return True  # of an earlier process with the same number
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            pass
-        return False
+            path.unlink()
+        return
+    with open(path, "rb") as file:
+        # Raises OSError if a writer holds the lock; the lock of a killed one is free.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
-def _write_new(path, pieces):
-    with open(path, "xb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
+def _write(file, pieces):
+    for piece in pieces:
+        file.write(piece)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _flush_folder(folder):

@@ -567,8 +567,8 @@ def supports_partial_fit(estimator):
         )
     elif getattr(estimator, "checkpoint", None) is not None:
         reason = (
-            f"does not support checkpoint={estimator.checkpoint!r}: each call trains for one epoch, "
-            "and a pickle of the estimator keeps what the next one needs. Set checkpoint=None."
+            f"does not support checkpoint={estimator.checkpoint!r}: each call is one epoch, and a "
+            "pickle of the estimator keeps what the next one needs. Set checkpoint=None."
         )
     elif estimator.bootstrap:
         reason = (
