@@ -36,6 +36,7 @@ _WITHOUT_EFFECT = {"checkpoint", "max_time", "n_jobs", "verbose"}
 # The scaled inputs of some rows are compared with those before the break.
 _COMPARED_ROWS, _COMPARED_VALUES = 64, 1 << 16
 
+_CONTENT = {"fingerprint", "entropy", "seconds", "runs"}
 _CLASSES = (
     Checkpoint,
     TrainingState,
@@ -120,6 +121,8 @@ class FitFile:
     def _read(self, data):
         try:
             content, _ = unpack(data, _KIND, self._classes)
+            if not isinstance(content, dict) or content.keys() != _CONTENT:
+                raise DamagedFileError("it has not the entries of a checkpoint")
         except DamagedFileError as error:
             raise ValueError(
                 f"{self._name} cannot be continued from: {error}. It was left as it is. Delete it "

@@ -236,6 +236,11 @@ def test_callbacks_see_the_remaining_epochs(path, cut):
     model = small(checkpoint=path).set_callbacks(Record()).fit(X, Y)
     assert_same_bits(bits(model, X), expected)
     assert (n_before, seen.count("epoch"), seen[-1]) == (3, 6, "fit")
+    for n_epochs in (6, 0):  # the second fit is in the folder, complete
+        seen.clear()
+        stopping = small(checkpoint=path.parent, early_stopping=True).set_callbacks(Record())
+        stopping.fit(X, Y)
+        assert (seen.count("epoch"), seen[-1]) == (n_epochs, "fit")
 
 
 # ---- another fit
@@ -265,6 +270,13 @@ def test_another_fit_is_refused(names, path, cut):
     with pytest.raises(ValueError, match=message):
         small(checkpoint=path, **parameters).fit(**{"X": X, "y": Y, **data})
     assert path.read_bytes() == before
+    small(checkpoint=path).fit(X, Y)
+
+
+def test_a_fit_that_failed_before_its_first_epoch_has_nothing_to_lose(path):
+    with pytest.raises(UserWarning, match="Got batch_size=500 larger"):  # warnings are errors
+        small(checkpoint=path, batch_size=500).fit(X, Y)
+    assert left(path.parent) == ["fit.checkpoint"]
     small(checkpoint=path).fit(X, Y)
 
 
@@ -479,6 +491,33 @@ def test_without_locks(path, monkeypatch):
     assert left(path.parent) == [new.name]
 
 
+@posix
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [0, 24, 64])
+def test_a_small_file_system(kilobytes, tmp_path):
+    """With 0 there is no space at all, with 24 only for the first file, with 64 for some more."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=72k", "tmpfs", os.fspath(tmp_path)]
+    try:
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("a file system cannot be mounted here")
+    except FileNotFoundError:
+        pytest.skip("there is no mount")
+    try:
+        (tmp_path / "other").write_bytes(bytes(1024 * (72 - kilobytes)))
+        model = small(hidden_layer_sizes=(40, 20), checkpoint=tmp_path / "fit")
+        expected = clone(model).set_params(checkpoint=None).fit(X, Y)
+        if kilobytes == 0:
+            with pytest.raises(OSError, match="cannot be written: No space left"):
+                model.fit(X, Y)
+        else:
+            with pytest.warns(UserWarning, match="could not be written .*No space left"):
+                model.fit(X, Y)
+            assert_same_bits(bits(model, X), bits(expected, X))
+        assert left(tmp_path) == ["other"]
+    finally:
+        subprocess.run(["umount", os.fspath(tmp_path)], check=True)
+
+
 # ---- combinations
 
 
@@ -690,6 +729,21 @@ def _fit_and_die(name, number, path):
         small(checkpoint=path).fit(X, Y)
     finally:
         os._exit(0)
+
+
+@posix
+@pytest.mark.slow
+def test_two_processes_with_one_file(path):
+    model, *data = estimator("plain")
+    expected = bits(model.fit(*data), data[0])
+    children = [start("plain", path) for _ in range(2)]
+    while any(child.poll() is None for child in children[:1]):
+        try:
+            assert not refused(path.read_bytes())
+        except FileNotFoundError:
+            time.sleep(0.001)
+    for child in children:
+        assert_same_bits(pickle.loads(child.communicate()[0]), expected)
 
 
 SEARCH = """
