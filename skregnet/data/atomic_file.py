@@ -59,6 +59,10 @@ class AtomicFile:
     def delete(self):
         self.path.unlink(missing_ok=True)
 
+    def lock(self):
+        """Return a `Lock` that says whether another process or thread works with the file."""
+        return Lock(self.path.with_name(f".{self.path.name}.lock"))
+
     def error(self, error, what):
         """Return an OSError with the reason of another one, and a remedy."""
         reason = error.strerror or error
@@ -95,6 +99,41 @@ class AtomicFile:
             for path in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
                 with suppress(OSError):
                     _delete_if_abandoned(path)
+
+
+class Lock:
+    """A lock that is free again when its owner releases it, or is killed."""
+
+    def __init__(self, path):
+        self._path, self._file = path, None
+
+    def take(self):
+        """Return False if another one has the lock; True also where there are no locks."""
+        if fcntl is None:
+            return True
+        try:
+            while True:
+                file = open(self._path, "ab")
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    file.close()
+                    raise
+                if os.fstat(file.fileno()).st_nlink:
+                    self._file = file
+                    return True
+                file.close()  # its owner has just released it
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def release(self):
+        if self._file is not None:
+            with suppress(OSError):
+                self._path.unlink()
+            self._file.close()
+            self._file = None
 
 
 def _delete_if_abandoned(path):

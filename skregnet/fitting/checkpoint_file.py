@@ -76,6 +76,7 @@ class FitFile:
         self._file = AtomicFile(path, self._name)
         self._file.check_writeable()
         self._classes = (*_CLASSES, *_classes_of_user(settings))
+        self._lock = None
         self._failures = []  # of attempts to write
         self._n_runs = 0
         self._is_interrupted, self._is_repeatable = False, settings.random_state is not None
@@ -96,9 +97,13 @@ class FitFile:
             self._file.check_writeable()
         # A seed is drawn in any case, so that a generator of the user ends in the same state.
         seeds = Seeds(self._settings.random_state) if start is None else start.continuation.seeds
+        # Without a seed, what another fit still writes is not continued: both would be the same.
+        self._lock = self._file.lock()
+        may_continue = self._lock.take() or start is not None
+        may_continue |= self._settings.random_state is not None
         data = self._file.read()
         self._content = None if data is None else self._read(data)
-        is_new = self._content is None or not self._belongs_to(fingerprint)
+        is_new = self._content is None or not self._belongs_to(fingerprint) or not may_continue
         if is_new:
             self._content = {
                 "fingerprint": fingerprint,
@@ -117,6 +122,11 @@ class FitFile:
             except OSError as error:
                 raise self._file.error(error, "be written") from error
         return seeds
+
+    def close(self):
+        """Let another fit continue from the file; called also after an error."""
+        if self._lock is not None:
+            self._lock.release()
 
     def _read(self, data):
         try:

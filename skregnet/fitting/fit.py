@@ -1,5 +1,6 @@
 """A fit: from the user's data to its result, without reading or changing an estimator."""
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -67,6 +68,14 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     ValueError
         If data, weights or a combination of parameters cannot be used.
     """
+    rest = start, is_stream, watchers, checkpoint
+    if settings.parameters.get("checkpoint") is None:
+        return _fit(settings, data, *rest)
+    with closing(FitFile(settings)) as file:
+        return _fit(settings, data, *rest, file)
+
+
+def _fit(settings, data, start, is_stream, watchers, checkpoint, file=None):
     for name, values in zip(data._fields, data, strict=True):
         if values is not None:
             check_is_read(values, name)
@@ -84,7 +93,6 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     asks_refit = settings.refit and not is_auto(settings.refit)
     if asks_refit and data.X_val is not None and settings.early_stopping is not False:
         check_refit_weights(data.sample_weight, data.sample_weight_val)
-    file = None if settings.parameters.get("checkpoint") is None else FitFile(settings)
     inputs, targets, rows, validation = read_data(
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )

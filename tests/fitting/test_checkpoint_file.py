@@ -273,6 +273,48 @@ def test_another_fit_is_refused(names, path, cut):
     small(checkpoint=path).fit(X, Y)
 
 
+@posix
+def test_a_file_in_use_is_not_continued(path, cut):
+    model = small(checkpoint=path, random_state=None)
+    cut(model, X, Y, after=4)
+    lock = AtomicFile(path, "").lock()
+    assert lock.take()
+    before = unpack(path.read_bytes(), "checkpoint", _CLASSES)[0]["entropy"]
+    with pytest.raises(ValueError, match="What differs: alpha"):
+        small(checkpoint=path, random_state=None, alpha=0.1).fit(X, Y)
+    entropies = [before, *(model.fit(X, Y)._continuation.seeds.entropy for _ in range(2))]
+    assert len({each.tobytes() for each in entropies}) == 3
+    assert left(path.parent) == [f".{path.name}.lock"]
+    expected = bits(small().fit(X, Y), X)  # with a seed there is nothing to keep apart
+    cut(small(checkpoint=path), X, Y, after=4)
+    n_before = cut.n_writes
+    assert_same_bits(bits(small(checkpoint=path).fit(X, Y), X), expected)
+    assert cut.n_writes == n_before + 4
+    lock.release()
+    assert left(path.parent) == []
+
+
+@posix
+def test_a_lock_that_is_released_at_the_same_time(path, monkeypatch):
+    first, second = AtomicFile(path, "").lock(), AtomicFile(path, "").lock()
+    assert first.take()
+    assert not second.take()
+    flock, n_calls = atomic_file.fcntl.flock, 0
+
+    def late(file, operation):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 1:
+            first.release()
+        flock(file, operation)
+
+    monkeypatch.setattr(atomic_file.fcntl, "flock", late)
+    assert second.take()
+    assert n_calls == 2
+    assert not first.take()
+    second.release()
+
+
 def test_a_fit_that_failed_before_its_first_epoch_has_nothing_to_lose(path):
     with pytest.raises(UserWarning, match="Got batch_size=500 larger"):  # warnings are errors
         small(checkpoint=path, batch_size=500).fit(X, Y)
