@@ -1,5 +1,6 @@
 """Types of the public signatures. Only type checkers import this module."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike as ArrayLike
 from numpy.typing import NDArray as NDArray
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
+PathLike: TypeAlias = os.PathLike[str]
 RandomState: TypeAlias = int | np.random.RandomState | None
 # One value, or one for each layer, level or output.
 OneOrMoreFloats: TypeAlias = float | Sequence[float] | NDArray[Any]

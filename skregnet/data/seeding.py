@@ -24,6 +24,17 @@ class Seeds:
         draw = _entropy_of_int if isinstance(random_state, Integral) else _draw_entropy
         self._entropy = draw(random_state)
 
+    @classmethod
+    def of_entropy(cls, entropy):
+        """Return the seeds of which `entropy` is that of other ones."""
+        seeds = object.__new__(cls)
+        seeds._entropy = entropy
+        return seeds
+
+    @property
+    def entropy(self):
+        return self._entropy
+
     def split(self):
         """Return the generator that splits off the validation part, the same at each call."""
         return np.random.default_rng(self._sequence(_SPLIT))

@@ -260,6 +260,12 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         the optimiser. With a stochastic solver and a 'constant' or 'invscaling' learning rate, two
         fits of k epochs then equal one of 2 k. Other schedules, and the count of
         `n_iter_no_change`, start anew with each fit.
+    checkpoint : str, path-like or None, default=None
+        File that the state of `fit` is written to, about once a second, while it trains. If the
+        process is killed, `fit` with the same parameters and data goes on from there and ends with
+        the same bits. At the end the file is deleted. In a folder, a path that exists or ends with
+        a slash, each fit has a file of its own: searches need this, and completed fits stay there.
+        Not for the full-batch solvers and `partial_fit`. See the user guide, "Continuing to train".
     n_jobs : int or None, default=None
         Number of processes that train the members side by side; the result has the same bits. None
         means 1, unless a `joblib.parallel_config` context says otherwise, and -1 all cores. It pays
@@ -493,6 +499,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         n_init: int = 1,
         max_time: float | None = None,
         warm_start: bool = False,
+        checkpoint: str | t.PathLike | None = None,
         n_jobs: int | None = None,
         random_state: t.RandomState = None,
         verbose: int = False,
@@ -546,6 +553,7 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         self.n_init = n_init
         self.max_time = max_time
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .progress import progress_of
+from .run import Run
 from .scorer import make_scorer
 
 # A candidate gives up at the end of a cycle, from the third on, if its least value is larger than
@@ -38,16 +39,16 @@ class GiveUp:
         pass
 
 
-def better_without_bins(run, outcome):
+def better_without_bins(run, outcome, train=Run.train):
     """Train without numeric embedding, too; return the run and the result with the better score.
 
-    `outcome` is the result of a run with numeric embedding.
+    `outcome` is the result of a run with numeric embedding; `train` does what `Run.train` does.
     """
     if {"interrupted", "max_time", "callback"} & set(outcome.stop_reason):
         return run, outcome
     plain = run.without_bins()
     watchers = progress_of(plain, "Training without numeric embedding, too.")
-    other = plain.train(make_scorer(plain), [GiveUp(outcome), *watchers])
+    other = train(plain, make_scorer(plain), [GiveUp(outcome), *watchers])
     if "interrupted" in other.stop_reason:
         # The user is told, and no further run follows.
         return run, replace(outcome, stop_reason=np.full_like(outcome.stop_reason, "interrupted"))

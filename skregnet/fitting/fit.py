@@ -1,5 +1,6 @@
 """A fit: from the user's data to its result, without reading or changing an estimator."""
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from ..uncertainty.noise import check_noise_precision
 from .automatic import resolve, with_folds
 from .calibration import calibration_after, noise_after, temperature_after
 from .candidates import better_without_bins
+from .checkpoint_file import FitFile
 from .out_of_fold import OutOfFold
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
@@ -69,30 +71,24 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
     ValueError
         If data, weights or a combination of parameters cannot be used.
     """
-    for name, values in zip(data._fields, data, strict=True):
-        if values is not None:
-            check_is_read(values, name)
-            if name in ("groups", "X_val", "y_val", "classes"):
-                check_has_rows(values, name)
-    check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
-    if data.X_val is not None and not isinstance(settings.cv, str | None):
-        raise ValueError(
-            f"cv={settings.cv!r} cannot be used with X_val and y_val: the folds are what is held "
-            "out. Leave X_val and y_val out, or set cv='auto' or None."
-        )
-    if data.X_val is not None and settings.bootstrap:
-        raise ValueError(
-            "bootstrap=True cannot be used with X_val and y_val: the rows that a sample lacks are "
-            "what is held out. Leave X_val and y_val out, or set bootstrap=False."
-        )
-    asks_refit = settings.refit and not is_auto(settings.refit)
-    if asks_refit and data.X_val is not None and settings.early_stopping is not False:
-        check_refit_weights(data.sample_weight, data.sample_weight_val)
+    rest = start, is_stream, watchers, checkpoint
+    if settings.parameters.get("checkpoint") is None:
+        return _fit(settings, data, *rest)
+    with closing(FitFile(settings)) as file:
+        return _fit(settings, data, *rest, file)
+
+
+def _fit(settings, data, start, is_stream, watchers, checkpoint, file=None):
+    _check_data(settings, data)
     inputs, targets, rows, validation = read_data(
         settings, data, start, same_classes=not is_stream, is_stream=is_stream
     )
-    run = prepare(settings, inputs, targets, rows, validation, start, is_stream=is_stream)
-    if asks_refit and not run.plan.stops_early and not is_stream:
+    seeds = None if file is None else file.open(rows, validation, start)
+    train = Run.train if file is None else file.train
+    run = prepare(
+        settings, inputs, targets, rows, validation, start, is_stream=is_stream, seeds=seeds
+    )
+    if settings.asks_refit and not run.plan.stops_early and not is_stream:
         warn_user(
             "refit=True has no effect: no epoch is chosen by held-out rows. Set "
             "early_stopping=True, give cv and leave early_stopping at its default, or set "
@@ -102,9 +98,9 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         watcher.begin_fit(run)
     # Sums may over- or underflow where members diverge or targets have extreme units.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        outcome = run.train(make_scorer(run), watchers, checkpoint)
+        outcome = train(run, make_scorer(run), watchers, checkpoint)
         if run.chooses_embedding:
-            run, outcome = better_without_bins(run, outcome)
+            run, outcome = better_without_bins(run, outcome, train)
         network = outcome.network
         result = FitResult.of(
             run, outcome, noise_after(run, network), temperature_after(run, network)
@@ -123,11 +119,33 @@ def fit(settings, data, start=None, *, is_stream=False, watchers=(), checkpoint=
         if validation is not None:
             rows = rows.joined_with(validation)
         result = refit_on_all_rows(
-            run, outcome, result, inputs, targets, weighted(settings, targets, rows)
+            run, outcome, result, inputs, targets, weighted(settings, targets, rows), train
         )
     for watcher in watchers:
         watcher.end_fit(result)
-    return result
+    return result if file is None else file.finish(result)
+
+
+def _check_data(settings, data):
+    """Raise ValueError where arguments cannot be used, or not with each other or the parameters."""
+    for name, values in zip(data._fields, data, strict=True):
+        if values is not None:
+            check_is_read(values, name)
+            if name in ("groups", "X_val", "y_val", "classes"):
+                check_has_rows(values, name)
+    check_validation_arguments(data.X_val, data.y_val, data.sample_weight_val)
+    if data.X_val is not None and not isinstance(settings.cv, str | None):
+        raise ValueError(
+            f"cv={settings.cv!r} cannot be used with X_val and y_val: the folds are what is held "
+            "out. Leave X_val and y_val out, or set cv='auto' or None."
+        )
+    if data.X_val is not None and settings.bootstrap:
+        raise ValueError(
+            "bootstrap=True cannot be used with X_val and y_val: the rows that a sample lacks are "
+            "what is held out. Leave X_val and y_val out, or set bootstrap=False."
+        )
+    if settings.asks_refit and data.X_val is not None and settings.early_stopping is not False:
+        check_refit_weights(data.sample_weight, data.sample_weight_val)
 
 
 def read_data(settings, data, start=None, *, same_classes=False, is_stream=False):
@@ -172,7 +190,7 @@ def read_data(settings, data, start=None, *, same_classes=False, is_stream=False
     if data.X_val is None:
         return inputs, targets, rows, None
     try:
-        if start is None and settings.refit and not is_auto(settings.refit):
+        if start is None and settings.asks_refit:
             inputs = inputs.with_categories_of(data.X_val)
         X_val = inputs.read(data.X_val, "X_val")
         inputs = inputs.with_missing_of(X_val)
@@ -222,11 +240,14 @@ def weighted(settings, targets, rows, weight_name="sample_weight"):
     return rows.weighted_by_class(targets.class_weights(rows), class_weight, weight_name)
 
 
-def prepare(settings, inputs, targets, rows, validation, start=None, *, is_stream=False):
+def prepare(
+    settings, inputs, targets, rows, validation, start=None, *, is_stream=False, seeds=None
+):
     """Return the run of a fit: the rows are split, and scalers fitted to the training part."""
     unweighted, rows = rows, weighted(settings, targets, rows)
     validation = weighted(settings, targets, validation, "sample_weight_val")
-    seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
+    if seeds is None:
+        seeds = Seeds(settings.random_state) if start is None else start.continuation.seeds
     settings, folds = with_folds(
         settings,
         rows,

@@ -151,7 +151,8 @@ def _train_blocks(parallel, parts, network, state, monitor, max_epochs, needs_st
 
         epochs, states, seconds = run(n_epochs)
         for n_done, epoch in enumerate(epochs, 1):
-            if n_done == n_epochs:
+            monitor.state_is_current = n_done == n_epochs
+            if monitor.state_is_current:
                 state.join(states)
             if _end_epoch(epoch, parts, network, monitor):
                 if n_done < n_epochs:

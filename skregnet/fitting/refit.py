@@ -29,11 +29,12 @@ def check_refit_weights(sample_weight, sample_weight_val):
         )
 
 
-def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
+def refit_on_all_rows(first, outcome, result, inputs, targets, rows, train=Run.train):
     """Retrain on all rows, each member until the epoch that early stopping has kept.
 
     Initial weights, orders of rows and masks are those of the first run. `inputs` and `targets` are
-    not fitted yet. If the second run is not completed, the first result is returned with a warning.
+    not fitted yet; `train` does what `Run.train` does. If the second run is not completed, the
+    first result is returned with a warning.
     """
     settings, reasons = first.settings, set(outcome.stop_reason)
     if reasons & {"diverged", "interrupted"} or not outcome.kept_epoch.any():
@@ -58,7 +59,7 @@ def refit_on_all_rows(first, outcome, result, inputs, targets, rows):
             first.seeds,
         )
         watchers = progress_of(second, f"Training anew on all {len(rows)} rows.")
-        again = second.train(watchers=watchers)
+        again = train(second, watchers=watchers)
         completed = is_completed(again.stop_reason, again.kept_epoch, outcome.kept_epoch)
         if outcome.predicts_constant is not None:
             predict_constant(second, again.network, outcome.predicts_constant)

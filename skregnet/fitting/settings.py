@@ -1,5 +1,6 @@
 """Settings of a fit: the parameters of an estimator, their constraints, and resolved values."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property, lru_cache, partial
@@ -102,6 +103,7 @@ PARAMETER_CONSTRAINTS = {
     "n_init": [_COUNT],
     "max_time": [_POSITIVE, None],
     "warm_start": ["boolean"],
+    "checkpoint": [str, os.PathLike, None],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -209,6 +211,11 @@ class Settings:
     @property
     def is_adaptive(self):
         return isinstance(self.learning_rate, str) and self.learning_rate == "adaptive"
+
+    @property
+    def asks_refit(self):
+        """Whether the user asks for training anew on all rows."""
+        return bool(self.refit) and not is_auto(self.refit)
 
     @property
     def plans_its_end(self):
@@ -486,6 +493,12 @@ def check_combinations(settings):
         )
     if settings.is_stochastic:
         return
+    if settings.parameters.get("checkpoint") is not None:
+        raise ValueError(
+            f"checkpoint={settings.checkpoint!r} cannot be used with solver={settings.solver!r}, "
+            "which keeps no state between its iterations. Use one of the stochastic solvers "
+            f"{sorted(STOCHASTIC_OPTIMIZERS)}, or set checkpoint=None."
+        )
     switched_on = {
         "dropout": any(settings.architecture.dropout),
         "input_dropout": settings.input_dropout > 0,
@@ -574,6 +587,11 @@ def supports_partial_fit(estimator):
         reason = (
             f"does not support cv={estimator.cv!r}: a stream has no folds. Use cv='auto' or None, "
             "or call fit."
+        )
+    elif getattr(estimator, "checkpoint", None) is not None:
+        reason = (
+            f"does not support checkpoint={estimator.checkpoint!r}: each call is one epoch, and a "
+            "pickle of the estimator keeps what the next one needs. Set checkpoint=None."
         )
     elif estimator.bootstrap:
         reason = (

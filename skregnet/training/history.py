@@ -28,6 +28,13 @@ class History:
         self._curves = {}
         self._last = {}  # of each curve: the last value of each member
 
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in ("learning_rate", *_LISTS_OF_ARRAYS)}
+
+    def __setstate__(self, state):
+        self.__init__()
+        vars(self).update(state)
+
     @property
     def n_epochs(self):
         return len(self.loss)

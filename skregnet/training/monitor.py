@@ -62,6 +62,8 @@ class Monitor:
 
     def __post_init__(self):
         self.stops_early = self.validate is not None and self.stop_early
+        # False in reports of epochs after which only the network is known, not the state.
+        self.state_is_current = True
         self._unrecorded = None  # arguments of `_record` while it runs
         self._started = time.monotonic() - self.state.elapsed
         if self.state.run is None:

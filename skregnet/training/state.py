@@ -253,6 +253,13 @@ class Checkpoint:
 
     def restore(self, network):
         """Write to a network of the same layers and members, and return a copy of the state."""
+        for name in ("params", "stats"):
+            own, other = getattr(self, name), getattr(network, name)
+            if own.shape != other.shape or own.dtype != other.dtype:
+                raise ValueError(
+                    f"The checkpoint is that of another network: its {name} have shape {own.shape} "
+                    f"and dtype {own.dtype}, those of the network {other.shape} and {other.dtype}."
+                )
         np.copyto(network.params, self.params)
         np.copyto(network.stats, self.stats)
         return self.state.copy()

@@ -150,6 +150,7 @@ COMMON = {
     "epsilon": POSITIVE,
     "n_estimators": COUNT,
     "n_init": COUNT,
+    "checkpoint": ([None], [0, True, ["fit.checkpoint"]]),
     "n_jobs": ([None, 1], [1.5, "2"]),
     "max_time": ([None, 10, 1e-9], [0.0, -1, np.nan, "1"]),
     "warm_start": BOOLEAN,
