@@ -30,7 +30,7 @@ from .refit import check_refit_weights, refit_on_all_rows
 from .result import FitResult
 from .run import Run
 from .scorer import make_scorer
-from .settings import check_batches, is_auto
+from .settings import check_batches
 
 
 class Data(NamedTuple):
