@@ -123,7 +123,8 @@ def distribution(model, X):
         )
     read = model.read(X)
     new = list(_new_rows(model, read))
-    return ConformalDistribution.of(model.calibration, new, read.shape[0])
+    is_positive = model.loss.positive_mean
+    return ConformalDistribution.of(model.calibration, new, read.shape[0], is_positive)
 
 
 def _new_rows(model, read):

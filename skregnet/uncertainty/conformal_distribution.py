@@ -40,6 +40,8 @@ class ConformalDistribution:
     lists : tuple of ShiftedLists
         Errors of each output.
     n_rows : int
+    is_positive : bool, default=False
+        Whether targets are never negative, as with ``loss='poisson'``: values below zero are zero.
 
     References
     ----------
@@ -50,9 +52,10 @@ class ConformalDistribution:
     new: tuple[NewRows, ...]
     lists: tuple[ShiftedLists, ...]
     n_rows: int
+    is_positive: bool = False
 
     @classmethod
-    def of(cls, calibration, new, n_rows):
+    def of(cls, calibration, new, n_rows, is_positive=False):
         """Return the distribution for new rows, from a `RealCalibration`."""
         errors = calibration.error
         errors = errors if calibration.scale is None else errors / calibration.scale
@@ -61,20 +64,23 @@ class ConformalDistribution:
             calibration.held_out.lists(of_target, None if rows.all() else rows)
             for of_target, rows in zip(errors.T, known.T, strict=True)
         )
-        return cls(tuple(new), lists, n_rows)
+        return cls(tuple(new), lists, n_rows, is_positive)
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean, of shape (n_samples,) or (n_samples, n_outputs)."""
-        return self._each(lambda lists, centre, scale: _moment(lists, centre, scale, None))
+        return self._each(self._mean)
 
     @property
     def std(self) -> NDArray[np.float64]:
         """Standard deviation, shaped like `mean`."""
 
         def deviation(lists, centre, scale):
-            mean = _moment(lists, centre, scale, None)
-            return np.sqrt(_moment(lists, centre, scale, mean))
+            mean = self._mean(lists, centre, scale)
+            variance = _moment(lists, centre, scale, mean)
+            if self.is_positive:
+                variance -= _negative_part(lists, centre, scale, mean)
+            return np.sqrt(np.maximum(variance, 0.0))
 
         return self._each(deviation)
 
@@ -97,6 +103,9 @@ class ConformalDistribution:
         def probability(lists, centre, scale, of_target):
             up_to = lists.mass(of_target, centre, scale)
             below = lists.mass(of_target, centre, scale, below=True)
+            if self.is_positive:
+                up_to = np.where(of_target < 0.0, 0.0, up_to)
+                below = np.where(of_target <= 0.0, 0.0, below)
             found = (0.5 * (up_to + below) + 0.5) / (lists.total + 1.0)
             return np.where(np.isnan(of_target), np.nan, found)
 
@@ -129,7 +138,7 @@ class ConformalDistribution:
             mass = [min(needed_mass(level, lists.total), lists.total) for level in several]
             return np.stack([lists.quantile(each, centre, scale) for each in mass], axis=-1)
 
-        found = self._each(quantiles)
+        found = self._bounded(self._each(quantiles))
         return found[..., 0] if np.ndim(levels) == 0 else found
 
     def interval(
@@ -159,7 +168,7 @@ class ConformalDistribution:
             mass = [min(needed_mass(1.0 - tail, total), total) for tail in tails]
             return -np.stack([lists.quantile(each, -centre, scale) for each in mass], axis=-1)
 
-        lower = self._each(lower_bounds)
+        lower = self._bounded(self._each(lower_bounds))
         return (lower[..., 0], upper[..., 0]) if np.ndim(coverage) == 0 else (lower, upper)
 
     def sample(self, n_samples: int = 1, random_state: RandomState = 0) -> NDArray[np.float64]:
@@ -188,7 +197,7 @@ class ConformalDistribution:
             part, error = parts[chosen], values[chosen]
             return centre[part, rows] + (error if scale is None else scale[part, rows] * error)
 
-        return self._each(draw)
+        return self._bounded(self._each(draw))
 
     def crps(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the continuous ranked probability score of targets; lower is better.
@@ -209,7 +218,18 @@ class ConformalDistribution:
         T. Gneiting, A. Raftery: Strictly Proper Scoring Rules, Prediction, and Estimation, JASA
         102, 2007.
         """
-        return self._each(_crps, self._read(y))
+
+        def score(lists, centre, scale, of_target):
+            return _crps(lists, centre, scale, of_target, self.is_positive)
+
+        return self._each(score, self._read(y))
+
+    def _mean(self, lists, centre, scale):
+        mean = _moment(lists, centre, scale, None)
+        return mean - _negative_part(lists, centre, scale) if self.is_positive else mean
+
+    def _bounded(self, values):
+        return np.maximum(values, 0.0) if self.is_positive else values
 
     def _each(self, function, *of_targets):
         """Return the values of a function for each output, without an axis for a single one."""
@@ -248,12 +268,38 @@ def _moment(lists, centre, scale, shift):
     return total / lists.total
 
 
-def _crps(lists, centre, scale, y):
-    """Return E|Y - y| - E|Y - Y'| / 2 of each row."""
+def _negative_part(lists, centre, scale, shift=None):
+    """Return by how much moments exceed those of ``max(Y, 0)``, see `_moment`."""
+    excess = np.zeros(centre.shape[1])
+    for p, (values, masses) in enumerate(zip(lists.values, lists.masses, strict=True)):
+        weight, factor, mid = np.diff(masses), 1.0 if scale is None else scale[p], centre[p]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below = np.searchsorted(values, -mid / factor)
+        # Sums over the first values, those below zero.
+        mass = masses[below]
+        first = mid * mass + factor * _sums(weight * values)[below]
+        if shift is None:
+            excess += first
+        else:
+            # (v - shift)**2 - shift**2 of each value v.
+            square = mid * (2.0 * first - mid * mass)
+            square += factor**2 * _sums(weight * np.square(values))[below]
+            excess += square - 2.0 * shift * first
+    return excess / lists.total
+
+
+def _sums(numbers):
+    """Return the sums of the first 0, 1, 2, ... numbers."""
+    return np.concatenate([[0.0], np.cumsum(numbers)])
+
+
+def _crps(lists, centre, scale, y, is_positive):
+    """Return E|Y - y| - E|Y - Y'| / 2 of each row, for ``max(Y, 0)`` if Y is positive."""
     lists = lists.thinned(_MOST_ERRORS)
     crps = np.empty(len(y))
     for rows in pieces(len(y), max(1, _BLOCK_NUMBERS // lists.n_values)):
         values, weight = lists.union(centre[:, rows], None if scale is None else scale[:, rows])
+        values = np.maximum(values, 0.0, out=values) if is_positive else values
         order = np.argsort(values, axis=1)
         values, share = np.take_along_axis(values, order, 1), weight[order] / lists.total
         # E|Y - Y'| is twice the integral of F (1 - F); the sum is that for steps of F.
