@@ -54,17 +54,18 @@ def interval_method(model, method):
         return "model"
     origin = calibration.held_out.origin
     has_parts = origin in ("folds", "bootstrap")
+    default = "cqr" if calibration.has_levels else "cv+" if has_parts else "split"
     if method == "auto":
-        return "cqr" if calibration.has_levels else "cv+" if has_parts else "split"
+        return default
     if method in ("cv+", "minmax") and not has_parts:
         raise ValueError(
             f"method={method!r} needs members on folds (cv) or bootstrap samples; here the "
-            f"held-out rows are {_NAMED_ORIGIN[origin]}. Use method='split' or 'auto'."
+            f"held-out rows are {_NAMED_ORIGIN[origin]}. Use method={default!r} or 'auto'."
         )
     if method == "split" and has_parts:
         raise ValueError(
             f"method='split' needs one part of held-out rows, but {_NAMED_ORIGIN[origin]} have "
-            "several. Use method='cv+' or 'auto'."
+            f"several. Use method={default!r} or 'auto'."
         )
     if (method == "cqr") != calibration.has_levels and method in ("cqr", "cv+"):
         raise ValueError(

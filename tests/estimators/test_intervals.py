@@ -370,6 +370,8 @@ def test_quantile_networks_have_other_methods():
     model = regressor(loss="quantile", quantile=[0.05, 0.5, 0.95])
     expected = r"method='cv\+' needs one prediction for each target"
     message(lambda: model.predict_interval(NEW, method="cv+"), expected)
+    expected = "method='split' needs one part of held-out rows.*Use method='cqr' or 'auto'"
+    message(lambda: model.predict_interval(NEW, method="split"), expected)
     message(
         lambda: model.predict_distribution(NEW), "predict_distribution needs one prediction for"
     )
