@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,15 +89,17 @@ class ConformalDistribution:
 
         Parameters
         ----------
-        y : array-like, shaped like `mean`
-            Targets.
+        y : float or array-like, shaped like `mean`
+            Targets. A number counts for all rows.
 
         Returns
         -------
         probability : ndarray, shaped like `mean`
             Never 0 or 1, because a new error may exceed all errors of n held-out rows: from
-            ``0.5 / (n + 1)`` to ``1 - 0.5 / (n + 1)``. NaN for a missing target.
+            ``0.5 / (n + 1)`` to ``1 - 0.5 / (n + 1)``. NaN where one of several targets is missing.
         """
+        if np.ndim(y) == 0:
+            y = np.full((self.n_rows, len(self.lists)), y)
         y = self._read(y)
 
         def probability(lists, centre, scale, of_target):
@@ -185,6 +187,9 @@ class ConformalDistribution:
         -------
         y : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
         """
+        is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (is_number and n_samples >= 1):
+            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
         rng = check_random_state(random_state)
 
         def draw(lists, centre, scale):
@@ -210,8 +215,8 @@ class ConformalDistribution:
         Returns
         -------
         crps : ndarray, shaped like `mean`
-            In units of the target. NaN for a missing target. With more than a thousand held-out
-            rows in a part, their errors are replaced by a thousand quantiles.
+            In units of the target. NaN where one of several targets is missing. With more than a
+            thousand held-out rows in a part, their errors are replaced by a thousand quantiles.
 
         References
         ----------

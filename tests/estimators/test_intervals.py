@@ -430,10 +430,20 @@ def test_targets_of_distributions_are_checked():
     message(lambda: distribution.crps(np.ones((40, 2))), r"y must have the shape of")
     for levels in (0.0, 1.0, [0.5, 2.0], [[0.5]]):
         message(lambda each=levels: distribution.quantile(each), "levels must be a probability")
+    for n_samples in (0, -1, 1.5, True):
+        message(lambda each=n_samples: distribution.sample(each), "n_samples must be an int of at")
+    message(lambda: distribution.cdf("a"), "y must hold numbers")
     gaps = np.column_stack([Y_NEW, np.where(Y_NEW > 0, Y_NEW, np.nan)])
     distribution = regressor(np.column_stack([Y, Y])).predict_distribution(NEW)
     for found in (distribution.cdf(gaps), distribution.crps(gaps)):
         assert_array_equal(np.isnan(found), np.isnan(gaps))
+
+
+@pytest.mark.parametrize("y", [Y, np.column_stack([Y, 2 * Y])], ids=["one", "two"])
+def test_the_distribution_function_takes_one_limit_for_all_rows(y):
+    distribution = regressor(y).predict_distribution(NEW)
+    limits = np.full(distribution.mean.shape, 0.5)
+    assert_array_equal(distribution.cdf(0.5), distribution.cdf(limits))
 
 
 # ---- warnings
