@@ -256,6 +256,7 @@ def calibrated(model, X, y, sample_weight, groups):
             f"has {len(encoded)}."
         )
     weight, groups = check_weights(sample_weight, n_rows), check_groups(groups, n_rows)
+    targets.check_rows(encoded, weight)
     # Only numbers of rows are taken: the inputs are not needed again.
     numbers = np.arange(n_rows)[:, np.newaxis]
     rows = Rows(numbers, encoded, labels, weight, groups, targets.known(encoded))

@@ -412,6 +412,8 @@ def test_calibrate_checks_its_data():
     message(lambda: model.calibrate(NEW, np.where(Y_NEW > 0, Y_NEW, np.nan)), "NaN")
     message(lambda: model.calibrate(NEW, None), "y")
     message(lambda: labelled.calibrate(NEW, np.full(40, 7)), "7")
+    counts = regressor(np.exp(Y).round(), loss="poisson", cv=None)
+    message(lambda: counts.calibrate(NEW, -np.ones(40)), "y must not be negative under the Poiss")
     assert model.conformity_scores_ is None
 
 
