@@ -179,7 +179,8 @@ class ConformalDistribution:
         Parameters
         ----------
         n_samples : int, default=1
-            Number of draws for each row, independent of each other and of other rows.
+            Number of draws for each row, independent of each other and of other rows. The outputs
+            of a row are drawn independently, too: sums of them have no meaning.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
 
