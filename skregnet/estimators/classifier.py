@@ -137,7 +137,9 @@ class RegularizedMLPClassifier(PredictsClassDistributions, ClassifierMixin, Base
         `fit` kept together. An iterable gives pairs of row numbers, (training, held-out). 'auto'
         means 8 folds if there are at least 200 rows and nothing else is held out or asked for: a
         stochastic solver, no `X_val`, no ``early_stopping=True``, no `warm_start`, ``n_init=1``,
-        and `n_estimators` 'auto' or a multiple of 8. None means no folds.
+        and `n_estimators` 'auto' or a multiple of 8. With fewer rows, a regressor of one network
+        trains five networks on folds beside it, whose held-out errors serve for the noise and the
+        intervals only. None means no folds.
     bootstrap : bool, default=False
         Whether each member is trained on its own bootstrap sample of the rows, in place of `cv`: as
         many rows as there are, drawn with replacement, or whole groups if `fit` gets `groups`. The

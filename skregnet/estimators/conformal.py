@@ -54,17 +54,18 @@ def interval_method(model, method):
         return "model"
     origin = calibration.held_out.origin
     has_parts = origin in ("folds", "bootstrap")
+    default = "cqr" if calibration.has_levels else "cv+" if has_parts else "split"
     if method == "auto":
-        return "cqr" if calibration.has_levels else "cv+" if has_parts else "split"
+        return default
     if method in ("cv+", "minmax") and not has_parts:
         raise ValueError(
             f"method={method!r} needs members on folds (cv) or bootstrap samples; here the "
-            f"held-out rows are {_NAMED_ORIGIN[origin]}. Use method='split' or 'auto'."
+            f"held-out rows are {_NAMED_ORIGIN[origin]}. Use method={default!r} or 'auto'."
         )
     if method == "split" and has_parts:
         raise ValueError(
             f"method='split' needs one part of held-out rows, but {_NAMED_ORIGIN[origin]} have "
-            "several. Use method='cv+' or 'auto'."
+            f"several. Use method={default!r} or 'auto'."
         )
     if (method == "cqr") != calibration.has_levels and method in ("cqr", "cv+"):
         raise ValueError(
@@ -123,7 +124,8 @@ def distribution(model, X):
         )
     read = model.read(X)
     new = list(_new_rows(model, read))
-    return ConformalDistribution.of(model.calibration, new, read.shape[0])
+    is_positive = model.loss.positive_mean
+    return ConformalDistribution.of(model.calibration, new, read.shape[0], is_positive)
 
 
 def _new_rows(model, read):
@@ -224,7 +226,7 @@ def _warn_of_few(held_out, coverages, totals, classes=None):
         )
     if is_enough(min(totals), coverage):
         return
-    found = f"there are {min(totals):.6g}: bounds are infinite, or sets contain all classes"
+    found = f"there are {min(totals):.6g}: bounds are infinite, sets contain all classes"
     if classes is not None:
         few = [
             name
@@ -254,6 +256,7 @@ def calibrated(model, X, y, sample_weight, groups):
             f"has {len(encoded)}."
         )
     weight, groups = check_weights(sample_weight, n_rows), check_groups(groups, n_rows)
+    targets.check_rows(encoded, weight)
     rows = Rows(read, encoded, labels, weight, groups, targets.known(encoded))
     numbers = np.arange(n_rows) if rows.counts is None else np.flatnonzero(rows.counts)
     numbers = numbers[at_most(len(numbers), MOST_ROWS)]

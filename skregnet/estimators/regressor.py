@@ -12,7 +12,8 @@ from sklearn.metrics import d2_pinball_score
 
 from .._sklearn_compat import Interval, StrOptions, available_if, fit_context
 from ..fitting.hints import explains_arguments, explains_parameters
-from ..fitting.settings import plain, supports_partial_fit
+from ..fitting.kinds import plain
+from ..fitting.settings import supports_partial_fit
 from ..functions.losses import REGRESSION_LOSSES, Loss, get_loss
 from ..preprocessing.checks import check_has_rows, computes_finite
 from ..preprocessing.numbers import check_holds_numbers
@@ -147,7 +148,9 @@ class RegularizedMLPRegressor(PredictsTargetDistributions, RegressorMixin, BaseR
         `fit` kept together. An iterable gives pairs of row numbers, (training, held-out). 'auto'
         means 8 folds if there are at least 200 rows and nothing else is held out or asked for: a
         stochastic solver, no `X_val`, no ``early_stopping=True``, no `warm_start`, ``n_init=1``,
-        and `n_estimators` 'auto' or a multiple of 8. None means no folds.
+        and `n_estimators` 'auto' or a multiple of 8. With fewer rows, a regressor of one network
+        trains five networks on folds beside it, whose held-out errors serve for the noise and the
+        intervals only. None means no folds.
     bootstrap : bool, default=False
         Whether each member is trained on its own bootstrap sample of the rows, in place of `cv`: as
         many rows as there are, drawn with replacement, or whole groups if `fit` gets `groups`. The

@@ -23,17 +23,18 @@ class FitDivergence:
     Parameters
     ----------
     judge : Judge
-    data : tuple of (x, y, weight)
-        All training rows, as network and loss take them.
+    evaluation : callable() -> callable(network, members) -> losses
+        Makes a function of members of the network and their numbers, for the losses of training
+        rows. It is called when the first member stops.
     initial : callable() -> Network
         The network before the run. It is called only if a loss is suspicious.
     normalize : callable(network), default=None
         Sets the population statistics of batch normalisation; the running ones lag behind.
     """
 
-    def __init__(self, judge, data, initial, normalize=None):
+    def __init__(self, judge, evaluation, initial, normalize=None):
         self._judge = judge
-        self._data = data
+        self._evaluation = evaluation
         self._initial = initial
         self._normalize = normalize
         self._evaluate = None
@@ -42,21 +43,21 @@ class FitDivergence:
     def __call__(self, network, members):
         """Return the mask of the ruined ones among some members, a mask."""
         if self._evaluate is None:
-            self._evaluate = self._judge.evaluation(*sample_of(self._data))
+            self._evaluate = self._evaluation()
             self.losses = np.full(len(members), np.nan)
         numbers = np.flatnonzero(members)
         if len(numbers) < network.n_members:
             network = network.select(numbers)
         limit = self._judge.diverged_loss()
-        losses = self._evaluate(network)
+        losses = self._evaluate(network, numbers)
         if not (losses <= limit).all() and self._normalize is not None:
             network = network.select(slice(None))
             self._normalize(network, numbers)
-            losses = self._evaluate(network)
+            losses = self._evaluate(network, numbers)
         self.losses[numbers] = losses
         ruined = np.zeros_like(members)
         if not (losses <= limit).all():
-            before = self._evaluate(self._initial().select(numbers))
+            before = self._evaluate(self._initial().select(numbers), numbers)
             limit = self._judge.diverged_loss(np.where(np.isfinite(before), before, -np.inf))
             ruined[numbers] = ~(losses <= limit)
         return ruined

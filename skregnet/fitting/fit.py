@@ -24,6 +24,7 @@ from .automatic import resolve, with_folds
 from .calibration import calibration_after, noise_after, temperature_after
 from .candidates import better_without_bins
 from .checkpoint_file import FitFile
+from .cross_calibration import can_cross_calibrate, cross_calibrated, settings_of_members
 from .out_of_fold import OutOfFold
 from .plan import Plan
 from .refit import check_refit_weights, refit_on_all_rows
@@ -107,6 +108,10 @@ def _fit(settings, data, start, is_stream, watchers, checkpoint, file=None):
         )
         result = result.with_posterior(run)
         result = result.calibrated(*calibration_after(run, result.model))
+        if can_cross_calibrate(run):
+            on_folds = settings_of_members(settings)
+            members_run = prepare(on_folds, inputs, targets, rows, None, seeds=run.seeds)
+            result = cross_calibrated(result, run, members_run)
         if run.members is not None:
             result = result.with_attributes(
                 **run.members.attributes(run, network, result.model.targets)

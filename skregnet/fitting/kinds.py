@@ -1,5 +1,6 @@
-"""Kinds of values that no parameter takes, though scikit-learn's constraints let them pass."""
+"""Kinds of values: what no parameter takes though constraints let it pass, and NumPy's numbers."""
 
+from dataclasses import fields, replace
 from inspect import signature
 from numbers import Integral, Real
 
@@ -52,3 +53,17 @@ def _takes(function, n_arguments):
     except TypeError:
         return False
     return True
+
+
+def plain(value):
+    """Return the Python number for one of NumPy, whose integers wrap and whose floats round.
+
+    So are those that an activation, a loss, an optimiser and the like were made with.
+    """
+    if isinstance(value, np.generic):
+        return float(value) if isinstance(value, np.floating) else value.item()
+    if not hasattr(type(value), "__dataclass_fields__"):
+        return value
+    given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    numbers = {name: plain(each) for name, each in given.items() if isinstance(each, np.generic)}
+    return replace(value, **numbers) if numbers else value

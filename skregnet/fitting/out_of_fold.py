@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 
 from ..data.rows import at_most
 from ..targets.real import mean_over_members
+from .judge import sample_of
 
 
 class OutOfFold:
@@ -168,6 +169,24 @@ class OutOfFold:
             replace(rows, weight=(1.0 if rows.weight is None else rows.weight) / n_folds[numbers])
             for rows, numbers in zip(self.held_out, self.folds.test, strict=True)
         ]
+
+    def losses_of_training(self, run, judge):
+        """Return a function of members and their numbers for the losses of their training rows."""
+        x, _, _ = run.arrays(run.training)
+        evaluations = []
+        for train, rows, targets in zip(
+            self.folds.train, self.training, self.targets_of_fold, strict=True
+        ):
+            y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
+            weight = None if weight is None else weight.astype(run.dtype)
+            some = sample_of((train, y, weight))
+            evaluations.append(judge.evaluation(rows_of(x, some[0]), *some[1:]))
+
+        def losses(network, members):
+            each = zip(_members_of(network), members, strict=True)
+            return np.array([evaluations[self.folds.of_member(m)](one)[0] for one, m in each])
+
+        return losses
 
     def validator(self, run, judge, scorer=None):
         """Return a function of a network that gives the joint loss and score, (members,) each.

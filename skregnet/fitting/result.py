@@ -120,6 +120,10 @@ class FitResult:
         """Return the result with the posterior of the output weights, given the rows of the run."""
         return replace(self, model=replace(self.model, posterior=posterior_after(run, self.model)))
 
+    def with_noise(self, noise):
+        """Return the result with another estimate of the noise."""
+        return replace(self, model=replace(self.model, noise=noise))
+
     def refitted(self, run, outcome):
         """Return the result with the network of a second run, on all rows."""
         rows_seen = outcome.history.n_epochs * run.n_training

@@ -521,9 +521,17 @@ class Run:
             judged_by["is_ruined"] = StreamDivergence(judge, data, initial, state, backprop)
         else:
             normalized = normalize if self.settings.batch_norm else None
-            self.divergence = FitDivergence(judge, data, initial, normalized)
+            evaluation = partial(self._evaluation_of_members, judge, data)
+            self.divergence = FitDivergence(judge, evaluation, initial, normalized)
             judged_by["is_ruined"] = self.divergence
         return judged_by
+
+    def _evaluation_of_members(self, judge, data):
+        """Return a function of members and their numbers for the losses of their training rows."""
+        if self.members is not None:
+            return self.members.losses_of_training(self, judge)
+        evaluate = judge.evaluation(*sample_of(data))
+        return lambda network, members: evaluate(network)
 
     def _validator(self, judge, scorer):
         """Return a function of a network that gives loss and score on the validation part."""

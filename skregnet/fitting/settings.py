@@ -35,7 +35,7 @@ from ..optim.stochastic import make_optimizer
 from ..preprocessing.numeric_encoding import NUMERIC_EMBEDDINGS, NumericEmbedding, layer_of
 from ..preprocessing.scalers import SCALERS
 from .hints import hint_for_name, hint_for_value
-from .kinds import check_kind
+from .kinds import check_kind, plain
 
 #: The number of rows from which on 'auto' holds rows out, as folds or a validation part, to find
 #: the length of training.
@@ -277,20 +277,6 @@ def settings_of_last_fit(estimator):
     if is_auto(settings.dtype):
         found["dtype"] = network.params.dtype.name
     return settings.changed(**found)
-
-
-def plain(value):
-    """Return the Python number for one of NumPy, whose integers wrap and whose floats round.
-
-    So are those that an activation, a loss, an optimiser and the like were made with.
-    """
-    if isinstance(value, np.generic):
-        return float(value) if isinstance(value, np.floating) else value.item()
-    if not hasattr(type(value), "__dataclass_fields__"):
-        return value
-    given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-    numbers = {name: plain(each) for name, each in given.items() if isinstance(each, np.generic)}
-    return replace(value, **numbers) if numbers else value
 
 
 def is_auto(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,8 @@ from .shifted_lists import ShiftedLists
 if TYPE_CHECKING:
     from .._typing import ArrayLike, NDArray, OneOrMoreFloats, RandomState
 
-# Scores and samples of a row come from at most so many errors of each part, its quantiles.
-_MOST_ERRORS = 1000
+# Scores of a row come from at most so many errors of each part, its quantiles.
+_MOST_ERRORS = 250
 # Numbers that are sorted at once.
 _BLOCK_NUMBERS = 1 << 20
 
@@ -41,6 +41,8 @@ class ConformalDistribution:
     lists : tuple of ShiftedLists
         Errors of each output.
     n_rows : int
+    is_positive : bool, default=False
+        Whether targets are never negative, as with ``loss='poisson'``: values below zero are zero.
 
     References
     ----------
@@ -51,9 +53,10 @@ class ConformalDistribution:
     new: tuple[NewRows, ...]
     lists: tuple[ShiftedLists, ...]
     n_rows: int
+    is_positive: bool = False
 
     @classmethod
-    def of(cls, calibration, new, n_rows):
+    def of(cls, calibration, new, n_rows, is_positive=False):
         """Return the distribution for new rows, from a `RealCalibration`."""
         errors = calibration.error
         errors = errors if calibration.scale is None else errors / calibration.scale
@@ -62,20 +65,23 @@ class ConformalDistribution:
             calibration.held_out.lists(of_target, None if rows.all() else rows)
             for of_target, rows in zip(errors.T, known.T, strict=True)
         )
-        return cls(tuple(new), lists, n_rows)
+        return cls(tuple(new), lists, n_rows, is_positive)
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean, of shape (n_samples,) or (n_samples, n_outputs)."""
-        return self._each(lambda lists, centre, scale: _moment(lists, centre, scale, None))
+        return self._each(self._mean)
 
     @property
     def std(self) -> NDArray[np.float64]:
         """Standard deviation, shaped like `mean`."""
 
         def deviation(lists, centre, scale):
-            mean = _moment(lists, centre, scale, None)
-            return np.sqrt(_moment(lists, centre, scale, mean))
+            mean = self._mean(lists, centre, scale)
+            variance = _moment(lists, centre, scale, mean)
+            if self.is_positive:
+                variance -= _negative_part(lists, centre, scale, mean)
+            return np.sqrt(np.maximum(variance, 0.0))
 
         return self._each(deviation)
 
@@ -84,20 +90,25 @@ class ConformalDistribution:
 
         Parameters
         ----------
-        y : array-like, shaped like `mean`
-            Targets.
+        y : float or array-like, shaped like `mean`
+            Targets. A number counts for all rows.
 
         Returns
         -------
         probability : ndarray, shaped like `mean`
             Never 0 or 1, because a new error may exceed all errors of n held-out rows: from
-            ``0.5 / (n + 1)`` to ``1 - 0.5 / (n + 1)``. NaN for a missing target.
+            ``0.5 / (n + 1)`` to ``1 - 0.5 / (n + 1)``. NaN where one of several targets is missing.
         """
+        if np.ndim(y) == 0:
+            y = np.full((self.n_rows, len(self.lists)), y)
         y = self._read(y)
 
         def probability(lists, centre, scale, of_target):
             up_to = lists.mass(of_target, centre, scale)
             below = lists.mass(of_target, centre, scale, below=True)
+            if self.is_positive:
+                up_to = np.where(of_target < 0.0, 0.0, up_to)
+                below = np.where(of_target <= 0.0, 0.0, below)
             found = (0.5 * (up_to + below) + 0.5) / (lists.total + 1.0)
             return np.where(np.isnan(of_target), np.nan, found)
 
@@ -130,7 +141,7 @@ class ConformalDistribution:
             mass = [min(needed_mass(level, lists.total), lists.total) for level in several]
             return np.stack([lists.quantile(each, centre, scale) for each in mass], axis=-1)
 
-        found = self._each(quantiles)
+        found = self._bounded(self._each(quantiles))
         return found[..., 0] if np.ndim(levels) == 0 else found
 
     def interval(
@@ -160,7 +171,7 @@ class ConformalDistribution:
             mass = [min(needed_mass(1.0 - tail, total), total) for tail in tails]
             return -np.stack([lists.quantile(each, -centre, scale) for each in mass], axis=-1)
 
-        lower = self._each(lower_bounds)
+        lower = self._bounded(self._each(lower_bounds))
         return (lower[..., 0], upper[..., 0]) if np.ndim(coverage) == 0 else (lower, upper)
 
     def sample(self, n_samples: int = 1, random_state: RandomState = 0) -> NDArray[np.float64]:
@@ -169,7 +180,8 @@ class ConformalDistribution:
         Parameters
         ----------
         n_samples : int, default=1
-            Number of draws for each row, independent of each other and of other rows.
+            Number of draws for each row, independent of each other and of other rows. The outputs
+            of a row are drawn independently, too: sums of them have no meaning.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
 
@@ -177,6 +189,9 @@ class ConformalDistribution:
         -------
         y : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
         """
+        is_number = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (is_number and n_samples >= 1):
+            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
         rng = check_random_state(random_state)
 
         def draw(lists, centre, scale):
@@ -189,7 +204,7 @@ class ConformalDistribution:
             part, error = parts[chosen], values[chosen]
             return centre[part, rows] + (error if scale is None else scale[part, rows] * error)
 
-        return self._each(draw)
+        return self._bounded(self._each(draw))
 
     def crps(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the continuous ranked probability score of targets; lower is better.
@@ -202,15 +217,26 @@ class ConformalDistribution:
         Returns
         -------
         crps : ndarray, shaped like `mean`
-            In units of the target. NaN for a missing target. With more than a thousand held-out
-            rows in a part, their errors are replaced by a thousand quantiles.
+            In units of the target. NaN where one of several targets is missing. With more than
+            XX
 
         References
         ----------
         T. Gneiting, A. Raftery: Strictly Proper Scoring Rules, Prediction, and Estimation, JASA
         102, 2007.
         """
-        return self._each(_crps, self._read(y))
+
+        def score(lists, centre, scale, of_target):
+            return _crps(lists, centre, scale, of_target, self.is_positive)
+
+        return self._each(score, self._read(y))
+
+    def _mean(self, lists, centre, scale):
+        mean = _moment(lists, centre, scale, None)
+        return mean - _negative_part(lists, centre, scale) if self.is_positive else mean
+
+    def _bounded(self, values):
+        return np.maximum(values, 0.0) if self.is_positive else values
 
     def _each(self, function, *of_targets):
         """Return the values of a function for each output, without an axis for a single one."""
@@ -249,12 +275,38 @@ def _moment(lists, centre, scale, shift):
     return total / lists.total
 
 
-def _crps(lists, centre, scale, y):
-    """Return E|Y - y| - E|Y - Y'| / 2 of each row."""
+def _negative_part(lists, centre, scale, shift=None):
+    """Return by how much moments exceed those of ``max(Y, 0)``, see `_moment`."""
+    excess = np.zeros(centre.shape[1])
+    for p, (values, masses) in enumerate(zip(lists.values, lists.masses, strict=True)):
+        weight, factor, mid = np.diff(masses), 1.0 if scale is None else scale[p], centre[p]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below = np.searchsorted(values, -mid / factor)
+        # Sums over the first values, those below zero.
+        mass = masses[below]
+        first = mid * mass + factor * _sums(weight * values)[below]
+        if shift is None:
+            excess += first
+        else:
+            # (v - shift)**2 - shift**2 of each value v.
+            square = mid * (2.0 * first - mid * mass)
+            square += factor**2 * _sums(weight * np.square(values))[below]
+            excess += square - 2.0 * shift * first
+    return excess / lists.total
+
+
+def _sums(numbers):
+    """Return the sums of the first 0, 1, 2, ... numbers."""
+    return np.concatenate([[0.0], np.cumsum(numbers)])
+
+
+def _crps(lists, centre, scale, y, is_positive):
+    """Return E|Y - y| - E|Y - Y'| / 2 of each row, for ``max(Y, 0)`` if Y is positive."""
     lists = lists.thinned(_MOST_ERRORS)
     crps = np.empty(len(y))
     for rows in pieces(len(y), max(1, _BLOCK_NUMBERS // lists.n_values)):
         values, weight = lists.union(centre[:, rows], None if scale is None else scale[:, rows])
+        values = np.maximum(values, 0.0, out=values) if is_positive else values
         share = weight[np.newaxis] / lists.total
         crps[rows] = crps_of_values(y[rows], values, share)
     return crps

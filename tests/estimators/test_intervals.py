@@ -370,6 +370,8 @@ def test_quantile_networks_have_other_methods():
     model = regressor(loss="quantile", quantile=[0.05, 0.5, 0.95])
     expected = r"method='cv\+' needs one prediction for each target"
     message(lambda: model.predict_interval(NEW, method="cv+"), expected)
+    expected = "method='split' needs one part of held-out rows.*Use method='cqr' or 'auto'"
+    message(lambda: model.predict_interval(NEW, method="split"), expected)
     message(
         lambda: model.predict_distribution(NEW), "predict_distribution needs one prediction for"
     )
@@ -410,6 +412,8 @@ def test_calibrate_checks_its_data():
     message(lambda: model.calibrate(NEW, np.where(Y_NEW > 0, Y_NEW, np.nan)), "NaN")
     message(lambda: model.calibrate(NEW, None), "y")
     message(lambda: labelled.calibrate(NEW, np.full(40, 7)), "7")
+    counts = regressor(np.exp(Y).round(), loss="poisson", cv=None)
+    message(lambda: counts.calibrate(NEW, -np.ones(40)), "y must not be negative under the Poiss")
     assert model.conformity_scores_ is None
 
 
@@ -428,10 +432,20 @@ def test_targets_of_distributions_are_checked():
     message(lambda: distribution.crps(np.ones((40, 2))), r"y must have the shape of")
     for levels in (0.0, 1.0, [0.5, 2.0], [[0.5]]):
         message(lambda each=levels: distribution.quantile(each), "levels must be a probability")
+    for n_samples in (0, -1, 1.5, True):
+        message(lambda each=n_samples: distribution.sample(each), "n_samples must be an int of at")
+    message(lambda: distribution.cdf("a"), "y must hold numbers")
     gaps = np.column_stack([Y_NEW, np.where(Y_NEW > 0, Y_NEW, np.nan)])
     distribution = regressor(np.column_stack([Y, Y])).predict_distribution(NEW)
     for found in (distribution.cdf(gaps), distribution.crps(gaps)):
         assert_array_equal(np.isnan(found), np.isnan(gaps))
+
+
+@pytest.mark.parametrize("y", [Y, np.column_stack([Y, 2 * Y])], ids=["one", "two"])
+def test_the_distribution_function_takes_one_limit_for_all_rows(y):
+    distribution = regressor(y).predict_distribution(NEW)
+    limits = np.full(distribution.mean.shape, 0.5)
+    assert_array_equal(distribution.cdf(0.5), distribution.cdf(limits))
 
 
 # ---- warnings

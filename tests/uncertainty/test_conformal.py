@@ -617,6 +617,34 @@ def test_distributions_are_predictions_plus_errors(way):
     assert_array_equal(samples, distribution.sample(500))
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_distributions_of_positive_targets_have_nothing_below_zero(loss):
+    (X, y), (new, _), (X_cal, y_cal) = (homoscedastic(n, seed=n) for n in (60, 8, 41))
+    model = RegularizedMLPRegressor(loss=loss, **SMALL).fit(X, np.exp(y))
+    # Rows far below their predictions put much of the distribution below zero.
+    y_cal = model.predict(X_cal) * np.linspace(0.01, 3, 41)
+    distribution = model.calibrate(X_cal, y_cal).predict_distribution(new)
+    size = np.sqrt if loss == "poisson" else np.positive
+    errors = (y_cal - model.predict(X_cal)) / size(model.predict(X_cal))
+    unbounded = model.predict(new) + errors[:, np.newaxis] * size(model.predict(new))
+    atoms = np.maximum(unbounded, 0.0)
+    if loss == "poisson":
+        assert (unbounded < 0.0).any()
+    assert_allclose(distribution.mean, atoms.mean(axis=0), rtol=1e-6)
+    assert_allclose(distribution.std, atoms.std(axis=0), rtol=1e-6)
+    at_zero = (atoms == 0.0).sum(axis=0)
+    assert_allclose(distribution.cdf(np.full(8, -1e-3)), 0.5 / 42)
+    assert_allclose(distribution.cdf(np.zeros(8)), (0.5 * at_zero + 0.5) / 42)
+    for level in (0.01, 0.1, 0.5):
+        expected = [smallest(column, level) for column in atoms.T]
+        assert_allclose(distribution.quantile(level), expected, rtol=1e-6)
+    assert (distribution.interval(0.9)[0] >= 0.0).all()
+    assert (distribution.sample(200) >= 0.0).all()
+    absolute = np.abs(atoms - 1.0).mean(axis=0)
+    spread = np.abs(atoms[:, np.newaxis] - atoms[np.newaxis]).mean(axis=(0, 1))
+    assert_allclose(distribution.crps(np.ones(8)), absolute - 0.5 * spread, rtol=1e-6)
+
+
 # ---- too few rows
 
 
