@@ -291,6 +291,8 @@ class PredictsTargetDistributions(_Uncertain):
         (111, 2)
         """
         check_coverages(coverage)
+        if not isinstance(joint, bool | np.bool_):
+            raise ValueError(f"joint must be True or False, got {joint!r}.")
         model = self._fitted
         method = interval_method(model, method)
         if method != "model":

@@ -379,6 +379,12 @@ def test_quantile_networks_have_other_methods():
     assert (upper - lower).mean() > np.subtract(*model.predict_interval(NEW)[::-1]).mean()
 
 
+def test_joint_is_a_boolean():
+    model = RegularizedMLPRegressor(**SMALL).fit(NEW, Y_NEW)
+    with pytest.raises(ValueError, match="joint must be True or False, got 'no'"):
+        model.predict_interval(NEW, method="model", joint="no")
+
+
 def test_joint_intervals_need_held_out_rows():
     y = np.column_stack([Y, X[:, 1]])
     model = regressor(y, cv=None)
