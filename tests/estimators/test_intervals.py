@@ -488,4 +488,5 @@ def test_defaults_hold_rows_out_from_200_on(Estimator):
     assert np.isfinite(model.conformity_scores_).all()
     predictions(model, inputs[:20])
     few = Estimator(hidden_layer_sizes=8, max_iter=20, random_state=0).fit(inputs[:150], y[:150])
-    assert few.conformity_scores_ is None
+    assert few.fold_ is None
+    assert (few.conformity_scores_ is None) == is_classifier
