@@ -186,6 +186,7 @@ _PARAMETERS = {
     **dict.fromkeys(["normalize", "standardize", "normalization", "preprocessing"], "scaler"),
     **dict.fromkeys(["quantiles", "tau"], "quantile"),
     **dict.fromkeys(["class_weights"], "class_weight"),
+    **dict.fromkeys(["checkpoint_path", "checkpoint_dir", "resume_from"], "checkpoint"),
     "time_limit": "max_time",
     "precision": "dtype",
 }
