@@ -254,6 +254,9 @@ class PredictiveDistribution:
     components are drawn again from the inputs when they are needed. Inputs of more than 16 MB are
     not copied: do not change them while the distribution is used.
 
+    It is the model's own distribution: `cdf`, `interval` and `std` have no guarantee. Those of
+    ``predict_distribution`` are calibrated by held-out rows.
+
     Parameters
     ----------
     mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
