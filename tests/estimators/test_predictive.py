@@ -157,6 +157,14 @@ def test_samples_of_an_ensemble_come_from_its_members():
     assert_allclose(shares, 1 / 3, atol=0.08)
 
 
+@pytest.mark.parametrize("kind", ["regression", "multi-output"])
+def test_the_noise_of_samples_differs_between_rows_and_outputs(kind):
+    model, (X, _) = fit(kind, noise_precision=1e-2, **VARIANTS["dropout"]), make_data(kind)
+    samples = model.sample_y(X[:6], 2000)  # the noise is far larger than the spread
+    correlation = np.corrcoef(samples.reshape(-1, 2000))
+    assert np.abs(correlation - np.eye(len(correlation))).max() < 0.12
+
+
 def test_one_sample_is_a_column_as_of_a_gaussian_process():
     model, (X, _) = fit("regression"), make_data("regression")
     assert model.sample_y(X).shape == (N_ROWS, 1)

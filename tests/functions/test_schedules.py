@@ -63,7 +63,7 @@ def test_schedules_stay_at_their_end(step):
 
 def test_one_cycle_shape():
     factors = [one_cycle(step, 1000) for step in range(1001)]
-    assert factors[0] == pytest.approx(ONE_CYCLE_START)
+    assert factors[0] == pytest.approx(ONE_CYCLE_START) == pytest.approx(1 / 25)
     assert factors[300] == pytest.approx(1.0)
     assert factors[150] == pytest.approx((ONE_CYCLE_START + 1.0) / 2)
     assert factors[650] == pytest.approx((1.0 + ONE_CYCLE_END) / 2)
