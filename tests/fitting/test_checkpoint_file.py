@@ -693,6 +693,12 @@ def wait_for_an_epoch(child, path):
         time.sleep(0.005)
 
 
+def wait_for_a_file(child, path):
+    """Wait until the file is there, or the process has ended."""
+    while child.poll() is None and not path.exists():
+        time.sleep(0.001)
+
+
 def content(path):
     try:
         return path.read_bytes()
@@ -724,7 +730,10 @@ def test_killed_at_random_moments(case, path):
         child = start(case, path)
         if case == "processes":
             wait_for_an_epoch(child, path)
-        time.sleep(moments.uniform(0.0, 0.4))
+        elif number == 0:  # the first is killed as soon as there is a file, on any machine
+            wait_for_a_file(child, path)
+        if number > 0:
+            time.sleep(moments.uniform(0.0, 0.4))
         os.killpg(child.pid, (signal.SIGKILL, signal.SIGTERM)[number % 2])
         child.communicate()
         assert readable(path)
@@ -740,9 +749,7 @@ def test_killed_at_random_moments(case, path):
 @pytest.mark.slow
 def test_killed_without_a_seed(path):
     child = start("no seed", path)
-    while not path.exists():
-        time.sleep(0.001)
-    time.sleep(0.05)
+    wait_for_a_file(child, path)
     child.kill()
     child.communicate()
     entropy = unpack(path.read_bytes(), "checkpoint", _CLASSES)[0]["entropy"]
