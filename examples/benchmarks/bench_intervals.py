@@ -24,16 +24,14 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 from unittest import mock
 
 from intervals_families import FAMILIES
 from intervals_running import measure, quiet
 from intervals_tables import write
-from kept_results import key, put, read
+from kept_results import key, parse, parser_of_results, put, read
 from reporting import (
     Report,
-    benchmark_parser,
     describe_machine,
     positive_int,
     progress,
@@ -55,31 +53,15 @@ QUICK = {
 
 def parse_arguments():
     """Read the command line."""
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", type=Path, help="folder of sets")
-    parser.add_argument("--sets", nargs="+", help="names of sets; all by default")
-    parser.add_argument(
-        "--methods", nargs="+", choices=FAMILIES, metavar="METHOD", help=", ".join(FAMILIES)
-    )
+    parser = parser_of_results(__doc__, FAMILIES)
     parser.add_argument(
         "--splits",
         type=lambda text: N_PUBLISHED if text == "all" else positive_int(text),
         help=f"splits to measure and to show, or 'all' ({N_PUBLISHED}); by default {N_SPLITS}, and "
         "all that the results contain",
     )
-    parser.add_argument("--rows", type=positive_int, help="upper bound of the training rows")
     parser.add_argument("--jobs", type=positive_int, default=1, help="processes")
-    parser.add_argument("--results", type=Path, help="file (JSON) with results, to be continued")
-    parser.add_argument("--again", action="store_true", help="measure again what is there")
-    parser.add_argument("--from-json", type=Path, nargs="+", default=[], help="further results")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        vars(arguments).update(QUICK)
-    if arguments.methods is None:
-        arguments.methods = [] if arguments.from_json else list(FAMILIES)
-    if arguments.results is None and arguments.output is not None:
-        arguments.results = arguments.output.with_suffix(".json")
-    return arguments
+    return parse(parser, FAMILIES, QUICK)
 
 
 def missing_fits(raw, arguments):

@@ -26,13 +26,11 @@ files, for example of methods that need another environment; nothing is measured
 """
 
 import os
-from pathlib import Path
 from unittest import mock
 
-from kept_results import key, put, read
+from kept_results import key, parse, parser_of_results, put, read
 from reporting import (
     Report,
-    benchmark_parser,
     describe_machine,
     positive_int,
     progress,
@@ -59,29 +57,13 @@ QUICK = {
 
 def parse_arguments():
     """Read the command line."""
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", type=Path, help="folder of sets")
-    parser.add_argument("--sets", nargs="+", help="names of sets; all by default")
-    parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS)
-    )
+    parser = parser_of_results(__doc__, METHODS)
     parser.add_argument(
         "--splits",
         type=positive_int,
         help="splits to measure and to show; by default 2, and all that the results contain",
     )
-    parser.add_argument("--rows", type=positive_int, help="upper bound of the training rows")
-    parser.add_argument("--results", type=Path, help="file (JSON) with results, to be continued")
-    parser.add_argument("--again", action="store_true", help="measure again what is there")
-    parser.add_argument("--from-json", type=Path, nargs="+", default=[], help="further results")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        vars(arguments).update(QUICK)
-    if arguments.methods is None:
-        arguments.methods = [] if arguments.from_json else list(METHODS)
-    if arguments.results is None and arguments.output is not None:
-        arguments.results = arguments.output.with_suffix(".json")
-    return arguments
+    return parse(parser, METHODS, QUICK)
 
 
 def measure_missing(raw, arguments):

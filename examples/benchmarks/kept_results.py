@@ -1,6 +1,36 @@
 """Results that a script keeps in a file: records of methods, sets and splits."""
 
 import json
+from pathlib import Path
+
+from reporting import benchmark_parser, positive_int
+
+
+def parser_of_results(doc, methods):
+    """Return a parser with the options of a script that continues its results."""
+    parser = benchmark_parser(doc)
+    parser.add_argument("--data", type=Path, help="folder of sets")
+    parser.add_argument("--sets", nargs="+", help="names of sets; all by default")
+    parser.add_argument(
+        "--methods", nargs="+", choices=methods, metavar="METHOD", help=", ".join(methods)
+    )
+    parser.add_argument("--rows", type=positive_int, help="upper bound of the training rows")
+    parser.add_argument("--results", type=Path, help="file (JSON) with results, to be continued")
+    parser.add_argument("--again", action="store_true", help="measure again what is there")
+    parser.add_argument("--from-json", type=Path, nargs="+", default=[], help="further results")
+    return parser
+
+
+def parse(parser, methods, quick):
+    """Read the command line; `quick` are the values of a smoke run."""
+    arguments = parser.parse_args()
+    if arguments.quick:
+        vars(arguments).update(quick)
+    if arguments.methods is None:
+        arguments.methods = [] if arguments.from_json else list(methods)
+    if arguments.results is None and arguments.output is not None:
+        arguments.results = arguments.output.with_suffix(".json")
+    return arguments
 
 
 def read(arguments):

@@ -44,6 +44,10 @@ class Rows:
         of_class = None if self.class_weight is None else self.class_weight[rows]
         return Rows(X, self.y[rows], self.labels[rows], weight, groups, known, of_class)
 
+    def at_most(self, n_rows):
+        """Return these rows, or `some_rows` of them if there are more than `n_rows`."""
+        return self if len(self) <= n_rows else self.take(some_rows(len(self), n_rows))
+
     def joined_with(self, other):
         """Return these rows followed by others; dense inputs are not copied.
 

@@ -134,7 +134,8 @@ def _new_rows(model, read):
     raw = model.raw_of_read(read)
     has_models = not targets.is_classifier and model.calibration.models is not None
     columns = inputs.dense_columns(read, MOST_COLUMNS) if has_models else None
-    variance = _variance(model, read)
+    needs_variance = _needs_variance(model)
+    variance = _variance(model, read) if needs_variance else None
     n_values = model.calibration.held_out.n_parts * raw.shape[2]
     for rows in pieces(n_rows, max(1, _BLOCK_NUMBERS // n_values)):
         of_rows = None if columns is None else columns[rows]
@@ -142,7 +143,8 @@ def _new_rows(model, read):
         yield NewRows(rows, *_centre_and_scale(model, raw[:, rows], of_posterior, of_rows))
     for numbers, copies, of_copies, weights in model.raw_of_copies(read):
         columns = inputs.dense_columns(copies, MOST_COLUMNS) if has_models else None
-        variance, n_copies = _variance(model, copies), len(weights)
+        variance = _variance(model, copies) if needs_variance else None
+        n_copies = len(weights)
         each = [
             _centre_and_scale(
                 model,
@@ -157,13 +159,16 @@ def _new_rows(model, read):
         yield NewRows(numbers, np.concatenate(centres), scale, weights)
 
 
-def _variance(model, read):
-    """Return the variances of raw predictions by the posterior, if scales need them, or None."""
+def _needs_variance(model):
+    """Whether the scales of errors need the variances of raw predictions by the posterior."""
     calibration = model.calibration
     if model.targets.is_classifier or model.posterior is None or calibration.scale is None:
-        return None
-    if not calibration.uses_own_scale.any():
-        return None
+        return False
+    return bool(calibration.uses_own_scale.any())
+
+
+def _variance(model, read):
+    """Return the variances of raw predictions by the posterior."""
     x = model.inputs.scaled(read, model.dtype, model.n_inputs)
     with np.errstate(over="ignore", invalid="ignore"):
         return model.posterior.variance(model.network, x)
@@ -263,8 +268,7 @@ def calibrated(model, X, y, sample_weight, groups):
     rows = rows.take(numbers)
     raw, variance = model.raw_of_all(read)[:, numbers], None
     if model.posterior is not None and not targets.is_classifier:
-        x = model.inputs.scaled(read, model.dtype, model.n_inputs)
-        variance = model.posterior.variance(model.network, x)[:, numbers]
+        variance = _variance(model, read)[:, numbers]
     weight, groups = weights_of(rows)
     held_out = HeldOut(np.zeros(len(rows), np.intp), (None,), weight, "calibrate", groups)
     return replace(model, calibration=calibrate(model, rows, [(raw, variance)], held_out))

@@ -89,8 +89,7 @@ def temperature_after(run, network):
     if not run.is_held_out:
         return 1.0
     if run.members is None:
-        rows = run.validation
-        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS_OF_TEMPERATURE)])
+        rows = run.validation.at_most(MOST_ROWS_OF_TEMPERATURE)
         raw = network.infer(run.arrays(rows)[0]).mean(axis=0, dtype=np.float64)
     else:
         raw = run.members.raw(run, network)
@@ -185,8 +184,7 @@ def calibration_after(run, model):
     if not run.is_held_out or run.plan.is_stream or not model.targets.has_calibration:
         return None, None
     if run.members is None:
-        rows = run.validation
-        rows = rows.take(np.arange(len(rows))[at_most(len(rows), MOST_ROWS)])
+        rows = run.validation.at_most(MOST_ROWS)
         predicted = [predicted_by(model, None, run.arrays(rows)[0])]
         calibration = _calibration(run, model, rows, [None], predicted, "validation")
         return calibration, calibration.scores

@@ -177,9 +177,7 @@ class OutOfFold:
         for train, rows, targets in zip(
             self.folds.train, self.training, self.targets_of_fold, strict=True
         ):
-            y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
-            weight = None if weight is None else weight.astype(run.dtype)
-            some = sample_of((train, y, weight))
+            some = sample_of((train, *run.for_loss(rows, targets)))
             evaluations.append(judge.evaluation(rows_of(x, some[0]), *some[1:]))
 
         def losses(network, members):
@@ -200,9 +198,7 @@ class OutOfFold:
         for numbers, rows, targets in zip(
             self.folds.test, self.shared_out, self.targets_of_fold, strict=True
         ):
-            y, weight = targets.for_loss(rows.y, run.dtype), rows.loss_weight
-            weight = None if weight is None else weight.astype(run.dtype)
-            evaluations.append(judge.evaluation(rows_of(x, numbers), y, weight))
+            evaluations.append(judge.evaluation(rows_of(x, numbers), *run.for_loss(rows, targets)))
             shares.append(rows.total_weight)
         shares = np.array(shares) / np.sum(shares)
         in_memory = [] if scorer is None else [rows.in_memory() for rows in self.held_out]

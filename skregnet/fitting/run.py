@@ -231,12 +231,16 @@ class Run:
             return self._arrays
         x = in_memory(self.inputs.scaled(rows.X, self.dtype, self._n_inputs))
         self.inputs.check_finite(x)
-        y = self.targets.for_loss(rows.y, self.dtype)
-        weight = rows.loss_weight
-        weight = None if weight is None else weight.astype(self.dtype)
+        y, weight = self.for_loss(rows, self.targets)
         if rows is self.training:
             self._arrays = x, y, weight
         return x, y, weight
+
+    def for_loss(self, rows, targets):
+        """Return scaled targets and weights of rows, as `arrays` does."""
+        weight = rows.loss_weight
+        weight = None if weight is None else weight.astype(self.dtype)
+        return targets.for_loss(rows.y, self.dtype), weight
 
     @property
     def _n_inputs(self):

@@ -144,3 +144,11 @@ def _not_finite(numbers, name):
         f"{text}: a value {why} in {len(rows)} of {len(numbers)} rows, at {shown}{more}, counted "
         "from 0. Leave these rows out."
     )
+
+
+def read_like(y, shape):
+    """Return targets, (n_rows, n_targets), for predictions of a shape; NaN where one is missing."""
+    y = read_numbers(y, "y", allow_missing=True)
+    if y.size != np.prod(shape) or len(y) != shape[0]:
+        raise ValueError(f"y must have the shape of the predictions, {shape}, got {y.shape}.")
+    return y.reshape(len(y), -1)

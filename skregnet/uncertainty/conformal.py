@@ -74,6 +74,14 @@ class HeldOut:
         chosen = slice(None) if chosen is None else chosen
         return ShiftedLists(values[chosen], self.part[chosen], self.weights(chosen), self.n_parts)
 
+    def lists_of_targets(self, values):
+        """Return the `ShiftedLists` of each target, for values (n_rows, n_targets) or NaN."""
+        known = ~np.isnan(values)
+        return [
+            self.lists(of_target, None if rows.all() else rows)
+            for of_target, rows in zip(values.T, known.T, strict=True)
+        ]
+
     def of_all_members(self):
         """Return the same rows for a network that was trained anew, on all rows."""
         return replace(self, members=(None,) * self.n_parts)
@@ -257,13 +265,9 @@ class IntervalRule:
 def _lists(calibration, pair, joint):
     """Return lists of scores and their factor, or None for one, of each target."""
     scores, held_out = calibration.scores_between(pair), calibration.held_out
-    known = ~np.isnan(scores)
     if not joint:
-        return [
-            (held_out.lists(of_target, None if rows.all() else rows), None)
-            for of_target, rows in zip(scores.T, known.T, strict=True)
-        ]
-    rows = known.all(axis=1)
+        return [(lists, None) for lists in held_out.lists_of_targets(scores)]
+    rows = ~np.isnan(scores).any(axis=1)
     # A factor of each target makes their errors comparable.
     weight = held_out.weights(rows)
     sizes = np.average(np.abs(scores[rows]), axis=0, weights=weight) if rows.any() else 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..kernels.blocks import pieces
-from ..preprocessing.numbers import read_numbers
+from ..preprocessing.numbers import read_like
 from .conformal import NewRows, needed_mass
 from .distributions import check_coverages
 from .scores import crps_of_values
@@ -60,11 +60,7 @@ class ConformalDistribution:
         """Return the distribution for new rows, from a `RealCalibration`."""
         errors = calibration.error
         errors = errors if calibration.scale is None else errors / calibration.scale
-        known = ~np.isnan(errors)
-        lists = tuple(
-            calibration.held_out.lists(of_target, None if rows.all() else rows)
-            for of_target, rows in zip(errors.T, known.T, strict=True)
-        )
+        lists = tuple(calibration.held_out.lists_of_targets(errors))
         return cls(tuple(new), lists, n_rows, is_positive)
 
     @property
@@ -218,7 +214,7 @@ class ConformalDistribution:
         -------
         crps : ndarray, shaped like `mean`
             In units of the target. NaN where one of several targets is missing. With more than
-            XX
+            250 held-out rows in a part, their errors are replaced by 250 quantiles.
 
         References
         ----------
@@ -252,12 +248,8 @@ class ConformalDistribution:
         return found[:, 0] if len(self.lists) == 1 else found
 
     def _read(self, y):
-        y = read_numbers(y, "y", allow_missing=True)
         n_rows, n_targets = self.n_rows, len(self.lists)
-        shape = (n_rows,) if n_targets == 1 else (n_rows, n_targets)
-        if y.size != n_rows * n_targets or len(y) != n_rows:
-            raise ValueError(f"y must have the shape of the predictions, {shape}, got {y.shape}.")
-        return y.reshape(n_rows, n_targets)
+        return read_like(y, (n_rows,) if n_targets == 1 else (n_rows, n_targets))
 
 
 def _moment(lists, centre, scale, shift):

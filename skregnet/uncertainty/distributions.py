@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from ..kernels.blocks import pieces
 from ..network import Network
-from ..preprocessing.numbers import read_numbers
+from ..preprocessing.numbers import read_like
 from .last_layer import LastLayer
 from .mixtures import (
     class_moments,
@@ -375,12 +375,7 @@ class PredictiveDistribution:
             return _without_single_target(mixture_crps(self.draws, y) * self.draws.y_scale)
 
     def _normalised(self, y):
-        y = read_numbers(y, "y", allow_missing=True)
-        if y.size != self.mean.size or len(y) != len(self.mean):
-            raise ValueError(
-                f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
-            )
-        return (y.reshape(len(y), -1) - self.draws.y_mean) / self.draws.y_scale
+        return (read_like(y, self.mean.shape) - self.draws.y_mean) / self.draws.y_scale
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from ..preprocessing.numbers import read_numbers
+from ..preprocessing.numbers import read_like
 from .scores import gaussian_crps, interval_coverage, interval_score, mean_score, set_coverage
 
 if TYPE_CHECKING:
@@ -290,12 +290,7 @@ class _Normal:
         return np.nansum((densities - 0.5 * _LOG_2_PI).reshape(len(y), -1), axis=1)
 
     def _targets(self, y):
-        y = read_numbers(y, "y", allow_missing=True)
-        if y.size != self.mean.size or len(y) != len(self.mean):
-            raise ValueError(
-                f"y must have the shape of the predictions, {self.mean.shape}, got {y.shape}."
-            )
-        return y.reshape(self.mean.shape)
+        return read_like(y, self.mean.shape).reshape(self.mean.shape)
 
 
 def _interval(scorer, estimator, X):

@@ -9,7 +9,7 @@ from scipy.special import betaincinv, ndtr
 from sklearn.utils import check_array
 
 from ...estimators import RegularizedMLPRegressor
-from ...preprocessing.numbers import read_numbers
+from ...preprocessing.numbers import read_like
 from ...uncertainty.distributions import check_coverages
 from ...uncertainty.scorers import final_estimator, measured_method, predicts_std
 from .axes import BLUE, GREY, ORANGE, Display
@@ -286,13 +286,7 @@ class CalibrationOfIntervalsDisplay(Display):
         """Draw the coverage of ``predict_interval``."""
         levels = _levels(coverage, _OF_METHOD if by is None else [0.9])
         bounds = predictor.predict_interval(inputs, levels.tolist(), **masks)
-        y = read_numbers(y, "y", allow_missing=True)
-        y = y.reshape(len(y), -1, 1)
-        if y.shape[:2] != (len(bounds[0]), bounds[0].size // len(bounds[0]) // len(levels)):
-            raise ValueError(
-                f"y must have the shape of the predictions, {bounds[0].shape[:-1]}, got "
-                f"{y.shape[:2]}."
-            )
+        y = read_like(y, bounds[0].shape[:-1])[..., np.newaxis]
         lower, upper = (bound.reshape(*y.shape[:2], -1) for bound in bounds)
         known, inside = ~np.isnan(y[..., 0]), (lower <= y) & (y <= upper)
         if by is None and coverage is None:  # the ends of the curve are known
